@@ -1,0 +1,1 @@
+//! Keys, certificates, genesis file and node homes.

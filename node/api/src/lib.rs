@@ -1,0 +1,1 @@
+//! The REST routes, JSON shapes, problem reports, event streams.

@@ -1,0 +1,1 @@
+//! PBFT and the fast path as one pure state machine.

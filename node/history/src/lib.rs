@@ -1,0 +1,1 @@
+//! Executed blocks turned into what people ask for, by account and cursor.

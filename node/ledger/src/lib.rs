@@ -1,0 +1,1 @@
+//! The asset ledger as a pure state transition over XDR transactions.

@@ -1,0 +1,1 @@
+//! RocksDB column families, the journal, blocks, state.

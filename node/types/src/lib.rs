@@ -1,0 +1,19 @@
+//! What every other crate speaks: ids, keys, the one codec, batches, consensus messages, certificates, proofs
+//! and receipts with their verification, and the building of transactions.
+//!
+//! Pure: no clock, no files, no sockets, no threads, no randomness. Reading order: [`hash`], [`signature`],
+//! [`codec`], [`ids`], [`batch`], [`message`], [`certificate`], [`header`], [`receipt`].
+
+#![warn(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::float_arithmetic,
+    clippy::iter_over_hash_type
+)]
+
+pub mod hash;
+pub mod merkle;
+pub mod signature;
+
+pub use hash::Digest;
+pub use signature::{PublicKey, SecretKey, Signature};

@@ -1,0 +1,1 @@
+//! Simulator, integration, tidy and client-suite tests.
