@@ -11,9 +11,21 @@
     clippy::iter_over_hash_type
 )]
 
+pub mod batch;
+pub mod block;
+pub mod certificate;
+pub mod codec;
 pub mod hash;
+pub mod header;
+pub mod ids;
 pub mod merkle;
+pub mod message;
+pub mod quorum;
 pub mod signature;
+pub mod transaction;
+pub mod validators;
 
 pub use hash::Digest;
+pub use ids::{Epoch, SignerSet, Slot, ValidatorId, View};
+pub use quorum::Quorum;
 pub use signature::{PublicKey, SecretKey, Signature};

@@ -1,0 +1,146 @@
+use stellar_xdr::{
+    FeeBumpTransaction, FeeBumpTransactionEnvelope, FeeBumpTransactionExt, Memo, OperationBody,
+    Preconditions, SequenceNumber, TransactionExt, TransactionV0, TransactionV0Envelope, TransactionV0Ext,
+    TransactionV1Envelope,
+};
+
+use super::*;
+use crate::signature::{Claim, Signature, verify};
+
+const PASSPHRASE: &str = "carat transaction tests";
+
+fn key(seed: u8) -> SecretKey {
+    SecretKey::from_seed(&[seed; 32])
+}
+
+fn plain() -> Transaction {
+    Transaction {
+        source_account: key(1).public().into(),
+        fee: 100,
+        seq_num: SequenceNumber(7),
+        cond: Preconditions::None,
+        memo: Memo::None,
+        operations: vec![Operation { source_account: None, body: OperationBody::Inflation }]
+            .try_into()
+            .expect("one operation"),
+        ext: TransactionExt::V0,
+    }
+}
+
+fn v1() -> TransactionEnvelope {
+    TransactionEnvelope::Tx(TransactionV1Envelope { tx: plain(), signatures: VecM::default() })
+}
+
+fn v0() -> TransactionEnvelope {
+    let tx = plain();
+    TransactionEnvelope::TxV0(TransactionV0Envelope {
+        tx: TransactionV0 {
+            source_account_ed25519: Uint256(key(1).public().0),
+            fee: tx.fee,
+            seq_num: tx.seq_num,
+            time_bounds: None,
+            memo: tx.memo,
+            operations: tx.operations,
+            ext: TransactionV0Ext::V0,
+        },
+        signatures: VecM::default(),
+    })
+}
+
+fn fee_bump() -> TransactionEnvelope {
+    let tx = FeeBumpTransaction {
+        fee_source: key(2).public().into(),
+        fee: 400,
+        inner_tx: FeeBumpTransactionInnerTx::Tx(TransactionV1Envelope {
+            tx: plain(),
+            signatures: VecM::default(),
+        }),
+        ext: FeeBumpTransactionExt::V0,
+    };
+    TransactionEnvelope::TxFeeBump(FeeBumpTransactionEnvelope { tx, signatures: VecM::default() })
+}
+
+#[test]
+fn hash_of_every_form_equals_that_of_the_format_s_own_library() {
+    let network = network_id(PASSPHRASE);
+    for envelope in [v0(), v1(), fee_bump()] {
+        let theirs = envelope.hash(network.0).expect("encodable");
+        assert_eq!(transaction_hash(&network, &envelope), Digest(theirs), "{envelope:?}");
+    }
+    assert_eq!(transaction_hash(&network, &v0()), transaction_hash(&network, &v1()));
+}
+
+#[test]
+fn decoded_envelope_shows_what_was_built() {
+    let network = network_id(PASSPHRASE);
+    let mut envelope = fee_bump();
+    sign_envelope(&network, &mut envelope, &[&key(2), &key(3)]).expect("room");
+    let bytes = encode(&envelope);
+    let decoded = SignedTransaction::decode(&network, &bytes).expect("canonical");
+    assert_eq!(decoded, SignedTransaction::from_envelope(&network, envelope.clone()).expect("short"));
+    assert_eq!(decoded.bytes(), bytes);
+    assert_eq!(decoded.source(), key(1).public());
+    assert_eq!(decoded.fee_source(), key(2).public());
+    assert_eq!((decoded.sequence(), decoded.fee(), decoded.fee_operations()), (7, 400, 2));
+    assert_eq!(decoded.signature_count(), 2);
+    assert_eq!(decoded.inner_hash(), &transaction_hash(&network, &v1()));
+    assert_eq!(decoded.hash(), &transaction_hash(&network, &envelope));
+    assert_eq!(decoded.full_hash(), &sha256(&[&bytes]));
+}
+
+#[test]
+fn signature_of_an_envelope_verifies_and_carries_the_hint() {
+    let network = network_id(PASSPHRASE);
+    let mut envelope = v1();
+    sign_envelope(&network, &mut envelope, &[&key(1)]).expect("room");
+    let signed = SignedTransaction::from_envelope(&network, envelope).expect("short");
+    let [decorated] = signed.signatures() else { panic!("one signature") };
+    assert_eq!(decorated.hint.0, key(1).public().hint());
+    let signature = Signature(decorated.signature.0.as_slice().try_into().expect("64 bytes"));
+    assert!(verify(Claim { key: &key(1).public(), message: &signed.hash().0, signature: &signature }));
+}
+
+#[test]
+fn sign_envelope_with_21_signatures_refused_and_envelope_unchanged() {
+    let network = network_id(PASSPHRASE);
+    let mut envelope = v1();
+    let signer = key(1);
+    let keys = vec![&signer; 21];
+    assert_eq!(sign_envelope(&network, &mut envelope, &keys), Err(EnvelopeError::TooManySignatures));
+    assert_eq!(envelope, v1());
+}
+
+#[test]
+fn decode_of_anything_but_the_canonical_bytes_refused() {
+    let network = network_id(PASSPHRASE);
+    let good = encode(&v1());
+    assert!(SignedTransaction::decode(&network, &good).is_ok());
+    for length in 0..good.len() {
+        assert!(SignedTransaction::decode(&network, &good[..length]).is_err(), "cut to {length}");
+    }
+    let mut longer = good.clone();
+    longer.extend([0; 4]);
+    assert!(matches!(SignedTransaction::decode(&network, &longer), Err(EnvelopeError::Malformed(_))));
+    let mut unknown_kind = good;
+    unknown_kind[3] = 9;
+    assert!(matches!(SignedTransaction::decode(&network, &unknown_kind), Err(EnvelopeError::Malformed(_))));
+    let huge = vec![0; ENVELOPE_BYTES_MAX + 1];
+    assert_eq!(SignedTransaction::decode(&network, &huge), Err(EnvelopeError::TooLong(huge.len())));
+}
+
+#[test]
+fn decode_of_any_changed_byte_is_refused_or_gives_another_full_hash() {
+    let network = network_id(PASSPHRASE);
+    let mut envelope = fee_bump();
+    sign_envelope(&network, &mut envelope, &[&key(2)]).expect("room");
+    let good = encode(&envelope);
+    let decoded = SignedTransaction::decode(&network, &good).expect("canonical");
+    for position in 0..good.len() {
+        let mut changed = good.clone();
+        changed[position] ^= 1;
+        if let Ok(other) = SignedTransaction::decode(&network, &changed) {
+            assert_ne!(other.full_hash(), decoded.full_hash(), "byte {position}");
+            assert_eq!(other.bytes(), changed, "byte {position}");
+        }
+    }
+}
