@@ -45,8 +45,11 @@ impl Path {
     /// **Returns** none if there is no such leaf.
     pub fn of(leaves: &[Digest], index: usize) -> Option<Path> {
         leaves.get(index)?;
-        let mut path =
-            Path { index: u32::try_from(index).ok()?, count: u32::try_from(leaves.len()).ok()?, siblings: Vec::new() };
+        let mut path = Path {
+            index: u32::try_from(index).ok()?,
+            count: u32::try_from(leaves.len()).ok()?,
+            siblings: Vec::new(),
+        };
         let mut level = leaves.to_vec();
         let mut position = index;
         while level.len() > 1 {

@@ -1,0 +1,222 @@
+//! Everything that a replica asks of the world. Five rules:
+//!
+//! 1. Effects are performed in the order given.
+//! 2. **Nothing after a `Persist` happens until it is synced.** Persisting may be moved earlier to share one
+//!    sync among many, never later.
+//! 3. `handle` never fails: a bad message becomes a [`Effect::Reject`], which is counted.
+//! 4. The same inputs give the same effects.
+//! 5. Failing to persist or to execute stops the process.
+
+use std::sync::Arc;
+
+use carat_types::batch::WellFormed;
+use carat_types::block::CertifiedBlock;
+use carat_types::certificate::{CommitCertificate, PreparedCertificate, SealCertificate};
+use carat_types::message::{Fetch, Message, NewView, Signed};
+use carat_types::{Digest, Slot, ValidatorId, View};
+
+use crate::record::Record;
+use crate::rejection::Rejection;
+use crate::timer::Timer;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Append to the journal.
+    Persist(Record),
+    /// Make all blocks up to `slot` durable (J8), then this effect is done.
+    SyncBlocks {
+        /// The newest block that must be durable.
+        slot: Slot,
+    },
+    /// A checkpoint is stable and journaled: begin the journal anew with `carry`, and drop every record of a
+    /// slot at or below `stable`.
+    Compact {
+        /// The stable checkpoint h.
+        stable: Slot,
+        /// The records that a restart still needs whatever their slot (view, NEW-VIEW, checkpoint).
+        carry: Vec<Record>,
+    },
+    /// Send to one validator.
+    Send {
+        /// The receiver.
+        to: ValidatorId,
+        /// The message.
+        message: Message,
+    },
+    /// Send to every other validator.
+    Broadcast(Message),
+    /// Execute a final slot on the state of the slot below, write the block, and answer with `Executed`.
+    Execute(Box<Execute>),
+    /// Answer a peer from the store: blocks with their certificates, or a payload no longer in memory.
+    Serve {
+        /// Who asked.
+        to: ValidatorId,
+        /// For what.
+        fetch: Fetch,
+    },
+    /// f+1 SEALs on a block that this validator executed to the same header: keep them, and wake the callers.
+    Sealed {
+        /// The block's slot.
+        slot: Slot,
+        /// The seals (f+1, later perhaps more).
+        certificate: SealCertificate,
+    },
+    /// Keep an accepted NEW-VIEW for ever: evidence.
+    ArchiveNewView(Arc<Signed<NewView>>),
+    /// Ask for `Input::Timer(timer)` after `after_us`; replaces an earlier request for the same timer.
+    SetTimer {
+        /// Which.
+        timer: Timer,
+        /// Microseconds from now.
+        after_us: u64,
+    },
+    /// Forget a timer.
+    CancelTimer(Timer),
+    /// A message was refused and did nothing.
+    Reject {
+        /// The channel that it came by.
+        from: ValidatorId,
+        /// Why.
+        reason: Rejection,
+    },
+    /// Something an operator or a metric wants to know; changes nothing.
+    Report(Report),
+    /// Stop for good: going on could break a promise.
+    Halt(Halt),
+}
+
+/// A final slot to execute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Execute {
+    /// The slot.
+    pub slot: Slot,
+    /// Its value.
+    pub payload: WellFormed,
+    /// c(s-1): also the seed of the order in the block.
+    pub parent_prefix: Digest,
+    /// c(s).
+    pub prefix: Digest,
+    /// Why it is final.
+    pub evidence: Evidence,
+}
+
+/// Why a slot is final here; named after the rule that was met first.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Evidence {
+    /// All n PREPAREs of one ballot.
+    Unanimous(PreparedCertificate),
+    /// q COMMITs of one ballot.
+    Commit(CommitCertificate),
+    /// A higher slot is final and its prefix digest covers this one.
+    Prefix(Slot),
+    /// f+1 SEALs: caught up from a peer; execution must reach exactly this header.
+    Sealed(Arc<CertifiedBlock>),
+}
+
+/// What happened, for logs, metrics and traces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Left a view and sent VIEW-CHANGE.
+    ViewChangeStarted {
+        /// The view wanted.
+        view: View,
+        /// Which trigger of section 7.1.
+        trigger: Trigger,
+    },
+    /// Entered a view.
+    ViewEntered {
+        /// The view.
+        view: View,
+        /// Slots that its NEW-VIEW forces.
+        forced: u64,
+    },
+    /// A commit rule was met for a slot, at this replica.
+    RuleMet {
+        /// The slot.
+        slot: Slot,
+        /// Its view.
+        view: View,
+        /// The rule.
+        rule: Rule,
+    },
+    /// A checkpoint became stable.
+    Stable {
+        /// Its slot.
+        slot: Slot,
+    },
+    /// Falling behind: the first slot that is missing, and how far the peers are.
+    Behind {
+        /// Next slot needed.
+        next: Slot,
+        /// Highest slot that a peer claims to have executed.
+        peers_at: Slot,
+    },
+    /// Two signed statements of one validator that no correct one makes.
+    Misbehaviour {
+        /// Who.
+        validator: ValidatorId,
+        /// What, in words.
+        what: &'static str,
+    },
+}
+
+/// The commit rules of section 6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// q PREPAREs; sound if validators only crash. Validators never act on it.
+    Fast,
+    /// n PREPAREs.
+    Unanimous,
+    /// q COMMITs.
+    Commit,
+    /// f+1 SEALs.
+    Seal,
+}
+
+/// The triggers of section 7.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trigger {
+    /// T1: the oldest transaction of this replica's share waited too long.
+    Waiting,
+    /// T2: no acceptable NEW-VIEW in time.
+    NoNewView,
+    /// T3: proof against the leader.
+    LeaderProof,
+    /// T4: f+1 others have moved.
+    Followed,
+    /// T6: end of the leader's term.
+    TermEnd,
+    /// T7: nothing became final for too long.
+    Idle,
+    /// J7: this replica's own proposer may not lead the view.
+    Barred,
+}
+
+/// Why a replica stops for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// Execution gave another header than f+1 validators sealed.
+    Diverged {
+        /// The slot.
+        slot: Slot,
+        /// Hash of the own header.
+        own: Digest,
+        /// Hash that the others sealed.
+        sealed: Digest,
+    },
+    /// Start-up guard: a peer holds a signature of this replica that its journal does not know.
+    ForgottenVote {
+        /// What was forgotten, in words.
+        what: String,
+    },
+    /// Two A-byz finality proofs disagree: more than f validators cheat.
+    Forked {
+        /// The slot.
+        slot: Slot,
+        /// One value or prefix.
+        ours: Digest,
+        /// The other.
+        theirs: Digest,
+    },
+}
