@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Format, lints and all tests. Installs what it needs, skips nothing silently, ends with one line of counts.
+#
+# A test that cannot run here writes a line "SKIP <what>: <why>" to standard error (past the test runner, which keeps the
+# output of passing tests to itself); the lines are counted and repeated at the end.
+set -uo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$ROOT" || exit 1
+
+LOG="$ROOT/target/test.log"
+PASSED=0
+FAILED=0
+FAILURES=()
+
+# step NAME COMMAND...: runs one part, with its time; a failure is noted and the next part runs all the same.
+step() {
+    local name=$1 started=$SECONDS
+    shift
+    say "== $name"
+    if "$@" 2>&1 | tee -a "$LOG"; then
+        say "== $name: passed in $((SECONDS - started)) s"
+        PASSED=$((PASSED + 1))
+    else
+        say "== $name: FAILED after $((SECONDS - started)) s"
+        FAILED=$((FAILED + 1))
+        FAILURES+=("$name")
+    fi
+}
+
+# The sum of a column of cargo's "test result: ok. 12 passed; 0 failed; ..." lines.
+total() { # WORD
+    grep -o "^test result: .*" "$LOG" | grep -o "[0-9]* $1" | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+# Tests in other languages, with their own runner: exit 77 means that it could not run, and said why in a SKIP line.
+sdk_tests() {
+    "$ROOT/tests/sdk/run.sh"
+    local code=$?
+    [ "$code" -eq 77 ] || return "$code"
+}
+
+mkdir -p "$ROOT/target" && : >"$LOG"
+ensure_rust
+cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
+    die "rustfmt or clippy is missing" "rustup component add rustfmt clippy (Debian: apt-get install rustfmt rust-clippy)"
+ensure_build_tools || exit 1
+
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --release --locked --workspace --all-targets -- -D warnings
+step "tests" cargo test --release --locked --workspace --no-fail-fast
+if [ -x tests/sdk/run.sh ]; then
+    step "SDK tests" sdk_tests
+fi
+
+SKIPPED=$(($(grep -c '^SKIP ' "$LOG") + $(total ignored)))
+say ""
+[ "$SKIPPED" -eq 0 ] || grep '^SKIP ' "$LOG" | sort -u
+for name in "${FAILURES[@]:+${FAILURES[@]}}"; do say "failed: $name (the whole output is in $LOG)"; done
+# The parts themselves count too: format, lints, the test run as a whole.
+say "$((PASSED + $(total passed))) passed, $((FAILED + $(total failed))) failed, $SKIPPED skipped"
+[ "$FAILED" -eq 0 ]
