@@ -72,10 +72,9 @@ ensure_libclang() {
         export LIBCLANG_PATH="$wheel/clang/native"
     elif ! libclang_folder >/dev/null && ! install_packages "$why" libclang-dev; then
         say "installing the PyPI wheel libclang 18.1.1 into target/ ($why; apt-get needs root)"
-        { have python3 && python3 -m pip --version >/dev/null 2>&1 &&
-            python3 -m pip download -q --no-deps --only-binary :all: -d "$wheel.download" libclang==18.1.1 &&
-            python3 -m zipfile -e "$wheel.download"/libclang-18.1.1-*.whl "$wheel" &&
-            rm -r "$wheel.download"; } || missing libclang "$why" libclang-dev
+        have python3 && python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps \
+            --only-binary :all: --target "$wheel" libclang==18.1.1 && [ -e "$wheel/clang/native/libclang.so" ] ||
+            missing libclang "$why" libclang-dev
         export LIBCLANG_PATH="$wheel/clang/native"
     fi
     # A libclang without clang's own headers (the wheel, Debian's libclang1) borrows the compiler's.
