@@ -195,7 +195,7 @@ impl Default for BlockLimits {
 
 /// A payload that passed the check that needs neither ledger state nor clock, with its consensus value.
 ///
-/// Only the check makes one (`transaction::well_formed`), so that the core never votes for anything else.
+/// Only [`crate::payload::check`] makes one from a peer's bytes, so that the core never votes for anything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WellFormed {
     digest: Digest,

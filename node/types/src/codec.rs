@@ -249,23 +249,19 @@ impl ListItem for Signature {
 
 impl Encode for merkle::Path {
     fn encode(&self, out: &mut Vec<u8>) {
-        self.index.encode(out);
-        self.count.encode(out);
+        self.sides.encode(out);
         self.siblings.encode(out);
     }
 }
 
 impl Decode for merkle::Path {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let path = merkle::Path {
-            index: Decode::decode(input)?,
-            count: Decode::decode(input)?,
-            siblings: Decode::decode(input)?,
-        };
-        if path.siblings.len() > merkle::Path::SIBLINGS_MAX {
-            return Err(DecodeError::Invalid("a Merkle path has at most 32 siblings"));
+        let path = merkle::Path { sides: Decode::decode(input)?, siblings: Decode::decode(input)? };
+        if path.is_canonical() {
+            Ok(path)
+        } else {
+            Err(DecodeError::Invalid("a Merkle path names no side for no sibling"))
         }
-        Ok(path)
     }
 }
 

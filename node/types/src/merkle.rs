@@ -25,14 +25,13 @@ pub fn root(leaves: &[Digest]) -> Digest {
     level.first().copied().unwrap_or_else(empty)
 }
 
-/// Where a leaf stands in a list, and the siblings on its way to the root, lowest first.
+/// The siblings on a leaf's way to the root, lowest first. For one leaf and root there is exactly one path, so
+/// that no byte of it can be changed unseen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// Position of the leaf, from 0.
-    pub index: u32,
-    /// Number of leaves in the list.
-    pub count: u32,
-    /// Siblings from the leaf upward; a level on which the node moves up alone has none.
+    /// Bit i is set iff sibling i stands on the left.
+    pub sides: u32,
+    /// The siblings; a level on which the node moves up alone has none.
     pub siblings: Vec<Digest>,
 }
 
@@ -45,15 +44,15 @@ impl Path {
     /// **Returns** none if there is no such leaf.
     pub fn of(leaves: &[Digest], index: usize) -> Option<Path> {
         leaves.get(index)?;
-        let mut path = Path {
-            index: u32::try_from(index).ok()?,
-            count: u32::try_from(leaves.len()).ok()?,
-            siblings: Vec::new(),
-        };
+        let mut path = Path { sides: 0, siblings: Vec::new() };
         let mut level = leaves.to_vec();
         let mut position = index;
         while level.len() > 1 {
-            path.siblings.extend(level.get(position ^ 1));
+            if let Some(sibling) = level.get(position ^ 1) {
+                let on_the_left = u32::from(position & 1 == 1);
+                path.sides |= on_the_left.checked_shl(u32::try_from(path.siblings.len()).ok()?)?;
+                path.siblings.push(*sibling);
+            }
             position >>= 1;
             level = parents(&level);
         }
@@ -61,24 +60,18 @@ impl Path {
     }
 
     /// The root that this path gives for `leaf`.
-    ///
-    /// **Returns** none if the path has not exactly the shape that its position demands.
-    pub fn root(&self, leaf: &Digest) -> Option<Digest> {
-        if self.index >= self.count {
-            return None;
-        }
-        let (mut position, mut width) = (self.index, self.count);
-        let mut siblings = self.siblings.iter();
-        let mut hash = *leaf;
-        while width > 1 {
-            if position ^ 1 < width {
-                let sibling = siblings.next()?;
-                hash = if position & 1 == 0 { node(&hash, sibling) } else { node(sibling, &hash) };
-            }
-            position >>= 1;
-            width = width.div_ceil(2);
-        }
-        siblings.next().is_none().then_some(hash)
+    pub fn root(&self, leaf: &Digest) -> Digest {
+        self.siblings.iter().enumerate().fold(*leaf, |hash, (level, sibling)| {
+            let on_the_left =
+                self.sides.checked_shr(u32::try_from(level).unwrap_or(u32::MAX)).unwrap_or(0) & 1 == 1;
+            if on_the_left { node(sibling, &hash) } else { node(&hash, sibling) }
+        })
+    }
+
+    /// Whether no side is given for a sibling that is not there: the condition for a canonical encoding.
+    pub fn is_canonical(&self) -> bool {
+        let levels = u32::try_from(self.siblings.len()).unwrap_or(u32::MAX);
+        self.siblings.len() <= Self::SIBLINGS_MAX && self.sides.checked_shr(levels).unwrap_or(0) == 0
     }
 }
 
@@ -107,20 +100,20 @@ mod tests {
             let leaves = leaves(count);
             for (index, leaf) in leaves.iter().enumerate() {
                 let path = Path::of(&leaves, index).expect("in range");
-                assert_eq!(path.root(leaf), Some(root(&leaves)), "{index} of {count}");
+                assert!(path.is_canonical());
+                assert_eq!(path.root(leaf), root(&leaves), "{index} of {count}");
             }
             assert_eq!(Path::of(&leaves, leaves.len()), None);
         }
     }
 
     #[test]
-    fn path_with_any_change_does_not_lead_to_the_root() {
+    fn path_with_any_change_is_not_canonical_or_does_not_lead_to_the_root() {
         let leaves = leaves(11);
         let good = Path::of(&leaves, 6).expect("in range");
         let leaf = leaves[6];
-        let mut variants = Vec::new();
-        variants.push(Path { index: 7, ..good.clone() });
-        variants.push(Path { index: 11, ..good.clone() });
+        let mut variants: Vec<Path> =
+            (0..32).map(|bit| Path { sides: good.sides ^ (1 << bit), ..good.clone() }).collect();
         variants.push(Path { siblings: good.siblings[1..].to_vec(), ..good.clone() });
         let mut longer = good.clone();
         longer.siblings.push(leaf);
@@ -131,8 +124,8 @@ mod tests {
             variants.push(changed);
         }
         for variant in variants {
-            assert_ne!(variant.root(&leaf), Some(root(&leaves)), "{variant:?}");
+            assert!(!variant.is_canonical() || variant.root(&leaf) != root(&leaves), "{variant:?}");
         }
-        assert_ne!(good.root(&leaves[5]), Some(root(&leaves)));
+        assert_ne!(good.root(&leaves[5]), root(&leaves));
     }
 }

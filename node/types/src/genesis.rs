@@ -1,0 +1,347 @@
+//! The genesis file: who validates, under which constants, from which ledger. Its hash is the chain's id.
+//!
+//! JSON, so that a bank's lawyer can read it; the id is over its bytes, so that nobody can re-format it.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::batch::BlockLimits;
+use crate::hash::{Digest, h, sha256};
+use crate::header::{Header, prefix_digest};
+use crate::ids::{Epoch, Slot};
+use crate::quorum::{ImpossibleSize, Quorum};
+use crate::signature::PublicKey;
+use crate::validators::{ValidatorKeys, ValidatorSet};
+
+/// The only format there is.
+pub const FORMAT: &str = "carat-genesis/1";
+
+/// The contents of a genesis file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// [`FORMAT`].
+    pub format: String,
+    /// Passphrase of the network; its SHA-256 is bound into every transaction's signature.
+    pub network_passphrase: String,
+    /// Test or main network.
+    pub profile: Profile,
+    /// What validators act on.
+    pub trust: Trust,
+    /// Time of ledger 1, milliseconds since 1970.
+    pub time_ms: u64,
+    /// The validators, in order. Each runs a proposer as well (co-located deployment, n_p = n).
+    pub validators: Vec<GenesisValidator>,
+    /// Constants of consensus.
+    pub consensus: ConsensusConstants,
+    /// Constants and members of the ledger.
+    pub ledger: LedgerConstants,
+    /// Root of the state tree of ledger 1; recomputed by every validator at start.
+    pub state_root: Digest,
+}
+
+/// What kind of network it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// The root key follows from the passphrase, and friendbot gives coins away.
+    Test,
+    /// The root key comes from the founders' ceremony.
+    Main,
+}
+
+/// Which faults of validators the network is run to survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// Up to f validators may lie.
+    Bft,
+    /// Validators only crash: the fast path decides (issue B).
+    Crash,
+}
+
+/// One validator and its three public keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisValidator {
+    /// Name for people: the bank.
+    pub name: String,
+    /// Votes.
+    pub acceptor: PublicKey,
+    /// Orders.
+    pub proposer: PublicKey,
+    /// TLS.
+    pub network: PublicKey,
+}
+
+/// Constants of consensus; the names of the consensus specification in brackets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsensusConstants {
+    /// Open slots above the stable checkpoint \[L\].
+    pub window: u64,
+    /// Slots from checkpoint to checkpoint \[K\].
+    pub checkpoint_interval: u64,
+    /// Fresh slots that one view may order \[R\].
+    pub term: u64,
+    /// First view time-out \[T0\], ms.
+    pub timeout_ms: u64,
+    /// Largest view time-out \[T_max\], ms.
+    pub timeout_max_ms: u64,
+    /// Empty batch of an idle leader \[HEARTBEAT\], ms.
+    pub heartbeat_ms: u64,
+    /// How far ahead of the own clock a fresh proposal may be \[DRIFT\], ms.
+    pub drift_ms: u64,
+    /// Transactions in a leader's pool \[P\].
+    pub pool: u64,
+    /// Fresh slots that a leader keeps in flight.
+    pub pipeline: u64,
+    /// Limits of a block.
+    pub block: BlockLimits,
+}
+
+impl Default for ConsensusConstants {
+    fn default() -> Self {
+        ConsensusConstants {
+            window: 256,
+            checkpoint_interval: 64,
+            term: 1_024,
+            timeout_ms: 1_000,
+            timeout_max_ms: 10_000,
+            heartbeat_ms: 1_000,
+            drift_ms: 5_000,
+            pool: 20_000,
+            pipeline: 4,
+            block: BlockLimits::default(),
+        }
+    }
+}
+
+/// Constants and members of the ledger. Amounts in stroops (10^-7), as decimal strings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerConstants {
+    /// All native coins there will ever be, held by the root account at genesis.
+    #[serde(with = "decimal_string")]
+    pub total_coins: i64,
+    /// Fee of one operation.
+    pub base_fee: u32,
+    /// Reserve of one entry.
+    pub base_reserve: u32,
+    /// Protocol version of the ledger's rules.
+    pub protocol_version: u32,
+    /// The root account; on a test network that of the key with seed SHA-256(passphrase).
+    pub root_account: PublicKey,
+    /// Whether only members, and accounts that members created, may create accounts.
+    pub admission_restricted: bool,
+    /// The member banks' accounts.
+    pub members: Vec<PublicKey>,
+}
+
+/// A genesis file that was read and checked, with the id of its chain.
+#[derive(Clone, Debug)]
+pub struct GenesisFile {
+    /// The contents.
+    pub genesis: Genesis,
+    /// `H("genesis", file bytes)`.
+    pub chain_id: Digest,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Why a genesis file cannot be used.
+#[derive(Debug, Error)]
+pub enum GenesisError {
+    /// Not the JSON that is expected.
+    #[error(
+        "the genesis file cannot be read: {0} (hint: it must be byte for byte the file that all validators share)"
+    )]
+    Syntax(#[from] serde_json::Error),
+    /// Of another format.
+    #[error("genesis format is {seen:?}, expected {FORMAT:?} (hint: use the carat-genesis of this release)")]
+    Format {
+        /// The format seen.
+        seen: String,
+    },
+    /// An impossible number of validators.
+    #[error("genesis lists {0}")]
+    Validators(#[from] ImpossibleSize),
+    /// A key listed twice, or one that must never sign.
+    #[error("{whose}: {problem} key {key} (hint: make new keys with carat-genesis)")]
+    Key {
+        /// Validator and role.
+        whose: String,
+        /// "repeated" or "weak".
+        problem: &'static str,
+        /// The key.
+        key: PublicKey,
+    },
+    /// A constant out of its range.
+    #[error("{name} is {seen}, expected {expected}")]
+    Constant {
+        /// Its name in the file.
+        name: &'static str,
+        /// The value seen.
+        seen: u64,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// A setting whose feature does not exist yet.
+    #[error("{0}")]
+    Unsupported(&'static str),
+}
+
+impl GenesisFile {
+    /// Reads and checks a genesis file.
+    ///
+    /// **Errors**: [`GenesisError`]. That the state root is right is for the ledger to check.
+    pub fn parse(bytes: &[u8]) -> Result<Self, GenesisError> {
+        let genesis: Genesis = serde_json::from_slice(bytes)?;
+        genesis.check()?;
+        Ok(GenesisFile { genesis, chain_id: h("genesis", &[bytes]), bytes: bytes.to_vec() })
+    }
+
+    /// Hash of the passphrase: what transactions sign.
+    pub fn network_id(&self) -> Digest {
+        sha256(&[self.genesis.network_passphrase.as_bytes()])
+    }
+
+    /// The validators of epoch 0.
+    pub fn validators(&self) -> Result<ValidatorSet, ImpossibleSize> {
+        let keys = self.genesis.validators.iter();
+        let keys = keys.map(|v| ValidatorKeys { acceptor: v.acceptor, proposer: v.proposer }).collect();
+        ValidatorSet::new(self.chain_id, Epoch(0), keys)
+    }
+
+    /// Header of slot 0, ledger 1.
+    pub fn header(&self) -> Header {
+        Header {
+            chain_id: self.chain_id,
+            epoch: Epoch(0),
+            slot: Slot(0),
+            ledger: 1,
+            first_transaction: 0,
+            parent: Digest::ZERO,
+            batch: Digest::ZERO,
+            prefix: self.chain_id,
+            time_ms: self.genesis.time_ms,
+            state_root: self.genesis.state_root,
+            outcomes_root: crate::merkle::empty(),
+            drops_root: crate::merkle::empty(),
+            epoch_end: None,
+        }
+    }
+
+    /// c(s) after `value` at `slot` on top of `below`.
+    pub fn prefix(below: &Digest, slot: Slot, value: &Digest) -> Digest {
+        prefix_digest(below, slot, value)
+    }
+}
+
+impl Genesis {
+    fn check(&self) -> Result<(), GenesisError> {
+        if self.format != FORMAT {
+            return Err(GenesisError::Format { seen: self.format.clone() });
+        }
+        if self.trust == Trust::Crash {
+            return Err(GenesisError::Unsupported(
+                "trust = \"crash\" is not built yet, expected \"bft\" (hint: see docs/gaps.md)",
+            ));
+        }
+        Quorum::of(self.validators.len())?;
+        self.check_keys()?;
+        self.consensus.check()?;
+        self.ledger.check()
+    }
+
+    fn check_keys(&self) -> Result<(), GenesisError> {
+        let mut seen = std::collections::BTreeSet::new();
+        for validator in &self.validators {
+            let roles = [
+                ("acceptor", validator.acceptor),
+                ("proposer", validator.proposer),
+                ("network", validator.network),
+            ];
+            for (role, key) in roles {
+                let whose = || format!("validator {:?}, {role}", validator.name);
+                if key.is_weak() {
+                    return Err(GenesisError::Key { whose: whose(), problem: "weak", key });
+                }
+                if !seen.insert(key) {
+                    return Err(GenesisError::Key { whose: whose(), problem: "repeated", key });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ConsensusConstants {
+    fn check(&self) -> Result<(), GenesisError> {
+        let multiple = self.checkpoint_interval.max(1);
+        range("consensus.checkpoint_interval", self.checkpoint_interval, 1..=512, "1 to 512")?;
+        range(
+            "consensus.window",
+            self.window,
+            multiple.saturating_mul(2)..=1_024,
+            "2 checkpoint intervals to 1024",
+        )?;
+        range("consensus.term", self.term, multiple..=1 << 20, "a checkpoint interval to 1048576")?;
+        if self.term.checked_rem(multiple) != Some(0) {
+            let expected = "a multiple of the checkpoint interval";
+            return Err(GenesisError::Constant { name: "consensus.term", seen: self.term, expected });
+        }
+        range("consensus.timeout_ms", self.timeout_ms, 10..=60_000, "10 to 60000")?;
+        range(
+            "consensus.timeout_max_ms",
+            self.timeout_max_ms,
+            self.timeout_ms..=600_000,
+            "timeout_ms to 600000",
+        )?;
+        range("consensus.heartbeat_ms", self.heartbeat_ms, 10..=60_000, "10 to 60000")?;
+        range("consensus.drift_ms", self.drift_ms, 1..=60_000, "1 to 60000")?;
+        range("consensus.pool", self.pool, 1..=1_000_000, "1 to 1000000")?;
+        range("consensus.pipeline", self.pipeline, 1..=self.window, "1 to the window")?;
+        range("consensus.block.bytes", self.block.bytes.into(), 1 << 17..=1 << 22, "131072 to 4194304")?;
+        range("consensus.block.transactions", self.block.transactions.into(), 1..=4_000, "1 to 4000")?;
+        range("consensus.block.operations", self.block.operations.into(), 100..=100_000, "100 to 100000")?;
+        range("consensus.block.signatures", self.block.signatures.into(), 20..=20_000, "20 to 20000")
+    }
+}
+
+impl LedgerConstants {
+    fn check(&self) -> Result<(), GenesisError> {
+        let coins = u64::try_from(self.total_coins).unwrap_or(0);
+        range("ledger.total_coins", coins, 1..=i64::MAX.unsigned_abs(), "1 to 9223372036854775807")?;
+        range("ledger.base_fee", self.base_fee.into(), 0..=1_000_000_000, "0 to 1000000000")?;
+        range("ledger.base_reserve", self.base_reserve.into(), 0..=1_000_000_000, "0 to 1000000000")?;
+        for key in self.members.iter().chain([&self.root_account]) {
+            if key.is_weak() {
+                return Err(GenesisError::Key { whose: "ledger account".into(), problem: "weak", key: *key });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn range(
+    name: &'static str,
+    seen: u64,
+    allowed: std::ops::RangeInclusive<u64>,
+    expected: &'static str,
+) -> Result<(), GenesisError> {
+    if allowed.contains(&seen) { Ok(()) } else { Err(GenesisError::Constant { name, seen, expected }) }
+}
+
+/// i64 as a decimal string: JSON numbers lose digits above 2^53.
+mod decimal_string {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(value: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,316 @@
+//! Finality receipts: proof, for anyone who holds only the genesis file, of what became of a transaction.
+//!
+//! **Source**: consensus specification, section 13. A receipt never claims more than its certificate proves,
+//! and its verdict always names the assumption on which it rests.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::batch::{Batch, Envelope};
+use crate::certificate::{CertificateError, CommitCertificate, PreparedCertificate, SealCertificate};
+use crate::codec::{Decode, DecodeError, Encode, Reader, codec_enum, codec_struct, encode_count};
+use crate::genesis::GenesisFile;
+use crate::hash::{Digest, m};
+use crate::header::Header;
+use crate::ids::Slot;
+use crate::merkle::Path;
+use crate::message::Ballot;
+use crate::transaction::{EnvelopeError, decode_envelope, transaction_hash};
+use crate::validators::Ed25519;
+
+/// A receipt. (Handovers between epochs come with epochs; the version says that there are none.)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// [`Receipt::VERSION`].
+    pub version: u8,
+    /// What is proved, and how.
+    pub proof: Proof,
+}
+
+/// The two kinds of proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "receipts are made one at a time and soon encoded")]
+pub enum Proof {
+    /// The transaction's place in the log; its outcome is not proved.
+    Order(OrderProof),
+    /// The transaction's outcome.
+    Result(ResultProof),
+}
+
+/// Place of a transaction: envelope, body, batch, votes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderProof {
+    /// The transaction.
+    pub envelope: Envelope,
+    /// From the envelope to its body's digest.
+    pub path: Path,
+    /// The batch, which lists the body's digest.
+    pub batch: Batch,
+    /// Position of the body in the batch.
+    pub body: u32,
+    /// Votes on the batch.
+    pub votes: OrderVotes,
+}
+
+/// The votes behind an order receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderVotes {
+    /// PREPAREs: UNANIMOUS if all validators signed, FAST if only a quorum did.
+    Prepared(PreparedCertificate),
+    /// q COMMITs.
+    Committed(CommitCertificate),
+}
+
+/// Outcome of a transaction: outcome, header, seals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultProof {
+    /// Hash of the transaction.
+    pub transaction: Digest,
+    /// Its `TransactionResult`, XDR.
+    pub result: ResultBytes,
+    /// From the outcome to the header's outcomes root.
+    pub path: Path,
+    /// The block's header.
+    pub header: Header,
+    /// At least f+1 SEALs on the header.
+    pub seals: SealCertificate,
+}
+
+/// A `TransactionResult` as XDR bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ResultBytes(pub Vec<u8>);
+
+/// What a receipt proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Hash of the transaction.
+    pub transaction: Digest,
+    /// Its slot.
+    pub slot: Slot,
+    /// Its ledger; known from a result receipt only.
+    pub ledger: Option<u32>,
+    /// Block time in milliseconds since 1970; known from a result receipt only.
+    pub time_ms: Option<u64>,
+    /// Its result, XDR; none means "position only, result unknown".
+    pub result: Option<Vec<u8>>,
+    /// The rule that made it final.
+    pub rule: Rule,
+    /// What must hold for the verdict to hold.
+    pub assumption: Assumption,
+}
+
+/// The rule behind a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// q PREPAREs.
+    Fast,
+    /// n PREPAREs.
+    Unanimous,
+    /// q COMMITs.
+    Commit,
+    /// f+1 SEALs.
+    Seal,
+}
+
+/// The fault assumption on which a verdict rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assumption {
+    /// Validators crash but never lie.
+    CrashOnly,
+    /// At most this many validators are, or ever become, dishonest.
+    AtMostDishonest(usize),
+}
+
+/// Why a receipt proves nothing.
+#[derive(Debug, Error)]
+pub enum ReceiptError {
+    /// Not a receipt.
+    #[error("not a receipt: {0}")]
+    Decode(#[from] DecodeError),
+    /// Of another version.
+    #[error("receipt version is {0}, expected {version} (hint: use a newer carat)", version = Receipt::VERSION)]
+    Version(u8),
+    /// Of another chain.
+    #[error(
+        "the receipt is of chain {seen}, the genesis file of chain {expected} (hint: use that network's genesis file)"
+    )]
+    Chain {
+        /// Chain of the receipt.
+        seen: Digest,
+        /// Chain of the genesis file.
+        expected: Digest,
+    },
+    /// The votes do not reach their rule.
+    #[error("the certificate does not hold: {0}")]
+    Certificate(#[from] CertificateError),
+    /// A hash does not lead where it must.
+    #[error("{0}")]
+    Broken(&'static str),
+    /// The genesis file lists an impossible set.
+    #[error(transparent)]
+    Genesis(#[from] crate::quorum::ImpossibleSize),
+    /// The envelope inside is no transaction.
+    #[error("the envelope in the receipt is no transaction: {0}")]
+    Envelope(#[from] EnvelopeError),
+}
+
+impl Receipt {
+    /// The only version there is.
+    pub const VERSION: u8 = 1;
+
+    /// The receipt of an outcome.
+    pub fn of_result(proof: ResultProof) -> Self {
+        Receipt { version: Self::VERSION, proof: Proof::Result(proof) }
+    }
+
+    /// The receipt of a place in the log.
+    pub fn of_order(proof: OrderProof) -> Self {
+        Receipt { version: Self::VERSION, proof: Proof::Order(proof) }
+    }
+
+    /// Checks a receipt's bytes against the genesis file alone.
+    ///
+    /// **Errors**: [`ReceiptError`] for anything but an untampered receipt of this chain.
+    pub fn verify(bytes: &[u8], genesis: &GenesisFile) -> Result<Verdict, ReceiptError> {
+        let receipt = Receipt::from_bytes(bytes)?;
+        if receipt.version != Self::VERSION {
+            return Err(ReceiptError::Version(receipt.version));
+        }
+        match &receipt.proof {
+            Proof::Order(proof) => proof.verify(genesis),
+            Proof::Result(proof) => proof.verify(genesis),
+        }
+    }
+}
+
+impl ResultProof {
+    fn verify(&self, genesis: &GenesisFile) -> Result<Verdict, ReceiptError> {
+        let set = genesis.validators()?;
+        if self.header.chain_id != genesis.chain_id {
+            return Err(ReceiptError::Chain { seen: self.header.chain_id, expected: genesis.chain_id });
+        }
+        if self.header.epoch != set.domain().epoch {
+            return Err(ReceiptError::Broken(
+                "the header is of an epoch to which the receipt has no handover",
+            ));
+        }
+        if self.seals.body.header != self.header.hash() || self.seals.body.slot != self.header.slot {
+            return Err(ReceiptError::Broken("the seals are on another header"));
+        }
+        self.seals.verify(&set, &Ed25519, set.quorum().one_correct())?;
+        let leaf = outcome_leaf(&self.transaction, &self.result.0);
+        if self.path.root(&leaf) != self.header.outcomes_root {
+            return Err(ReceiptError::Broken("the outcome does not lead to the header's outcomes root"));
+        }
+        Ok(Verdict {
+            transaction: self.transaction,
+            slot: self.header.slot,
+            ledger: Some(self.header.ledger),
+            time_ms: Some(self.header.time_ms),
+            result: Some(self.result.0.clone()),
+            rule: Rule::Seal,
+            assumption: Assumption::AtMostDishonest(set.quorum().faults()),
+        })
+    }
+}
+
+impl OrderProof {
+    fn verify(&self, genesis: &GenesisFile) -> Result<Verdict, ReceiptError> {
+        let set = genesis.validators()?;
+        let quorum = set.quorum();
+        let byzantine = Assumption::AtMostDishonest(quorum.faults());
+        let (ballot, rule, assumption): (Ballot, Rule, Assumption) = match &self.votes {
+            OrderVotes::Committed(certificate) => {
+                certificate.verify(&set, &Ed25519, quorum.quorum())?;
+                (certificate.body.0, Rule::Commit, byzantine)
+            }
+            OrderVotes::Prepared(certificate) => {
+                certificate.verify(&set, &Ed25519, quorum.quorum())?;
+                if certificate.signers.len() == quorum.n() {
+                    (certificate.body.0, Rule::Unanimous, byzantine)
+                } else {
+                    (certificate.body.0, Rule::Fast, Assumption::CrashOnly)
+                }
+            }
+        };
+        if self.batch.digest() != ballot.digest {
+            return Err(ReceiptError::Broken("the votes are for another batch"));
+        }
+        let body = usize::try_from(self.body).ok().and_then(|body| self.batch.bodies.get(body));
+        if body != Some(&self.path.root(&self.envelope.leaf())) {
+            return Err(ReceiptError::Broken("the transaction does not lead to a body of the batch"));
+        }
+        let envelope = decode_envelope(&self.envelope.0)?;
+        Ok(Verdict {
+            transaction: transaction_hash(&genesis.network_id(), &envelope),
+            slot: ballot.slot,
+            ledger: None,
+            time_ms: None,
+            result: None,
+            rule,
+            assumption,
+        })
+    }
+}
+
+/// Leaf of an outcome in the outcomes tree: `M("outcome", transaction hash | TransactionResult XDR)`.
+pub fn outcome_leaf(transaction: &Digest, result_xdr: &[u8]) -> Digest {
+    m("outcome", &[&transaction.0, result_xdr])
+}
+
+impl ResultBytes {
+    /// 100 operations of the largest result kind stay below.
+    pub const BYTES_MAX: u32 = 1 << 20;
+}
+
+impl fmt::Debug for ResultBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Rule::Fast => "FAST",
+            Rule::Unanimous => "UNANIMOUS",
+            Rule::Commit => "COMMIT",
+            Rule::Seal => "SEAL",
+        })
+    }
+}
+
+impl fmt::Display for Assumption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Assumption::CrashOnly => f.write_str("holds if validators are crash-only"),
+            Assumption::AtMostDishonest(faults) => {
+                write!(
+                    f,
+                    "holds if at most {faults} of this epoch's validators are, or ever become, dishonest"
+                )
+            }
+        }
+    }
+}
+
+impl Encode for ResultBytes {
+    fn encode(&self, out: &mut Vec<u8>) {
+        encode_count(self.0.len(), out);
+        out.extend_from_slice(&self.0);
+    }
+}
+
+impl Decode for ResultBytes {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let length = input.count("result bytes", ResultBytes::BYTES_MAX)?;
+        Ok(ResultBytes(input.take(length)?.to_vec()))
+    }
+}
+
+codec_struct!(Receipt { version, proof });
+codec_enum!(Proof { 1 => Order, 2 => Result });
+codec_struct!(OrderProof { envelope, path, batch, body, votes });
+codec_enum!(OrderVotes { 1 => Prepared, 2 => Committed });
+codec_struct!(ResultProof { transaction, result, path, header, seals });
