@@ -1,1 +1,7 @@
-//! RocksDB column families, the journal, blocks, state.
+//! What a validator keeps on disk: the journal of its own votes, and the store of blocks and state.
+//!
+//! Two things with two kinds of promise. The [`journal`] is synced before a vote leaves; losing any of
+//! it can make this validator cheat. The store is written once for each block and synced before the checkpoint
+//! that deletes its journal; whatever of it is lost can be had again from the journals or from the peers.
+
+pub mod journal;

@@ -1,0 +1,374 @@
+//! The journal: what a validator must remember of its own votes, durable before they are sent.
+//!
+//! Append-only segment files of our own ([`format`] has the bytes). Records are collected by
+//! [`Journal::append`] and written and synced as one frame by [`Journal::sync`]. At a stable checkpoint
+//! [`Journal::compact`] begins a new segment with the state that is still needed and deletes old segments.
+//!
+//! What a start finds decides: a torn last frame was never synced and is cut; anything else that is unreadable,
+//! missing or foreign refuses to open, because a validator that forgets a vote may cast it again differently.
+//! A failed write or sync closes the journal for good: what is durable is then unknown until the next start.
+//!
+//! **Source**: consensus specification, section 4. The layout and the rules are drawn in `docs/storage.md`.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use carat_types::Slot;
+
+pub mod disk;
+mod error;
+pub mod format;
+pub mod memory_disk;
+#[cfg(test)]
+mod tests;
+
+use disk::{Disk, FileDisk};
+pub use error::JournalError;
+pub use format::{Birth, Record};
+use format::{Header, Segment, Tail};
+
+/// Sizes that do not change what is durable, only how it is cut into files.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// A segment at least this long is followed by a new one.
+    pub segment_bytes: u64,
+    /// Records waiting for a sync are written early once they are this many bytes.
+    pub frame_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { segment_bytes: 64 << 20, frame_bytes: 8 << 20 }
+    }
+}
+
+/// An open journal. One process at a time has it.
+#[derive(Debug)]
+pub struct Journal<D = FileDisk> {
+    disk: D,
+    /// For messages to the operator.
+    folder: PathBuf,
+    options: Options,
+    birth: Birth,
+    /// All segments, oldest first; the last is being written.
+    segments: VecDeque<SegmentInfo>,
+    /// Marker of the last segment's frames.
+    marker: u32,
+    /// Link of the last frame.
+    link: u32,
+    /// The body of the next frame: records not yet written.
+    body: Vec<u8>,
+    /// The highest slot in `body`.
+    body_slot: Slot,
+    /// Set by the first failure; nothing works afterwards.
+    failed: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SegmentInfo {
+    number: u64,
+    bytes: u64,
+    highest_slot: Slot,
+}
+
+const UNFINISHED: &str = ".unfinished";
+
+impl Journal {
+    /// Makes the journal of a new key: a folder, and in it the birth record.
+    ///
+    /// **Errors**: the folder holds a journal already, or the disk's.
+    pub fn create(folder: &Path, birth: Birth) -> Result<(), JournalError> {
+        let failed = |source| JournalError::disk(folder, "create the folder", source);
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let disk = Self::lock(folder)?;
+        Journal::create_on(disk, folder, birth)?;
+        disk::sync_parent(folder).map_err(failed)
+    }
+
+    /// Opens the journal of `expected` and reads all of it.
+    ///
+    /// **Errors**: see [`JournalError`]; after any of them the validator must not vote.
+    pub fn open(folder: &Path, expected: &Birth) -> Result<(Self, Vec<Record>), JournalError> {
+        if !folder.is_dir() {
+            return Err(JournalError::NoBirthRecord { folder: folder.into() });
+        }
+        Journal::open_on(Self::lock(folder)?, folder, expected, Options::default())
+    }
+
+    fn lock(folder: &Path) -> Result<FileDisk, JournalError> {
+        match FileDisk::lock(folder) {
+            Ok(Some(disk)) => Ok(disk),
+            Ok(None) => Err(JournalError::InUse { folder: folder.into() }),
+            Err(source) => Err(JournalError::disk(folder, "lock the folder", source)),
+        }
+    }
+}
+
+impl<D: Disk> Journal<D> {
+    /// [`Journal::create`] on any disk; `folder` is only named in messages.
+    ///
+    /// **Returns** the disk.
+    ///
+    /// **Errors**: as there.
+    pub fn create_on(mut disk: D, folder: &Path, birth: Birth) -> Result<D, JournalError> {
+        let listed = disk.list().map_err(|source| JournalError::disk(folder, "list the folder", source))?;
+        if listed.iter().any(|name| segment_number(name).is_some()) {
+            return Err(JournalError::Exists { folder: folder.into() });
+        }
+        let header = Header { birth, number: 1, oldest: 1, previous_link: 0 };
+        publish_segment(&mut disk, 1, &header.to_bytes())
+            .map_err(|source| JournalError::disk(folder, "write the first segment", source))?;
+        Ok(disk)
+    }
+
+    /// [`Journal::open`] on any disk; `folder` is only named in messages.
+    ///
+    /// **Errors**: as there.
+    pub fn open_on(
+        mut disk: D,
+        folder: &Path,
+        expected: &Birth,
+        options: Options,
+    ) -> Result<(Self, Vec<Record>), JournalError> {
+        let found = read_segments(&mut disk, folder, expected)?;
+        let mut records = Vec::new();
+        let mut segments = VecDeque::new();
+        let (mut marker, mut link) = (0, 0);
+        for segment in found {
+            (marker, link) = (segment.header.marker(), segment.link);
+            segments.push_back(SegmentInfo {
+                number: segment.header.number,
+                bytes: segment.end as u64,
+                highest_slot: highest_slot(&segment.records),
+            });
+            records.extend(segment.records);
+        }
+        let journal = Journal {
+            disk,
+            folder: folder.into(),
+            options,
+            birth: *expected,
+            segments,
+            marker,
+            link,
+            body: Vec::new(),
+            body_slot: Slot(0),
+            failed: false,
+        };
+        Ok((journal, records))
+    }
+
+    /// Adds a record to those that the next [`Journal::sync`] makes durable. `slot` is the one up to which the
+    /// record matters; 0 for state that [`Journal::compact`] is given anew each time.
+    ///
+    /// **Errors**: the record is longer than [`format::RECORD_BYTES_MAX`], or an early write failed.
+    pub fn append(&mut self, bytes: &[u8], slot: Slot) -> Result<(), JournalError> {
+        self.check_usable()?;
+        if bytes.len() > format::RECORD_BYTES_MAX {
+            return Err(JournalError::RecordTooLong { bytes: bytes.len() });
+        }
+        if !self.body.is_empty() && self.body.len() + bytes.len() > self.options.frame_bytes {
+            self.sync()?;
+        }
+        format::encode_record(slot, bytes, &mut self.body);
+        self.body_slot = self.body_slot.max(slot);
+        Ok(())
+    }
+
+    /// Makes every appended record durable. Only then may what they announce be sent.
+    ///
+    /// **Errors**: the disk's; the journal is closed for good.
+    pub fn sync(&mut self) -> Result<(), JournalError> {
+        self.check_usable()?;
+        if self.body.is_empty() {
+            return Ok(());
+        }
+        let outcome = self.write_frame();
+        self.settle("write and sync", outcome)?;
+        if self.segments.back().is_some_and(|last| last.bytes >= self.options.segment_bytes) {
+            let oldest = self.segments.front().map_or(1, |first| first.number);
+            self.begin_segment(oldest, &[])?;
+        }
+        Ok(())
+    }
+
+    /// After a stable checkpoint at `stable`: begins a new segment with `carry`, and deletes the oldest segments,
+    /// as far as all their records are of slots at or below `stable`. `carry` must hold every record
+    /// of such a slot that is still needed. A crash at any point leaves either the old segments or the new one.
+    ///
+    /// **Errors**: the disk's; the journal is closed for good.
+    pub fn compact(&mut self, stable: Slot, carry: &[Record]) -> Result<(), JournalError> {
+        self.sync()?;
+        let next = self.next_number();
+        let needed = self.segments.iter().find(|segment| segment.highest_slot > stable);
+        let oldest = needed.map_or(next, |segment| segment.number);
+        self.begin_segment(oldest, carry)?;
+        let mut outcome = Ok(());
+        while let Some(segment) = self.segments.front().filter(|segment| segment.number < oldest) {
+            outcome = outcome.and_then(|()| self.disk.remove(&segment_name(segment.number)));
+            self.segments.pop_front();
+        }
+        let outcome = outcome.and_then(|()| self.disk.sync_folder());
+        self.settle("delete old segments", outcome)
+    }
+
+    /// What the journal takes on disk, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Gives the disk back. Records not yet synced are lost, as in a crash.
+    pub fn into_disk(self) -> D {
+        self.disk
+    }
+
+    /// Writes the collected records as one frame and syncs it. One frame at a time: see [`format`] on torn tails.
+    fn write_frame(&mut self) -> io::Result<()> {
+        let (frame, link) = format::encode_frame(self.marker, self.link, &self.body);
+        let last = self.segments.back_mut().ok_or(io::ErrorKind::NotFound)?;
+        let name = segment_name(last.number);
+        self.disk.append(&name, &frame)?;
+        self.disk.sync(&name)?;
+        last.bytes += frame.len() as u64;
+        last.highest_slot = last.highest_slot.max(self.body_slot);
+        self.link = link;
+        self.body.clear();
+        self.body_slot = Slot(0);
+        Ok(())
+    }
+
+    fn begin_segment(&mut self, oldest: u64, carry: &[Record]) -> Result<(), JournalError> {
+        let number = self.next_number();
+        let header = Header { birth: self.birth, number, oldest, previous_link: self.link };
+        let marker = header.marker();
+        let mut link = marker;
+        let mut bytes = header.to_bytes();
+        let mut body = Vec::new();
+        for (index, record) in carry.iter().enumerate() {
+            format::encode_record(record.slot, &record.bytes, &mut body);
+            if body.len() >= self.options.frame_bytes || index + 1 == carry.len() {
+                let (frame, frame_link) = format::encode_frame(marker, link, &body);
+                bytes.extend_from_slice(&frame);
+                link = frame_link;
+                body.clear();
+            }
+        }
+        let outcome = publish_segment(&mut self.disk, number, &bytes);
+        self.settle("begin a segment", outcome)?;
+        let info = SegmentInfo { number, bytes: bytes.len() as u64, highest_slot: highest_slot(carry) };
+        self.segments.push_back(info);
+        (self.marker, self.link) = (marker, link);
+        Ok(())
+    }
+
+    fn next_number(&self) -> u64 {
+        self.segments.back().map_or(1, |last| last.number.saturating_add(1))
+    }
+
+    fn check_usable(&self) -> Result<(), JournalError> {
+        if self.failed { Err(JournalError::Closed { folder: self.folder.clone() }) } else { Ok(()) }
+    }
+
+    /// A disk that failed once is not asked again: after a failed sync the system may claim success for lost bytes.
+    fn settle(&mut self, doing: &'static str, outcome: io::Result<()>) -> Result<(), JournalError> {
+        outcome.map_err(|source| {
+            self.failed = true;
+            JournalError::disk(&self.folder, doing, source)
+        })
+    }
+}
+
+/// Makes a whole segment appear at once: a crash leaves it complete or absent.
+fn publish_segment<D: Disk>(disk: &mut D, number: u64, bytes: &[u8]) -> io::Result<()> {
+    let name = segment_name(number);
+    let unfinished = format!("{name}{UNFINISHED}");
+    disk.write(&unfinished, bytes)?;
+    disk.sync(&unfinished)?;
+    disk.rename(&unfinished, &name)?;
+    // Without this a power cut can undo the rename.
+    disk.sync_folder()
+}
+
+/// Reads all segments, oldest first, checks them against each other, and removes what crashes left over.
+fn read_segments<D: Disk>(
+    disk: &mut D,
+    folder: &Path,
+    expected: &Birth,
+) -> Result<Vec<Segment>, JournalError> {
+    let failed = |doing| move |source| JournalError::disk(folder, doing, source);
+    let names = disk.list().map_err(failed("list the folder"))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
+    numbers.sort_unstable();
+    let mut segments = VecDeque::new();
+    let mut oldest =
+        numbers.last().copied().ok_or_else(|| JournalError::NoBirthRecord { folder: folder.into() })?;
+    // From the newest down: its header says how far down the journal goes.
+    let newest = oldest;
+    let mut number = newest;
+    while number >= oldest {
+        let name = segment_name(number);
+        if !numbers.contains(&number) {
+            return Err(JournalError::Missing { path: folder.join(name) });
+        }
+        let bytes = disk.read(&name).map_err(failed("read a segment"))?;
+        let segment = read_segment(&folder.join(name), &bytes, number, expected, segments.front())?;
+        if number == newest {
+            oldest = segment.header.oldest;
+        }
+        segments.push_front(segment);
+        number -= 1;
+    }
+    let dispensable = |name: &String| {
+        name.ends_with(UNFINISHED) || segment_number(name).is_some_and(|number| number < oldest)
+    };
+    for name in names.iter().filter(|name| dispensable(name)) {
+        disk.remove(name).map_err(failed("delete what a crash left over"))?;
+    }
+    if let Some(last) = segments.back_mut().filter(|last| last.tail == Tail::Torn) {
+        tracing::info!(segment = last.header.number, end = last.end, "cut the torn end of the journal");
+        disk.truncate(&segment_name(newest), last.end as u64).map_err(failed("cut the torn end"))?;
+    }
+    Ok(segments.into())
+}
+
+/// Reads one segment and checks it against the one above it.
+fn read_segment(
+    path: &Path,
+    bytes: &[u8],
+    number: u64,
+    expected: &Birth,
+    above: Option<&Segment>,
+) -> Result<Segment, JournalError> {
+    let damaged = |offset: usize, what: String| JournalError::Damaged { path: path.into(), offset, what };
+    let segment = format::read_segment(bytes).map_err(|error| damaged(0, error.to_string()))?;
+    if segment.header.birth != *expected {
+        return Err(JournalError::foreign(path, &segment.header.birth, expected));
+    }
+    let header = &segment.header;
+    if header.number != number || header.oldest > number || header.oldest == 0 {
+        return Err(damaged(0, format!("it says to be segment {} from {}", header.number, header.oldest)));
+    }
+    // Only the last segment was ever written to while power could fail; the others were synced to their end.
+    let sound = match above {
+        None => segment.tail != Tail::Damaged,
+        Some(above) => segment.tail == Tail::Clean && above.header.previous_link == segment.link,
+    };
+    if sound {
+        Ok(segment)
+    } else {
+        Err(damaged(segment.end, "a record that was synced is unreadable".into()))
+    }
+}
+
+fn highest_slot(records: &[Record]) -> Slot {
+    records.iter().map(|record| record.slot).max().unwrap_or_default()
+}
+
+fn segment_name(number: u64) -> String {
+    format!("{number:016}.journal")
+}
+
+fn segment_number(name: &str) -> Option<u64> {
+    name.strip_suffix(".journal").filter(|digits| digits.len() == 16)?.parse().ok()
+}

@@ -1,0 +1,129 @@
+//! Why a journal cannot be opened or written, in words for an operator.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::format::{Birth, RECORD_BYTES_MAX};
+
+const NEW_KEY: &str = "never copy a journal back from a backup; this validator needs a new acceptor key";
+
+/// Why a journal cannot be opened or written. Each is fatal for the process.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A key without its journal: it may have voted, and nobody knows for what.
+    #[error(
+        "no journal in {}: its birth record was expected there\n\
+         hint: carat-genesis writes it with the key; if the journal was lost, {NEW_KEY}", folder.display()
+    )]
+    NoBirthRecord {
+        /// Where it was sought.
+        folder: PathBuf,
+    },
+    /// The journal of another validator or another chain.
+    #[error(
+        "{} belongs to another {what}: it says {seen}, expected {expected}\n\
+         hint: check that the settings name this validator's own data folder and genesis file", path.display()
+    )]
+    Foreign {
+        /// The segment.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// The value in the file.
+        seen: String,
+        /// The value that the settings demand.
+        expected: String,
+    },
+    /// A key is born only once.
+    #[error("{} holds a journal already\nhint: a new validator needs a folder of its own", folder.display())]
+    Exists {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Another process has it open.
+    #[error(
+        "{} is in use by another process\nhint: only one node may run with this key; stop the other one",
+        folder.display()
+    )]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Something that was synced cannot be read any more.
+    #[error("{} is damaged at byte {offset}: {what}\nhint: the disk lost data; {NEW_KEY}", path.display())]
+    Damaged {
+        /// The segment.
+        path: PathBuf,
+        /// Where, in bytes from its start.
+        offset: usize,
+        /// In what way.
+        what: String,
+    },
+    /// A segment that later ones need is not there.
+    #[error("{} is missing\nhint: put the file back if it was moved; otherwise {NEW_KEY}", path.display())]
+    Missing {
+        /// The segment.
+        path: PathBuf,
+    },
+    /// A record over the limit of the format.
+    #[error("a journal record of {bytes} bytes is over the limit of {RECORD_BYTES_MAX}")]
+    RecordTooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// No space left; what was synced is safe.
+    #[error(
+        "disk full: cannot {doing} in {}: {source}\n\
+         hint: free space and start the node again; everything that was synced is kept", folder.display()
+    )]
+    DiskFull {
+        /// The journal's folder.
+        folder: PathBuf,
+        /// The step that failed.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The disk failed in another way.
+    #[error(
+        "cannot {doing} in {}: {source}\n\
+         hint: check the disk and the folder's owner, then start the node again", folder.display()
+    )]
+    Disk {
+        /// The journal's folder.
+        folder: PathBuf,
+        /// The step that failed.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An earlier failure closed it.
+    #[error("the journal in {} was closed by an earlier failure\nhint: see the first error", folder.display())]
+    Closed {
+        /// The journal's folder.
+        folder: PathBuf,
+    },
+}
+
+impl JournalError {
+    pub(super) fn disk(folder: &Path, doing: &'static str, source: io::Error) -> Self {
+        let folder = folder.into();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                JournalError::DiskFull { folder, doing, source }
+            }
+            _ => JournalError::Disk { folder, doing, source },
+        }
+    }
+
+    pub(super) fn foreign(path: &Path, seen: &Birth, expected: &Birth) -> Self {
+        let (what, seen, expected) = if seen.chain_id != expected.chain_id {
+            ("chain", seen.chain_id.to_string(), expected.chain_id.to_string())
+        } else if seen.key != expected.key {
+            ("acceptor key", seen.key.to_string(), expected.key.to_string())
+        } else {
+            ("validator", seen.validator.to_string(), expected.validator.to_string())
+        };
+        JournalError::Foreign { path: path.into(), what, seen, expected }
+    }
+}
