@@ -5,7 +5,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use carat_storage::journal::{Birth, Journal, JournalError};
+use carat_storage::Identity;
+use carat_storage::journal::{Journal, JournalError};
 use carat_types::{Digest, PublicKey, Slot, ValidatorId};
 
 #[expect(clippy::print_stdout, reason = "a program that reports figures")]
@@ -24,9 +25,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Seconds for `count` records of `bytes` each, every one synced on its own.
 fn measure(folder: &std::path::Path, bytes: u32, count: u32) -> Result<f64, JournalError> {
-    let birth = Birth { chain_id: Digest::ZERO, key: PublicKey([1; 32]), validator: ValidatorId(0) };
-    Journal::create(folder, birth)?;
-    let (mut journal, _) = Journal::open(folder, &birth)?;
+    let identity = Identity { chain_id: Digest::ZERO, key: PublicKey([1; 32]), validator: ValidatorId(0) };
+    Journal::create(folder, identity)?;
+    let (mut journal, _) = Journal::open(folder, &identity)?;
     let record = vec![0x5a; bytes as usize];
     let started = Instant::now();
     for slot in 0..count {

@@ -25,7 +25,9 @@ mod tests;
 
 use disk::{Disk, FileDisk};
 pub use error::JournalError;
-pub use format::{Birth, Record};
+pub use format::Record;
+
+use crate::identity::Identity;
 use format::{Header, Segment, Tail};
 
 /// Sizes that do not change what is durable, only how it is cut into files.
@@ -50,7 +52,7 @@ pub struct Journal<D = FileDisk> {
     /// For messages to the operator.
     folder: PathBuf,
     options: Options,
-    birth: Birth,
+    identity: Identity,
     /// All segments, oldest first; the last is being written.
     segments: VecDeque<SegmentInfo>,
     /// Marker of the last segment's frames.
@@ -78,18 +80,18 @@ impl Journal {
     /// Makes the journal of a new key: a folder, and in it the birth record.
     ///
     /// **Errors**: the folder holds a journal already, or the disk's.
-    pub fn create(folder: &Path, birth: Birth) -> Result<(), JournalError> {
+    pub fn create(folder: &Path, identity: Identity) -> Result<(), JournalError> {
         let failed = |source| JournalError::disk(folder, "create the folder", source);
         std::fs::create_dir_all(folder).map_err(failed)?;
         let disk = Self::lock(folder)?;
-        Journal::create_on(disk, folder, birth)?;
+        Journal::create_on(disk, folder, identity)?;
         disk::sync_parent(folder).map_err(failed)
     }
 
     /// Opens the journal of `expected` and reads all of it.
     ///
     /// **Errors**: see [`JournalError`]; after any of them the validator must not vote.
-    pub fn open(folder: &Path, expected: &Birth) -> Result<(Self, Vec<Record>), JournalError> {
+    pub fn open(folder: &Path, expected: &Identity) -> Result<(Self, Vec<Record>), JournalError> {
         if !folder.is_dir() {
             return Err(JournalError::NoBirthRecord { folder: folder.into() });
         }
@@ -111,12 +113,12 @@ impl<D: Disk> Journal<D> {
     /// **Returns** the disk.
     ///
     /// **Errors**: as there.
-    pub fn create_on(mut disk: D, folder: &Path, birth: Birth) -> Result<D, JournalError> {
+    pub fn create_on(mut disk: D, folder: &Path, identity: Identity) -> Result<D, JournalError> {
         let listed = disk.list().map_err(|source| JournalError::disk(folder, "list the folder", source))?;
         if listed.iter().any(|name| segment_number(name).is_some()) {
             return Err(JournalError::Exists { folder: folder.into() });
         }
-        let header = Header { birth, number: 1, oldest: 1, previous_link: 0 };
+        let header = Header { identity, number: 1, oldest: 1, previous_link: 0 };
         publish_segment(&mut disk, 1, &header.to_bytes())
             .map_err(|source| JournalError::disk(folder, "write the first segment", source))?;
         Ok(disk)
@@ -128,7 +130,7 @@ impl<D: Disk> Journal<D> {
     pub fn open_on(
         mut disk: D,
         folder: &Path,
-        expected: &Birth,
+        expected: &Identity,
         options: Options,
     ) -> Result<(Self, Vec<Record>), JournalError> {
         let found = read_segments(&mut disk, folder, expected)?;
@@ -148,7 +150,7 @@ impl<D: Disk> Journal<D> {
             disk,
             folder: folder.into(),
             options,
-            birth: *expected,
+            identity: *expected,
             segments,
             marker,
             link,
@@ -240,7 +242,7 @@ impl<D: Disk> Journal<D> {
 
     fn begin_segment(&mut self, oldest: u64, carry: &[Record]) -> Result<(), JournalError> {
         let number = self.next_number();
-        let header = Header { birth: self.birth, number, oldest, previous_link: self.link };
+        let header = Header { identity: self.identity, number, oldest, previous_link: self.link };
         let marker = header.marker();
         let mut link = marker;
         let mut bytes = header.to_bytes();
@@ -294,7 +296,7 @@ fn publish_segment<D: Disk>(disk: &mut D, number: u64, bytes: &[u8]) -> io::Resu
 fn read_segments<D: Disk>(
     disk: &mut D,
     folder: &Path,
-    expected: &Birth,
+    expected: &Identity,
 ) -> Result<Vec<Segment>, JournalError> {
     let failed = |doing| move |source| JournalError::disk(folder, doing, source);
     let names = disk.list().map_err(failed("list the folder"))?;
@@ -337,13 +339,13 @@ fn read_segment(
     path: &Path,
     bytes: &[u8],
     number: u64,
-    expected: &Birth,
+    expected: &Identity,
     above: Option<&Segment>,
 ) -> Result<Segment, JournalError> {
     let damaged = |offset: usize, what: String| JournalError::Damaged { path: path.into(), offset, what };
     let segment = format::read_segment(bytes).map_err(|error| damaged(0, error.to_string()))?;
-    if segment.header.birth != *expected {
-        return Err(JournalError::foreign(path, &segment.header.birth, expected));
+    if let Some(difference) = segment.header.identity.difference(expected) {
+        return Err(JournalError::foreign(path, difference));
     }
     let header = &segment.header;
     if header.number != number || header.oldest > number || header.oldest == 0 {

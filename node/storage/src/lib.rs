@@ -4,4 +4,7 @@
 //! it can make this validator cheat. The store is written once for each block and synced before the checkpoint
 //! that deletes its journal; whatever of it is lost can be had again from the journals or from the peers.
 
+mod identity;
 pub mod journal;
+
+pub use identity::Identity;

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::format::{Birth, RECORD_BYTES_MAX};
+use super::format::RECORD_BYTES_MAX;
+use crate::identity::Difference;
 
 const NEW_KEY: &str = "never copy a journal back from a backup; this validator needs a new acceptor key";
 
@@ -116,14 +117,8 @@ impl JournalError {
         }
     }
 
-    pub(super) fn foreign(path: &Path, seen: &Birth, expected: &Birth) -> Self {
-        let (what, seen, expected) = if seen.chain_id != expected.chain_id {
-            ("chain", seen.chain_id.to_string(), expected.chain_id.to_string())
-        } else if seen.key != expected.key {
-            ("acceptor key", seen.key.to_string(), expected.key.to_string())
-        } else {
-            ("validator", seen.validator.to_string(), expected.validator.to_string())
-        };
+    pub(super) fn foreign(path: &Path, difference: Difference) -> Self {
+        let Difference { what, seen, expected } = difference;
         JournalError::Foreign { path: path.into(), what, seen, expected }
     }
 }

@@ -18,16 +18,7 @@
 
 use carat_types::{Digest, PublicKey, Slot, ValidatorId};
 
-/// What a journal belongs to. The first thing in every segment; made with the key, by `carat-genesis`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Birth {
-    /// The chain.
-    pub chain_id: Digest,
-    /// The acceptor key whose votes the journal holds.
-    pub key: PublicKey,
-    /// The validator's place in the genesis file.
-    pub validator: ValidatorId,
-}
+use crate::identity::Identity;
 
 /// One journaled line: opaque bytes, and the slot up to which they matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +32,8 @@ pub struct Record {
 /// The start of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Whose journal it is.
-    pub birth: Birth,
+    /// Whose journal it is: the birth record, which every segment repeats.
+    pub identity: Identity,
     /// This segment's number, from 1, without gaps.
     pub number: u64,
     /// The lowest segment that was still needed when this one was made.
@@ -106,9 +97,9 @@ impl Header {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_be_bytes());
-        out.extend_from_slice(&self.birth.validator.0.to_be_bytes());
-        out.extend_from_slice(&self.birth.chain_id.0);
-        out.extend_from_slice(&self.birth.key.0);
+        out.extend_from_slice(&self.identity.validator.0.to_be_bytes());
+        out.extend_from_slice(&self.identity.chain_id.0);
+        out.extend_from_slice(&self.identity.key.0);
         out.extend_from_slice(&self.number.to_be_bytes());
         out.extend_from_slice(&self.oldest.to_be_bytes());
         out.extend_from_slice(&self.previous_link.to_be_bytes());
@@ -136,9 +127,10 @@ impl Header {
         }
         let version = input.u16()?;
         let validator = ValidatorId(input.u16()?);
-        let birth = Birth { validator, chain_id: Digest(input.array()?), key: PublicKey(input.array()?) };
+        let identity =
+            Identity { validator, chain_id: Digest(input.array()?), key: PublicKey(input.array()?) };
         let header =
-            Header { birth, number: input.u64()?, oldest: input.u64()?, previous_link: input.u32()? };
+            Header { identity, number: input.u64()?, oldest: input.u64()?, previous_link: input.u32()? };
         Some(if version == VERSION { Ok(header) } else { Err(HeaderError::Version(version)) })
     }
 

@@ -10,8 +10,8 @@ use super::*;
 
 const FOLDER: &str = "journal";
 
-fn birth() -> Birth {
-    Birth { chain_id: Digest([7; 32]), key: PublicKey([9; 32]), validator: ValidatorId(3) }
+fn identity() -> Identity {
+    Identity { chain_id: Digest([7; 32]), key: PublicKey([9; 32]), validator: ValidatorId(3) }
 }
 
 fn record(slot: u64, text: &str) -> Record {
@@ -19,7 +19,8 @@ fn record(slot: u64, text: &str) -> Record {
 }
 
 fn new_disk() -> MemoryDisk {
-    Journal::create_on(MemoryDisk::new(), Path::new(FOLDER), birth()).expect("an empty disk takes a journal")
+    Journal::create_on(MemoryDisk::new(), Path::new(FOLDER), identity())
+        .expect("an empty disk takes a journal")
 }
 
 /// Small sizes, so that few records already rotate segments.
@@ -28,7 +29,7 @@ fn small() -> Options {
 }
 
 fn open(disk: MemoryDisk) -> Result<(Journal<MemoryDisk>, Vec<Record>), JournalError> {
-    Journal::open_on(disk, Path::new(FOLDER), &birth(), small())
+    Journal::open_on(disk, Path::new(FOLDER), &identity(), small())
 }
 
 /// A disk with `groups` of records, each group synced on its own.
@@ -180,25 +181,25 @@ fn segment_missing_refuses_to_open() {
 fn journal_absent_refuses_to_open() {
     assert!(matches!(open(MemoryDisk::new()), Err(JournalError::NoBirthRecord { .. })));
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let absent = Journal::open(&folder.path().join("absent"), &birth());
+    let absent = Journal::open(&folder.path().join("absent"), &identity());
     assert!(matches!(absent, Err(JournalError::NoBirthRecord { .. })));
 }
 
 #[test]
 fn foreign_journal_refuses_to_open() {
-    let check = |what: &str, expected: Birth| {
+    let check = |what: &str, expected: Identity| {
         let opened = Journal::open_on(new_disk(), Path::new(FOLDER), &expected, small());
         let error = opened.expect_err("a foreign journal is refused").to_string();
         assert!(error.contains(&format!("another {what}")) && error.contains("hint: "), "{error}");
     };
-    check("chain", Birth { chain_id: Digest([8; 32]), ..birth() });
-    check("acceptor key", Birth { key: PublicKey([8; 32]), ..birth() });
-    check("validator", Birth { validator: ValidatorId(2), ..birth() });
+    check("chain", Identity { chain_id: Digest([8; 32]), ..identity() });
+    check("acceptor key", Identity { key: PublicKey([8; 32]), ..identity() });
+    check("validator", Identity { validator: ValidatorId(2), ..identity() });
 }
 
 #[test]
 fn second_birth_in_one_folder_is_refused() {
-    let again = Journal::create_on(disk_with(&[&[record(1, "a vote")]]), Path::new(FOLDER), birth());
+    let again = Journal::create_on(disk_with(&[&[record(1, "a vote")]]), Path::new(FOLDER), identity());
     assert!(matches!(again, Err(JournalError::Exists { .. })));
 }
 
@@ -345,7 +346,7 @@ fn power_lost_while_opening_after_a_crash_keeps_what_was_synced() {
     for after in 0..2 {
         let mut disk = disk.clone();
         disk.set_failure(Some(Failure { after, error: ErrorKind::Other }));
-        assert!(read_segments(&mut disk, Path::new(FOLDER), &birth()).is_err());
+        assert!(read_segments(&mut disk, Path::new(FOLDER), &identity()).is_err());
         disk.crash(|_| 0);
         assert_eq!(open(disk).expect("opens").1, [record(1, "synced")]);
     }
@@ -355,10 +356,10 @@ fn power_lost_while_opening_after_a_crash_keeps_what_was_synced() {
 fn journal_in_files_survives_reopening_and_is_held_by_one() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = folder.path().join("data/journal");
-    Journal::create(&folder, birth()).expect("creates");
-    assert!(matches!(Journal::create(&folder, birth()), Err(JournalError::Exists { .. })));
-    let (mut journal, _) = Journal::open(&folder, &birth()).expect("opens");
-    assert!(matches!(Journal::open(&folder, &birth()), Err(JournalError::InUse { .. })));
+    Journal::create(&folder, identity()).expect("creates");
+    assert!(matches!(Journal::create(&folder, identity()), Err(JournalError::Exists { .. })));
+    let (mut journal, _) = Journal::open(&folder, &identity()).expect("opens");
+    assert!(matches!(Journal::open(&folder, &identity()), Err(JournalError::InUse { .. })));
     let records: Vec<Record> = (1..=20).map(|slot| record(slot, "a vote")).collect();
     for record in &records {
         journal.append(&record.bytes, record.slot).expect("the disk works");
@@ -366,10 +367,10 @@ fn journal_in_files_survives_reopening_and_is_held_by_one() {
     journal.sync().expect("the disk works");
     journal.compact(Slot(5), &[record(0, "view 1")]).expect("the disk works");
     drop(journal);
-    let (mut journal, found) = Journal::open(&folder, &birth()).expect("opens");
+    let (mut journal, found) = Journal::open(&folder, &identity()).expect("opens");
     assert_eq!(found, [records, vec![record(0, "view 1")]].concat());
     journal.compact(Slot(20), &[record(0, "view 1")]).expect("the disk works");
     drop(journal);
-    let (_, found) = Journal::open(&folder, &birth()).expect("opens");
+    let (_, found) = Journal::open(&folder, &identity()).expect("opens");
     assert_eq!(found, [record(0, "view 1")]);
 }
