@@ -1,1 +1,16 @@
-//! The client library and the command carat.
+//! The client library of the settlement chain: describe a network, submit, await finality, verify receipts.
+//!
+//! No function here calls one node's word final. A transaction's outcome comes from a receipt that was checked
+//! against the genesis file, and a refusal counts only when more nodes gave it than may be dishonest.
+//! Reading order: [`network`], [`rest`], [`client`], [`outcome`]; then [`keystore`] and [`processes`], on which
+//! the command `carat` stands. Building transactions is [`carat_types::builder`].
+
+pub mod client;
+pub mod keystore;
+pub mod network;
+pub mod outcome;
+pub mod processes;
+pub mod rest;
+
+pub use client::{Client, ClientError, Finality};
+pub use network::{Network, NodeAddress};

@@ -1,0 +1,303 @@
+//! Submitting to a network rather than to a node, and knowing what became of it.
+//!
+//! **Source**: consensus specification, section 12. An envelope goes to f+1 nodes, so that one of them is
+//! correct; when the time is over the *same bytes* go to all, which can never execute them twice. The outcome
+//! is what a verified receipt says. A refusal has no receipt: it counts when f+1 nodes agree on it.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use carat_types::Digest;
+use carat_types::receipt::{Receipt, ReceiptError, Verdict};
+use carat_types::transaction::{EnvelopeError, SignedTransaction};
+use stellar_xdr::{Limits, ReadXdr, TransactionEnvelope, TransactionResult};
+use thiserror::Error;
+use tokio::task::JoinSet;
+
+use crate::network::Network;
+use crate::rest::{Account, Problem, Rest, RestError};
+
+/// How long one node may take for a question that it can answer at once.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between two rounds of questions to the same nodes.
+const ROUND_PAUSE: Duration = Duration::from_millis(100);
+
+/// A client of one network.
+#[derive(Clone, Debug)]
+pub struct Client {
+    network: Network,
+    nodes: Vec<Rest>,
+    first: usize,
+    round_timeout: Duration,
+    deadline: Duration,
+}
+
+/// What became of a transaction, proved.
+#[derive(Clone, Debug)]
+pub struct Finality {
+    /// The transaction's hash.
+    pub hash: Digest,
+    /// What the receipt proves, and the assumption on which it rests.
+    pub verdict: Verdict,
+    /// The result, decoded.
+    pub result: TransactionResult,
+    /// The receipt's bytes, for the file of whoever was paid.
+    pub receipt: Vec<u8>,
+}
+
+/// Why a client cannot say what was asked.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// No envelope.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    /// More nodes refused than may be dishonest: it will not be applied as things stand.
+    #[error("the network refused the transaction: {0}")]
+    Refused(Box<Problem>),
+    /// Not known in time. The transaction may still be applied.
+    #[error(
+        "no proved outcome of {hash} after {waited:?}: {last} (hint: send the same bytes again, or ask later)"
+    )]
+    TimedOut {
+        /// The transaction.
+        hash: Digest,
+        /// How long was waited.
+        waited: Duration,
+        /// The last thing that went wrong.
+        last: String,
+    },
+    /// No node gave an answer.
+    #[error("no node answers; the last said: {0}")]
+    Unreachable(RestError),
+    /// A node says no.
+    #[error(transparent)]
+    Rest(RestError),
+    /// A receipt of something else than what was asked for.
+    #[error("the receipt is of transaction {seen}, asked for was {expected}")]
+    OtherTransaction {
+        /// Transaction of the receipt.
+        seen: Digest,
+        /// Transaction asked for.
+        expected: Digest,
+    },
+    /// A receipt that proves nothing.
+    #[error("a node gave a receipt that proves nothing: {0}")]
+    Receipt(#[from] ReceiptError),
+    /// A proved result that is no result.
+    #[error("the proved result is not valid XDR: {0}")]
+    Result(String),
+}
+
+/// What one round of sending brought.
+enum Round {
+    Executed,
+    Refused(Box<Problem>),
+    Open(String),
+}
+
+impl Client {
+    /// A client that waits up to 30 s for an outcome.
+    ///
+    /// **Errors**: the process cannot make connections at all.
+    pub fn new(network: Network) -> Result<Self, RestError> {
+        let pool = Rest::pool()?;
+        let nodes = network.nodes.iter().map(|node| Rest::new(&node.api, pool.clone())).collect();
+        let (round_timeout, deadline) = (Duration::from_secs(10), Duration::from_secs(30));
+        Ok(Client { network, nodes, first: 0, round_timeout, deadline })
+    }
+
+    /// Asks node `index` first: a bank's own.
+    #[must_use]
+    pub fn preferring(mut self, index: usize) -> Self {
+        self.first = index;
+        self
+    }
+
+    /// Gives up after `deadline`, and turns to all nodes after `round`.
+    #[must_use]
+    pub fn patience(mut self, round: Duration, deadline: Duration) -> Self {
+        (self.round_timeout, self.deadline) = (round, deadline);
+        self
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The nodes' interfaces, the preferred one first.
+    pub fn nodes(&self) -> impl Iterator<Item = &Rest> {
+        let (before, after) = self.nodes.split_at(self.first.min(self.nodes.len()));
+        after.iter().chain(before)
+    }
+
+    /// The account as the first node knows it that answers: good for its sequence number, proof of nothing.
+    ///
+    /// **Errors**: [`ClientError::Rest`] where a node knows no such account.
+    pub async fn load_account(&self, address: &str) -> Result<Account, ClientError> {
+        self.ask(|node| node.account(address, QUESTION_TIMEOUT)).await
+    }
+
+    /// The first answer, asking the nodes in turn; a problem report is an answer.
+    ///
+    /// **Errors**: [`ClientError::Rest`], [`ClientError::Unreachable`].
+    pub async fn ask<'a, T, F>(&'a self, question: impl Fn(&'a Rest) -> F) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<T, RestError>>,
+    {
+        let mut last = None;
+        for node in self.nodes() {
+            match question(node).await {
+                Ok(answer) => return Ok(answer),
+                Err(error @ RestError::Problem(_)) if error.problem().is_some_and(|p| p.status < 500) => {
+                    return Err(ClientError::Rest(error));
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        let none = || RestError::Shape { url: String::new(), reason: "the network has no nodes".into() };
+        Err(ClientError::Unreachable(last.unwrap_or_else(none)))
+    }
+
+    /// Submits an envelope and waits until its outcome is proved.
+    ///
+    /// **Returns** the proof, of success or of failure: see [`Finality::result`].
+    ///
+    /// **Errors**: [`ClientError::Refused`]; [`ClientError::TimedOut`], after which it may still be applied.
+    pub async fn submit(&self, envelope: TransactionEnvelope) -> Result<Finality, ClientError> {
+        let transaction = SignedTransaction::from_envelope(&self.network.genesis.network_id(), envelope)?;
+        self.submit_bytes(transaction.hash(), transaction.bytes()).await
+    }
+
+    async fn submit_bytes(&self, hash: &Digest, bytes: &[u8]) -> Result<Finality, ClientError> {
+        let started = Instant::now();
+        let mut targets = self.one_correct();
+        loop {
+            let last = match self.round(hash, bytes, targets).await {
+                Round::Executed => return self.await_finality(hash).await,
+                Round::Refused(problem) => return Err(ClientError::Refused(problem)),
+                Round::Open(last) => last,
+            };
+            // An earlier round may have been applied after its answer was lost.
+            if let Ok(Some(finality)) = self.receipt_now(hash).await {
+                return Ok(finality);
+            }
+            let waited = started.elapsed();
+            if waited >= self.deadline {
+                return Err(ClientError::TimedOut { hash: *hash, waited, last });
+            }
+            targets = self.nodes.len();
+            tokio::time::sleep(ROUND_PAUSE).await;
+        }
+    }
+
+    /// Sends the bytes to the first `targets` nodes at once and takes the first answer that decides.
+    async fn round(&self, hash: &Digest, bytes: &[u8], targets: usize) -> Round {
+        let mut answers = JoinSet::new();
+        for node in self.nodes().take(targets) {
+            let (node, bytes, hash, patience) = (node.clone(), bytes.to_vec(), *hash, self.round_timeout);
+            answers.spawn(async move { offer(&node, &hash, &bytes, patience).await });
+        }
+        let mut refusals = 0;
+        let mut last = String::from("no node answered");
+        while let Some(answer) = answers.join_next().await {
+            match answer {
+                Ok(Round::Executed) => return Round::Executed,
+                Ok(Round::Refused(problem)) => {
+                    refusals += 1;
+                    if refusals >= self.one_correct() {
+                        return Round::Refused(problem);
+                    }
+                    last = problem.to_string();
+                }
+                Ok(Round::Open(reason)) => last = reason,
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Round::Open(last)
+    }
+
+    /// Waits until a receipt of `hash` proves its outcome.
+    ///
+    /// **Errors**: [`ClientError::TimedOut`].
+    pub async fn await_finality(&self, hash: &Digest) -> Result<Finality, ClientError> {
+        let started = Instant::now();
+        loop {
+            let last = match self.receipt_now(hash).await {
+                Ok(Some(finality)) => return Ok(finality),
+                Ok(None) => "no node has a receipt yet".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            let waited = started.elapsed();
+            if waited >= self.deadline {
+                return Err(ClientError::TimedOut { hash: *hash, waited, last });
+            }
+            tokio::time::sleep(ROUND_PAUSE).await;
+        }
+    }
+
+    /// The first good receipt of the outcome that any node has now; none if no node has one.
+    ///
+    /// **Errors**: no node answered, or all that answered gave receipts that prove nothing.
+    pub async fn receipt_now(&self, hash: &Digest) -> Result<Option<Finality>, ClientError> {
+        let mut failure = None;
+        let mut answered = false;
+        for node in self.nodes() {
+            match node.receipt(hash, QUESTION_TIMEOUT).await {
+                Ok(None) => answered = true,
+                Ok(Some(bytes)) => match self.check(hash, bytes) {
+                    // A receipt of the place alone: the outcome follows.
+                    Ok(None) => answered = true,
+                    good @ Ok(Some(_)) => return good,
+                    Err(error) => failure = Some(error),
+                },
+                Err(error) => {
+                    failure.get_or_insert(ClientError::Unreachable(error));
+                }
+            }
+        }
+        match failure {
+            Some(error) if !answered => Err(error),
+            _ => Ok(None),
+        }
+    }
+
+    fn check(&self, hash: &Digest, receipt: Vec<u8>) -> Result<Option<Finality>, ClientError> {
+        let verdict = Receipt::verify(&receipt, &self.network.genesis)?;
+        if verdict.transaction != *hash {
+            return Err(ClientError::OtherTransaction { seen: verdict.transaction, expected: *hash });
+        }
+        let Some(result) = &verdict.result else { return Ok(None) };
+        let result = decode_result(result)?;
+        Ok(Some(Finality { hash: *hash, verdict, result, receipt }))
+    }
+
+    /// f+1: among so many nodes one is correct.
+    fn one_correct(&self) -> usize {
+        carat_types::Quorum::of(self.nodes.len()).map_or(self.nodes.len(), |quorum| quorum.one_correct())
+    }
+}
+
+/// Decodes a proved result.
+///
+/// **Errors**: [`ClientError::Result`].
+pub fn decode_result(xdr: &[u8]) -> Result<TransactionResult, ClientError> {
+    let limits = Limits { depth: 200, len: xdr.len() };
+    TransactionResult::from_xdr(xdr, limits).map_err(|error| ClientError::Result(error.to_string()))
+}
+
+/// Offers an envelope to one node.
+async fn offer(node: &Rest, hash: &Digest, bytes: &[u8], patience: Duration) -> Round {
+    match node.submit(bytes, patience).await {
+        Ok(_) => Round::Executed,
+        Err(RestError::Problem(problem)) if (400..500).contains(&problem.status) && problem.status != 429 => {
+            // Executed without success and refused at the door look alike; only the first is on record.
+            match node.transaction(hash, QUESTION_TIMEOUT).await {
+                Ok(Some(_)) => Round::Executed,
+                _ => Round::Refused(problem),
+            }
+        }
+        Err(error) => Round::Open(error.to_string()),
+    }
+}
