@@ -13,18 +13,21 @@
 
 pub mod batch;
 pub mod block;
+pub mod builder;
 pub mod certificate;
 pub mod codec;
 pub mod genesis;
 pub mod hash;
 pub mod header;
 pub mod ids;
+pub mod key_file;
 pub mod merkle;
 pub mod message;
 pub mod payload;
 pub mod quorum;
 pub mod receipt;
 pub mod signature;
+pub mod state_proof;
 pub mod transaction;
 pub mod validators;
 

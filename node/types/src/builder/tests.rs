@@ -1,3 +1,5 @@
+//! Unit tests of building.
+
 use stellar_xdr::{AccountId, Asset, Operation, OperationBody, SignerKey, Uint256};
 
 use super::amount::AmountError;

@@ -1,0 +1,145 @@
+//! The state tree's hashes, and proofs that an entry is in the state of a block.
+//!
+//! The tree is a binary trie over the bits of an entry's *tree key*, highest bit first. A subtree that holds no
+//! entry has the hash of the empty tree; one that holds a single entry has that entry's leaf hash; any other has
+//! `M("node", left | right)`. The shape follows from the set of entries alone, so equal states have equal roots.
+//! **Source**: consensus specification, section 2. `carat-ledger` keeps the tree; this module only verifies.
+
+use crate::codec::{Decode, DecodeError, Encode, Reader};
+use crate::hash::{Digest, m};
+use crate::merkle;
+
+/// Where an entry stands in the tree: the hash of its key bytes.
+///
+/// Key bytes are the XDR of a ledger key, or a u32 of 1000 or more (a kind of our own) followed by XDR.
+pub fn tree_key(key: &[u8]) -> Digest {
+    m("key", &[key])
+}
+
+/// The hash of an entry's leaf.
+pub fn leaf(tree_key: &Digest, value: &[u8]) -> Digest {
+    m("entry", &[&tree_key.0, value])
+}
+
+/// The bit of a tree key that decides at `depth` below the root: true is right.
+///
+/// **Returns** none below the last bit.
+pub fn bit(tree_key: &Digest, depth: usize) -> Option<bool> {
+    let byte = tree_key.0.get(depth >> 3)?;
+    let mask = 0x80_u8 >> (depth & 7);
+    Some(byte & mask != 0)
+}
+
+/// What a proof shows at the end of its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofEnd {
+    /// The entry's own leaf.
+    Present,
+}
+
+/// A path from the root to the place of one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateProof {
+    /// What stands there. Proofs of absence will add kinds.
+    pub end: ProofEnd,
+    /// The other half at each level, from the root downward.
+    pub siblings: Vec<Digest>,
+}
+
+impl StateProof {
+    /// A tree key has no more bits.
+    pub const DEPTH_MAX: usize = 256;
+
+    /// The root of a state in which the key has this value, if the proof is right.
+    ///
+    /// **Returns** none for a path longer than a tree can be deep. The caller compares with a certified root.
+    pub fn root(&self, key: &[u8], value: &[u8]) -> Option<Digest> {
+        let ProofEnd::Present = self.end;
+        let tree_key = tree_key(key);
+        let mut hash = leaf(&tree_key, value);
+        for (depth, sibling) in self.siblings.iter().enumerate().rev() {
+            hash = if bit(&tree_key, depth)? {
+                merkle::node(sibling, &hash)
+            } else {
+                merkle::node(&hash, sibling)
+            };
+        }
+        Some(hash)
+    }
+}
+
+impl Encode for StateProof {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self.end {
+            ProofEnd::Present => out.push(0),
+        }
+        self.siblings.as_slice().encode(out);
+    }
+}
+
+impl Decode for StateProof {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let end = match u8::decode(input)? {
+            0 => ProofEnd::Present,
+            value => return Err(DecodeError::Tag { what: "state proof", value }),
+        };
+        let limit = u32::try_from(Self::DEPTH_MAX).unwrap_or(u32::MAX);
+        let count = input.count("state proof", limit)?;
+        let mut siblings = Vec::with_capacity(count.min(input.remaining()));
+        for _ in 0..count {
+            siblings.push(Digest::decode(input)?);
+        }
+        Ok(StateProof { end, siblings })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bit_counts_from_the_highest_of_the_first_byte() {
+        let mut key = Digest::ZERO;
+        key.0[0] = 0b0100_0000;
+        key.0[31] = 1;
+        let set: Vec<usize> = (0..256).filter(|depth| bit(&key, *depth) == Some(true)).collect();
+        assert_eq!(set, [1, 255]);
+        assert_eq!(bit(&key, 256), None);
+    }
+
+    #[test]
+    fn proof_of_a_lone_entry_is_empty_and_its_leaf_the_root() {
+        let proof = StateProof { end: ProofEnd::Present, siblings: Vec::new() };
+        assert_eq!(proof.root(b"key", b"value"), Some(leaf(&tree_key(b"key"), b"value")));
+    }
+
+    #[test]
+    fn proof_of_two_entries_leads_to_their_common_root_only_with_the_right_value() {
+        // Find two keys that part at the first bit.
+        let key = |n: u32| n.to_be_bytes().to_vec();
+        let left = (0..).map(key).find(|k| bit(&tree_key(k), 0) == Some(false)).expect("half of all keys");
+        let right = (0..).map(key).find(|k| bit(&tree_key(k), 0) == Some(true)).expect("half of all keys");
+        let (l, r) = (leaf(&tree_key(&left), b"l"), leaf(&tree_key(&right), b"r"));
+        let root = merkle::node(&l, &r);
+        let proof = StateProof { end: ProofEnd::Present, siblings: vec![l] };
+        assert_eq!(proof.root(&right, b"r"), Some(root));
+        assert_ne!(proof.root(&right, b"R"), Some(root));
+        assert_ne!(proof.root(&left, b"r"), Some(root));
+    }
+
+    #[test]
+    fn decode_of_encoded_proof_gives_it_back_and_bad_forms_are_refused() {
+        let proof = StateProof { end: ProofEnd::Present, siblings: vec![Digest([7; 32]); 100] };
+        let bytes = proof.to_bytes();
+        assert_eq!(StateProof::from_bytes(&bytes), Ok(proof));
+        let mut unknown = bytes.clone();
+        unknown[0] = 1;
+        assert!(matches!(StateProof::from_bytes(&unknown), Err(DecodeError::Tag { .. })));
+        let mut deep = vec![0];
+        deep.extend(257_u32.to_be_bytes());
+        assert!(matches!(StateProof::from_bytes(&deep), Err(DecodeError::TooLong { .. })));
+        assert!(StateProof::from_bytes(&bytes[..bytes.len() - 1]).is_err());
+        let too_long = StateProof { end: ProofEnd::Present, siblings: vec![Digest::ZERO; 257] };
+        assert_eq!(too_long.root(b"key", b"value"), None);
+    }
+}
