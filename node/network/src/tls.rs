@@ -1,0 +1,302 @@
+//! Who may speak with us: TLS 1.3 in which both sides prove to hold a network key of the genesis file.
+//!
+//! The verifiers replace the web's notion of trust by a table of keys: no issuers, no names, no dates. That the
+//! other side *holds* the key is proven by its signature over the handshake, which is checked in full. The
+//! protocol name (ALPN) holds the version and the chain id, so that a validator of another network is refused
+//! before any key is looked at. There is no session resumption and no 0-RTT: nothing can be replayed, and every
+//! connection is authenticated anew. **Source**: reliability goal S9.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use carat_types::{Digest, PublicKey, SecretKey};
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use rustls::client::ResolvesClientCert;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, SecureRandom, verify_tls13_signature};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme};
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+
+use crate::certificate::{certificate, pkcs8, public_key};
+use crate::error::NetworkError;
+use crate::limits::PROTOCOL_VERSION;
+
+/// What the certificate of the other side is refused for.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum KeyRefused {
+    #[error("key {0} is not a network key of the genesis file")]
+    Unknown(PublicKey),
+    #[error("network key is {seen}, expected {expected}")]
+    Other { seen: PublicKey, expected: PublicKey },
+    #[error("certificate without an Ed25519 key")]
+    NoKey,
+    #[error("more than one certificate")]
+    Chain,
+}
+
+/// The TLS library shows this form to the operator on both sides, so it is the readable one.
+impl fmt::Debug for KeyRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<KeyRefused> for rustls::Error {
+    fn from(refused: KeyRefused) -> Self {
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refused))))
+    }
+}
+
+/// The protocol name that both sides must agree on.
+pub(crate) fn protocol(chain_id: &Digest) -> String {
+    format!("carat/{PROTOCOL_VERSION}/{chain_id}")
+}
+
+/// Our own side of every handshake.
+pub(crate) struct Identity {
+    provider: Arc<CryptoProvider>,
+    certified: Arc<CertifiedKey>,
+    protocol: String,
+}
+
+impl Identity {
+    pub(crate) fn new(key: &SecretKey, chain_id: &Digest) -> Result<Self, NetworkError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let der = pkcs8(key);
+        let signer = rustls::crypto::ring::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(der.as_slice()))?;
+        let certified = Arc::new(CertifiedKey::new(vec![certificate(key)?], signer));
+        Ok(Identity { provider, certified, protocol: protocol(chain_id) })
+    }
+
+    /// The system's source of random bytes, as TLS uses it.
+    pub(crate) fn random(&self) -> &'static dyn SecureRandom {
+        self.provider.secure_random
+    }
+
+    /// The protocol name that we speak.
+    pub(crate) fn protocol(&self) -> &str {
+        &self.protocol
+    }
+
+    /// Settings for accepting any of `keys`. `offer` learns what the client offers to speak.
+    pub(crate) fn server(&self, keys: &Pinned, offer: &Arc<Offer>) -> Result<QuicServerConfig, NetworkError> {
+        let resolver = Resolver { certified: Arc::clone(&self.certified), offer: Arc::clone(offer) };
+        let mut config = rustls::ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_client_cert_verifier(Arc::new(PinnedClients {
+                keys: keys.clone(),
+                signatures: Signatures(Arc::clone(&self.provider)),
+            }))
+            .with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = vec![self.protocol.clone().into_bytes()];
+        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        config.max_early_data_size = 0;
+        Ok(QuicServerConfig::try_from(config)?)
+    }
+
+    /// Settings for dialling the peer whose key is `expected`.
+    pub(crate) fn client(&self, expected: PublicKey) -> Result<QuicClientConfig, NetworkError> {
+        Ok(QuicClientConfig::try_from(self.client_tls(expected)?)?)
+    }
+
+    /// The TLS part of [`Identity::client`].
+    pub(crate) fn client_tls(&self, expected: PublicKey) -> Result<rustls::ClientConfig, NetworkError> {
+        let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(PinnedServer {
+                expected,
+                signatures: Signatures(Arc::clone(&self.provider)),
+            }))
+            .with_client_cert_resolver(Arc::new(OurCertificate(Arc::clone(&self.certified))));
+        config.alpn_protocols = vec![self.protocol.clone().into_bytes()];
+        config.resumption = rustls::client::Resumption::disabled();
+        config.enable_sni = false;
+        config.enable_early_data = false;
+        Ok(config)
+    }
+}
+
+/// The keys that may connect, each with its peer's place.
+pub(crate) type Pinned = Arc<BTreeMap<PublicKey, usize>>;
+
+/// The peer that an established connection authenticates.
+pub(crate) fn peer_place(connection: &quinn::Connection, keys: &Pinned) -> Option<usize> {
+    let identity = connection.peer_identity()?;
+    let certificates = identity.downcast_ref::<Vec<CertificateDer<'static>>>()?;
+    keys.get(&public_key(certificates.first()?)?).copied()
+}
+
+/// What a client offered to speak: TLS tells it to nobody once it has refused.
+#[derive(Debug, Default)]
+pub(crate) struct Offer(Mutex<Option<String>>);
+
+/// Longest offer that is kept for the log.
+const OFFER_BYTES: usize = 128;
+
+impl Offer {
+    pub(crate) fn text(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Always our one certificate, whoever asks.
+#[derive(Debug)]
+struct OurCertificate(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for OurCertificate {
+    fn resolve(&self, _issuers: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// Always our one certificate; looks at the offer in passing.
+#[derive(Debug)]
+struct Resolver {
+    certified: Arc<CertifiedKey>,
+    offer: Arc<Offer>,
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if let Some(first) = hello.alpn().and_then(|mut offered| offered.next()) {
+            let shown: Vec<u8> = first.iter().copied().take(OFFER_BYTES).collect();
+            let text = shown.escape_ascii().to_string();
+            *self.offer.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        }
+        Some(Arc::clone(&self.certified))
+    }
+}
+
+/// The handshake signature: Ed25519 and nothing else.
+#[derive(Debug)]
+struct Signatures(Arc<CryptoProvider>);
+
+impl Signatures {
+    fn verify(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if signature.scheme != SignatureScheme::ED25519 {
+            return Err(rustls::PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+        }
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+}
+
+/// Unreachable, since only TLS 1.3 is enabled; refuses all the same.
+fn refuse_tls12() -> Result<HandshakeSignatureValid, rustls::Error> {
+    Err(rustls::Error::General("TLS 1.2 is not spoken here".to_owned()))
+}
+
+fn only_key(end_entity: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<PublicKey, KeyRefused> {
+    if !others.is_empty() {
+        return Err(KeyRefused::Chain);
+    }
+    public_key(end_entity).ok_or(KeyRefused::NoKey)
+}
+
+/// Accepts the clients whose key is in the table.
+#[derive(Debug)]
+struct PinnedClients {
+    keys: Pinned,
+    signatures: Signatures,
+}
+
+impl ClientCertVerifier for PinnedClients {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let key = only_key(end_entity, intermediates)?;
+        if !self.keys.contains_key(&key) {
+            return Err(KeyRefused::Unknown(key).into());
+        }
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        refuse_tls12()
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.signatures.verify(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}
+
+/// Accepts the one server that was dialled.
+#[derive(Debug)]
+struct PinnedServer {
+    expected: PublicKey,
+    signatures: Signatures,
+}
+
+impl ServerCertVerifier for PinnedServer {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let seen = only_key(end_entity, intermediates)?;
+        if seen != self.expected {
+            return Err(KeyRefused::Other { seen, expected: self.expected }.into());
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        refuse_tls12()
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.signatures.verify(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}
