@@ -35,3 +35,6 @@ pub use hash::Digest;
 pub use ids::{Epoch, SignerSet, Slot, ValidatorId, View};
 pub use quorum::Quorum;
 pub use signature::{PublicKey, SecretKey, Signature};
+
+#[cfg(test)]
+mod golden;

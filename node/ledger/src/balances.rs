@@ -1,0 +1,103 @@
+//! Moving value: what a holder is credited and debited, and the supply that issuers move.
+//!
+//! An issuer has no balance of its own asset: paying from it issues, paying to it redeems.
+//! **Source**: ledger specification 0.7 and A.5.
+
+use carat_types::PublicKey;
+use stellar_xdr::Asset;
+
+use crate::asset;
+use crate::entry::StateValue;
+use crate::error::StateError;
+use crate::key::StateKey;
+use crate::overlay::Overlay;
+use crate::reserves;
+
+/// Why a holder cannot be credited or debited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No trustline; for the coin no account.
+    NoLine,
+    /// The issuer has not authorized the holder to pay and receive.
+    NotAuthorized,
+    /// No room to receive.
+    Full,
+    /// Not enough to spend.
+    Underfunded,
+}
+
+const OVERFLOW: StateError = StateError::Inconsistent("a balance left its range after its limit was checked");
+
+/// Credits `amount` > 0 to `holder`.
+pub(crate) fn credit(
+    ledger: &mut Overlay<'_>,
+    holder: &PublicKey,
+    asset: &Asset,
+    amount: i64,
+) -> Result<Option<Refusal>, StateError> {
+    if asset::issuer(asset).as_ref() == Some(holder) {
+        change_supply(ledger, asset, i128::from(amount).saturating_neg())?;
+        return Ok(None);
+    }
+    if *asset == Asset::Native {
+        let Some(account) = ledger.account_mut(holder)? else { return Ok(Some(Refusal::NoLine)) };
+        if i128::from(amount) > reserves::room(account) {
+            return Ok(Some(Refusal::Full));
+        }
+        account.balance = account.balance.checked_add(amount).ok_or(OVERFLOW)?;
+        return Ok(None);
+    }
+    let Some(line) = ledger.trustline_mut(holder, asset)? else { return Ok(Some(Refusal::NoLine)) };
+    if !reserves::is_authorized(line) {
+        return Ok(Some(Refusal::NotAuthorized));
+    }
+    if i128::from(amount) > reserves::line_room(line) {
+        return Ok(Some(Refusal::Full));
+    }
+    line.balance = line.balance.checked_add(amount).ok_or(OVERFLOW)?;
+    Ok(None)
+}
+
+/// Debits `amount` > 0 from `holder`, who keeps the reserve and what offers would sell.
+pub(crate) fn debit(
+    ledger: &mut Overlay<'_>,
+    holder: &PublicKey,
+    asset: &Asset,
+    amount: i64,
+) -> Result<Option<Refusal>, StateError> {
+    if asset::issuer(asset).as_ref() == Some(holder) {
+        change_supply(ledger, asset, amount.into())?;
+        return Ok(None);
+    }
+    if *asset == Asset::Native {
+        let base_reserve = ledger.totals().base_reserve;
+        let Some(account) = ledger.account_mut(holder)? else { return Ok(Some(Refusal::NoLine)) };
+        if i128::from(amount) > reserves::available(account, base_reserve) {
+            return Ok(Some(Refusal::Underfunded));
+        }
+        account.balance = account.balance.checked_sub(amount).ok_or(OVERFLOW)?;
+        return Ok(None);
+    }
+    let Some(line) = ledger.trustline_mut(holder, asset)? else { return Ok(Some(Refusal::NoLine)) };
+    if !reserves::is_authorized(line) {
+        return Ok(Some(Refusal::NotAuthorized));
+    }
+    if i128::from(amount) > reserves::line_available(line) {
+        return Ok(Some(Refusal::Underfunded));
+    }
+    line.balance = line.balance.checked_sub(amount).ok_or(OVERFLOW)?;
+    Ok(None)
+}
+
+/// Moves the supply of an issued asset. An asset of which nothing is left in the world has no entry.
+pub(crate) fn change_supply(ledger: &mut Overlay<'_>, asset: &Asset, by: i128) -> Result<(), StateError> {
+    let key = StateKey::Supply(asset.clone());
+    let before = match ledger.get(&key)? {
+        Some(StateValue::Supply(amount)) => *amount,
+        _ => 0,
+    };
+    match before.checked_add(by).ok_or(OVERFLOW)? {
+        0 => ledger.remove(&key),
+        after => ledger.put(&key, StateValue::Supply(after)),
+    }
+}

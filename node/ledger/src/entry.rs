@@ -1,0 +1,133 @@
+//! Values of state entries, and their bytes.
+
+use carat_types::PublicKey;
+use carat_types::codec::{Decode, DecodeError, Encode, Reader};
+use stellar_xdr::{LedgerEntry, ReadXdr};
+
+use crate::error::StateError;
+use crate::key::{STORED, StateKey, hex, xdr};
+
+/// The value of a state entry. Which kind it is follows from its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateValue {
+    /// An entry of the wire format; its bytes are XDR.
+    Ledger(LedgerEntry),
+    /// The ledger's totals.
+    Totals(Totals),
+    /// Units of an asset in the world. **Units**: ten-millionths of the asset's unit.
+    Supply(i128),
+    /// The account in the key is a member's.
+    Member,
+    /// The member that created the account in the key.
+    Creator(PublicKey),
+}
+
+/// The reserved leaf: everything about the ledger that is no entry of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// All coins: what accounts hold and the fee pool. **Units**: stroops.
+    pub total_coins: i64,
+    /// Fees paid so far. **Units**: stroops.
+    pub fee_pool: i64,
+    /// The last id given to an offer.
+    pub id_pool: u64,
+    /// Fee of one operation. **Units**: stroops.
+    pub base_fee: u32,
+    /// Reserve of one entry. **Units**: stroops.
+    pub base_reserve: u32,
+    /// Most transactions in a block.
+    pub max_transactions: u32,
+    /// Most operations in a block.
+    pub max_operations: u32,
+    /// Version of the ledger's rules.
+    pub protocol_version: u32,
+    /// [`Totals::FLAG_MEMBERS`] and [`Totals::FLAG_ADMISSION_RESTRICTED`].
+    pub flags: u32,
+}
+
+impl Totals {
+    /// The network has members; they can suspend accounts that they created.
+    pub const FLAG_MEMBERS: u32 = 1;
+    /// Only members, and accounts that members created, may create accounts.
+    pub const FLAG_ADMISSION_RESTRICTED: u32 = 2;
+
+    /// Whether the network has members.
+    pub fn has_members(&self) -> bool {
+        self.flags & Self::FLAG_MEMBERS != 0
+    }
+
+    /// Whether only members, and accounts that members created, may create accounts.
+    pub fn admission_restricted(&self) -> bool {
+        self.flags & Self::FLAG_ADMISSION_RESTRICTED != 0
+    }
+}
+
+impl Encode for Totals {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.total_coins.encode(out);
+        self.fee_pool.encode(out);
+        self.id_pool.encode(out);
+        for field in [
+            self.base_fee,
+            self.base_reserve,
+            self.max_transactions,
+            self.max_operations,
+            self.protocol_version,
+            self.flags,
+        ] {
+            field.encode(out);
+        }
+    }
+}
+
+impl Decode for Totals {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Totals {
+            total_coins: Decode::decode(input)?,
+            fee_pool: Decode::decode(input)?,
+            id_pool: Decode::decode(input)?,
+            base_fee: Decode::decode(input)?,
+            base_reserve: Decode::decode(input)?,
+            max_transactions: Decode::decode(input)?,
+            max_operations: Decode::decode(input)?,
+            protocol_version: Decode::decode(input)?,
+            flags: Decode::decode(input)?,
+        })
+    }
+}
+
+impl StateValue {
+    /// The value bytes: what stores keep and the state tree hashes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            StateValue::Ledger(entry) => xdr(entry),
+            StateValue::Totals(totals) => totals.to_bytes(),
+            StateValue::Supply(amount) => amount.to_be_bytes().to_vec(),
+            StateValue::Member => Vec::new(),
+            StateValue::Creator(member) => member.to_bytes(),
+        }
+    }
+
+    /// Reads the value bytes of the entry named `key`.
+    ///
+    /// **Errors**: [`StateError::Corrupt`].
+    pub fn from_bytes(key: &StateKey, bytes: &[u8]) -> Result<Self, StateError> {
+        let value = match key {
+            StateKey::Ledger(_) => LedgerEntry::from_xdr(bytes, STORED)
+                .map(StateValue::Ledger)
+                .map_err(|error| error.to_string()),
+            StateKey::Totals => {
+                Totals::from_bytes(bytes).map(StateValue::Totals).map_err(|error| error.to_string())
+            }
+            StateKey::Supply(_) => <[u8; 16]>::try_from(bytes)
+                .map(|bytes| StateValue::Supply(i128::from_be_bytes(bytes)))
+                .map_err(|_| format!("a supply has 16 bytes, not {}", bytes.len())),
+            StateKey::Member(_) if bytes.is_empty() => Ok(StateValue::Member),
+            StateKey::Member(_) => Err(format!("{} bytes where none belong", bytes.len())),
+            StateKey::Creator(_) => {
+                PublicKey::from_bytes(bytes).map(StateValue::Creator).map_err(|error| error.to_string())
+            }
+        };
+        value.map_err(|reason| StateError::Corrupt { key: hex(&key.to_bytes()), reason })
+    }
+}

@@ -1,0 +1,50 @@
+//! How the ledger itself can fail. None of these is an outcome of a transaction: the node stops on each.
+
+use stellar_xdr::Asset;
+use thiserror::Error;
+
+/// The state could not be read or holds what the ledger would never have written.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// The store below failed.
+    #[error("the ledger state cannot be read: {0}")]
+    Read(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A key or value that does not decode.
+    #[error(
+        "the state entry with key {key} does not decode: {reason} \
+         (hint: the data folder is damaged or of another version; restore this node from its peers)"
+    )]
+    Corrupt {
+        /// The key bytes in hexadecimal.
+        key: String,
+        /// What is wrong with key or value.
+        reason: String,
+    },
+    /// Without the totals there is no ledger.
+    #[error("the state holds no totals (hint: the data folder was never initialised from a genesis file)")]
+    NoTotals,
+    /// Entries contradict each other, or a figure that cannot overflow did.
+    #[error("the ledger state contradicts itself: {0}")]
+    Inconsistent(&'static str),
+}
+
+/// Why a block could not be applied.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// See [`StateError`].
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Value came from nowhere or went nowhere. The block's changes must not be stored.
+    #[error(
+        "conservation broken for {}: holdings changed by {holdings}, supply by {supply}",
+        crate::asset::display(asset)
+    )]
+    Conservation {
+        /// The asset.
+        asset: Box<Asset>,
+        /// Change of the sum of all holdings, for the coin with the fee pool.
+        holdings: i128,
+        /// Change of the supply entry; for the coin zero.
+        supply: i128,
+    },
+}

@@ -1,0 +1,313 @@
+//! Changes on top of a state, in nested levels that can each be undone: block, transaction, operation.
+//!
+//! Every entry is decoded once and kept in a numbered cell; a level is a mark in a log of what cells held before.
+//! Undoing a level replays its part of the log backwards; what a level changed is read off the same log. So a
+//! level costs nothing by itself, and each entry it touches costs one copy.
+
+use std::collections::BTreeMap;
+#[expect(clippy::disallowed_types, reason = "finds a cell by its key; never iterated")]
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use carat_types::PublicKey;
+use stellar_xdr::{
+    AccountEntry, Asset, LedgerEntry, LedgerEntryData, LedgerEntryExt, LedgerKey, TrustLineEntry,
+};
+
+use crate::entry::{StateValue, Totals};
+use crate::error::StateError;
+use crate::key::StateKey;
+use crate::state::{StateDelta, StateRead};
+
+/// An entry before and after a transaction or operation; none where it does not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryChange {
+    key: LedgerKey,
+    before: Value,
+    after: Value,
+}
+
+impl EntryChange {
+    /// The entry's name.
+    pub fn key(&self) -> &LedgerKey {
+        &self.key
+    }
+
+    /// The entry before.
+    pub fn before(&self) -> Option<&LedgerEntry> {
+        ledger_entry(&self.before)
+    }
+
+    /// The entry after.
+    pub fn after(&self) -> Option<&LedgerEntry> {
+        ledger_entry(&self.after)
+    }
+}
+
+/// Where a level of changes begins. Ended by [`Overlay::commit`] or [`Overlay::rollback`], innermost first.
+#[derive(Debug)]
+#[must_use = "a level that is neither committed nor rolled back leaks into the one around it"]
+pub struct Level {
+    start: usize,
+    outer_start: usize,
+}
+
+type Value = Option<Arc<StateValue>>;
+
+#[derive(Debug)]
+struct Cell {
+    key: StateKey,
+    original: Value,
+    current: Value,
+    /// Position of the cell's latest entry in the log, plus one; 0 if there is none.
+    logged: usize,
+}
+
+#[derive(Debug)]
+struct Undo {
+    cell: usize,
+    before: Value,
+    logged_before: usize,
+}
+
+/// A state with changes on top.
+pub struct Overlay<'s> {
+    state: &'s dyn StateRead,
+    ledger_seq: u32,
+    totals: Totals,
+    #[expect(clippy::disallowed_types, reason = "finds a cell by its key; never iterated")]
+    index: HashMap<StateKey, usize>,
+    cells: Vec<Cell>,
+    log: Vec<Undo>,
+    level_start: usize,
+}
+
+impl<'s> Overlay<'s> {
+    /// No changes yet, for a block in ledger `ledger_seq`, which is noted in every entry that changes.
+    ///
+    /// **Errors**: the state has no totals or cannot be read.
+    pub fn new(state: &'s dyn StateRead, ledger_seq: u32) -> Result<Self, StateError> {
+        let bytes = state.get(&StateKey::Totals.to_bytes())?.ok_or(StateError::NoTotals)?;
+        let StateValue::Totals(totals) = StateValue::from_bytes(&StateKey::Totals, &bytes)? else {
+            return Err(StateError::NoTotals);
+        };
+        Ok(Overlay {
+            state,
+            ledger_seq,
+            totals,
+            index: HashMap::new(),
+            cells: Vec::new(),
+            log: Vec::new(),
+            level_start: 0,
+        })
+    }
+
+    /// The ledger's totals as they were before the block.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// The ledger that the block belongs to.
+    pub fn ledger_seq(&self) -> u32 {
+        self.ledger_seq
+    }
+
+    /// Begins a level inside the present one.
+    pub fn begin(&mut self) -> Level {
+        let level = Level { start: self.log.len(), outer_start: self.level_start };
+        self.level_start = level.start;
+        level
+    }
+
+    /// Ends a level; its changes become part of the level around it.
+    pub fn commit(&mut self, level: Level) {
+        self.level_start = level.outer_start;
+    }
+
+    /// Ends a level and undoes its changes.
+    pub fn rollback(&mut self, level: Level) {
+        while self.log.len() > level.start {
+            let Some(undo) = self.log.pop() else { break };
+            if let Some(cell) = self.cells.get_mut(undo.cell) {
+                cell.current = undo.before;
+                cell.logged = undo.logged_before;
+            }
+        }
+        self.level_start = level.outer_start;
+    }
+
+    /// What was changed since the level began, in the order of the entries' names. Entries of our own kinds, which
+    /// clients do not know, are left out.
+    pub fn changes(&self, level: &Level) -> Vec<EntryChange> {
+        let mut firsts: BTreeMap<&LedgerKey, (&Value, &Value)> = BTreeMap::new();
+        for undo in self.log.iter().skip(level.start) {
+            if let Some(Cell { key: StateKey::Ledger(key), current, .. }) = self.cells.get(undo.cell) {
+                firsts.entry(key).or_insert((&undo.before, current));
+            }
+        }
+        firsts
+            .into_iter()
+            .filter(|(_, (before, after))| before.is_some() || after.is_some())
+            .map(|(key, (before, after))| EntryChange {
+                key: key.clone(),
+                before: before.clone(),
+                after: after.clone(),
+            })
+            .collect()
+    }
+
+    /// The entry with this name.
+    pub fn get(&mut self, key: &StateKey) -> Result<Option<&StateValue>, StateError> {
+        let cell = self.load(key)?;
+        Ok(self.cells.get(cell).and_then(|cell| cell.current.as_deref()))
+    }
+
+    /// The entry with this name, to be changed.
+    pub fn get_mut(&mut self, key: &StateKey) -> Result<Option<&mut StateValue>, StateError> {
+        let index = self.load(key)?;
+        if self.cells.get(index).is_none_or(|cell| cell.current.is_none()) {
+            return Ok(None);
+        }
+        self.remember(index);
+        let ledger_seq = self.ledger_seq;
+        let value = self.cells.get_mut(index).and_then(|cell| cell.current.as_mut()).map(Arc::make_mut);
+        Ok(value.map(|value| {
+            if let StateValue::Ledger(entry) = value {
+                entry.last_modified_ledger_seq = ledger_seq;
+            }
+            value
+        }))
+    }
+
+    /// Sets an entry, new or not.
+    pub fn put(&mut self, key: &StateKey, value: StateValue) -> Result<(), StateError> {
+        self.set(key, Some(Arc::new(value)))
+    }
+
+    /// Removes an entry.
+    pub fn remove(&mut self, key: &StateKey) -> Result<(), StateError> {
+        self.set(key, None)
+    }
+
+    /// Adds an entry of the wire format without sponsor.
+    pub fn create(&mut self, key: &StateKey, data: LedgerEntryData) -> Result<(), StateError> {
+        let last_modified_ledger_seq = self.ledger_seq;
+        self.put(
+            key,
+            StateValue::Ledger(LedgerEntry { last_modified_ledger_seq, data, ext: LedgerEntryExt::V0 }),
+        )
+    }
+
+    /// An account.
+    pub fn account(&mut self, id: &PublicKey) -> Result<Option<&AccountEntry>, StateError> {
+        match self.get(&StateKey::account(id))? {
+            Some(StateValue::Ledger(LedgerEntry { data: LedgerEntryData::Account(account), .. })) => {
+                Ok(Some(account))
+            }
+            None => Ok(None),
+            Some(_) => Err(WRONG_KIND),
+        }
+    }
+
+    /// An account, to be changed.
+    pub fn account_mut(&mut self, id: &PublicKey) -> Result<Option<&mut AccountEntry>, StateError> {
+        match self.get_mut(&StateKey::account(id))? {
+            Some(StateValue::Ledger(LedgerEntry { data: LedgerEntryData::Account(account), .. })) => {
+                Ok(Some(account))
+            }
+            None => Ok(None),
+            Some(_) => Err(WRONG_KIND),
+        }
+    }
+
+    /// A trustline.
+    pub fn trustline(
+        &mut self,
+        holder: &PublicKey,
+        asset: &Asset,
+    ) -> Result<Option<&TrustLineEntry>, StateError> {
+        match self.get(&StateKey::trustline(holder, asset))? {
+            Some(StateValue::Ledger(LedgerEntry { data: LedgerEntryData::Trustline(line), .. })) => {
+                Ok(Some(line))
+            }
+            None => Ok(None),
+            Some(_) => Err(WRONG_KIND),
+        }
+    }
+
+    /// A trustline, to be changed.
+    pub fn trustline_mut(
+        &mut self,
+        holder: &PublicKey,
+        asset: &Asset,
+    ) -> Result<Option<&mut TrustLineEntry>, StateError> {
+        match self.get_mut(&StateKey::trustline(holder, asset))? {
+            Some(StateValue::Ledger(LedgerEntry { data: LedgerEntryData::Trustline(line), .. })) => {
+                Ok(Some(line))
+            }
+            None => Ok(None),
+            Some(_) => Err(WRONG_KIND),
+        }
+    }
+
+    /// All entries that differ from the state, as (name, before, now), in the order in which they were first used.
+    pub fn differences(&self) -> impl Iterator<Item = (&StateKey, Option<&StateValue>, Option<&StateValue>)> {
+        self.cells.iter().filter_map(|cell| {
+            let (before, now) = (cell.original.as_deref(), cell.current.as_deref());
+            // An entry that was only read shares its value with the original: no need to compare it.
+            let same = match (&cell.original, &cell.current) {
+                (Some(original), Some(current)) => Arc::ptr_eq(original, current) || original == current,
+                (None, None) => true,
+                _ => false,
+            };
+            (!same).then_some((&cell.key, before, now))
+        })
+    }
+
+    /// All differences from the state as bytes.
+    pub fn delta(&self) -> StateDelta {
+        self.differences().map(|(key, _, now)| (key.to_bytes(), now.map(StateValue::to_bytes))).collect()
+    }
+
+    fn set(&mut self, key: &StateKey, value: Value) -> Result<(), StateError> {
+        let index = self.load(key)?;
+        self.remember(index);
+        if let Some(cell) = self.cells.get_mut(index) {
+            cell.current = value;
+        }
+        Ok(())
+    }
+
+    /// The number of the cell with this name; reads the state on first use.
+    fn load(&mut self, key: &StateKey) -> Result<usize, StateError> {
+        if let Some(index) = self.index.get(key) {
+            return Ok(*index);
+        }
+        let bytes = self.state.get(&key.to_bytes())?;
+        let value = bytes.map(|bytes| StateValue::from_bytes(key, &bytes)).transpose()?.map(Arc::new);
+        let index = self.cells.len();
+        self.cells.push(Cell { key: key.clone(), original: value.clone(), current: value, logged: 0 });
+        self.index.insert(key.clone(), index);
+        Ok(index)
+    }
+
+    /// Logs what a cell holds, unless the present level has done so already.
+    fn remember(&mut self, index: usize) {
+        let position = self.log.len();
+        let Some(cell) = self.cells.get_mut(index) else { return };
+        if cell.logged > self.level_start {
+            return;
+        }
+        self.log.push(Undo { cell: index, before: cell.current.clone(), logged_before: cell.logged });
+        cell.logged = position.saturating_add(1);
+    }
+}
+
+const WRONG_KIND: StateError = StateError::Inconsistent("an entry is of another kind than its key");
+
+fn ledger_entry(value: &Value) -> Option<&LedgerEntry> {
+    match value.as_deref() {
+        Some(StateValue::Ledger(entry)) => Some(entry),
+        _ => None,
+    }
+}
