@@ -1,1 +1,34 @@
 //! The REST routes, JSON shapes, problem reports, event streams.
+//!
+//! Unmodified clients of the wire format drive the chain through this crate: what they send and read is kept
+//! field for field (ledger specification, section B). The node stands behind one trait, [`port::Node`]; this
+//! crate keeps no state of its own but counters and limits, and answers nothing that the node has not
+//! executed.
+//!
+//! Reading order: [`port`], [`routes`], [`app`] (what surrounds a request), [`resources`] (the shapes),
+//! [`problem`], `stream`, [`server`].
+
+pub mod accept;
+pub mod app;
+pub mod context;
+pub mod format;
+pub mod links;
+pub mod page;
+pub mod params;
+pub mod port;
+pub mod problem;
+pub mod rate_limit;
+mod request;
+pub mod resources;
+pub mod result_codes;
+pub mod routes;
+pub mod server;
+mod stream;
+
+pub use context::{Context, Settings};
+pub use port::Node;
+pub use rate_limit::RateLimit;
+pub use server::{ConnectionLimits, serve};
+
+#[cfg(test)]
+mod tests;

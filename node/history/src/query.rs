@@ -114,6 +114,12 @@ impl History {
         Ok(exists.then(|| OperationRecord { id, transaction: Arc::new(transaction) }))
     }
 
+    /// Whether the account ever took part in a transaction.
+    pub fn knows(&self, account: &PublicKey) -> Result<bool, HistoryError> {
+        let page = PageQuery { cursor: None, order: Order::Ascending, limit: 1 };
+        Ok(!self.page_of(List::Transactions, Scope::Account(*account), page, true)?.is_empty())
+    }
+
     /// A closed ledger.
     pub fn ledger(&self, sequence: u32) -> Result<Option<LedgerRecord>, HistoryError> {
         match self.store.get(&keys::ledger(sequence))? {

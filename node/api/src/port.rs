@@ -1,0 +1,157 @@
+//! What the API needs of the node that it serves.
+//!
+//! The API knows the node by this trait alone. Reading methods may touch the disk and are called where
+//! blocking is allowed; the methods that return a future never block.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use carat_history::{History, HistoryError, Toid, TransactionRecord};
+use carat_types::receipt::{Receipt, Verdict};
+use carat_types::transaction::SignedTransaction;
+use carat_types::{Digest, PublicKey};
+use stellar_xdr::{LedgerEntry, TransactionResult};
+use tokio::sync::watch;
+
+/// A future that can be sent between threads.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The node behind the API.
+pub trait Node: Send + Sync + 'static {
+    /// What never changes while the node runs.
+    fn network(&self) -> &Network;
+
+    /// The last executed block.
+    fn head(&self) -> Head;
+
+    /// An account with its entries, at the last executed state.
+    ///
+    /// **Errors**: the state cannot be read.
+    fn account(&self, account: &PublicKey) -> Result<Option<Account>, NodeError>;
+
+    /// The index of what was executed.
+    fn history(&self) -> &History;
+
+    /// The greatest id in the index, changed as soon as a block with something new is indexed.
+    fn indexed(&self) -> watch::Receiver<Toid>;
+
+    /// Hands a transaction to the network and waits for its outcome, at most `patience` long. A transaction
+    /// that is on its way already is waited for; one that was applied gives its outcome again.
+    fn submit(&self, transaction: Arc<SignedTransaction>, patience: Duration) -> BoxFuture<Submission>;
+
+    /// Hands a transaction to the network without waiting for its outcome.
+    fn submit_async(&self, transaction: Arc<SignedTransaction>) -> BoxFuture<Acceptance>;
+
+    /// Gives a new account coins from the root account. Called on test networks only.
+    fn fund(&self, account: PublicKey, patience: Duration) -> BoxFuture<Submission>;
+
+    /// The receipt of an applied transaction, with what it proves to somebody who trusts the genesis file.
+    ///
+    /// **Errors**: the receipt cannot be read or does not verify.
+    fn receipt(&self, transaction: &Digest) -> Result<Option<CheckedReceipt>, NodeError>;
+
+    /// Why transactions cannot be taken now; `None` if they can.
+    fn not_ready(&self) -> Option<String>;
+}
+
+/// What never changes while a node runs.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// The network's passphrase.
+    pub passphrase: String,
+    /// The id to which signatures are bound: the hash of the passphrase.
+    pub network_id: Digest,
+    /// Hash of the genesis file.
+    pub chain_id: Digest,
+    /// The genesis file.
+    pub genesis: Arc<str>,
+    /// Whether anybody may ask for coins.
+    pub is_test: bool,
+    /// Name and version of the node's program.
+    pub version: String,
+    /// The newest rules of the ledger that the program knows.
+    pub supported_protocol: u32,
+}
+
+/// The last executed block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its ledger, still open.
+    pub ledger: u32,
+    /// The rules of the ledger in force.
+    pub protocol: u32,
+}
+
+/// An account and the entries that belong to it.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The account's own entry.
+    pub account: LedgerEntry,
+    /// Its trustlines, in the order of their keys.
+    pub trustlines: Vec<LedgerEntry>,
+    /// Its data entries, in the order of their names.
+    pub data: Vec<LedgerEntry>,
+}
+
+/// A receipt that its node has verified.
+#[derive(Clone, Debug)]
+pub struct CheckedReceipt {
+    /// The receipt.
+    pub receipt: Receipt,
+    /// What it proves.
+    pub verdict: Verdict,
+}
+
+/// What became of a submitted transaction.
+#[derive(Clone, Debug)]
+pub enum Submission {
+    /// Applied, with or without success. The node's state shows it by now.
+    Applied(Box<TransactionRecord>),
+    /// Never handed on.
+    Refused(Refusal),
+    /// The node takes no more for now.
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Not known within the caller's patience. It may still be applied.
+    TimedOut,
+}
+
+/// What the node did with a transaction whose outcome nobody waits for.
+#[derive(Clone, Debug)]
+pub enum Acceptance {
+    /// Handed on.
+    Pending,
+    /// Handed on or applied before.
+    Duplicate,
+    /// Never handed on.
+    Refused(Refusal),
+    /// The node takes no more for now.
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+}
+
+/// Why the front door refused a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The result that the ledger's rules give.
+    pub result: TransactionResult,
+    /// For what the rules have no code: the reason in words.
+    pub reason: Option<String>,
+}
+
+/// The node could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The index failed.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// Anything else that failed within the node.
+    #[error("{0}")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

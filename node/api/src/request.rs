@@ -1,0 +1,61 @@
+//! A request, as the routes see it.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::accept::{Form, negotiate};
+use crate::context::Context;
+use crate::links::Links;
+use crate::params::Params;
+use crate::problem::{Kind, Problem};
+
+/// What every route needs of its request.
+pub(crate) struct Request {
+    pub(crate) context: Arc<Context>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) path: String,
+    pub(crate) params: Params,
+    pub(crate) links: Links,
+}
+
+impl FromRequestParts<Arc<Context>> for Request {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Problem> {
+        Ok(Request {
+            params: Params::from_request_parts(parts, context).await?,
+            context: Arc::clone(context),
+            links: Links::of_request(&parts.headers),
+            path: parts.uri.path().to_owned(),
+            headers: parts.headers.clone(),
+        })
+    }
+}
+
+impl Request {
+    /// The form in which the client wants the answer.
+    ///
+    /// **Errors**: none of those offered.
+    pub(crate) fn accepts(&self, offered: &[Form]) -> Result<Form, Problem> {
+        negotiate(&self.headers, offered)
+    }
+
+    /// Where a stream that was broken off shall go on.
+    pub(crate) fn last_event(&self) -> Option<&str> {
+        self.headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty())
+    }
+}
+
+/// An answer in JSON.
+pub(crate) fn json(resource: &impl Serialize) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(resource).map_err(|error| {
+        tracing::error!(%error, "a resource cannot be written as JSON");
+        Problem::from(Kind::SERVER_ERROR)
+    })?;
+    Ok(([("content-type", "application/hal+json; charset=utf-8")], body).into_response())
+}

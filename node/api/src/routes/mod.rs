@@ -1,0 +1,93 @@
+//! The routes, as data: path, methods, who may use it.
+
+pub(crate) mod accounts;
+pub(crate) mod collection;
+pub(crate) mod fee_stats;
+pub(crate) mod friendbot;
+pub(crate) mod genesis;
+pub(crate) mod ledgers;
+pub(crate) mod operations;
+pub(crate) mod root;
+pub(crate) mod submit;
+pub(crate) mod transactions;
+
+use std::sync::Arc;
+
+use axum::routing::{MethodRouter, get, post};
+
+use crate::context::Context;
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody who reaches the node: what it shows is the shared ledger.
+    Public,
+    /// Anybody, at the price of a place in the queue of submissions; what is submitted carries its own
+    /// authority.
+    Submission,
+    /// Anybody, but only on a test network; elsewhere the route does not exist.
+    TestNetwork,
+}
+
+/// One route.
+#[derive(Clone, Copy)]
+pub struct Route {
+    /// The path, with the names of its parameters in braces.
+    pub path: &'static str,
+    /// The methods that it answers to; HEAD comes with GET.
+    pub methods: &'static [&'static str],
+    /// Who may use it.
+    pub access: Access,
+    /// Whether it can be followed as a stream of events.
+    pub streams: bool,
+    pub(crate) handler: fn() -> MethodRouter<Arc<Context>>,
+}
+
+const fn read(path: &'static str, streams: bool, handler: fn() -> MethodRouter<Arc<Context>>) -> Route {
+    Route { path, methods: &["GET"], access: Access::Public, streams, handler }
+}
+
+/// Every route that there is.
+pub const ROUTES: &[Route] = &[
+    read("/", false, || get(root::show)),
+    read("/genesis", false, || get(genesis::show)),
+    read("/fee_stats", false, || get(fee_stats::show)),
+    read("/accounts/{account_id}", true, || get(accounts::show)),
+    read("/accounts/{account_id}/data/{key}", true, || get(accounts::data)),
+    read("/accounts/{account_id}/transactions", true, || get(accounts::transactions)),
+    read("/accounts/{account_id}/operations", true, || get(accounts::operations)),
+    read("/accounts/{account_id}/payments", true, || get(accounts::payments)),
+    read("/ledgers", true, || get(ledgers::list)),
+    read("/ledgers/{sequence}", false, || get(ledgers::show)),
+    read("/ledgers/{sequence}/transactions", true, || get(ledgers::transactions)),
+    read("/ledgers/{sequence}/operations", true, || get(ledgers::operations)),
+    read("/ledgers/{sequence}/payments", true, || get(ledgers::payments)),
+    Route {
+        path: "/transactions",
+        methods: &["GET", "POST"],
+        access: Access::Submission,
+        streams: true,
+        handler: || get(transactions::list).post(submit::submit),
+    },
+    Route {
+        path: "/transactions_async",
+        methods: &["POST"],
+        access: Access::Submission,
+        streams: false,
+        handler: || post(submit::submit_async),
+    },
+    read("/transactions/{hash}", false, || get(transactions::show)),
+    read("/transactions/{hash}/operations", true, || get(transactions::operations)),
+    read("/transactions/{hash}/payments", true, || get(transactions::payments)),
+    read("/transactions/{hash}/receipt", false, || get(transactions::receipt)),
+    read("/operations", true, || get(operations::list)),
+    read("/operations/{id}", false, || get(operations::show)),
+    read("/payments", true, || get(operations::payments)),
+    Route {
+        path: "/friendbot",
+        methods: &["GET", "POST"],
+        access: Access::TestNetwork,
+        streams: false,
+        handler: || get(friendbot::fund).post(friendbot::fund),
+    },
+];

@@ -1,0 +1,37 @@
+//! `/operations` and `/payments`.
+
+use axum::extract::Path;
+use axum::response::Response;
+use carat_history::Toid;
+use carat_history::keys::List;
+
+use crate::accept::{Form, OBJECT};
+use crate::problem::{Kind, Problem};
+use crate::request::{Request, json};
+use crate::resources::operation::Operation;
+use crate::routes::collection::{self, ScopeOf};
+
+pub(crate) async fn list(request: Request) -> Result<Response, Problem> {
+    collection::operations(request, List::Operations, ScopeOf::All).await
+}
+
+pub(crate) async fn payments(request: Request) -> Result<Response, Problem> {
+    collection::operations(request, List::Payments, ScopeOf::All).await
+}
+
+pub(crate) async fn show(Path(id): Path<String>, request: Request) -> Result<Response, Problem> {
+    let _: Form = request.accepts(OBJECT)?;
+    let id: Toid = id
+        .parse()
+        .map_err(|_| Problem::invalid_field("id", "Operation ID must be an integer higher than 0"))?;
+    let join = collection::join(&request)?;
+    let links = request.links.clone();
+    let operation = request.context.read(move |node| {
+        if id.ledger() < collection::position(node)?.first_ledger {
+            return Err(Kind::BEFORE_HISTORY.into());
+        }
+        let record = node.history().operation(id)?.ok_or(Kind::NOT_FOUND)?;
+        Operation::new(&links, &record, join).ok_or_else(|| Kind::NOT_FOUND.into())
+    });
+    json(&operation.await?)
+}

@@ -1,0 +1,151 @@
+//! `POST /transactions` and `POST /transactions_async`. **Source**: ledger specification B.3.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use carat_types::transaction::SignedTransaction;
+use serde::Serialize;
+use serde_json::json as json_value;
+
+use crate::accept::{Form, OBJECT};
+use crate::context::Context;
+use crate::format;
+use crate::params::Params;
+use crate::port::{Acceptance, Refusal, Submission};
+use crate::problem::{Kind, Problem};
+use crate::request::{Request, json};
+use crate::resources::transaction::Transaction;
+use crate::result_codes::ResultCodes;
+use stellar_xdr::TransactionResult;
+
+pub(crate) async fn submit(request: Request, body: Body) -> Result<Response, Problem> {
+    let _: Form = request.accepts(OBJECT)?;
+    let (text, transaction) = envelope(&request, body).await?;
+    ready(&request.context)?;
+    let patience = request.context.settings.submission_patience;
+    let submission = request.context.node.submit(Arc::clone(&transaction), patience).await;
+    outcome(&request, submission, &text, &transaction).await
+}
+
+pub(crate) async fn submit_async(request: Request, body: Body) -> Result<Response, Problem> {
+    let _: Form = request.accepts(OBJECT)?;
+    let (_, transaction) = envelope(&request, body).await?;
+    ready(&request.context)?;
+    let (status, tx_status, refusal, wait) =
+        match request.context.node.submit_async(Arc::clone(&transaction)).await {
+            Acceptance::Pending => (StatusCode::CREATED, "PENDING", None, None),
+            Acceptance::Duplicate => (StatusCode::CONFLICT, "DUPLICATE", None, None),
+            Acceptance::Refused(refusal) => (StatusCode::BAD_REQUEST, "ERROR", Some(refusal), None),
+            Acceptance::Busy { retry_after } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "TRY_AGAIN_LATER", None, Some(retry_after))
+            }
+        };
+    let mut response = json(&AsyncAnswer {
+        tx_status,
+        hash: transaction.hash().to_string(),
+        error_result_xdr: refusal.as_ref().map(|refusal| format::xdr(&refusal.result)),
+        reason: refusal.and_then(|refusal| refusal.reason),
+    })?;
+    *response.status_mut() = status;
+    if let Some(wait) = wait {
+        response.headers_mut().insert("retry-after", wait.as_secs().max(1).into());
+    }
+    Ok(response)
+}
+
+#[derive(Debug, Serialize)]
+struct AsyncAnswer {
+    tx_status: &'static str,
+    hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_result_xdr: Option<String>,
+    /// Ours: the reason in words, for what the ledger's rules have no code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// The answer to a submission that was waited for.
+pub(crate) async fn outcome(
+    request: &Request,
+    submission: Submission,
+    text: &str,
+    transaction: &SignedTransaction,
+) -> Result<Response, Problem> {
+    match submission {
+        Submission::Applied(record) => {
+            if !record.is_successful() {
+                return Err(failed(text, &record.result, None));
+            }
+            // Whoever asks about the transaction next, and comes back to this node, shall find it.
+            let mut indexed = request.context.node.indexed();
+            let shown = indexed.wait_for(|now| *now >= record.id);
+            _ = tokio::time::timeout(INDEX_PATIENCE, shown).await;
+            json(&Transaction::under(&request.links, &record, transaction.hash()))
+        }
+        Submission::Refused(Refusal { result, reason }) => Err(failed(text, &result, reason)),
+        Submission::Busy { retry_after } => {
+            Err(Problem::from(Kind::SERVER_OVER_CAPACITY).retry_after(retry_after))
+        }
+        Submission::TimedOut => Err(Problem::from(Kind::TRANSACTION_TIMEOUT)
+            .with("hash", transaction.hash().to_string())
+            .with("envelope_xdr", text)),
+    }
+}
+
+/// The index follows execution within milliseconds; an answer is not held back for a slow one.
+const INDEX_PATIENCE: Duration = Duration::from_secs(2);
+
+pub(crate) fn failed(envelope: &str, result: &TransactionResult, reason: Option<String>) -> Problem {
+    let problem = Problem::from(Kind::TRANSACTION_FAILED)
+        .with("envelope_xdr", envelope)
+        .with("result_xdr", format::xdr(result))
+        .with("result_codes", json_value!(ResultCodes::of(result)));
+    match reason {
+        Some(reason) => problem.with("reason", reason),
+        None => problem,
+    }
+}
+
+fn ready(context: &Context) -> Result<(), Problem> {
+    match context.node.not_ready() {
+        None => Ok(()),
+        Some(reason) => {
+            Err(Problem::from(Kind::STALE_HISTORY).with("reason", reason).retry_after(Duration::from_secs(1)))
+        }
+    }
+}
+
+/// The envelope in the form, or in the query string, as text and decoded.
+async fn envelope(request: &Request, body: Body) -> Result<(String, Arc<SignedTransaction>), Problem> {
+    let form = form(request, body).await?;
+    let text = form.get("tx").or_else(|| request.params.get("tx")).unwrap_or_default().to_owned();
+    let malformed = |reason: String| {
+        Problem::from(Kind::TRANSACTION_MALFORMED).with("envelope_xdr", text.as_str()).with("reason", reason)
+    };
+    let bytes = STANDARD.decode(text.trim()).map_err(|error| malformed(format!("not base64: {error}")))?;
+    let transaction = SignedTransaction::decode(&request.context.node.network().network_id, &bytes)
+        .map_err(|error| malformed(error.to_string()))?;
+    Ok((text, Arc::new(transaction)))
+}
+
+pub(crate) async fn form(request: &Request, body: Body) -> Result<Params, Problem> {
+    if let Some(media_type) = request.headers.get(CONTENT_TYPE) {
+        let media_type = media_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(Kind::UNSUPPORTED_MEDIA_TYPE.into());
+        }
+    }
+    let settings = &request.context.settings;
+    let arriving = axum::body::to_bytes(body, settings.body_bytes_max);
+    let bytes = tokio::time::timeout(settings.body_timeout, arriving)
+        .await
+        .map_err(|_| Problem::from(Kind::TIMEOUT))?
+        .map_err(|_| Problem::from(Kind::PAYLOAD_TOO_LARGE))?;
+    Params::of_form(&bytes)
+}

@@ -1,0 +1,53 @@
+//! `/transactions`: what was applied, and the proof of it.
+
+use axum::extract::Path;
+use axum::response::Response;
+use carat_history::keys::List;
+
+use crate::accept::{Form, OBJECT};
+use crate::params;
+use crate::problem::{Kind, Problem};
+use crate::request::{Request, json};
+use crate::resources::receipt::Receipt;
+use crate::resources::transaction::Transaction;
+use crate::routes::collection::{self, ScopeOf};
+
+const FIELD: &str = "tx_id";
+
+pub(crate) async fn list(request: Request) -> Result<Response, Problem> {
+    collection::transactions(request, ScopeOf::All).await
+}
+
+pub(crate) async fn show(Path(hash): Path<String>, request: Request) -> Result<Response, Problem> {
+    let _: Form = request.accepts(OBJECT)?;
+    let hash = params::transaction_hash(FIELD, &hash)?;
+    let links = request.links.clone();
+    let transaction = request.context.read(move |node| {
+        let record = node.history().transaction(&hash)?.ok_or(Kind::NOT_FOUND)?;
+        Ok(Transaction::under(&links, &record, &hash))
+    });
+    json(&transaction.await?)
+}
+
+pub(crate) async fn operations(Path(hash): Path<String>, request: Request) -> Result<Response, Problem> {
+    let hash = params::transaction_hash(FIELD, &hash)?;
+    collection::operations(request, List::Operations, ScopeOf::Transaction(hash)).await
+}
+
+pub(crate) async fn payments(Path(hash): Path<String>, request: Request) -> Result<Response, Problem> {
+    let hash = params::transaction_hash(FIELD, &hash)?;
+    collection::operations(request, List::Payments, ScopeOf::Transaction(hash)).await
+}
+
+pub(crate) async fn receipt(Path(hash): Path<String>, request: Request) -> Result<Response, Problem> {
+    let _: Form = request.accepts(OBJECT)?;
+    let hash = params::transaction_hash(FIELD, &hash)?;
+    let links = request.links.clone();
+    let receipt = request.context.read(move |node| {
+        // A fee bump is known by its inner hash as well; its outcome stands under its own.
+        let own = node.history().transaction(&hash)?.map_or(hash, |record| *record.transaction.hash());
+        let receipt = node.receipt(&own)?.ok_or(Kind::NOT_FOUND)?;
+        Ok(Receipt::new(&links, &receipt))
+    });
+    json(&receipt.await?)
+}
