@@ -325,6 +325,8 @@ pub struct Status {
     pub last_executed: Slot,
     /// The highest slot that it voted for in its current view.
     pub highest_vote: Slot,
+    /// The highest slot for which it sent COMMIT in its current view.
+    pub highest_commit: Slot,
 }
 
 /// A request for something self-certifying.
@@ -448,7 +450,9 @@ impl Encode for Status {
     fn encode(&self, out: &mut Vec<u8>) {
         self.view.encode(out);
         out.push(u8::from(self.active));
-        for slot in [self.stable, self.last_final, self.last_executed, self.highest_vote] {
+        for slot in
+            [self.stable, self.last_final, self.last_executed, self.highest_vote, self.highest_commit]
+        {
             slot.encode(out);
         }
     }
@@ -467,6 +471,7 @@ impl Decode for Status {
             last_final: Decode::decode(input)?,
             last_executed: Decode::decode(input)?,
             highest_vote: Decode::decode(input)?,
+            highest_commit: Decode::decode(input)?,
         })
     }
 }
