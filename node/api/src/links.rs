@@ -14,7 +14,6 @@ pub struct Link {
     pub templated: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
 fn is_false(value: &bool) -> bool {
     !value
 }

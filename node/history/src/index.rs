@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use carat_ledger::{Applied, Totals};
 use carat_types::Digest;
 use carat_types::header::Header;
 use carat_types::ids::Slot;
-use carat_types::transaction::SignedTransaction;
-use stellar_xdr::{LedgerEntryChanges, Limits, TransactionMeta, TransactionResult, WriteXdr};
 
 use crate::keys::{self, List, Outcome, Owner};
 use crate::ledger_header;
+use crate::meta;
 use crate::participants;
-use crate::record::{Counts, LedgerRecord, Position, Totals, TransactionRecord};
+use crate::record::{Counts, LedgerRecord, Position, TransactionRecord};
 use crate::store::{HistoryError, HistoryStore, Pair};
 use crate::toid::Toid;
 
@@ -23,20 +23,7 @@ pub struct ExecutedBlock<'a> {
     /// The ledger's totals after it.
     pub totals: Totals,
     /// The transactions that were applied, in the order of application.
-    pub transactions: &'a [ExecutedTransaction],
-}
-
-/// One transaction as the ledger applied it.
-#[derive(Clone, Debug)]
-pub struct ExecutedTransaction {
-    /// The envelope.
-    pub transaction: Arc<SignedTransaction>,
-    /// The outcome.
-    pub result: TransactionResult,
-    /// What its operations changed, if that was recorded.
-    pub meta: Option<TransactionMeta>,
-    /// What charging its fee changed, if that was recorded.
-    pub fee_changes: Option<LedgerEntryChanges>,
+    pub transactions: &'a [Applied],
 }
 
 /// The one writer of the index.
@@ -77,23 +64,27 @@ impl Indexer {
             return Err(HistoryError::OutOfTurn { expected, seen: block.header.slot });
         }
         let mut batch = Vec::new();
-        let mut position = self.enter_ledger(block.header, &mut batch)?;
-        for (executed, index) in block.transactions.iter().zip(1u32..) {
+        let mut position = self.enter_ledger(block, &mut batch)?;
+        for (applied, index) in block.transactions.iter().zip(1u32..) {
             let number = block.header.first_transaction.saturating_add(index);
-            let record = record_of(block.header, number, executed)?;
+            let record = record_of(block.header, number, applied)?;
             add_transaction(&record, &mut batch);
             count(&record, &mut position.counts);
             position.transactions = number;
         }
-        position.totals = block.totals;
         batch.push((keys::POSITION.to_vec(), position.to_stored()));
         self.store.write(batch)?;
         Ok(self.position.insert(position))
     }
 
     /// The position after the block's header; closes the open ledger if the block begins another.
-    fn enter_ledger(&self, header: &Header, batch: &mut Vec<Pair>) -> Result<Position, HistoryError> {
-        let Some(open) = &self.position else { return Ok(first_position(header)) };
+    fn enter_ledger(
+        &self,
+        block: &ExecutedBlock<'_>,
+        batch: &mut Vec<Pair>,
+    ) -> Result<Position, HistoryError> {
+        let header = block.header;
+        let Some(open) = &self.position else { return Ok(first_position(header, block.totals)) };
         let next = open.ledger.saturating_add(1);
         if header.ledger != open.ledger && header.ledger != next {
             return Err(HistoryError::LedgerOutOfTurn { after: open.ledger, seen: header.ledger });
@@ -114,11 +105,12 @@ impl Indexer {
         position.prefix = header.prefix;
         position.state_root = header.state_root;
         position.outcomes_roots.push(header.outcomes_root);
+        position.totals = block.totals;
         Ok(position)
     }
 }
 
-fn first_position(header: &Header) -> Position {
+fn first_position(header: &Header, totals: Totals) -> Position {
     Position {
         slot: header.slot,
         hash: header.hash(),
@@ -131,7 +123,7 @@ fn first_position(header: &Header) -> Position {
         state_root: header.state_root,
         outcomes_roots: vec![header.outcomes_root],
         counts: Counts::default(),
-        totals: Totals::default(),
+        totals,
     }
 }
 
@@ -147,20 +139,16 @@ fn close(open: &Position) -> LedgerRecord {
     }
 }
 
-fn record_of(
-    header: &Header,
-    number: u32,
-    executed: &ExecutedTransaction,
-) -> Result<TransactionRecord, HistoryError> {
+fn record_of(header: &Header, number: u32, applied: &Applied) -> Result<TransactionRecord, HistoryError> {
     let id = Toid::new(header.ledger, number, 0)
         .ok_or(HistoryError::IdsExhausted { ledger: header.ledger, transaction: number })?;
     Ok(TransactionRecord {
         id,
         time_ms: header.time_ms,
-        transaction: Arc::clone(&executed.transaction),
-        result: executed.result.clone(),
-        meta: executed.meta.as_ref().map(xdr).unwrap_or_default(),
-        fee_meta: executed.fee_changes.as_ref().map(xdr).unwrap_or_default(),
+        transaction: Arc::clone(&applied.transaction),
+        result: applied.result.clone(),
+        meta: meta::of_transaction(&applied.changes),
+        fee_meta: meta::of_fee(&applied.changes),
     })
 }
 
@@ -203,9 +191,4 @@ fn add_transaction(record: &TransactionRecord, batch: &mut Vec<Pair>) {
             }
         }
     }
-}
-
-fn xdr(value: &impl WriteXdr) -> Vec<u8> {
-    // Writing to memory without limits has no way to fail.
-    value.to_xdr(Limits::none()).unwrap_or_default()
 }

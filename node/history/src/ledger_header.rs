@@ -30,7 +30,7 @@ pub fn derive(position: &Position) -> LedgerHeader {
         id_pool: totals.id_pool,
         base_fee: totals.base_fee,
         base_reserve: totals.base_reserve,
-        max_tx_set_size: totals.max_tx_set_size,
+        max_tx_set_size: totals.max_operations,
         skip_list: [hash(Digest::ZERO), hash(Digest::ZERO), hash(Digest::ZERO), hash(Digest::ZERO)],
         ext: LedgerHeaderExt::V0,
     }

@@ -12,13 +12,14 @@
 pub mod index;
 pub mod keys;
 pub mod ledger_header;
+pub mod meta;
 pub mod participants;
 pub mod query;
 pub mod record;
 pub mod store;
 pub mod toid;
 
-pub use index::{ExecutedBlock, ExecutedTransaction, Indexer};
+pub use index::{ExecutedBlock, Indexer};
 pub use query::{FeeStats, History, Order, PageQuery, Scope};
 pub use record::{LedgerRecord, OperationRecord, Position, TransactionRecord};
 pub use store::{HistoryError, HistoryStore, MemoryStore};

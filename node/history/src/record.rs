@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use carat_ledger::Totals;
 use carat_types::Digest;
 use carat_types::codec::{Decode, DecodeError, Encode, Reader};
 use carat_types::ids::Slot;
@@ -28,9 +29,9 @@ pub struct TransactionRecord {
     pub transaction: Arc<SignedTransaction>,
     /// The outcome.
     pub result: TransactionResult,
-    /// XDR of the changes that the operations made (`TransactionMeta`); empty where they are not kept.
+    /// XDR of what it changed (`TransactionMeta`); empty where changes were not recorded.
     pub meta: Vec<u8>,
-    /// XDR of the changes that charging the fee made (`LedgerEntryChanges`); empty where they are not kept.
+    /// XDR of what charging its fee changed (`LedgerEntryChanges`); empty where changes were not recorded.
     pub fee_meta: Vec<u8>,
 }
 
@@ -73,25 +74,6 @@ pub struct Counts {
     pub operations: u32,
     /// Operations of all.
     pub all_operations: u32,
-}
-
-/// The ledger's parameters and totals after a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Totals {
-    /// All coins there are. **Units**: stroops.
-    pub total_coins: i64,
-    /// Fees collected. **Units**: stroops.
-    pub fee_pool: i64,
-    /// The last id given to an offer.
-    pub id_pool: u64,
-    /// Fee for one operation. **Units**: stroops.
-    pub base_fee: u32,
-    /// What one entry reserves. **Units**: stroops.
-    pub base_reserve: u32,
-    /// The most operations of one block.
-    pub max_tx_set_size: u32,
-    /// Version of the ledger's rules.
-    pub protocol_version: u32,
 }
 
 /// The place of the index in the chain: the last block indexed, and its ledger as far as it has gone.
@@ -265,7 +247,7 @@ impl Position {
         self.state_root.encode(&mut out);
         encode_blob(&self.outcomes_roots.iter().flat_map(|root| root.0).collect::<Vec<_>>(), &mut out);
         encode_counts(&self.counts, &mut out);
-        encode_totals(&self.totals, &mut out);
+        self.totals.encode(&mut out);
         out
     }
 
@@ -286,7 +268,7 @@ impl Position {
             state_root: Decode::decode(&mut input)?,
             outcomes_roots: blob(&mut input)?.as_chunks::<32>().0.iter().copied().map(Digest).collect(),
             counts: decode_counts(&mut input)?,
-            totals: decode_totals(&mut input)?,
+            totals: Decode::decode(&mut input)?,
         })
     }
 }
@@ -316,28 +298,6 @@ fn decode_counts(input: &mut Reader<'_>) -> Result<Counts, DecodeError> {
         failed: Decode::decode(input)?,
         operations: Decode::decode(input)?,
         all_operations: Decode::decode(input)?,
-    })
-}
-
-fn encode_totals(totals: &Totals, out: &mut Vec<u8>) {
-    totals.total_coins.encode(out);
-    totals.fee_pool.encode(out);
-    totals.id_pool.encode(out);
-    totals.base_fee.encode(out);
-    totals.base_reserve.encode(out);
-    totals.max_tx_set_size.encode(out);
-    totals.protocol_version.encode(out);
-}
-
-fn decode_totals(input: &mut Reader<'_>) -> Result<Totals, DecodeError> {
-    Ok(Totals {
-        total_coins: Decode::decode(input)?,
-        fee_pool: Decode::decode(input)?,
-        id_pool: Decode::decode(input)?,
-        base_fee: Decode::decode(input)?,
-        base_reserve: Decode::decode(input)?,
-        max_tx_set_size: Decode::decode(input)?,
-        protocol_version: Decode::decode(input)?,
     })
 }
 

@@ -64,12 +64,12 @@ impl Toid {
 
     /// The transaction's place in the ledger, from 1; 0 for the ledger itself.
     pub const fn transaction(self) -> u32 {
-        (self.0 >> OPERATION_BITS) as u32 & Self::TRANSACTIONS_MAX
+        low_half(self.0 >> OPERATION_BITS) & Self::TRANSACTIONS_MAX
     }
 
     /// The operation's place in the transaction, from 1; 0 for the transaction itself.
     pub const fn operation(self) -> u32 {
-        self.0 as u32 & Self::OPERATIONS_MAX
+        low_half(self.0) & Self::OPERATIONS_MAX
     }
 
     /// The id of the transaction that holds this operation.
@@ -90,6 +90,11 @@ impl Toid {
     pub const fn transaction_end(self) -> Self {
         self.with_operation(Self::OPERATIONS_MAX)
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
+const fn low_half(value: u64) -> u32 {
+    value as u32
 }
 
 impl fmt::Display for Toid {

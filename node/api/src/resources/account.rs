@@ -58,7 +58,6 @@ struct AccountLinks {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names that clients know")]
 struct AccountThresholds {
     low_threshold: u8,
     med_threshold: u8,
@@ -66,7 +65,6 @@ struct AccountThresholds {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(clippy::struct_excessive_bools, clippy::struct_field_names, reason = "the shape that clients know")]
 struct Flags {
     auth_required: bool,
     auth_revocable: bool,

@@ -36,7 +36,7 @@ impl FeeStats {
     /// The statistics; without any transaction all fees are the base fee.
     pub fn new(fees: &Fees, index: &Position) -> Self {
         let base_fee = i64::from(index.totals.base_fee);
-        let capacity = u64::from(index.totals.max_tx_set_size) * u64::from(fees.ledgers.max(1));
+        let capacity = u64::from(index.totals.max_operations) * u64::from(fees.ledgers.max(1));
         // In hundredths, rounded to nearest: no need of floating point for two decimals.
         let usage = (fees.operations * 200 + capacity).checked_div(capacity * 2).unwrap_or(0).min(100);
         FeeStats {
