@@ -9,6 +9,10 @@ use crate::key::{STORED, StateKey, hex, xdr};
 
 /// The value of a state entry. Which kind it is follows from its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all values are of the large kind, and shared ones are behind an Arc"
+)]
 pub enum StateValue {
     /// An entry of the wire format; its bytes are XDR.
     Ledger(LedgerEntry),

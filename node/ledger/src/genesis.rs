@@ -28,13 +28,16 @@ pub enum GenesisStateError {
     WeakKey,
 }
 
+/// Key bytes and value bytes of an entry.
+pub type EntryBytes = (Vec<u8>, Vec<u8>);
+
 /// The entries of ledger 1 as key and value bytes.
 ///
 /// **Errors**: constants under which the ledger could not live.
 pub fn genesis_entries(
     constants: &LedgerConstants,
     limits: &BlockLimits,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, GenesisStateError> {
+) -> Result<Vec<EntryBytes>, GenesisStateError> {
     if constants.total_coins <= 0 {
         return Err(GenesisStateError::NoCoins(constants.total_coins));
     }

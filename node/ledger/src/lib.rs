@@ -26,6 +26,7 @@ mod members;
 mod operations;
 pub mod order;
 pub mod overlay;
+pub mod replay;
 pub mod reserves;
 mod results;
 pub mod root;

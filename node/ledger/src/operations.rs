@@ -51,10 +51,16 @@ pub(crate) struct Context<'a, 's> {
 /// Why an operation did not succeed.
 #[derive(Debug)]
 pub(crate) enum OperationError {
-    /// Its result says so.
-    Failed(OperationResult),
+    /// Its result says so. In a box: a success should not carry its room.
+    Failed(Box<OperationResult>),
     /// We failed.
     State(StateError),
+}
+
+impl OperationError {
+    fn failed(result: OperationResult) -> Self {
+        OperationError::Failed(Box::new(result))
+    }
 }
 
 impl From<StateError> for OperationError {
@@ -71,7 +77,7 @@ macro_rules! result_codes {
     ($($variant:ident($codes:ty)),* $(,)?) => {$(
         impl From<$codes> for OperationError {
             fn from(code: $codes) -> Self {
-                OperationError::Failed(OperationResult::OpInner(OperationResultTr::$variant(code)))
+                OperationError::failed(OperationResult::OpInner(OperationResultTr::$variant(code)))
             }
         }
     )*};
@@ -118,8 +124,8 @@ pub(crate) fn is_supported(body: &OperationBody) -> bool {
 
 /// The check without state.
 ///
-/// **Errors**: the result of the failed check.
-pub(crate) fn check(body: &OperationBody, source: &PublicKey) -> Result<(), OperationResult> {
+/// **Returns** the result of the failed check, if it fails.
+pub(crate) fn refusal(body: &OperationBody, source: &PublicKey) -> Option<OperationResult> {
     let checked = match body {
         OperationBody::CreateAccount(op) => create_account::check(op, source).map_err(OperationError::from),
         OperationBody::Payment(op) => payment::check(op).map_err(OperationError::from),
@@ -133,13 +139,13 @@ pub(crate) fn check(body: &OperationBody, source: &PublicKey) -> Result<(), Oper
         OperationBody::SetTrustLineFlags(op) => {
             set_trust_line_flags::check(op, source).map_err(OperationError::from)
         }
-        _ => Err(OperationError::Failed(OperationResult::OpNotSupported)),
+        _ => return Some(OperationResult::OpNotSupported),
     };
-    checked.map_err(|error| match error {
-        OperationError::Failed(result) => result,
+    match checked {
+        Err(OperationError::Failed(result)) => Some(*result),
         // Without state there is none to fail.
-        OperationError::State(_) => OperationResult::OpNotSupported,
-    })
+        Ok(()) | Err(OperationError::State(_)) => None,
+    }
 }
 
 /// Applies an operation to the innermost level of the ledger. What a failed one wrote is the caller's to undo.
@@ -156,7 +162,7 @@ pub(crate) fn apply(
     if context.ledger.account(&context.source)?.is_none() {
         return Ok((OperationResult::OpNoAccount, false));
     }
-    if let Err(result) = check(body, &context.source) {
+    if let Some(result) = refusal(body, &context.source) {
         return Ok((result, false));
     }
     let mut result = success(body);
@@ -175,11 +181,11 @@ pub(crate) fn apply(
         OperationBody::BumpSequence(op) => bump_sequence::apply(context, op),
         OperationBody::Clawback(op) => clawback::apply(context, op),
         OperationBody::SetTrustLineFlags(op) => set_trust_line_flags::apply(context, op),
-        _ => Err(OperationError::Failed(OperationResult::OpNotSupported)),
+        _ => Err(OperationError::failed(OperationResult::OpNotSupported)),
     };
     match applied {
         Ok(()) => Ok((result, true)),
-        Err(OperationError::Failed(result)) => Ok((result, false)),
+        Err(OperationError::Failed(result)) => Ok((*result, false)),
         Err(OperationError::State(error)) => Err(error),
     }
 }
@@ -212,7 +218,7 @@ fn success(body: &OperationBody) -> OperationResult {
 /// The result of a refused subentry, with the operation's own code for a low reserve.
 fn subentry_error(refusal: SubentryRefusal, low_reserve: impl Into<OperationError>) -> OperationError {
     match refusal {
-        SubentryRefusal::TooMany => OperationError::Failed(OperationResult::OpTooManySubentries),
+        SubentryRefusal::TooMany => OperationError::failed(OperationResult::OpTooManySubentries),
         SubentryRefusal::LowReserve => low_reserve.into(),
     }
 }

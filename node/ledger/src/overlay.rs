@@ -95,7 +95,7 @@ impl<'s> Overlay<'s> {
             state,
             ledger_seq,
             totals,
-            index: HashMap::new(),
+            index: Default::default(),
             cells: Vec::new(),
             log: Vec::new(),
             level_start: 0,

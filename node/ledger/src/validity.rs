@@ -108,7 +108,7 @@ fn check_inner(
         } else if let Some(refusal) = signature_refusal(ledger, transaction, index, signatures)? {
             Some(refusal)
         } else {
-            operations::check(&operation.body, &source).err()
+            operations::refusal(&operation.body, &source)
         };
         if let Some(refusal) = refusal {
             let mut results = operations::initial_results(transaction);
@@ -125,7 +125,6 @@ fn check_inner(
 }
 
 /// The checks on the outer part of a fee bump.
-#[expect(clippy::type_complexity, reason = "a refusal with its fee, and the verifications spent")]
 fn check_outer(
     ledger: &mut Overlay<'_>,
     oracle: &dyn SignatureOracle,

@@ -17,7 +17,7 @@ pub(super) fn check(op: &ChangeTrustOp, source: &PublicKey) -> Applied {
     }
     // Shares of pools come with the pools.
     let Some(asset) = asset::of_change_trust(&op.line) else {
-        return Err(OperationError::Failed(OperationResult::OpNotSupported));
+        return Err(OperationError::failed(OperationResult::OpNotSupported));
     };
     if asset == Asset::Native || !asset::is_valid(&asset) || asset::issuer(&asset) == Some(*source) {
         return Err(Code::Malformed.into());
@@ -27,7 +27,7 @@ pub(super) fn check(op: &ChangeTrustOp, source: &PublicKey) -> Applied {
 
 pub(super) fn apply(context: &mut Context<'_, '_>, op: &ChangeTrustOp) -> Applied {
     let Some(asset) = asset::of_change_trust(&op.line) else {
-        return Err(OperationError::Failed(OperationResult::OpNotSupported));
+        return Err(OperationError::failed(OperationResult::OpNotSupported));
     };
     match context.ledger.trustline(&context.source, &asset)? {
         Some(line) => {

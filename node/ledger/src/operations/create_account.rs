@@ -24,7 +24,7 @@ pub(super) fn check(op: &CreateAccountOp, source: &PublicKey) -> Result<(), Code
 pub(super) fn apply(context: &mut Context<'_, '_>, op: &CreateAccountOp) -> Applied {
     let Context { ledger, source, .. } = context;
     if !members::may_create_accounts(ledger, source)? {
-        return Err(OperationError::Failed(OperationResult::OpNotSupported));
+        return Err(OperationError::failed(OperationResult::OpNotSupported));
     }
     let destination = PublicKey::from(&op.destination);
     if ledger.account(&destination)?.is_some() {
