@@ -16,17 +16,15 @@ use std::path::{Path, PathBuf};
 
 use carat_types::Slot;
 
-pub mod disk;
 mod error;
 pub mod format;
-pub mod memory_disk;
 #[cfg(test)]
 mod tests;
 
-use disk::{Disk, FileDisk};
 pub use error::JournalError;
 pub use format::Record;
 
+use crate::disk::{self, Disk, FileDisk};
 use crate::identity::Identity;
 use format::{Header, Segment, Tail};
 

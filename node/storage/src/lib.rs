@@ -1,10 +1,15 @@
 //! What a validator keeps on disk: the journal of its own votes, and the store of blocks and state.
 //!
 //! Two things with two kinds of promise. The [`journal`] is synced before a vote leaves; losing any of
-//! it can make this validator cheat. The store is written once for each block and synced before the checkpoint
+//! it can make this validator cheat. The [`store`] is written once for each block and synced before the checkpoint
 //! that deletes its journal; whatever of it is lost can be had again from the journals or from the peers.
+//! Neither repairs anything by guessing: what a crash cannot explain refuses to open, in a sentence with a hint.
 
+pub mod disk;
 mod identity;
 pub mod journal;
+pub mod store;
 
 pub use identity::Identity;
+pub use journal::{Journal, JournalError};
+pub use store::{Store, StoreError};

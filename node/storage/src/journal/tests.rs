@@ -5,8 +5,8 @@ use std::path::Path;
 
 use carat_types::{Digest, PublicKey, Slot, ValidatorId};
 
-use super::memory_disk::{Failure, MemoryDisk};
 use super::*;
+use crate::disk::{Failure, MemoryDisk};
 
 const FOLDER: &str = "journal";
 

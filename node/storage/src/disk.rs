@@ -1,9 +1,13 @@
-//! What the journal asks of a disk, and the real one.
+//! What the journal asks of a disk, the real one, and one in memory that can fail.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+
+mod memory;
+
+pub use memory::{Failure, MemoryDisk};
 
 /// One folder of flat files. What is not synced may be gone, in part or whole, after a crash.
 pub trait Disk {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::disk::Disk;
+use super::Disk;
 
 /// Files whose durable part is known byte by byte, and a plan for the failure of an operation.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,354 @@
+//! The store: blocks, what their execution gave, and the state after the newest of them.
+//!
+//! One block is one atomic batch over all columns ([`Store::commit_block`]). It is written on the way and synced
+//! before the checkpoint that deletes its journal ([`Store::sync`]); a crash leaves a prefix of the blocks, and
+//! the journals or the peers have the rest. What was synced and is gone all the same is noticed at the next
+//! start by a mark beside the database.
+//!
+//! Every call of a database goes through [`engine`]; RocksDB is one engine, memory another. The keys are listed
+//! in `docs/storage.md`. **Source**: consensus specification, sections 4 (J8) and 11.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use carat_ledger::{BlockOutcome, StateError, StateKey, StateRead, StateTree, Totals};
+use carat_types::batch::Payload;
+use carat_types::block::{Block, CertifiedBlock};
+use carat_types::certificate::SealCertificate;
+use carat_types::codec::{Decode, Encode};
+use carat_types::header::Header;
+use carat_types::message::{NewView, Signed};
+use carat_types::{Digest, Epoch, Slot, View};
+
+mod durable_mark;
+pub mod engine;
+mod error;
+mod history;
+mod memory;
+mod open;
+mod record;
+mod rocks;
+#[cfg(test)]
+mod tests;
+
+use crate::disk::FileDisk;
+use engine::{Batch, Column, Engine, EngineError, KeyRange, Pair, Read};
+pub use error::StoreError;
+pub use history::HistoryColumn;
+pub use memory::MemoryEngine;
+pub use open::Genesis;
+pub use record::{Dropped, Execution, Outcome, Tip, TransactionPlace};
+
+/// The version of the keys and values. Raised when an older program could misread them.
+pub const VERSION: u32 = 1;
+
+/// An open store: one writer, any number of readers.
+pub struct Store {
+    engine: Arc<dyn Engine>,
+    /// For messages to the operator.
+    folder: PathBuf,
+    /// Where the mark of the last sync stands, and the lock on the folder; none in memory.
+    disk: Option<Mutex<FileDisk>>,
+    /// The newest block. Held during a commit, so that commits come one after another.
+    tip: Mutex<Tip>,
+    /// Set by the first failed write; nothing is written afterwards.
+    failed: AtomicBool,
+}
+
+/// The state after one block, which later blocks do not change.
+pub struct StateSnapshot<'a> {
+    tip: Tip,
+    reader: Box<dyn Read + Send + Sync + 'a>,
+}
+
+impl Store {
+    /// The newest block.
+    pub fn tip(&self) -> Tip {
+        *self.lock_tip()
+    }
+
+    /// Writes the next block: header, payload, outcomes, indices and state change, all or nothing. Not synced.
+    ///
+    /// **Errors**: a block that does not stand on the tip; the database's, after which nothing more is written.
+    pub fn commit_block(&self, block: &Block, outcome: &BlockOutcome) -> Result<(), StoreError> {
+        let mut tip = self.lock_tip();
+        check_next(&tip, block, outcome)?;
+        let totals_key = StateKey::Totals.to_bytes();
+        let totals = match outcome.delta.get(&totals_key) {
+            Some(changed) => changed.clone(),
+            None => self.get(Column::State, &totals_key)?,
+        };
+        let totals: Totals = match totals {
+            Some(bytes) => self.decode(Column::State, &bytes)?,
+            None => return Err(StoreError::damaged(&self.folder, "the state has no totals")),
+        };
+        let mut batch = Batch::default();
+        for (key, value) in &outcome.delta {
+            batch.changes.push((Column::State, key.clone(), value.clone()));
+        }
+        let committed = put_block(&mut batch, block, &Execution::new(outcome, totals));
+        self.write("write a block", batch)?;
+        *tip = committed;
+        Ok(())
+    }
+
+    /// Makes everything written so far durable (J8): call it before a checkpoint's journal record.
+    ///
+    /// **Returns** the newest block that is durable.
+    ///
+    /// **Errors**: the disk's; nothing more is written afterwards.
+    pub fn sync(&self) -> Result<Slot, StoreError> {
+        self.check_usable()?;
+        let tip = self.tip();
+        self.settle("sync", self.engine.sync())?;
+        if let Some(disk) = &self.disk {
+            let mut disk = disk.lock().unwrap_or_else(PoisonError::into_inner);
+            durable_mark::write(&mut *disk, &tip).map_err(|error| {
+                self.failed.store(true, Ordering::Release);
+                StoreError::disk(&self.folder, "write the mark of the last sync", &error)
+            })?;
+        }
+        Ok(tip.slot)
+    }
+
+    /// A block's header.
+    ///
+    /// **Errors**: the database's.
+    pub fn header(&self, slot: Slot) -> Result<Option<Header>, StoreError> {
+        self.read(Column::Headers, &record::slot_key(slot))
+    }
+
+    /// A block as it was decided.
+    ///
+    /// **Errors**: the database's.
+    pub fn block(&self, slot: Slot) -> Result<Option<Block>, StoreError> {
+        let Some(header) = self.header(slot)? else { return Ok(None) };
+        let payload: Option<Arc<Payload>> = self.read(Column::Payloads, &record::slot_key(slot))?;
+        match payload {
+            Some(payload) => Ok(Some(Block { header, payload })),
+            None => Err(StoreError::damaged(&self.folder, format!("block {slot} has no payload"))),
+        }
+    }
+
+    /// A block with the seals that prove it; none while there are no seals.
+    ///
+    /// **Errors**: the database's.
+    pub fn certified_block(&self, slot: Slot) -> Result<Option<CertifiedBlock>, StoreError> {
+        let Some(certificate) = self.certificate(slot)? else { return Ok(None) };
+        Ok(self.block(slot)?.map(|block| CertifiedBlock { block, certificate }))
+    }
+
+    /// What executing a block gave.
+    ///
+    /// **Errors**: the database's.
+    pub fn execution(&self, slot: Slot) -> Result<Option<Execution>, StoreError> {
+        self.read(Column::Executions, &record::slot_key(slot))
+    }
+
+    /// Where a transaction was applied; none for one that never was.
+    ///
+    /// **Errors**: the database's.
+    pub fn transaction(&self, hash: &Digest) -> Result<Option<TransactionPlace>, StoreError> {
+        self.read(Column::Transactions, hash.as_bytes())
+    }
+
+    /// The slot that decided a value. The null value has none.
+    ///
+    /// **Errors**: the database's.
+    pub fn slot_of_value(&self, value: &Digest) -> Result<Option<Slot>, StoreError> {
+        self.read(Column::Values, value.as_bytes())
+    }
+
+    /// The seals on a block, as far as they are known.
+    ///
+    /// **Errors**: the database's.
+    pub fn certificate(&self, slot: Slot) -> Result<Option<SealCertificate>, StoreError> {
+        self.read(Column::Certificates, &record::slot_key(slot))
+    }
+
+    /// Keeps the seals on a block, in place of those that it had.
+    ///
+    /// **Errors**: the database's; nothing more is written afterwards.
+    pub fn put_certificate(&self, certificate: &SealCertificate) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        let key = record::slot_key(certificate.body.slot);
+        batch.put(Column::Certificates, key, certificate.to_bytes());
+        self.write("write a certificate", batch)
+    }
+
+    /// Keeps an accepted NEW-VIEW for ever: it is evidence.
+    ///
+    /// **Errors**: the database's; nothing more is written afterwards.
+    pub fn put_new_view(&self, epoch: Epoch, new_view: &Signed<NewView>) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        batch.put(Column::NewViews, record::view_key(epoch, new_view.body.view), new_view.to_bytes());
+        self.write("write a NEW-VIEW", batch)
+    }
+
+    /// The NEW-VIEW that this validator accepted for a view.
+    ///
+    /// **Errors**: the database's.
+    pub fn new_view(&self, epoch: Epoch, view: View) -> Result<Option<Signed<NewView>>, StoreError> {
+        self.read(Column::NewViews, &record::view_key(epoch, view))
+    }
+
+    /// The state after the newest block, kept as it is now.
+    ///
+    /// **Errors**: the database's.
+    pub fn snapshot(&self) -> Result<StateSnapshot<'_>, StoreError> {
+        let reader = self.engine.snapshot();
+        let bytes = self.settled("read the tip", reader.get(Column::Meta, record::TIP_KEY))?;
+        let bytes = bytes.ok_or_else(|| StoreError::damaged(&self.folder, "there is no tip"))?;
+        Ok(StateSnapshot { tip: self.decode(Column::Meta, &bytes)?, reader })
+    }
+
+    /// All entries of the state, in the order of their keys.
+    pub fn state_entries(&self) -> impl Iterator<Item = Result<Pair, StoreError>> + '_ {
+        let entries = self.engine.scan(Column::State, KeyRange::default());
+        entries.map(|entry| self.settled("read the state", entry))
+    }
+
+    /// The entries of the state whose keys begin with `prefix`, in the order of their keys.
+    ///
+    /// **Errors**: the database's.
+    pub fn state_entries_with(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
+        let range = KeyRange { from: prefix.to_vec(), to: end_of_prefix(prefix), backwards: false };
+        let entries = self.engine.scan(Column::State, range);
+        entries.map(|entry| self.settled("read the state", entry)).collect()
+    }
+
+    /// The tree over the state, built from its entries: the check that the state is the one of the newest block.
+    /// For the start, before anything is committed.
+    ///
+    /// **Errors**: the database's; [`StoreError::Damaged`] if the root is not that of the tip's header.
+    pub fn state_tree(&self) -> Result<StateTree, StoreError> {
+        let mut failure = None;
+        let entries =
+            self.state_entries().map_while(|entry| entry.map_err(|error| failure = Some(error)).ok());
+        let tree = StateTree::build(entries);
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        let tip = self.tip().slot;
+        let expected = self.header(tip)?.map(|header| header.state_root);
+        if expected != Some(tree.root()) {
+            let expected = expected.unwrap_or_default();
+            let what =
+                format!("the state has root {}, the header of block {tip} says {expected}", tree.root());
+            return Err(StoreError::damaged(&self.folder, what));
+        }
+        Ok(tree)
+    }
+
+    /// The column that `carat-history` keeps its index in.
+    pub fn history(self: &Arc<Self>) -> HistoryColumn {
+        HistoryColumn::new(Arc::clone(self))
+    }
+
+    fn lock_tip(&self) -> MutexGuard<'_, Tip> {
+        self.tip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.settled("read", self.engine.get(column, key))
+    }
+
+    fn read<T: Decode>(&self, column: Column, key: &[u8]) -> Result<Option<T>, StoreError> {
+        self.get(column, key)?.map(|bytes| self.decode(column, &bytes)).transpose()
+    }
+
+    fn decode<T: Decode>(&self, column: Column, bytes: &[u8]) -> Result<T, StoreError> {
+        T::from_bytes(bytes).map_err(|error| StoreError::undecodable(&self.folder, column, error))
+    }
+
+    fn write(&self, doing: &'static str, batch: Batch) -> Result<(), StoreError> {
+        self.check_usable()?;
+        self.settle(doing, self.engine.write(batch))
+    }
+
+    fn check_usable(&self) -> Result<(), StoreError> {
+        if self.failed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed { folder: self.folder.clone() });
+        }
+        Ok(())
+    }
+
+    /// After a failed write nothing more is written: a later block must not become durable without an earlier one.
+    fn settle(&self, doing: &'static str, outcome: Result<(), EngineError>) -> Result<(), StoreError> {
+        if outcome.is_err() {
+            self.failed.store(true, Ordering::Release);
+        }
+        self.settled(doing, outcome)
+    }
+
+    fn settled<T>(&self, doing: &'static str, outcome: Result<T, EngineError>) -> Result<T, StoreError> {
+        outcome.map_err(|error| StoreError::engine(&self.folder, doing, error))
+    }
+}
+
+/// The first key behind all keys that begin with `prefix`; none if there is no such key.
+fn end_of_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// The last guard before a block is stored; a failure is a defect of the caller.
+fn check_next(tip: &Tip, block: &Block, outcome: &BlockOutcome) -> Result<(), StoreError> {
+    let header = &block.header;
+    let checks = [
+        (header.slot == tip.slot.next(), "another slot is next"),
+        (header.parent == tip.header, "its parent is another block"),
+        (header.batch == block.payload.value.digest(), "its payload is another value"),
+        (header.outcomes_root == outcome.outcomes_root, "its outcomes are others"),
+        (header.drops_root == outcome.drops_root, "its drops are others"),
+    ];
+    match checks.iter().find(|(holds, _)| !holds) {
+        Some((_, what)) => Err(StoreError::OutOfOrder { tip: tip.slot, seen: header.slot, what }),
+        None => Ok(()),
+    }
+}
+
+/// Everything of a block but its state change. **Returns** the new tip.
+fn put_block(batch: &mut Batch, block: &Block, execution: &Execution) -> Tip {
+    let header = &block.header;
+    let (slot, key) = (header.slot, record::slot_key(header.slot));
+    batch.put(Column::Headers, key, header.to_bytes());
+    batch.put(Column::Payloads, key, block.payload.to_bytes());
+    batch.put(Column::Executions, key, execution.to_bytes());
+    for (outcome, place) in execution.outcomes.iter().zip(0u32..) {
+        let place = TransactionPlace { slot, outcome: place };
+        batch.put(Column::Transactions, outcome.transaction.0, place.to_bytes());
+    }
+    if *block.payload != Payload::null() {
+        batch.put(Column::Values, header.batch.0, slot.to_bytes());
+    }
+    let tip = Tip { slot, header: header.hash() };
+    batch.put(Column::Meta, record::TIP_KEY, tip.to_bytes());
+    tip
+}
+
+impl StateRead for Store {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        Store::get(self, Column::State, key).map_err(|error| StateError::Read(error.into()))
+    }
+}
+
+impl StateSnapshot<'_> {
+    /// The block after which this is the state.
+    pub fn tip(&self) -> Tip {
+        self.tip
+    }
+}
+
+impl StateRead for StateSnapshot<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        self.reader.get(Column::State, key).map_err(|error| StateError::Read(error.into()))
+    }
+}

@@ -1,0 +1,139 @@
+//! What the store asks of a database: columns of sorted keys, atomic batches, one sync, snapshots.
+
+use std::fmt;
+
+/// A sorted map of its own within the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Column {
+    /// Version, identity, tip.
+    Meta,
+    /// State entries: key bytes to value bytes.
+    State,
+    /// Slot to header.
+    Headers,
+    /// Slot to payload.
+    Payloads,
+    /// Slot to what execution gave: outcomes, drops, totals.
+    Executions,
+    /// Transaction hash to slot and place.
+    Transactions,
+    /// Consensus value to slot.
+    Values,
+    /// Slot to seal certificate.
+    Certificates,
+    /// Epoch and view to accepted NEW-VIEW.
+    NewViews,
+    /// What `carat-history` keeps, in keys of its own.
+    History,
+}
+
+impl Column {
+    /// All columns.
+    pub const ALL: [Column; 10] = [
+        Column::Meta,
+        Column::State,
+        Column::Headers,
+        Column::Payloads,
+        Column::Executions,
+        Column::Transactions,
+        Column::Values,
+        Column::Certificates,
+        Column::NewViews,
+        Column::History,
+    ];
+
+    /// The column's name on disk. Names are never used again for something else.
+    pub fn name(self) -> &'static str {
+        match self {
+            Column::Meta => "meta",
+            Column::State => "state",
+            Column::Headers => "headers",
+            Column::Payloads => "payloads",
+            Column::Executions => "executions",
+            Column::Transactions => "transactions",
+            Column::Values => "values",
+            Column::Certificates => "certificates",
+            Column::NewViews => "new_views",
+            Column::History => "history",
+        }
+    }
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A key and its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
+/// Pairs in key order, or in the opposite one.
+pub type Pairs<'a> = Box<dyn Iterator<Item = Result<Pair, EngineError>> + 'a>;
+
+/// Keys from `from` on, up to but without `to`; none for no end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyRange {
+    /// The first key.
+    pub from: Vec<u8>,
+    /// The first key behind the range.
+    pub to: Option<Vec<u8>>,
+    /// From the end backwards.
+    pub backwards: bool,
+}
+
+/// Changes that happen together or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Column, key, and the new value; none to delete.
+    pub changes: Vec<(Column, Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Batch {
+    /// Sets a key.
+    pub fn put(&mut self, column: Column, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.changes.push((column, key.into(), Some(value.into())));
+    }
+}
+
+/// How a database fails.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// No space left.
+    #[error("{0}")]
+    Full(String),
+    /// It cannot read its own files.
+    #[error("{0}")]
+    Corrupt(String),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Reading, from the present or from a snapshot.
+pub trait Read {
+    /// The value of a key.
+    ///
+    /// **Errors**: the database's.
+    fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError>;
+
+    /// The pairs of a range, as they are at the time of the call.
+    fn scan(&self, column: Column, range: KeyRange) -> Pairs<'_>;
+}
+
+/// A database.
+pub trait Engine: Read + Send + Sync {
+    /// Makes all changes of a batch, or none; durable only after [`Engine::sync`]. Batches become durable in
+    /// the order of their writing: a crash leaves a prefix of them.
+    ///
+    /// **Errors**: the database's; whether the batch was written is then unknown.
+    fn write(&self, batch: Batch) -> Result<(), EngineError>;
+
+    /// Makes everything written so far durable.
+    ///
+    /// **Errors**: the database's.
+    fn sync(&self) -> Result<(), EngineError>;
+
+    /// The present, kept as it is.
+    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_>;
+}

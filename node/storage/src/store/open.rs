@@ -1,0 +1,207 @@
+//! Opening a store: making a new one in a way that a crash cannot leave half done, and the checks of an old one.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use carat_ledger::{StateKey, StateTree, Totals};
+use carat_types::Slot;
+use carat_types::batch::Payload;
+use carat_types::block::Block;
+use carat_types::codec::{Decode, Encode};
+use carat_types::header::Header;
+
+use super::durable_mark::{self, Mark};
+use super::engine::{Batch, Column, Engine, KeyRange, Pair};
+use super::record::{self, Execution, Tip};
+use super::rocks::RocksEngine;
+use super::{Store, StoreError, VERSION, put_block};
+use crate::disk::{Disk as _, FileDisk, sync_parent};
+use crate::identity::Identity;
+
+/// What the genesis file says of the state, as a new store begins with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Genesis {
+    /// Header of slot 0.
+    pub header: Header,
+    /// The entries of the state, key bytes and value bytes.
+    pub entries: Vec<Pair>,
+}
+
+const DATABASE: &str = "rocksdb";
+const UNFINISHED: &str = "rocksdb.unfinished";
+/// How many of the newest blocks a start looks through. More than a window of open slots.
+const CHECKED_BLOCKS: u64 = 1_024;
+
+impl Store {
+    /// Opens the store in `folder` and checks it; makes it from `genesis` if there is none yet.
+    ///
+    /// **Errors**: see [`StoreError`]; the hint says what to do.
+    pub fn open(
+        folder: &Path,
+        identity: &Identity,
+        genesis: impl FnOnce() -> Genesis,
+    ) -> Result<Self, StoreError> {
+        let failed = |doing| move |error: std::io::Error| StoreError::disk(folder, doing, &error);
+        fs::create_dir_all(folder).map_err(failed("create the folder"))?;
+        sync_parent(folder).map_err(failed("create the folder"))?;
+        let disk = FileDisk::lock(folder).map_err(failed("lock the folder"))?;
+        let disk = disk.ok_or_else(|| StoreError::InUse { folder: folder.into() })?;
+        let database = folder.join(DATABASE);
+        if !database.exists() {
+            check_empty(folder, &disk)?;
+            create(folder, &database, identity, genesis())?;
+        }
+        let mark = durable_mark::read(&disk).map_err(failed("read the mark of the last sync"))?;
+        let engine = RocksEngine::open(&database, false);
+        let engine = engine.map_err(|error| StoreError::engine(folder, "open the database", error))?;
+        let store = Store::checked(Arc::new(engine), folder, identity)?;
+        store.check_mark(mark)?;
+        Ok(Store { disk: Some(Mutex::new(disk)), ..store })
+    }
+
+    /// The same on a database in memory.
+    ///
+    /// **Errors**: as [`Store::open`].
+    pub fn open_in_memory(
+        engine: Arc<dyn Engine>,
+        identity: &Identity,
+        genesis: impl FnOnce() -> Genesis,
+    ) -> Result<Self, StoreError> {
+        let folder = Path::new("memory");
+        let version = engine.get(Column::Meta, record::VERSION_KEY);
+        if version.map_err(|error| StoreError::engine(folder, "read the version", error))?.is_none() {
+            initialise(&*engine, folder, identity, genesis())?;
+        }
+        Store::checked(engine, folder, identity)
+    }
+
+    /// Checks all that can be checked without building the state tree.
+    fn checked(engine: Arc<dyn Engine>, folder: &Path, identity: &Identity) -> Result<Self, StoreError> {
+        let nowhere = Tip { slot: Slot(0), header: identity.chain_id };
+        let mut store = Store {
+            engine,
+            folder: folder.into(),
+            disk: None,
+            tip: Mutex::new(nowhere),
+            failed: AtomicBool::new(false),
+        };
+        match store.get(Column::Meta, record::VERSION_KEY)?.as_deref().map(u32::from_bytes) {
+            Some(Ok(VERSION)) => {}
+            Some(Ok(seen)) => {
+                return Err(StoreError::Version { folder: folder.into(), seen, expected: VERSION });
+            }
+            _ => return Err(StoreError::damaged(folder, "it has no version")),
+        }
+        let found: Option<Identity> = store.read(Column::Meta, record::IDENTITY_KEY)?;
+        let found = found.ok_or_else(|| StoreError::damaged(folder, "it does not say whose it is"))?;
+        if let Some(difference) = found.difference(identity) {
+            return Err(StoreError::foreign(folder, difference));
+        }
+        let tip: Option<Tip> = store.read(Column::Meta, record::TIP_KEY)?;
+        let tip = tip.ok_or_else(|| StoreError::damaged(folder, "there is no tip"))?;
+        store.check_blocks(&tip, identity)?;
+        store.tip = Mutex::new(tip);
+        Ok(store)
+    }
+
+    /// The newest blocks are all there, each on its parent, and nothing stands above the tip.
+    fn check_blocks(&self, tip: &Tip, identity: &Identity) -> Result<(), StoreError> {
+        let damaged = |what: String| StoreError::damaged(&self.folder, what);
+        let above = KeyRange { from: record::slot_key(tip.slot.next()).into(), ..KeyRange::default() };
+        if let Some(found) = self.engine.scan(Column::Headers, above).next() {
+            self.settled("read the headers", found)?;
+            return Err(damaged(format!("there are headers above the newest block, {}", tip.slot)));
+        }
+        let mut expected = tip.header;
+        let lowest = tip.slot.0.saturating_sub(CHECKED_BLOCKS);
+        for slot in (lowest..=tip.slot.0).rev().map(Slot) {
+            let block = self.block(slot)?.ok_or_else(|| damaged(format!("block {slot} is missing")))?;
+            if block.header.slot != slot || block.header.hash() != expected {
+                return Err(damaged(format!("block {slot} is not the one that the block above names")));
+            }
+            if slot.0 > 0 && block.header.batch != block.payload.value.digest() {
+                return Err(damaged(format!("block {slot} has another payload than its header names")));
+            }
+            if self.execution(slot)?.is_none() {
+                return Err(damaged(format!("block {slot} has no outcomes")));
+            }
+            expected = block.header.parent;
+        }
+        match self.header(Slot(0))? {
+            Some(genesis) if genesis.chain_id == identity.chain_id => Ok(()),
+            _ => Err(damaged("it does not begin with the genesis of its chain".into())),
+        }
+    }
+
+    /// Nothing that was synced is gone.
+    fn check_mark(&self, mark: Mark) -> Result<(), StoreError> {
+        let durable = match mark {
+            Mark::Absent => return Ok(()),
+            Mark::Damaged => {
+                return Err(StoreError::damaged(&self.folder, "the mark of the last sync is unreadable"));
+            }
+            Mark::At(durable) => durable,
+        };
+        let found = self.header(durable.slot)?.map(|header| header.hash());
+        if found == Some(durable.header) {
+            return Ok(());
+        }
+        let (tip, durable) = (self.tip().slot, durable.slot);
+        let what =
+            format!("it ends with block {tip}, but was synced up to block {durable}: the disk lost data");
+        Err(StoreError::damaged(&self.folder, what))
+    }
+}
+
+/// A folder without a database may hold nothing but what a crash left of the making of one.
+fn check_empty(folder: &Path, disk: &FileDisk) -> Result<(), StoreError> {
+    let names = disk.list().map_err(|error| StoreError::disk(folder, "list the folder", &error))?;
+    match names.into_iter().find(|name| name != UNFINISHED) {
+        Some(found) => Err(StoreError::NotAStore { folder: folder.into(), found }),
+        None => Ok(()),
+    }
+}
+
+/// Makes a database under another name and renames it when it is complete and synced.
+fn create(folder: &Path, database: &Path, identity: &Identity, genesis: Genesis) -> Result<(), StoreError> {
+    let failed = |error: std::io::Error| StoreError::disk(folder, "create the database", &error);
+    let unfinished = folder.join(UNFINISHED);
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).map_err(failed)?;
+    }
+    let engine = RocksEngine::open(&unfinished, true);
+    let engine = engine.map_err(|error| StoreError::engine(folder, "create the database", error))?;
+    initialise(&engine, folder, identity, genesis)?;
+    drop(engine);
+    fs::rename(&unfinished, database).map_err(failed)?;
+    sync_parent(database).map_err(failed)
+}
+
+fn initialise(
+    engine: &dyn Engine,
+    folder: &Path,
+    identity: &Identity,
+    genesis: Genesis,
+) -> Result<(), StoreError> {
+    let root = StateTree::build(genesis.entries.iter().map(|(key, value)| (key, value))).root();
+    if root != genesis.header.state_root {
+        let what = format!("genesis state has root {root}, its header says {}", genesis.header.state_root);
+        return Err(StoreError::damaged(folder, what));
+    }
+    let totals_key = StateKey::Totals.to_bytes();
+    let totals = genesis.entries.iter().find(|(key, _)| *key == totals_key);
+    let totals = totals.and_then(|(_, value)| Totals::from_bytes(value).ok());
+    let totals = totals.ok_or_else(|| StoreError::damaged(folder, "the genesis state has no totals"))?;
+    let mut batch = Batch::default();
+    batch.put(Column::Meta, record::VERSION_KEY, VERSION.to_bytes());
+    batch.put(Column::Meta, record::IDENTITY_KEY, identity.to_bytes());
+    for (key, value) in genesis.entries {
+        batch.put(Column::State, key, value);
+    }
+    let block = Block { header: genesis.header, payload: Arc::new(Payload::null()) };
+    put_block(&mut batch, &block, &Execution { totals, outcomes: Vec::new(), dropped: Vec::new() });
+    let written = engine.write(batch).and_then(|()| engine.sync());
+    written.map_err(|error| StoreError::engine(folder, "write the genesis state", error))
+}

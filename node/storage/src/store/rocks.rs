@@ -1,0 +1,173 @@
+//! RocksDB as the store's database: the settings, and what its errors mean to us.
+
+use std::path::Path;
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
+    ErrorKind, IteratorMode, LogLevel, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch,
+};
+
+use super::engine::{Batch, Column, Engine, EngineError, KeyRange, Pairs, Read};
+
+/// A RocksDB with one column family for each [`Column`].
+pub(super) struct RocksEngine {
+    db: DB,
+}
+
+// Memory of one process: at most MEMTABLE_BYTES + CACHE_BYTES and a little, because several validators may share
+// a machine in tests.
+const MEMTABLE_BYTES: usize = 64 << 20;
+const CACHE_BYTES: usize = 64 << 20;
+/// Blocks arrive in megabytes, and larger tables are written less often.
+const COLUMN_MEMTABLE_BYTES: usize = 16 << 20;
+const BLOCK_BYTES: usize = 8 << 10;
+const BLOOM_BITS_PER_KEY: f64 = 10.0;
+
+impl RocksEngine {
+    /// Opens the database in `folder`, or makes one there.
+    pub(super) fn open(folder: &Path, create: bool) -> Result<Self, EngineError> {
+        let cache = Cache::new_lru_cache(CACHE_BYTES);
+        let columns = Column::ALL
+            .map(|column| ColumnFamilyDescriptor::new(column.name(), column_options(column, &cache)));
+        let mut options = database_options();
+        options.create_if_missing(create);
+        options.create_missing_column_families(create);
+        options.set_error_if_exists(create);
+        let db = DB::open_cf_descriptors(&options, folder, columns).map_err(engine_error)?;
+        Ok(RocksEngine { db })
+    }
+
+    fn family(&self, column: Column) -> Result<&ColumnFamily, EngineError> {
+        let absent = || EngineError::Corrupt(format!("there is no column family {column}"));
+        self.db.cf_handle(column.name()).ok_or_else(absent)
+    }
+}
+
+fn database_options() -> Options {
+    let mut options = Options::default();
+    // After a power cut the write-ahead log is read up to the first unreadable record and no further, so that a
+    // crash leaves a prefix of the blocks over all columns. (Stricter modes refuse an ordinary torn tail, laxer
+    // ones can leave a hole.) That nothing which was synced is missing is checked by the durable mark.
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    options.set_track_and_verify_wals_in_manifest(true);
+    options.set_paranoid_checks(true);
+    // A log file is not written over, or the remains of an older one could pass for its end.
+    options.set_recycle_log_file_num(0);
+    options.set_max_total_wal_size(256 << 20);
+    options.set_db_write_buffer_size(MEMTABLE_BYTES);
+    options.set_max_background_jobs(2);
+    options.set_max_file_opening_threads(2);
+    options.set_max_open_files(512);
+    options.set_bytes_per_sync(1 << 20);
+    options.set_log_level(LogLevel::Warn);
+    options.set_max_log_file_size(4 << 20);
+    options.set_keep_log_file_num(3);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options
+}
+
+fn column_options(column: Column, cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_block_size(BLOCK_BYTES);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    options.set_write_buffer_size(COLUMN_MEMTABLE_BYTES);
+    // Hashes and signatures do not compress; everything else does.
+    options.set_compression_type(match column {
+        Column::Transactions | Column::Values | Column::Certificates => DBCompressionType::None,
+        _ => DBCompressionType::Lz4,
+    });
+    options
+}
+
+fn engine_error(error: rocksdb::Error) -> EngineError {
+    let kind = error.kind();
+    let text = error.into_string();
+    match kind {
+        // The C interface gives the system's words and not its number.
+        _ if text.contains("No space left on device") || text.contains("Disk quota exceeded") => {
+            EngineError::Full(text)
+        }
+        ErrorKind::Corruption => EngineError::Corrupt(text),
+        _ => EngineError::Other(text),
+    }
+}
+
+fn read_options(range: KeyRange) -> (ReadOptions, IteratorMode<'static>) {
+    let mut options = ReadOptions::default();
+    let mode = if range.backwards { IteratorMode::End } else { IteratorMode::Start };
+    options.set_iterate_lower_bound(range.from);
+    if let Some(to) = range.to {
+        options.set_iterate_upper_bound(to);
+    }
+    (options, mode)
+}
+
+type RocksPair = (Box<[u8]>, Box<[u8]>);
+
+fn pairs<'a>(pairs: impl Iterator<Item = Result<RocksPair, rocksdb::Error>> + 'a) -> Pairs<'a> {
+    Box::new(pairs.map(|pair| pair.map(|(key, value)| (key.into(), value.into())).map_err(engine_error)))
+}
+
+fn failed<'a>(error: EngineError) -> Pairs<'a> {
+    Box::new(std::iter::once(Err(error)))
+}
+
+impl Read for RocksEngine {
+    fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.db.get_cf(self.family(column)?, key).map_err(engine_error)
+    }
+
+    fn scan(&self, column: Column, range: KeyRange) -> Pairs<'_> {
+        let (options, mode) = read_options(range);
+        match self.family(column) {
+            Ok(family) => pairs(self.db.iterator_cf_opt(family, options, mode)),
+            Err(error) => failed(error),
+        }
+    }
+}
+
+struct RocksSnapshot<'a> {
+    engine: &'a RocksEngine,
+    snapshot: SnapshotWithThreadMode<'a, DB>,
+}
+
+impl Read for RocksSnapshot<'_> {
+    fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.snapshot.get_cf(self.engine.family(column)?, key).map_err(engine_error)
+    }
+
+    fn scan(&self, column: Column, range: KeyRange) -> Pairs<'_> {
+        let (options, mode) = read_options(range);
+        match self.engine.family(column) {
+            Ok(family) => pairs(self.snapshot.iterator_cf_opt(family, options, mode)),
+            Err(error) => failed(error),
+        }
+    }
+}
+
+impl Engine for RocksEngine {
+    fn write(&self, batch: Batch) -> Result<(), EngineError> {
+        let mut changes = WriteBatch::default();
+        for (column, key, value) in batch.changes {
+            match value {
+                Some(value) => changes.put_cf(self.family(column)?, key, value),
+                None => changes.delete_cf(self.family(column)?, key),
+            }
+        }
+        self.db.write(changes).map_err(engine_error)
+    }
+
+    fn sync(&self) -> Result<(), EngineError> {
+        self.db.flush_wal(true).map_err(engine_error)
+    }
+
+    fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {
+        Box::new(RocksSnapshot { engine: self, snapshot: self.db.snapshot() })
+    }
+}
