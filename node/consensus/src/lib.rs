@@ -10,16 +10,35 @@
     clippy::iter_over_hash_type
 )]
 
+mod catch_up;
+mod checkpoint;
+mod commit_rules;
+mod delivery;
 pub mod effect;
+mod guard;
 pub mod input;
+mod log;
+mod normal;
 pub mod params;
+mod payloads;
+mod pending;
+mod pick;
 pub mod record;
+mod recovery;
 pub mod rejection;
+mod replica;
+pub mod signer;
 pub mod timer;
+mod verify;
+mod view_change;
 
+pub use catch_up::BLOCKS_PER_FETCH;
 pub use effect::{Effect, Execute};
 pub use input::{Executed, Input, Now, PendingTransaction, VerifiedMessage};
 pub use params::Params;
 pub use record::Record;
+pub use recovery::{ChainTip, RecentBlock, RecoverError};
 pub use rejection::Rejection;
+pub use replica::{Config, Replica};
+pub use signer::{KeySigner, Signer};
 pub use timer::Timer;

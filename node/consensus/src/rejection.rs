@@ -3,6 +3,8 @@
 /// A reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rejection {
+    /// From a channel that is no validator's.
+    Stranger,
     /// Of a view that is over.
     OldView,
     /// Of a view too far ahead to keep.
@@ -11,16 +13,59 @@ pub enum Rejection {
     OldSlot,
     /// Of a slot above the window.
     FarSlot,
+    /// A PRE-PREPARE or NEW-VIEW not signed by the leader of its view.
+    NotLeader,
+    /// A PRE-PREPARE for a slot whose value the NEW-VIEW forces.
+    ForcedSlot,
+    /// A PRE-PREPARE for a slot beyond the term of its view.
+    BeyondTerm,
+    /// A PRE-PREPARE without the payload that it names.
+    BadPayload,
+    /// A second, different statement where one is allowed.
+    Conflict,
+    /// A PREPARE that differs from the leader's proposal and shows no proposal of its own.
+    Unjustified,
+    /// More VIEW-CHANGEs than one per T0/4.
+    TooSoon,
+    /// A signature inside the message is invalid.
+    BadSignature,
+    /// A certificate that proves nothing.
+    BadCertificate,
+    /// A checkpoint whose header and seals do not fit.
+    BadCheckpoint,
+    /// A VIEW-CHANGE whose reports are out of order, outside the window, or of a view not below its own.
+    BadReport,
+    /// A NEW-VIEW without exactly q VIEW-CHANGEs for its view, in the order of their signers.
+    WrongQuorum,
+    /// A sealed block that does not fit its seals or payload.
+    BadBlock,
+    /// An answer to nothing that was asked.
+    Unrequested,
 }
 
 impl Rejection {
     /// The label under which it is counted.
     pub fn name(self) -> &'static str {
         match self {
+            Rejection::Stranger => "stranger",
             Rejection::OldView => "old_view",
             Rejection::FarView => "far_view",
             Rejection::OldSlot => "old_slot",
             Rejection::FarSlot => "far_slot",
+            Rejection::NotLeader => "not_leader",
+            Rejection::ForcedSlot => "forced_slot",
+            Rejection::BeyondTerm => "beyond_term",
+            Rejection::BadPayload => "bad_payload",
+            Rejection::Conflict => "conflict",
+            Rejection::Unjustified => "unjustified",
+            Rejection::TooSoon => "too_soon",
+            Rejection::BadSignature => "bad_signature",
+            Rejection::BadCertificate => "bad_certificate",
+            Rejection::BadCheckpoint => "bad_checkpoint",
+            Rejection::BadReport => "bad_report",
+            Rejection::WrongQuorum => "wrong_quorum",
+            Rejection::BadBlock => "bad_block",
+            Rejection::Unrequested => "unrequested",
         }
     }
 }

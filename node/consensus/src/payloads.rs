@@ -1,0 +1,83 @@
+//! Payloads in memory, by digest: of proposals, of votes, of what a view change forces.
+//!
+//! Bounded: what was not voted for may fill [`BUDGET_BYTES`]; what was voted for or is final is needed until it is
+//! executed, and is bounded by the window; what is executed goes first when memory is short (it is in the store).
+
+use std::collections::BTreeMap;
+
+use carat_types::batch::WellFormed;
+use carat_types::{Digest, Slot};
+
+/// Bodies in memory (section 5.2).
+pub(crate) const BUDGET_BYTES: usize = 64 << 20;
+
+#[derive(Debug)]
+struct Held {
+    payload: WellFormed,
+    bytes: usize,
+    /// The highest slot that wants it.
+    slot: Slot,
+}
+
+/// The payloads held.
+#[derive(Debug, Default)]
+pub(crate) struct Payloads {
+    held: BTreeMap<Digest, Held>,
+    by_slot: BTreeMap<Slot, Vec<Digest>>,
+    bytes: usize,
+}
+
+impl Payloads {
+    /// Keeps a payload for `slot`, unless it is not `needed` at once and there is no room.
+    pub(crate) fn insert(&mut self, slot: Slot, payload: WellFormed, needed: bool) {
+        let digest = payload.digest();
+        if let Some(held) = self.held.get_mut(&digest) {
+            if held.slot < slot {
+                held.slot = slot;
+                self.by_slot.entry(slot).or_default().push(digest);
+            }
+            return;
+        }
+        let bytes = payload.payload().bodies.iter().map(|body| body.bytes()).sum();
+        if !needed && self.bytes.saturating_add(bytes) > BUDGET_BYTES {
+            return;
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.by_slot.entry(slot).or_default().push(digest);
+        self.held.insert(digest, Held { payload, bytes, slot });
+    }
+
+    pub(crate) fn get(&self, digest: &Digest) -> Option<&WellFormed> {
+        self.held.get(digest).map(|held| &held.payload)
+    }
+
+    /// Forgets what no slot above `slot` wants.
+    pub(crate) fn forget_through(&mut self, slot: Slot) {
+        let keep = self.by_slot.split_off(&slot.next());
+        let gone = std::mem::replace(&mut self.by_slot, keep);
+        for digest in gone.into_values().flatten() {
+            self.forget_if(&digest, |held| held.slot <= slot);
+        }
+    }
+
+    /// Makes room by dropping payloads of executed slots, lowest first; the store still has them.
+    pub(crate) fn make_room(&mut self, executed: Slot) {
+        while self.bytes > BUDGET_BYTES {
+            let Some((slot, digests)) = self.by_slot.pop_first() else { return };
+            if slot > executed {
+                self.by_slot.insert(slot, digests);
+                return;
+            }
+            for digest in digests {
+                self.forget_if(&digest, |held| held.slot <= slot);
+            }
+        }
+    }
+
+    fn forget_if(&mut self, digest: &Digest, gone: impl Fn(&Held) -> bool) {
+        if let Some(held) = self.held.get(digest).filter(|held| gone(held)) {
+            self.bytes = self.bytes.saturating_sub(held.bytes);
+            self.held.remove(digest);
+        }
+    }
+}

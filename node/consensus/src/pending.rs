@@ -1,0 +1,255 @@
+//! Transactions that wait to be ordered: first in, first out, one for each (source, sequence).
+//!
+//! A transaction stays until it is settled by an execution or withdrawn by the node; on the way it is *waiting*,
+//! *in flight* (in a batch that this leader proposed or must propose again), or *ordered* (in a final slot).
+//! Independently of that it is *timed* if it fits this acceptor's share P/n of the pool (section 14, T1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use carat_types::batch::{BlockLimits, Envelope};
+use carat_types::{Digest, Slot};
+
+use crate::input::PendingTransaction;
+
+/// The most envelopes in one body.
+const BODY_ENVELOPES_MAX: u32 = <Envelope as carat_types::codec::ListItem>::COUNT_MAX;
+
+#[derive(Debug)]
+struct Entry {
+    transaction: PendingTransaction,
+    /// When it entered the share; none while outside.
+    timed_since_us: Option<u64>,
+    ordered: bool,
+}
+
+/// The pool as consensus sees it.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    capacity: usize,
+    share: usize,
+    limits: BlockLimits,
+    next_arrival: u64,
+    /// By order of arrival.
+    entries: BTreeMap<u64, Entry>,
+    by_hash: BTreeMap<Digest, u64>,
+    by_envelope: BTreeMap<Envelope, u64>,
+    by_source: BTreeMap<([u8; 32], i64), u64>,
+    waiting: BTreeSet<u64>,
+    in_flight: Vec<u64>,
+    ordered: BTreeMap<Slot, Vec<u64>>,
+    timed: BTreeSet<(u64, u64)>,
+    untimed: BTreeSet<u64>,
+}
+
+impl Pending {
+    pub(crate) fn new(capacity: u64, validators: usize, limits: BlockLimits) -> Self {
+        let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
+        Pending {
+            capacity,
+            share: capacity.checked_div(validators).unwrap_or(capacity).max(1),
+            limits,
+            next_arrival: 0,
+            entries: BTreeMap::new(),
+            by_hash: BTreeMap::new(),
+            by_envelope: BTreeMap::new(),
+            by_source: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            in_flight: Vec::new(),
+            ordered: BTreeMap::new(),
+            timed: BTreeSet::new(),
+            untimed: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// When the oldest timed transaction began to wait.
+    pub(crate) fn oldest_timed_us(&self) -> Option<u64> {
+        self.timed.first().map(|(since, _)| *since)
+    }
+
+    /// Takes a transaction in.
+    ///
+    /// **Returns** whether it was new, fits a block, and found room.
+    pub(crate) fn admit(&mut self, transaction: PendingTransaction, now_us: u64) -> bool {
+        let source = (transaction.source, transaction.sequence);
+        let refused = self.entries.len() >= self.capacity
+            || self.by_hash.contains_key(&transaction.hash)
+            || self.by_source.contains_key(&source)
+            || !Room::of(&self.limits).take(&transaction);
+        if refused {
+            return false;
+        }
+        let arrival = self.next_arrival;
+        self.next_arrival = arrival.saturating_add(1);
+        self.by_hash.insert(transaction.hash, arrival);
+        self.by_source.insert(source, arrival);
+        self.by_envelope.insert(transaction.envelope.clone(), arrival);
+        self.waiting.insert(arrival);
+        self.untimed.insert(arrival);
+        self.entries.insert(arrival, Entry { transaction, timed_since_us: None, ordered: false });
+        self.fill_share(now_us);
+        true
+    }
+
+    /// Forgets transactions that will never be executed.
+    pub(crate) fn withdraw(&mut self, hashes: &[Digest], now_us: u64) {
+        for hash in hashes {
+            self.remove(hash);
+        }
+        self.fill_share(now_us);
+    }
+
+    /// Takes the next batch from the front of the queue, up to the limits of a block; its transactions are in
+    /// flight from now on.
+    pub(crate) fn take_batch(&mut self) -> Vec<Envelope> {
+        let mut room = Room::of(&self.limits);
+        let mut taken = Vec::new();
+        let mut envelopes = Vec::new();
+        for arrival in &self.waiting {
+            let Some(entry) = self.entries.get(arrival) else { continue };
+            if !room.take(&entry.transaction) {
+                break;
+            }
+            taken.push(*arrival);
+            envelopes.push(entry.transaction.envelope.clone());
+        }
+        for arrival in &taken {
+            self.waiting.remove(arrival);
+        }
+        self.in_flight.append(&mut taken);
+        envelopes
+    }
+
+    /// A batch that this leader did not make itself is on its way: do not propose its transactions again.
+    pub(crate) fn mark_in_flight<'a>(&mut self, envelopes: impl Iterator<Item = &'a Envelope>) {
+        for envelope in envelopes {
+            if let Some(arrival) = self.by_envelope.get(envelope)
+                && self.waiting.remove(arrival)
+            {
+                self.in_flight.push(*arrival);
+            }
+        }
+    }
+
+    /// A view is over: what was in flight and is not ordered waits again.
+    pub(crate) fn release_in_flight(&mut self) {
+        for arrival in std::mem::take(&mut self.in_flight) {
+            if self.entries.get(&arrival).is_some_and(|entry| !entry.ordered) {
+                self.waiting.insert(arrival);
+            }
+        }
+    }
+
+    /// A final slot orders these: their clocks stop (T1).
+    pub(crate) fn mark_ordered<'a>(
+        &mut self,
+        slot: Slot,
+        envelopes: impl Iterator<Item = &'a Envelope>,
+        now_us: u64,
+    ) {
+        for envelope in envelopes {
+            let Some(arrival) = self.by_envelope.get(envelope).copied() else { continue };
+            let Some(entry) = self.entries.get_mut(&arrival) else { continue };
+            if std::mem::replace(&mut entry.ordered, true) {
+                continue;
+            }
+            if let Some(since) = entry.timed_since_us {
+                self.timed.remove(&(since, arrival));
+            }
+            self.untimed.remove(&arrival);
+            self.waiting.remove(&arrival);
+            self.ordered.entry(slot).or_default().push(arrival);
+        }
+        self.fill_share(now_us);
+    }
+
+    /// A slot was executed: what it settled is forgotten, what it ordered in vain waits again.
+    pub(crate) fn settle(&mut self, slot: Slot, settled: &[Digest], now_us: u64) {
+        for hash in settled {
+            self.remove(hash);
+        }
+        for arrival in self.ordered.remove(&slot).unwrap_or_default() {
+            let Some(entry) = self.entries.get_mut(&arrival) else { continue };
+            entry.ordered = false;
+            self.waiting.insert(arrival);
+            match entry.timed_since_us {
+                Some(since) => self.timed.insert((since, arrival)),
+                None => self.untimed.insert(arrival),
+            };
+        }
+        // Bounded by the pool: an arrival that is gone is of no more use here.
+        if self.in_flight.len() > self.capacity.saturating_mul(2) {
+            self.in_flight.retain(|arrival| self.entries.contains_key(arrival));
+        }
+        self.fill_share(now_us);
+    }
+
+    fn remove(&mut self, hash: &Digest) {
+        let Some(arrival) = self.by_hash.remove(hash) else { return };
+        let Some(entry) = self.entries.remove(&arrival) else { return };
+        let transaction = entry.transaction;
+        self.by_source.remove(&(transaction.source, transaction.sequence));
+        self.by_envelope.remove(&transaction.envelope);
+        self.waiting.remove(&arrival);
+        self.untimed.remove(&arrival);
+        if let Some(since) = entry.timed_since_us {
+            self.timed.remove(&(since, arrival));
+        }
+    }
+
+    /// The share is first in, first out; a transaction's clock starts when it enters.
+    fn fill_share(&mut self, now_us: u64) {
+        while self.timed.len() < self.share {
+            let Some(arrival) = self.untimed.pop_first() else { return };
+            if let Some(entry) = self.entries.get_mut(&arrival) {
+                entry.timed_since_us = Some(now_us);
+                self.timed.insert((now_us, arrival));
+            }
+        }
+    }
+}
+
+/// What is left of a block's limits.
+struct Room {
+    bytes: u64,
+    transactions: u32,
+    operations: u32,
+    signatures: u32,
+}
+
+impl Room {
+    fn of(limits: &BlockLimits) -> Self {
+        Room {
+            bytes: u64::from(limits.bytes),
+            transactions: limits.transactions.min(BODY_ENVELOPES_MAX),
+            operations: limits.operations,
+            signatures: limits.signatures,
+        }
+    }
+
+    /// Takes room for a transaction, if there is enough of everything.
+    fn take(&mut self, transaction: &PendingTransaction) -> bool {
+        let bytes = u64::try_from(transaction.envelope.0.len()).unwrap_or(u64::MAX);
+        let left = (
+            self.bytes.checked_sub(bytes),
+            self.transactions.checked_sub(1),
+            self.operations.checked_sub(transaction.operations),
+            self.signatures.checked_sub(transaction.signatures),
+        );
+        let (Some(bytes), Some(transactions), Some(operations), Some(signatures)) = left else {
+            return false;
+        };
+        *self = Room { bytes, transactions, operations, signatures };
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,346 @@
+//! From the journal and the last block back to a replica. **Source**: consensus specification, sections 4 and 11
+//! (restart). The order of the records does not matter, but that a record lies before what it made possible: the
+//! journal may have been begun anew with carried records in front.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use carat_types::batch::{WellFormed, null_digest};
+use carat_types::header::{Header, prefix_digest};
+use carat_types::message::{NewView, Signed};
+use carat_types::{SignerSet, Slot, View};
+use thiserror::Error;
+
+use crate::catch_up::CatchUp;
+use crate::checkpoint::SealBook;
+use crate::effect::Effect;
+use crate::guard::Guard;
+use crate::input::Now;
+use crate::log::{Decided, Log, OwnVote};
+use crate::payloads::Payloads;
+use crate::pending::Pending;
+use crate::pick::choose;
+use crate::record::Record;
+use crate::replica::{Chain, Config, Peer, Position, Replica};
+use crate::timer::Timer;
+use crate::verify::Checked;
+
+/// The end of the stored chain, as a replica needs it at its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainTip {
+    /// Header of the last executed block in the store; the genesis header before the first.
+    pub header: Header,
+    /// The last 2L blocks (fewer if there are not so many), ascending, the last one included, genesis not.
+    pub recent: Vec<RecentBlock>,
+}
+
+/// A block in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecentBlock {
+    /// Its header.
+    pub header: Header,
+    /// Whether the store holds a seal certificate for it.
+    pub sealed: bool,
+}
+
+/// Why a replica cannot start from what it is given.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RecoverError {
+    /// This validator is not in the set.
+    #[error(
+        "validator {me} is not among the {n} of the genesis file (hint: the key belongs to another network)"
+    )]
+    Stranger {
+        /// The own place.
+        me: carat_types::ValidatorId,
+        /// Size of the set.
+        n: usize,
+    },
+    /// The store holds another chain.
+    #[error(
+        "the stored block {slot} is of another chain or epoch (hint: the data folder belongs to another network)"
+    )]
+    ForeignChain {
+        /// The block's slot.
+        slot: Slot,
+    },
+    /// The journal contradicts itself or the store.
+    #[error(
+        "the journal is not one that this validator can have written: {what} at slot {slot} (hint: do not delete it; ask for a new key)"
+    )]
+    Journal {
+        /// What is wrong.
+        what: &'static str,
+        /// Where.
+        slot: Slot,
+    },
+}
+
+impl Replica {
+    /// Starts a replica from its journal and the end of its chain; an empty journal with the genesis header is the
+    /// first start. The journal is one of this epoch.
+    ///
+    /// **Errors**: [`RecoverError`]; nothing was signed.
+    pub fn start(
+        config: Config,
+        now: Now,
+        records: Vec<Record>,
+        tip: ChainTip,
+    ) -> Result<(Replica, Vec<Effect>), RecoverError> {
+        check_config(&config, &tip)?;
+        let mut replica = Replica::blank(config, now, &tip.header);
+        replica.load_blocks(&tip)?;
+        let mut journal = Journal::default();
+        for record in records {
+            journal.read(record);
+        }
+        replica.load_journal(journal)?;
+        // The first STATUS asks for what the start-up guard wants to know.
+        replica.arm(Timer::Status, 0);
+        replica.pass_guard();
+        replica.advance();
+        let effects = std::mem::take(&mut replica.out);
+        Ok((replica, effects))
+    }
+
+    fn blank(config: Config, now: Now, tip: &Header) -> Replica {
+        let quorum = config.validators.quorum();
+        let params = &config.params;
+        let pending = Pending::new(params.pool, quorum.n(), params.limits);
+        let peers = config.validators.ids().map(|id| (id, Peer::default())).collect();
+        let genesis_prefix = config.genesis_header.prefix;
+        Replica {
+            quorum,
+            now,
+            out: Vec::new(),
+            halted: false,
+            position: Position {
+                active: true,
+                entered_us: now.monotonic_us,
+                voted_prefix: genesis_prefix,
+                ..Position::default()
+            },
+            chain: Chain {
+                stable: Slot(0),
+                stable_prefix: genesis_prefix,
+                checkpoint: None,
+                last_final: tip.slot,
+                final_prefix: tip.prefix,
+                final_us: now.monotonic_us,
+                certified: BTreeMap::new(),
+                dispatched: tip.slot,
+                dispatched_prefix: tip.prefix,
+                in_flight: BTreeMap::new(),
+                executed: tip.slot,
+                compacted: Slot(0),
+            },
+            log: Log::default(),
+            payloads: Payloads::default(),
+            seals: SealBook::default(),
+            pending,
+            peers,
+            view_changes: BTreeMap::new(),
+            own_view_change: None,
+            views_without_final: 0,
+            led: None,
+            barred_through: None,
+            guard: Some(Guard::default()),
+            catch_up: CatchUp::default(),
+            checked: Checked::default(),
+            armed: BTreeSet::new(),
+            config,
+        }
+    }
+
+    fn load_blocks(&mut self, tip: &ChainTip) -> Result<(), RecoverError> {
+        let domain = *self.config.validators.domain();
+        for block in &tip.recent {
+            let header = &block.header;
+            let slot = header.slot;
+            if header.chain_id != domain.chain_id || header.epoch != domain.epoch {
+                return Err(RecoverError::ForeignChain { slot });
+            }
+            self.log.entry(slot).decided = Some(Decided { digest: header.batch, prefix: header.prefix });
+            let seals = self.seals.blocks.entry(slot).or_default();
+            seals.own = Some((Arc::new(header.clone()), header.hash()));
+            seals.sealed = block.sealed;
+        }
+        Ok(())
+    }
+
+    fn load_journal(&mut self, journal: Journal) -> Result<(), RecoverError> {
+        let Journal { view, new_view, votes, prepared, view_change, stable, led } = journal;
+        let guard = Guard {
+            votes: votes.keys().copied().collect(),
+            commits: prepared.iter().map(|certificate| certificate.body.0).collect(),
+            answered: SignerSet::default(),
+        };
+        if let Some(stable) = stable {
+            let (slot, prefix) = (stable.header.slot, stable.header.prefix);
+            self.check_checkpoint(&stable)
+                .map_err(|_| RecoverError::Journal { what: "an unproven checkpoint", slot })?;
+            self.chain.stable = slot;
+            self.chain.stable_prefix = prefix;
+            self.chain.checkpoint = Some(stable);
+            self.chain.compacted = slot.min(self.chain.executed);
+        }
+        self.log.forget_through(self.chain.stable.min(self.chain.executed));
+        self.seals.blocks.retain(|slot, block| *slot > self.chain.stable || !block.sealed);
+        self.load_votes(votes)?;
+        for certificate in prepared {
+            let slot = certificate.body.0.slot;
+            if slot > self.chain.stable {
+                self.log.entry(slot).learn_prepared(certificate);
+            }
+        }
+        self.own_view_change = view_change;
+        self.led = led;
+        self.barred_through = led;
+        self.guard = Some(guard);
+        self.load_view(view, new_view)
+    }
+
+    fn load_votes(
+        &mut self,
+        votes: BTreeMap<carat_types::message::Ballot, JournaledVote>,
+    ) -> Result<(), RecoverError> {
+        let mut last = None;
+        // Ascending by view, then slot: the last one of each slot is its highest.
+        for (ballot, vote) in votes {
+            let slot = ballot.slot;
+            if last == Some((ballot.view, slot)) {
+                // I1.
+                return Err(RecoverError::Journal { what: "two votes in one view", slot });
+            }
+            last = Some((ballot.view, slot));
+            if slot <= self.chain.stable {
+                continue;
+            }
+            let state = self.log.entry(slot);
+            if let Some(payload) = vote.payload {
+                let payload = WellFormed::trusted(payload);
+                if payload.digest() != ballot.digest {
+                    return Err(RecoverError::Journal { what: "a vote with another's payload", slot });
+                }
+                state.journaled.push(ballot.digest);
+                self.payloads.insert(slot, payload, true);
+            } else if ballot.digest != null_digest() && !state.journaled.contains(&ballot.digest) {
+                // I4.
+                return Err(RecoverError::Journal { what: "a vote without its payload", slot });
+            }
+            state.last_vote = Some(OwnVote { ballot, justification: vote.justification });
+        }
+        Ok(())
+    }
+
+    /// Re-enters the journaled view, with its NEW-VIEW verified again (J2), or stays passive in it.
+    fn load_view(&mut self, view: View, new_view: Option<Arc<Signed<NewView>>>) -> Result<(), RecoverError> {
+        self.position.view = view;
+        self.position.active = view == View(0);
+        self.reset_cursors();
+        if let Some(new_view) = new_view.filter(|new_view| new_view.body.view == view) {
+            let slot = self.chain.stable;
+            self.check_new_view(&new_view.body)
+                .map_err(|_| RecoverError::Journal { what: "an invalid NEW-VIEW", slot })?;
+            let choice = choose(&new_view.body.view_changes, self.quorum);
+            self.take_choice(new_view, choice);
+        }
+        if self.position.active {
+            self.load_cursors();
+        }
+        Ok(())
+    }
+
+    /// Finds how far the own votes and COMMITs of the current view reach.
+    fn load_cursors(&mut self) {
+        let view = self.position.view;
+        loop {
+            let slot = self.position.voted.next();
+            let Some(vote) = self.log.get(slot).and_then(|state| state.voted_in(view)) else { break };
+            let ballot = vote.ballot;
+            if prefix_digest(&self.position.voted_prefix, slot, &ballot.digest) != ballot.prefix {
+                // Voted before a checkpoint contradicted it.
+                self.position.blocked = true;
+                break;
+            }
+            self.position.voted = slot;
+            self.position.voted_prefix = ballot.prefix;
+        }
+        while self.position.committed < self.position.voted {
+            let slot = self.position.committed.next();
+            let committed = self.log.get(slot).is_some_and(|state| {
+                let vote = state.voted_in(view).map(|vote| vote.ballot);
+                state.prepared.as_ref().is_some_and(|held| Some(held.body.0) == vote)
+            });
+            if !committed {
+                break;
+            }
+            self.position.committed = slot;
+        }
+    }
+}
+
+fn check_config(config: &Config, tip: &ChainTip) -> Result<(), RecoverError> {
+    let domain = config.validators.domain();
+    let n = config.validators.quorum().n();
+    if config.me.index() >= n {
+        return Err(RecoverError::Stranger { me: config.me, n });
+    }
+    let slot = tip.header.slot;
+    let genesis = slot == Slot(0);
+    let foreign = tip.header.chain_id != domain.chain_id || tip.header.epoch != domain.epoch;
+    if foreign || (genesis && tip.header != config.genesis_header) {
+        return Err(RecoverError::ForeignChain { slot });
+    }
+    Ok(())
+}
+
+/// A vote as journaled.
+#[derive(Debug)]
+struct JournaledVote {
+    justification: carat_types::message::Justification,
+    payload: Option<Arc<carat_types::batch::Payload>>,
+}
+
+/// The journal, sorted.
+#[derive(Debug, Default)]
+struct Journal {
+    view: View,
+    new_view: Option<Arc<Signed<NewView>>>,
+    votes: BTreeMap<carat_types::message::Ballot, JournaledVote>,
+    prepared: Vec<carat_types::certificate::PreparedCertificate>,
+    view_change: Option<Arc<Signed<carat_types::message::ViewChange>>>,
+    stable: Option<Arc<carat_types::message::StableCheckpoint>>,
+    led: Option<View>,
+}
+
+impl Journal {
+    fn read(&mut self, record: Record) {
+        match record {
+            Record::View(_, view) => self.view = self.view.max(view),
+            Record::NewView(new_view) => {
+                if self.new_view.as_ref().is_none_or(|held| held.body.view <= new_view.body.view) {
+                    self.new_view = Some(new_view);
+                }
+            }
+            Record::Vote(ballot, justification, payload) => {
+                let vote = self.votes.entry(ballot).or_insert(JournaledVote { justification, payload: None });
+                if payload.is_some() {
+                    vote.payload = payload;
+                }
+            }
+            Record::Prepared(certificate) => self.prepared.push(certificate),
+            Record::ViewChange(view_change) => {
+                if self.view_change.as_ref().is_none_or(|held| held.body.view <= view_change.body.view) {
+                    self.view_change = Some(view_change);
+                }
+            }
+            Record::Stable(stable) => {
+                if self.stable.as_ref().is_none_or(|held| held.header.slot < stable.header.slot) {
+                    self.stable = Some(stable);
+                }
+            }
+            Record::Led(_, view) => self.led = self.led.max(Some(view)),
+        }
+    }
+}
