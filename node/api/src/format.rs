@@ -2,16 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use stellar_xdr::{Asset, AssetCode, Limits, WriteXdr};
-
-/// Stroops in one unit of an asset.
-const STROOPS: u64 = 10_000_000;
+use stellar_xdr::{Asset, Limits, WriteXdr};
 
 /// An amount in units of its asset, with seven decimals.
 pub fn amount(stroops: i64) -> String {
-    let sign = if stroops < 0 { "-" } else { "" };
-    let magnitude = stroops.unsigned_abs();
-    format!("{sign}{}.{:07}", magnitude / STROOPS, magnitude % STROOPS)
+    carat_types::builder::amount::format(stroops)
 }
 
 /// A ratio with seven decimals, the last one rounded to nearest, ties away from zero. A denominator of zero,
@@ -21,8 +16,8 @@ pub fn price(n: i32, d: i32) -> String {
     if denominator == 0 {
         return amount(0);
     }
-    // |n| < 2^31, so that n * 10^7 * 2 stays below 2^56.
-    let doubled = numerator.unsigned_abs() * STROOPS * 2;
+    // |n| is at most 2^31, so that n * 10^7 * 2 stays below 2^56.
+    let doubled = numerator.unsigned_abs() * 10_000_000 * 2;
     let denominator_magnitude = denominator.unsigned_abs();
     let rounded = (doubled + denominator_magnitude) / (2 * denominator_magnitude);
     let magnitude = i64::try_from(rounded).unwrap_or(i64::MAX);
@@ -79,19 +74,8 @@ pub fn asset(asset: &Asset) -> (&'static str, String, String) {
 }
 
 /// An asset in one word: `native`, or code, colon, issuer.
-pub fn canonical_asset(value: &Asset) -> String {
-    match asset(value) {
-        (native, code, _) if code.is_empty() => native.to_owned(),
-        (_, code, issuer) => format!("{code}:{issuer}"),
-    }
-}
-
-/// An asset's code without its padding.
-pub fn asset_code(code_of: &AssetCode) -> (&'static str, String) {
-    match code_of {
-        AssetCode::CreditAlphanum4(bytes) => ("credit_alphanum4", code(&bytes.0)),
-        AssetCode::CreditAlphanum12(bytes) => ("credit_alphanum12", code(&bytes.0)),
-    }
+pub fn canonical_asset(asset: &Asset) -> String {
+    carat_types::builder::asset::format(asset)
 }
 
 /// The text of bytes that should be text, without the zero bytes at its end.

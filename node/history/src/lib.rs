@@ -7,8 +7,10 @@
 //! with everything in it or not at all, and a restart goes on where the last write ended.
 //!
 //! Reading order: [`toid`] (how positions are numbered), [`record`] (what is kept), [`keys`] (under which
-//! keys), [`store`] (the port to the database), [`index`] (writing), [`query`] (reading).
+//! keys), [`store`] (the port to the database) and [`column`]
+//! (the database), [`index`] (writing), [`query`] (reading).
 
+pub mod column;
 pub mod index;
 pub mod keys;
 pub mod ledger_header;
@@ -24,6 +26,10 @@ pub use query::{FeeStats, History, Order, PageQuery, Scope};
 pub use record::{LedgerRecord, OperationRecord, Position, TransactionRecord};
 pub use store::{HistoryError, HistoryStore, MemoryStore};
 pub use toid::Toid;
+
+// The chain of the tests is shared with other crates' tests, which know this crate by its name.
+#[cfg(test)]
+extern crate self as carat_history;
 
 #[cfg(test)]
 mod tests;
