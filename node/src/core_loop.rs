@@ -1,0 +1,210 @@
+//! The event loop: the only thread that touches the replica. Inputs in, effects out, timers in between.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use carat_consensus::effect::{Halt, Report};
+use carat_consensus::{Effect, Input, Replica, Timer, VerifiedMessage};
+use carat_types::message::Status;
+use carat_types::{Slot, ValidatorId, View};
+
+use crate::clock::Clock;
+use crate::mailbox::Mailbox;
+use crate::metrics::Metrics;
+use crate::trace::Trace;
+
+/// What the rest of the process may know of the replica, refreshed after each round of the loop.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// What it would say in a STATUS.
+    pub status: Status,
+    /// Current view.
+    pub view: View,
+    /// Whether the replica takes part in it.
+    pub active: bool,
+    /// Its leader.
+    pub leader: ValidatorId,
+    /// The stable checkpoint.
+    pub stable: Slot,
+    /// Last final slot.
+    pub last_final: Slot,
+    /// Last executed slot.
+    pub last_executed: Slot,
+    /// Transactions that the replica knows and has not seen settled.
+    pub pending: usize,
+    /// The highest slot that a peer claims to have executed.
+    pub peers_at: Slot,
+    /// Monotonic microseconds at which `last_final` last rose.
+    pub progressed_at_us: u64,
+    /// Monotonic microseconds at which this was written.
+    pub published_at_us: u64,
+}
+
+/// The loop's surroundings.
+pub struct CoreLoop {
+    /// The state machine.
+    pub replica: Replica,
+    /// The queue in.
+    pub mailbox: Arc<Mailbox>,
+    /// The way out: performed in order, behind the journal.
+    pub effects: Sender<Vec<Effect>>,
+    /// The clocks.
+    pub clock: Clock,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Recent messages.
+    pub trace: Arc<Trace>,
+    /// What others may know.
+    pub standing: Arc<RwLock<Standing>>,
+    /// What each peer last claimed to have executed.
+    pub claims: BTreeMap<ValidatorId, Slot>,
+    /// f: so many of the claims may be lies.
+    pub faults: usize,
+}
+
+impl CoreLoop {
+    /// Runs until the mailbox is closed or the replica halts.
+    ///
+    /// **Returns** why it halted, if it did.
+    pub fn run(mut self, first: Vec<Effect>) -> Option<Halt> {
+        let mut timers = Timers::default();
+        let mut effects = first;
+        loop {
+            if let Some(halt) = self.dispatch(&mut timers, effects) {
+                return Some(halt);
+            }
+            self.publish();
+            let inputs = self.mailbox.take(timers.next())?;
+            effects = Vec::new();
+            for input in inputs {
+                self.note_claim(&input);
+                effects.extend(self.replica.handle(self.clock.now(), input));
+            }
+            for timer in timers.due(Instant::now()) {
+                effects.extend(self.replica.handle(self.clock.now(), Input::Timer(timer)));
+            }
+        }
+    }
+
+    /// Timers, counts and reports are dealt with here, at once: they promise nothing to anybody. All else goes
+    /// through the journal's thread.
+    fn dispatch(&self, timers: &mut Timers, effects: Vec<Effect>) -> Option<Halt> {
+        let mut outward = Vec::with_capacity(effects.len());
+        for effect in effects {
+            match effect {
+                Effect::SetTimer { timer, after_us } => timers.set(timer, after_us),
+                Effect::CancelTimer(timer) => timers.cancel(timer),
+                Effect::Reject { from, reason } => {
+                    self.metrics.consensus_rejections_total.with_label_values(&[reason.name()]).inc();
+                    tracing::debug!(peer = %from, reason = reason.name(), "message refused");
+                }
+                Effect::Report(report) => self.report(&report),
+                Effect::Halt(halt) => return Some(halt),
+                other => outward.push(other),
+            }
+        }
+        if !outward.is_empty() && self.effects.send(outward).is_err() {
+            // The journal's thread ended: it has reported why, and this process is about to stop.
+            self.mailbox.close();
+        }
+        None
+    }
+
+    fn report(&self, report: &Report) {
+        match report {
+            Report::ViewChangeStarted { view, trigger } => {
+                let trigger = format!("{trigger:?}").to_lowercase();
+                self.metrics.consensus_view_changes_total.with_label_values(&[trigger.as_str()]).inc();
+                tracing::info!(view = view.0, trigger, "leaving for a new view");
+            }
+            Report::ViewEntered { view, forced } => tracing::info!(view = view.0, forced, "view entered"),
+            Report::RuleMet { slot, view, rule } => {
+                let name = format!("{rule:?}").to_uppercase();
+                self.metrics.consensus_rule_met_total.with_label_values(&[name.as_str()]).inc();
+                self.trace.step(*slot, "FINAL", format!("{name} in view {view}"));
+            }
+            Report::Stable { slot } => tracing::info!(slot = slot.0, "checkpoint is stable"),
+            Report::Behind { next, peers_at } => {
+                tracing::info!(slot = next.0, peers_at = peers_at.0, "behind its peers, fetching blocks");
+            }
+            Report::Misbehaviour { validator, what } => {
+                self.metrics.consensus_misbehaviour_total.inc();
+                tracing::warn!(replica = %validator, reason = what, "a validator contradicted itself");
+            }
+        }
+    }
+
+    fn note_claim(&mut self, input: &Input) {
+        if let Input::Message { from, message: VerifiedMessage::Status(status) } = input {
+            self.claims.insert(*from, status.last_executed);
+        }
+    }
+
+    /// The highest slot that at least one honest peer has executed: f higher claims may be lies.
+    fn peers_at(&self) -> Slot {
+        let mut claims: Vec<Slot> = self.claims.values().copied().collect();
+        claims.sort_unstable_by(|a, b| b.cmp(a));
+        claims.get(self.faults).copied().unwrap_or_default()
+    }
+
+    fn publish(&self) {
+        let status = self.replica.status();
+        let leader = self.replica.leader();
+        let metrics = &self.metrics;
+        metrics.consensus_view.set(as_gauge(status.view.0));
+        metrics.consensus_stable_slot.set(as_gauge(status.stable.0));
+        metrics.consensus_leader.set(i64::from(leader == self.replica.me()));
+        let mut standing = self.standing.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if status.last_final > standing.last_final || standing.progressed_at_us == 0 {
+            standing.progressed_at_us = self.clock.monotonic_us();
+        }
+        *standing = Standing {
+            status,
+            view: status.view,
+            active: status.active,
+            leader,
+            stable: status.stable,
+            last_final: status.last_final,
+            last_executed: status.last_executed,
+            pending: self.replica.pending_count(),
+            peers_at: self.peers_at(),
+            progressed_at_us: standing.progressed_at_us,
+            published_at_us: self.clock.monotonic_us(),
+        };
+    }
+}
+
+/// A number as a gauge shows it.
+pub fn as_gauge(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The timers that run, each at most once.
+#[derive(Debug, Default)]
+struct Timers {
+    deadlines: BTreeMap<Timer, Instant>,
+}
+
+impl Timers {
+    fn set(&mut self, timer: Timer, after_us: u64) {
+        self.deadlines.insert(timer, Instant::now() + Duration::from_micros(after_us));
+    }
+
+    fn cancel(&mut self, timer: Timer) {
+        self.deadlines.remove(&timer);
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.deadlines.values().min().copied()
+    }
+
+    /// Takes out those that have run out.
+    fn due(&mut self, now: Instant) -> Vec<Timer> {
+        let due: Vec<Timer> =
+            self.deadlines.iter().filter(|(_, at)| **at <= now).map(|(timer, _)| *timer).collect();
+        due.iter().for_each(|timer| self.cancel(*timer));
+        due
+    }
+}

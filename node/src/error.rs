@@ -1,0 +1,132 @@
+//! Why a validator cannot start or cannot go on. Only `main` turns it into text.
+
+use std::path::{Path, PathBuf};
+
+use carat_consensus::RecoverError;
+use carat_network::NetworkError;
+use carat_storage::journal::JournalError;
+use carat_storage::store::StoreError;
+use carat_types::Digest;
+use carat_types::codec::DecodeError;
+use carat_types::genesis::GenesisError;
+use carat_types::quorum::ImpossibleSize;
+use thiserror::Error;
+
+use crate::chronicle::ChronicleError;
+use crate::executor::ExecutorError;
+use crate::keys::KeysError;
+use crate::scribe::ScribeError;
+use crate::settings::SettingsError;
+
+/// Every way in which a validator fails.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// The settings do not fit.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A file cannot be used.
+    #[error("cannot {doing} {path}: {error}")]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        error: std::io::Error,
+    },
+    /// The genesis file does not fit.
+    #[error("genesis file {path}: {error}")]
+    Genesis {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: GenesisError,
+    },
+    /// The genesis file's ledger is impossible.
+    #[error("the genesis file's ledger cannot be made: {0}")]
+    GenesisState(String),
+    /// The genesis file names another state than it describes.
+    #[error(
+        "the genesis file says state root {seen}, its ledger has {expected} (hint: run carat-genesis verify on it)"
+    )]
+    StateRoot {
+        /// Root in the file.
+        seen: Digest,
+        /// Root of the ledger that it describes.
+        expected: Digest,
+    },
+    /// An impossible number of validators.
+    #[error("genesis lists {0}")]
+    Size(#[from] ImpossibleSize),
+    /// A place that is none.
+    #[error(
+        "validator {index} does not exist: the genesis file lists {count}, numbered from 0 (hint: see node.toml)"
+    )]
+    Index {
+        /// The place in the settings.
+        index: u16,
+        /// Number of validators.
+        count: usize,
+    },
+    /// Settings that list too few or too many peers.
+    #[error(
+        "node.toml lists {listed} validators with this one, the genesis file {expected} (hint: network.peers)"
+    )]
+    Peers {
+        /// Number in the settings.
+        listed: usize,
+        /// Number in the genesis file.
+        expected: usize,
+    },
+    /// Keys that do not fit.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A journal record of another program.
+    #[error("a journal record does not decode: {0} (hint: the journal was written by another release)")]
+    JournalRecord(DecodeError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store has no newest block.
+    #[error("the store lacks a block that it must have (hint: rebuild this validator from its peers)")]
+    NoTip,
+    /// Journal and store do not fit.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    /// The network cannot start.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A listener or thread could not be made.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The metrics contradict themselves.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The journal's thread failed.
+    #[error(transparent)]
+    Scribe(#[from] ScribeError),
+    /// The executor failed.
+    #[error(transparent)]
+    Executor(#[from] ExecutorError),
+    /// The chronicle failed.
+    #[error(transparent)]
+    Chronicle(#[from] ChronicleError),
+    /// The replica stopped for good.
+    #[error("stopped for safety: {0}")]
+    Halted(String),
+    /// A thread panicked: a defect.
+    #[error("the {0} thread failed by a defect of the program (hint: report it with the log above)")]
+    Panicked(&'static str),
+    /// All parts ended.
+    #[error("all parts of the node have stopped")]
+    Stopped,
+}
+
+impl NodeError {
+    pub(crate) fn file(path: &Path, doing: &'static str, error: std::io::Error) -> Self {
+        NodeError::File { doing, path: path.into(), error }
+    }
+}

@@ -1,0 +1,236 @@
+//! The executor: turns final slots into blocks, one after another, on a thread of its own.
+//!
+//! It is the only writer of blocks and state. **Invariant** I12: a header is a pure function of the parent's
+//! state and header and the payload; nothing of this process but its checked signatures goes in.
+
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+
+use carat_consensus::effect::Evidence;
+use carat_consensus::{Execute, Executed, Input};
+use carat_ledger::{ApplyError, BlockInput, BlockOutcome, SortKey, StateError, StateTree};
+use carat_storage::store::{Store, StoreError};
+use carat_types::batch::{Payload, Value};
+use carat_types::block::Block;
+use carat_types::certificate::SealCertificate;
+use carat_types::header::{Header, ledger_of};
+use carat_types::transaction::{EnvelopeError, SignedTransaction};
+use carat_types::{Digest, Slot};
+use thiserror::Error;
+
+use crate::chronicle::Chapter;
+use crate::front_door::FrontDoor;
+use crate::mailbox::Mailbox;
+use crate::metrics::Metrics;
+use crate::signatures::SignatureCache;
+use crate::trace::Trace;
+
+/// What the executor is told.
+#[derive(Debug)]
+pub enum Task {
+    /// A slot is final.
+    Execute(Box<Execute>),
+    /// A block is sealed by f+1 validators.
+    Sealed(SealCertificate),
+}
+
+/// What stops the executor, and with it the process.
+#[derive(Debug, Error)]
+pub enum ExecutorError {
+    /// The store could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The ledger could not be applied.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The state could not be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A final payload holds what no validator votes for.
+    #[error("slot {slot} is final and holds an envelope that is none: {error}")]
+    Envelope {
+        /// The slot.
+        slot: Slot,
+        /// What is wrong.
+        error: EnvelopeError,
+    },
+    /// Execution gave another block than f+1 validators sealed.
+    #[error(
+        "execution of slot {slot} gave header {own}, but validators sealed {sealed} (hint: this validator's state or \
+         program differs; stop it, keep its data folder for analysis, and rebuild it from its peers)"
+    )]
+    Diverged {
+        /// The slot.
+        slot: Slot,
+        /// Hash of the own header.
+        own: Digest,
+        /// Hash of the sealed header.
+        sealed: Digest,
+    },
+}
+
+/// The executor's things.
+pub struct Executor {
+    /// Blocks and state.
+    pub store: Arc<Store>,
+    /// The tree over the state.
+    pub tree: StateTree,
+    /// Header of the last block.
+    pub tip: Header,
+    /// Transactions that the last block applied.
+    pub tip_transactions: u32,
+    /// The network that transactions sign.
+    pub network_id: Digest,
+    /// Signatures that were checked.
+    pub signatures: Arc<SignatureCache>,
+    /// Learns what was settled.
+    pub front_door: Arc<FrontDoor>,
+    /// The way back to the replica.
+    pub mailbox: Arc<Mailbox>,
+    /// Learns what happened.
+    pub chronicle: Sender<Chapter>,
+    /// The last header, for others to read.
+    pub shared_tip: Arc<RwLock<Header>>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Recent messages.
+    pub trace: Arc<Trace>,
+}
+
+impl Executor {
+    /// Works until its source ends.
+    ///
+    /// **Errors**: see [`ExecutorError`]; the block in question was not written.
+    pub fn run(mut self, tasks: &Receiver<Task>) -> Result<(), ExecutorError> {
+        while let Ok(task) = tasks.recv() {
+            match task {
+                Task::Execute(execute) => self.execute(&execute)?,
+                Task::Sealed(certificate) => self.sealed(certificate)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, execute: &Execute) -> Result<(), ExecutorError> {
+        let started = Instant::now();
+        let payload = execute.payload.payload();
+        let envelopes = self.decode(execute.slot, payload)?;
+        let (mut header, outcome) = self.apply(execute, &envelopes)?;
+        header.state_root = self.tree.update(&outcome.delta);
+        if let Evidence::Sealed(certified) = &execute.evidence {
+            let (own, sealed) = (header.hash(), certified.certificate.body.header);
+            if own != sealed {
+                return Err(ExecutorError::Diverged { slot: execute.slot, own, sealed });
+            }
+        }
+        let block = Block { header, payload: Arc::clone(payload) };
+        self.store.commit_block(&block, &outcome)?;
+        self.metrics.ledger_apply_seconds.observe(started.elapsed().as_secs_f64());
+        self.publish(block.header, outcome)?;
+        if let Evidence::Sealed(certified) = &execute.evidence {
+            self.sealed(certified.certificate.clone())?;
+        }
+        Ok(())
+    }
+
+    fn decode(&self, slot: Slot, payload: &Payload) -> Result<Vec<Arc<SignedTransaction>>, ExecutorError> {
+        let decode = |envelope: &carat_types::batch::Envelope| {
+            SignedTransaction::decode(&self.network_id, &envelope.0)
+                .map(Arc::new)
+                .map_err(|error| ExecutorError::Envelope { slot, error })
+        };
+        payload.envelopes().map(decode).collect()
+    }
+
+    /// The block's header, but for its state root, and what the ledger made of it. **Source**: section 11.
+    fn apply(
+        &self,
+        execute: &Execute,
+        envelopes: &[Arc<SignedTransaction>],
+    ) -> Result<(Header, BlockOutcome), ExecutorError> {
+        let after_parent = self.tip.time_ms.saturating_add(1);
+        let time_ms = match &execute.payload.payload().value {
+            Value::Null => after_parent,
+            Value::Batch(batch) => batch.time_ms.max(after_parent),
+        };
+        let ledger = ledger_of(self.tip.ledger, self.tip.time_ms, time_ms);
+        let first_transaction = match ledger == self.tip.ledger {
+            true => self.tip.first_transaction.saturating_add(self.tip_transactions),
+            false => 0,
+        };
+        let input = BlockInput {
+            sort_key: SortKey::Prefix(execute.parent_prefix),
+            ledger_seq: ledger,
+            time_ms,
+            envelopes,
+            signatures: &*self.signatures,
+            record_changes: false,
+        };
+        let outcome = carat_ledger::apply(&*self.store, &input)?;
+        let header = Header {
+            chain_id: self.tip.chain_id,
+            epoch: self.tip.epoch,
+            slot: execute.slot,
+            ledger,
+            first_transaction,
+            parent: self.tip.hash(),
+            batch: execute.payload.digest(),
+            prefix: execute.prefix,
+            time_ms,
+            state_root: Digest::ZERO,
+            outcomes_root: outcome.outcomes_root,
+            drops_root: outcome.drops_root,
+            epoch_end: self.tip.epoch_end.clone(),
+        };
+        Ok((header, outcome))
+    }
+
+    /// Tells everybody who waits for this block: the pool, the replica, history.
+    fn publish(&mut self, header: Header, outcome: BlockOutcome) -> Result<(), ExecutorError> {
+        self.tip_transactions = u32::try_from(outcome.applied.len()).unwrap_or(u32::MAX);
+        self.tip = header.clone();
+        *self.shared_tip.write().unwrap_or_else(PoisonError::into_inner) = header.clone();
+        self.count(&outcome);
+        let applied: Vec<_> =
+            outcome.applied.iter().map(|applied| Arc::clone(&applied.transaction)).collect();
+        let dropped: Vec<_> =
+            outcome.dropped.iter().map(|dropped| Arc::clone(&dropped.transaction)).collect();
+        let settled = self.front_door.settle(&applied, &dropped)?;
+        let executed = Executed { slot: header.slot, header: header.clone(), settled };
+        self.mailbox.answer(Input::Executed(executed));
+        self.trace.step(
+            header.slot,
+            "EXECUTED",
+            format!("{} applied, state root {}", applied.len(), header.state_root.short()),
+        );
+        self.tell(Chapter::Block { header: Box::new(header), outcome: Box::new(outcome) });
+        Ok(())
+    }
+
+    fn sealed(&self, certificate: SealCertificate) -> Result<(), ExecutorError> {
+        self.store.put_certificate(&certificate)?;
+        self.tell(Chapter::Sealed(certificate.body.slot));
+        Ok(())
+    }
+
+    /// The chronicle may have stopped: then only history is missing, and the process says so elsewhere.
+    fn tell(&self, chapter: Chapter) {
+        if self.chronicle.send(chapter).is_err() {
+            tracing::debug!("the chronicle has stopped");
+        }
+    }
+
+    fn count(&self, outcome: &BlockOutcome) {
+        let failed = outcome.applied.iter().filter(|applied| !is_success(&applied.result)).count() as u64;
+        let succeeded = (outcome.applied.len() as u64).saturating_sub(failed);
+        self.metrics.ledger_transactions_total.with_label_values(&["success"]).inc_by(succeeded);
+        self.metrics.ledger_transactions_total.with_label_values(&["failed"]).inc_by(failed);
+        self.metrics.ledger_dropped_total.inc_by(outcome.dropped.len() as u64);
+    }
+}
+
+fn is_success(result: &stellar_xdr::TransactionResult) -> bool {
+    use stellar_xdr::TransactionResultResult as Result;
+    matches!(result.result, Result::TxSuccess(_) | Result::TxFeeBumpInnerSuccess(_))
+}

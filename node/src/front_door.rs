@@ -1,0 +1,294 @@
+//! The front door: every transaction, from a client or by gossip, is admitted here or nowhere.
+//!
+//! Admission is the ledger's full check against the last executed state and what waits already. What is
+//! admitted goes to the replica, and, if a client brought it, to all other validators.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use carat_consensus::{Input, PendingTransaction};
+use carat_ledger::{Moment, Refusal, StateError, admit};
+use carat_storage::store::Store;
+use carat_types::batch::Envelope;
+use carat_types::header::{Header, ledger_of};
+use carat_types::transaction::SignedTransaction;
+use carat_types::{Digest, PublicKey, ValidatorId};
+use stellar_xdr::TransactionResultResult;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::clock::{Clock, wall_ms};
+use crate::mailbox::Mailbox;
+use crate::metrics::Metrics;
+use crate::pool::{Entry, Pool};
+use crate::signatures::SignatureCache;
+use crate::state_view::account_sequence;
+
+/// Everything that admission needs.
+pub struct FrontDoor {
+    /// The network that transactions sign.
+    pub network_id: Digest,
+    /// The last executed state.
+    pub store: Arc<Store>,
+    /// Signatures that were checked.
+    pub signatures: Arc<SignatureCache>,
+    /// Header of the last executed block.
+    pub tip: Arc<RwLock<Header>>,
+    /// The way to the replica. Its last source is this node's own clients.
+    pub mailbox: Arc<Mailbox>,
+    /// The way to the other validators.
+    pub gossip: UnboundedSender<Envelope>,
+    /// What waits.
+    pub pool: Mutex<Pool>,
+    /// This validator: the mailbox source for its own clients.
+    pub me: ValidatorId,
+    /// The clocks.
+    pub clock: Clock,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// What the front door did with a transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Handed to the replica.
+    Admitted,
+    /// Waits for its predecessor.
+    Parked,
+    /// Is waiting already.
+    Duplicate,
+    /// Would not be executed, and why.
+    Refused(Box<Refusal>),
+    /// No room: try again later.
+    Full,
+}
+
+/// How long a transaction waits before it is looked at and gossiped again: well below the first view time-out.
+const RECHECK_AFTER: Duration = Duration::from_millis(400);
+/// How far ahead of its turn a transaction may be to be parked: not further than an account may have waiting.
+const PARKED_GAPS: std::ops::RangeInclusive<i64> = 2..=1_000;
+/// Transactions that are looked at again in one sweep.
+const RECHECK_COUNT: usize = 1_024;
+
+impl FrontDoor {
+    /// Admits a client's transaction and gossips it.
+    ///
+    /// **Errors**: the state cannot be read.
+    pub fn submit(&self, transaction: &Arc<SignedTransaction>) -> Result<Verdict, StateError> {
+        let verdict = self.admit(transaction, None)?;
+        if matches!(verdict, Verdict::Admitted | Verdict::Parked) {
+            self.gossip(transaction);
+        }
+        Ok(verdict)
+    }
+
+    /// Admits what a validator gossips. Nobody waits for an answer.
+    pub fn gossiped(&self, from: ValidatorId, envelopes: Vec<Envelope>) {
+        for envelope in envelopes {
+            let Ok(transaction) = SignedTransaction::decode(&self.network_id, &envelope.0) else {
+                self.count("refused");
+                continue;
+            };
+            if let Err(error) = self.admit(&Arc::new(transaction), Some(from)) {
+                tracing::error!(%error, "a gossiped transaction could not be checked");
+            }
+        }
+    }
+
+    fn admit(
+        &self,
+        transaction: &Arc<SignedTransaction>,
+        origin: Option<ValidatorId>,
+    ) -> Result<Verdict, StateError> {
+        let verdict = self.decide(transaction, origin)?;
+        self.count(match &verdict {
+            Verdict::Admitted => "admitted",
+            Verdict::Parked => "parked",
+            Verdict::Duplicate => "duplicate",
+            Verdict::Refused(_) => "refused",
+            Verdict::Full => "full",
+        });
+        if verdict == Verdict::Admitted {
+            self.unpark_behind(transaction)?;
+        }
+        Ok(verdict)
+    }
+
+    fn decide(
+        &self,
+        transaction: &Arc<SignedTransaction>,
+        origin: Option<ValidatorId>,
+    ) -> Result<Verdict, StateError> {
+        let pending = {
+            let pool = self.lock();
+            if pool.holds(transaction) {
+                return Ok(Verdict::Duplicate);
+            }
+            if pool.room(&transaction.source(), origin).is_err() {
+                return Ok(Verdict::Full);
+            }
+            pool.ahead_of(transaction)
+        };
+        // The costly part, signatures, is outside the lock. Of two transactions with one sequence number that
+        // are checked at the same time, the second is refused below.
+        let admitted = match admit(&*self.store, self.moment(), &*self.signatures, transaction, pending)? {
+            Ok(admitted) => admitted,
+            Err(refusal) if self.is_early(&refusal, transaction, pending.sequence)? => {
+                let parked = self.lock().park(Arc::clone(transaction), origin);
+                return Ok(if parked { Verdict::Parked } else { Verdict::Full });
+            }
+            Err(refusal) => return Ok(Verdict::Refused(Box::new(refusal))),
+        };
+        {
+            let mut pool = self.lock();
+            if pool.ahead_of(transaction).sequence != pending.sequence {
+                drop(pool);
+                return self.decide(transaction, origin);
+            }
+            pool.insert(Entry {
+                transaction: Arc::clone(transaction),
+                since_us: self.clock.monotonic_us(),
+                origin,
+            });
+        }
+        let input = Input::Admitted(PendingTransaction {
+            hash: *transaction.hash(),
+            source: transaction.source().0,
+            sequence: transaction.sequence(),
+            valid_until: admitted.valid_until,
+            envelope: Envelope(transaction.bytes().into()),
+            operations: u32::try_from(transaction.operations().len()).unwrap_or(u32::MAX),
+            signatures: u32::try_from(transaction.signature_count()).unwrap_or(u32::MAX),
+        });
+        self.mailbox.offer(origin.unwrap_or(self.me).index(), [input]);
+        Ok(Verdict::Admitted)
+    }
+
+    /// Admits the parked transactions whose turn has come.
+    fn unpark_behind(&self, transaction: &SignedTransaction) -> Result<(), StateError> {
+        let mut next = transaction.sequence().saturating_add(1);
+        loop {
+            let Some((parked, origin)) = self.lock().unpark(&transaction.source(), next) else {
+                return Ok(());
+            };
+            if self.decide(&parked, origin)? != Verdict::Admitted {
+                return Ok(());
+            }
+            next = next.saturating_add(1);
+        }
+    }
+
+    /// After a block: takes out what it settled.
+    ///
+    /// `applied` is what it applied, `dropped` what its trim dropped; of these stays what may still succeed.
+    ///
+    /// **Returns** the ids that need no more ordering.
+    ///
+    /// **Errors**: the state cannot be read.
+    pub fn settle(
+        &self,
+        applied: &[Arc<SignedTransaction>],
+        dropped: &[Arc<SignedTransaction>],
+    ) -> Result<Vec<Digest>, StateError> {
+        let mut settled: Vec<Digest> = Vec::with_capacity(applied.len());
+        {
+            let mut pool = self.lock();
+            for transaction in applied {
+                settled.push(*transaction.hash());
+                pool.remove(transaction.hash());
+                settled.extend(pool.pass(&transaction.source(), transaction.sequence()));
+            }
+            self.metrics.pool_pending.set(i64::try_from(pool.len()).unwrap_or(i64::MAX));
+        }
+        for transaction in dropped {
+            if !self.is_still_admissible(transaction)? {
+                self.lock().remove(transaction.hash());
+                settled.push(*transaction.hash());
+            }
+        }
+        for transaction in applied {
+            self.unpark_behind(transaction)?;
+        }
+        Ok(settled)
+    }
+
+    /// Looks again at what has waited for long: gossips it again, or gives it up if it can no longer succeed, so
+    /// that nobody blames the leader for it.
+    ///
+    /// **Errors**: the state cannot be read.
+    pub fn sweep(&self) -> Result<(), StateError> {
+        let patience = u64::try_from(RECHECK_AFTER.as_micros()).unwrap_or(u64::MAX);
+        let before = self.clock.monotonic_us().saturating_sub(patience);
+        let mut given_up = Vec::new();
+        let waiting = self.lock().waiting_since(before, RECHECK_COUNT);
+        for entry in waiting {
+            if self.is_still_admissible(&entry.transaction)? {
+                if entry.origin.is_none() {
+                    self.gossip(&entry.transaction);
+                }
+            } else {
+                self.lock().remove(entry.transaction.hash());
+                given_up.push(*entry.transaction.hash());
+            }
+        }
+        if !given_up.is_empty() {
+            self.mailbox.answer(Input::Withdrawn(given_up));
+        }
+        Ok(())
+    }
+
+    /// Whether a transaction could be executed if its predecessors were.
+    fn is_still_admissible(&self, transaction: &SignedTransaction) -> Result<bool, StateError> {
+        let account = account_sequence(&*self.store, &transaction.source())?;
+        let predecessor = transaction.sequence().saturating_sub(1);
+        if account.is_none_or(|sequence| sequence > predecessor) {
+            return Ok(false);
+        }
+        let pending = carat_ledger::Pending { sequence: Some(predecessor), fees: 0 };
+        Ok(admit(&*self.store, self.moment(), &*self.signatures, transaction, pending)?.is_ok())
+    }
+
+    /// The sequence number that the account's next transaction must have, with what waits taken into account.
+    ///
+    /// **Errors**: the state cannot be read.
+    pub fn next_sequence(&self, account: &PublicKey) -> Result<Option<i64>, StateError> {
+        let executed = account_sequence(&*self.store, account)?;
+        let waiting = self.lock().last_sequence(account);
+        Ok(executed.map(|executed| waiting.unwrap_or(executed).max(executed).saturating_add(1)))
+    }
+
+    /// Whether a refusal only says that predecessors are missing, which may be on their way.
+    fn is_early(
+        &self,
+        refusal: &Refusal,
+        transaction: &SignedTransaction,
+        waiting: Option<i64>,
+    ) -> Result<bool, StateError> {
+        if !matches!(refusal.result.result, TransactionResultResult::TxBadSeq) {
+            return Ok(false);
+        }
+        let executed = account_sequence(&*self.store, &transaction.source())?;
+        let gap = waiting.or(executed).map(|reached| transaction.sequence().saturating_sub(reached));
+        Ok(gap.is_some_and(|gap| PARKED_GAPS.contains(&gap)))
+    }
+
+    /// Ledger and time of a block that would be proposed now.
+    fn moment(&self) -> Moment {
+        let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner);
+        let time_ms = wall_ms().max(tip.time_ms.saturating_add(1));
+        Moment { ledger_seq: ledger_of(tip.ledger, tip.time_ms, time_ms), close_time: time_ms / 1_000 }
+    }
+
+    fn gossip(&self, transaction: &SignedTransaction) {
+        if self.gossip.send(Envelope(transaction.bytes().into())).is_err() {
+            tracing::debug!("the gossip task has stopped");
+        }
+    }
+
+    fn count(&self, outcome: &str) {
+        self.metrics.pool_submissions_total.with_label_values(&[outcome]).inc();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

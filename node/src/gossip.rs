@@ -1,0 +1,28 @@
+//! Spreading what clients bring: one task that gathers envelopes and sends them to all other validators.
+
+use std::sync::Arc;
+
+use carat_network::{Lane, Network};
+use carat_types::batch::Envelope;
+use carat_types::message::{Message, Transactions};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::scribe::encode;
+
+/// Bytes of envelopes that go in one frame.
+const FRAME_BYTES: usize = 256 * 1024;
+
+/// Gossips until the front door closes. What gathered while the last frame was made goes with the next one.
+pub(crate) async fn run(mut envelopes: UnboundedReceiver<Envelope>, network: Arc<Network>) {
+    while let Some(first) = envelopes.recv().await {
+        let mut bytes = first.0.len();
+        let mut gathered = vec![first];
+        while bytes < FRAME_BYTES {
+            let Ok(next) = envelopes.try_recv() else { break };
+            bytes += next.0.len();
+            gathered.push(next);
+        }
+        let frame = encode(&Message::Transactions(Transactions { envelopes: gathered }));
+        network.broadcast(Lane::Bulk, &frame);
+    }
+}

@@ -1,0 +1,206 @@
+//! How this validator is, in numbers and in words: what `/status`, `/readyz` and `/livez` say.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use carat_network::Network;
+use carat_types::header::Header;
+use carat_types::{Quorum, Slot};
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::core_loop::{Standing, as_gauge};
+use crate::metrics::Metrics;
+
+/// What health is judged by.
+pub struct Health {
+    /// This validator's place in the genesis file.
+    pub index: u16,
+    /// Its name.
+    pub name: String,
+    /// The thresholds of the network.
+    pub quorum: Quorum,
+    /// Longest time without a newly final slot that is still healthy, microseconds: heartbeat and view time-outs.
+    pub patience_us: u64,
+    /// Checkpoint interval: how far behind its peers a validator may be.
+    pub checkpoint_interval: u64,
+    /// The event loop's last word.
+    pub standing: Arc<RwLock<Standing>>,
+    /// Header of the last executed block.
+    pub tip: Arc<RwLock<Header>>,
+    /// Peers that frames reach now.
+    pub connected: Mutex<BTreeSet<u16>>,
+    /// Every other validator.
+    pub peers: Vec<u16>,
+    /// For its counters.
+    pub network: Arc<Network>,
+    /// The clocks.
+    pub clock: Clock,
+}
+
+/// Whether the validator is of use, and if not, why.
+#[derive(Clone, Debug, Serialize)]
+pub struct Readiness {
+    /// Agrees with a quorum and progresses.
+    pub ready: bool,
+    /// State in a word: booting, synced, catching-up, no-quorum, stalled, changing-view.
+    pub state: &'static str,
+    /// Everything that is wrong, in sentences.
+    pub reasons: Vec<String>,
+}
+
+/// The whole status.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    validator: u16,
+    name: String,
+    version: &'static str,
+    #[serde(flatten)]
+    readiness: Readiness,
+    view: u64,
+    leader: u16,
+    role: &'static str,
+    active: bool,
+    slot: u64,
+    ledger: u32,
+    stable: u64,
+    last_final: u64,
+    peers_at: u64,
+    pending: usize,
+    header: String,
+    state_root: String,
+    time_ms: u64,
+    uptime_ms: u64,
+    peers: Vec<PeerStatus>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct PeerStatus {
+    validator: u16,
+    connected: bool,
+}
+
+/// The event loop publishes after each round; with the once-a-second STATUS timer a longer silence means that it hangs.
+const LOOP_SILENCE_US: u64 = 30_000_000;
+
+impl Health {
+    /// Notes that frames reach a peer, or no longer do.
+    pub fn peer(&self, index: u16, up: bool) {
+        let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        if up {
+            connected.insert(index);
+        } else {
+            connected.remove(&index);
+        }
+    }
+
+    /// Why the process is not alive, if it is not.
+    pub fn stuck(&self) -> Option<String> {
+        let silent = self.clock.monotonic_us().saturating_sub(self.standing().published_at_us);
+        (silent > LOOP_SILENCE_US)
+            .then(|| format!("the event loop has been silent for {} s", silent / 1_000_000))
+    }
+
+    /// Whether this validator agrees with a quorum and progresses.
+    pub fn readiness(&self) -> Readiness {
+        let standing = self.standing();
+        let mut reasons = Vec::new();
+        let mut state = "synced";
+        let idle_us = self.clock.monotonic_us().saturating_sub(standing.progressed_at_us);
+        if idle_us > self.patience_us {
+            state = "stalled";
+            reasons.push(format!("no slot became final for {} ms", idle_us / 1_000));
+        }
+        if !standing.active {
+            state = "changing-view";
+            reasons.push(format!("waits for the NEW-VIEW of view {}", standing.view));
+        }
+        let lag = standing.peers_at.0.saturating_sub(standing.last_executed.0);
+        if lag > self.checkpoint_interval {
+            state = "catching-up";
+            reasons.push(format!("{lag} slots behind its peers at {}", standing.peers_at));
+        }
+        let reached = self.reached().saturating_add(1);
+        if reached < self.quorum.quorum() {
+            state = "no-quorum";
+            let needed = self.quorum.quorum();
+            reasons
+                .push(format!("reaches {reached} validators with itself, {needed} are needed for a quorum"));
+        }
+        if standing.last_final == Slot(0) {
+            state = "booting";
+            reasons.push("no slot is final since the start of this network".into());
+        }
+        Readiness { ready: reasons.is_empty(), state, reasons }
+    }
+
+    /// All of it.
+    pub fn status(&self) -> Status {
+        let standing = self.standing();
+        let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Status {
+            validator: self.index,
+            name: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            readiness: self.readiness(),
+            view: standing.view.0,
+            leader: standing.leader.0,
+            role: if standing.leader.0 == self.index { "leader" } else { "follower" },
+            active: standing.active,
+            slot: tip.slot.0,
+            ledger: tip.ledger,
+            stable: standing.stable.0,
+            last_final: standing.last_final.0,
+            peers_at: standing.peers_at.0,
+            pending: standing.pending,
+            header: tip.hash().to_string(),
+            state_root: tip.state_root.to_string(),
+            time_ms: tip.time_ms,
+            uptime_ms: self.clock.monotonic_us() / 1_000,
+            peers: self
+                .peers
+                .iter()
+                .map(|peer| PeerStatus { validator: *peer, connected: connected.contains(peer) })
+                .collect(),
+        }
+    }
+
+    /// Brings the gauges up to date that nobody else sets.
+    pub fn refresh(&self, metrics: &Metrics) {
+        let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner);
+        metrics.consensus_slot.set(as_gauge(tip.slot.0));
+        metrics.ledger_sequence.set(i64::from(tip.ledger));
+        metrics.network_peers.set(as_gauge(self.reached() as u64));
+        self.refresh_traffic(metrics);
+        metrics
+            .process_uptime_seconds
+            .set(std::time::Duration::from_micros(self.clock.monotonic_us()).as_secs_f64());
+    }
+
+    /// Counters that the network keeps: ours follow.
+    fn refresh_traffic(&self, metrics: &Metrics) {
+        let (mut received, mut sent, mut dropped) = (0, 0, 0);
+        for lanes in self.network.stats().peers.values().map(|peer| &peer.lanes) {
+            for lane in [&lanes.urgent, &lanes.bulk] {
+                received += lane.bytes_in;
+                sent += lane.bytes_out;
+                dropped += lane.dropped;
+            }
+        }
+        let follow = |counter: &prometheus::IntCounter, total: u64| {
+            counter.inc_by(total.saturating_sub(counter.get()))
+        };
+        follow(&metrics.network_bytes_total.with_label_values(&["in"]), received);
+        follow(&metrics.network_bytes_total.with_label_values(&["out"]), sent);
+        follow(&metrics.network_dropped_frames_total, dropped);
+    }
+
+    fn reached(&self) -> usize {
+        self.connected.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    fn standing(&self) -> Standing {
+        self.standing.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

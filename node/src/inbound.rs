@@ -1,0 +1,146 @@
+//! From frames of peers to inputs of the replica: decoding, signatures and well-formedness, on threads of their own.
+//!
+//! The frames of one peer stay in order, on one thread. A frame that is refused is counted with its reason and
+//! does nothing.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use carat_consensus::{Input, VerifiedMessage};
+use carat_network::Incoming;
+use carat_types::codec::Decode;
+use carat_types::message::{Data, Frame, Message, Proposal, SignedBody};
+use carat_types::payload;
+use carat_types::validators::{Ed25519, ValidatorSet, Verified};
+use carat_types::{Digest, ValidatorId, batch::BlockLimits, message::Signed};
+
+use crate::front_door::FrontDoor;
+use crate::mailbox::Mailbox;
+use crate::metrics::Metrics;
+use crate::trace::Trace;
+
+/// What the checks need; shared by all threads.
+pub struct Inbound {
+    /// Whose signatures count.
+    pub validators: ValidatorSet,
+    /// The network that transactions sign.
+    pub network_id: Digest,
+    /// The limits of a block.
+    pub limits: BlockLimits,
+    /// Where inputs go.
+    pub mailbox: Arc<Mailbox>,
+    /// Where gossiped transactions go.
+    pub front_door: Arc<FrontDoor>,
+    /// Recent messages.
+    pub trace: Arc<Trace>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Why a frame of a peer was refused before it reached the replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    Undecodable,
+    OtherEpoch,
+    BadSignature,
+    MalformedPayload,
+}
+
+impl Refusal {
+    fn name(self) -> &'static str {
+        match self {
+            Refusal::Undecodable => "undecodable",
+            Refusal::OtherEpoch => "other_epoch",
+            Refusal::BadSignature => "bad_signature",
+            Refusal::MalformedPayload => "malformed_payload",
+        }
+    }
+}
+
+impl Inbound {
+    /// Checks frames until their source ends.
+    pub fn run(&self, frames: &Receiver<Incoming>) {
+        while let Ok(frame) = frames.recv() {
+            let from = ValidatorId(frame.peer);
+            match self.check(from, &frame.payload) {
+                Ok(Some(message)) => {
+                    let input = Input::Message { from, message };
+                    if !self.mailbox.offer(from.index(), [input]) {
+                        return;
+                    }
+                }
+                Ok(None) => {}
+                Err(refusal) => {
+                    self.metrics.consensus_rejections_total.with_label_values(&[refusal.name()]).inc();
+                    tracing::debug!(peer = %from, reason = refusal.name(), "frame refused");
+                }
+            }
+        }
+    }
+
+    fn check(&self, from: ValidatorId, bytes: &[u8]) -> Result<Option<VerifiedMessage>, Refusal> {
+        let frame = Frame::from_bytes(bytes).map_err(|_| Refusal::Undecodable)?;
+        if frame.epoch != self.validators.domain().epoch {
+            return Err(Refusal::OtherEpoch);
+        }
+        self.trace.arrived(from, &frame.message);
+        Ok(Some(match frame.message {
+            Message::Proposal(proposal) => self.proposal(&proposal)?,
+            Message::Prepare(prepare) => VerifiedMessage::Prepare {
+                vote: self.signed(prepare.signed)?,
+                justification: prepare.justification,
+            },
+            Message::Commit(commit) => VerifiedMessage::Commit(self.signed(commit)?),
+            Message::ViewChange(view_change) => {
+                VerifiedMessage::ViewChange(Arc::new(self.signed(Arc::unwrap_or_clone(view_change))?))
+            }
+            Message::NewView(new_view) => {
+                VerifiedMessage::NewView(Arc::new(self.signed(Arc::unwrap_or_clone(new_view))?))
+            }
+            Message::Seal(seal) => VerifiedMessage::Seal(self.signed(seal)?),
+            Message::Status(status) => VerifiedMessage::Status(status),
+            Message::Fetch(fetch) => VerifiedMessage::Fetch(fetch),
+            Message::Data(data) => self.data(data)?,
+            Message::Transactions(transactions) => {
+                self.front_door.gossiped(from, transactions.envelopes);
+                return Ok(None);
+            }
+        }))
+    }
+
+    fn signed<B: SignedBody>(&self, signed: Signed<B>) -> Result<Verified<B>, Refusal> {
+        self.validators.verify(&Ed25519, signed).ok_or(Refusal::BadSignature)
+    }
+
+    fn proposal(&self, proposal: &Proposal) -> Result<VerifiedMessage, Refusal> {
+        let signed = self.signed(proposal.signed.clone())?;
+        if !proposal.payload_matches() {
+            return Ok(VerifiedMessage::BadProposal { signed, leader_is_to_blame: false });
+        }
+        Ok(match self.well_formed(&proposal.payload) {
+            Ok(payload) => VerifiedMessage::Proposal { signed, payload },
+            Err(_) => VerifiedMessage::BadProposal { signed, leader_is_to_blame: true },
+        })
+    }
+
+    fn data(&self, data: Data) -> Result<VerifiedMessage, Refusal> {
+        Ok(match data {
+            Data::Payload(payload) => VerifiedMessage::Payload(self.well_formed(&payload)?),
+            Data::Block(block) => {
+                let payload = self.well_formed(&block.block.payload)?;
+                VerifiedMessage::Block { block, payload }
+            }
+            Data::Commit(certificate) => VerifiedMessage::CommitCertificate(certificate),
+            Data::Stable(stable) => VerifiedMessage::Stable(stable),
+            Data::HighestVotes(votes) => VerifiedMessage::HighestVotes(votes),
+        })
+    }
+
+    fn well_formed(
+        &self,
+        payload: &Arc<carat_types::batch::Payload>,
+    ) -> Result<carat_types::batch::WellFormed, Refusal> {
+        let checked = payload::check(Arc::clone(payload), &self.network_id, &self.limits);
+        checked.map(|(well_formed, _)| well_formed).map_err(|_| Refusal::MalformedPayload)
+    }
+}

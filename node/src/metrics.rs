@@ -1,0 +1,204 @@
+//! Every metric of the node, declared here and listed in `docs/operations/monitoring.md`; a test compares the two.
+//!
+//! Names are `<component>_<what>_<unit>`, base units, `_total` for counters, labels from bounded sets only.
+
+use prometheus::{
+    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
+
+/// All metrics, with the registry that serves them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Height of the last executed slot.
+    pub consensus_slot: IntGauge,
+    /// Current view.
+    pub consensus_view: IntGauge,
+    /// Whether this validator leads the current view.
+    pub consensus_leader: IntGauge,
+    /// The stable checkpoint h.
+    pub consensus_stable_slot: IntGauge,
+    /// Number of the current ledger.
+    pub ledger_sequence: IntGauge,
+    /// Views left, by trigger.
+    pub consensus_view_changes_total: IntCounterVec,
+    /// Slots for which a commit rule was met, by rule.
+    pub consensus_rule_met_total: IntCounterVec,
+    /// Messages of peers that were refused, by reason.
+    pub consensus_rejections_total: IntCounterVec,
+    /// Contradicting statements of validators that were seen.
+    pub consensus_misbehaviour_total: IntCounter,
+    /// Transactions applied, by success.
+    pub ledger_transactions_total: IntCounterVec,
+    /// Transactions that the trim dropped.
+    pub ledger_dropped_total: IntCounter,
+    /// Time to execute a block and write it.
+    pub ledger_apply_seconds: Histogram,
+    /// Submissions by what became of them at the front door.
+    pub pool_submissions_total: IntCounterVec,
+    /// Transactions that wait to be ordered.
+    pub pool_pending: IntGauge,
+    /// Signatures checked, by source: computed or remembered.
+    pub signature_checks_total: IntCounterVec,
+    /// Time of one journal sync.
+    pub storage_journal_sync_seconds: Histogram,
+    /// Records appended to the journal.
+    pub storage_journal_records_total: IntCounter,
+    /// Peers that are connected.
+    pub network_peers: IntGauge,
+    /// Bytes received from and sent to peers.
+    pub network_bytes_total: IntCounterVec,
+    /// Frames that were dropped before they were sent.
+    pub network_dropped_frames_total: IntCounter,
+    /// Seconds since this process started.
+    pub process_uptime_seconds: Gauge,
+}
+
+impl Metrics {
+    /// Declares all of them.
+    ///
+    /// **Errors**: a name declared twice or malformed; the tests exclude it.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let declare = Declare { registry: &registry };
+        let build = declare.gauge("build_info", "Version of this node: the label; always 1")?;
+        build.set(1);
+        Ok(Metrics {
+            consensus_slot: declare.gauge("consensus_slot", "Last executed slot")?,
+            consensus_view: declare.gauge("consensus_view", "Current view")?,
+            consensus_leader: declare
+                .gauge("consensus_leader", "1 if this validator leads the current view")?,
+            consensus_stable_slot: declare.gauge("consensus_stable_slot", "Slot of the stable checkpoint")?,
+            ledger_sequence: declare.gauge("ledger_sequence", "Number of the current ledger")?,
+            consensus_view_changes_total: declare.counters(
+                "consensus_view_changes_total",
+                "Views left, by trigger",
+                "trigger",
+                &["waiting", "nonewview", "leaderproof", "followed", "termend", "idle", "barred"],
+            )?,
+            consensus_rule_met_total: declare.counters(
+                "consensus_rule_met_total",
+                "Slots for which a commit rule was met, by rule",
+                "rule",
+                &["FAST", "UNANIMOUS", "COMMIT", "SEAL"],
+            )?,
+            consensus_rejections_total: declare.counters(
+                "consensus_rejections_total",
+                "Messages of peers that were refused, by reason",
+                "reason",
+                &["undecodable", "bad_signature"],
+            )?,
+            consensus_misbehaviour_total: declare.counter(
+                "consensus_misbehaviour_total",
+                "Contradicting statements of validators that were seen",
+            )?,
+            ledger_transactions_total: declare.counters(
+                "ledger_transactions_total",
+                "Transactions applied, by result",
+                "result",
+                &["success", "failed"],
+            )?,
+            ledger_dropped_total: declare
+                .counter("ledger_dropped_total", "Transactions that the trim dropped")?,
+            ledger_apply_seconds: declare
+                .seconds("ledger_apply_seconds", "Time to execute and write a block")?,
+            pool_submissions_total: declare.counters(
+                "pool_submissions_total",
+                "Submissions, by what became of them at the front door",
+                "outcome",
+                &["admitted", "duplicate", "refused", "parked", "full"],
+            )?,
+            pool_pending: declare.gauge("pool_pending", "Transactions that wait to be ordered")?,
+            signature_checks_total: declare.counters(
+                "signature_checks_total",
+                "Signature checks, by source",
+                "source",
+                &["computed", "remembered"],
+            )?,
+            storage_journal_sync_seconds: declare
+                .seconds("storage_journal_sync_seconds", "Time of one journal sync")?,
+            storage_journal_records_total: declare
+                .counter("storage_journal_records_total", "Records appended to the journal")?,
+            network_peers: declare.gauge("network_peers", "Peers that are connected")?,
+            network_bytes_total: declare.counters(
+                "network_bytes_total",
+                "Bytes exchanged with peers, by direction",
+                "direction",
+                &["in", "out"],
+            )?,
+            network_dropped_frames_total: declare
+                .counter("network_dropped_frames_total", "Frames dropped before they were sent")?,
+            process_uptime_seconds: declare
+                .float("process_uptime_seconds", "Seconds since this process started")?,
+            registry,
+        })
+    }
+
+    /// The text that Prometheus scrapes.
+    pub fn encode(&self) -> String {
+        let mut out = Vec::new();
+        let mut families = self.registry.gather();
+        families.extend(prometheus::gather());
+        if let Err(error) = TextEncoder::new().encode(&families, &mut out) {
+            tracing::warn!(%error, "metrics cannot be encoded");
+        }
+        String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// Names of all own metrics.
+    pub fn names(&self) -> Vec<String> {
+        self.registry.gather().iter().map(|family| family.name().to_owned()).collect()
+    }
+}
+
+struct Declare<'a> {
+    registry: &'a Registry,
+}
+
+impl Declare<'_> {
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        let gauge = if name == "build_info" {
+            IntGauge::with_opts(Opts::new(name, help).const_label("version", env!("CARGO_PKG_VERSION")))?
+        } else {
+            IntGauge::new(name, help)?
+        };
+        self.registry.register(Box::new(gauge.clone()))?;
+        Ok(gauge)
+    }
+
+    fn float(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+        let gauge = Gauge::new(name, help)?;
+        self.registry.register(Box::new(gauge.clone()))?;
+        Ok(gauge)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        let counter = IntCounter::new(name, help)?;
+        self.registry.register(Box::new(counter.clone()))?;
+        Ok(counter)
+    }
+
+    /// A counter for each of the label's known values exists from the start, at zero: a rate needs a first point.
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: &[&str],
+    ) -> prometheus::Result<IntCounterVec> {
+        let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+        for value in values {
+            counters.with_label_values(&[value]);
+        }
+        self.registry.register(Box::new(counters.clone()))?;
+        Ok(counters)
+    }
+
+    fn seconds(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {
+        let buckets = prometheus::exponential_buckets(0.000_1, 2.0, 18)?;
+        let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
+        self.registry.register(Box::new(histogram.clone()))?;
+        Ok(histogram)
+    }
+}

@@ -1,0 +1,639 @@
+//! A validator as a whole: puts the parts together, starts their threads, and stops them in order.
+//!
+//! ```text
+//! peers -> network -> inbound (2 threads) -> mailbox -> core loop -> scribe -> network -> peers
+//! clients -> REST -> front door --------------^  ^            \-> executor -> chronicle -> REST -> clients
+//!                                                 \------------------/
+//! ```
+//!
+//! Stopping goes the same way: the mailbox closes, and each thread ends when its source does.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use carat_api::{ConnectionLimits, RateLimit};
+use carat_consensus::effect::Halt;
+use carat_consensus::{ChainTip, KeySigner, Params, RecentBlock, Record, Replica};
+use carat_history::{History, Indexer};
+use carat_network::{BindConfig, Event, Inbox, Incoming, Lane, Limits, Network, Peer};
+use carat_storage::Identity;
+use carat_storage::journal::Journal;
+use carat_storage::store::{Genesis as GenesisState, Store};
+use carat_types::codec::Decode;
+use carat_types::genesis::{ConsensusConstants, GenesisFile, GenesisValidator, Profile};
+use carat_types::message::Message;
+use carat_types::validators::Ed25519;
+use carat_types::{Slot, ValidatorId};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use crate::admin::{self, Admin};
+use crate::chronicle::{Chronicle, Waiting};
+use crate::clock::Clock;
+use crate::core_loop::{CoreLoop, Standing};
+use crate::error::NodeError;
+use crate::executor::Executor;
+use crate::front_door::FrontDoor;
+use crate::health::Health;
+use crate::inbound::Inbound;
+use crate::keys::Keys;
+use crate::mailbox::Mailbox;
+use crate::metrics::Metrics;
+use crate::pool::Pool;
+use crate::rest::{Rest, SharedRest};
+use crate::scribe::{Scribe, encode};
+use crate::settings::Settings;
+use crate::signatures::SignatureCache;
+use crate::trace::Trace;
+
+/// Threads that decode and check what peers send.
+const INBOUND_THREADS: usize = 2;
+/// How often the pool looks at what waits for long.
+const SWEEP_EVERY: Duration = Duration::from_millis(200);
+/// The newest rules of the ledger that this program knows.
+const SUPPORTED_PROTOCOL: u32 = 27;
+
+/// Everything that a start reads from disk, checked.
+pub struct Home {
+    settings: Settings,
+    genesis: Arc<GenesisFile>,
+    keys: Keys,
+    identity: Identity,
+}
+
+impl Home {
+    /// Reads settings, genesis file and keys of the home folder.
+    ///
+    /// **Errors**: whatever does not fit together, with what to do.
+    pub fn read(folder: &Path) -> Result<Self, NodeError> {
+        let settings = Settings::load(folder)?;
+        let path = &settings.validator.genesis;
+        let bytes = std::fs::read(path).map_err(|error| NodeError::file(path, "read", error))?;
+        let genesis =
+            GenesisFile::parse(&bytes).map_err(|error| NodeError::Genesis { path: path.clone(), error })?;
+        let listed = own_entry(&settings, &genesis)?;
+        check_peers(&settings, &genesis)?;
+        let keys = Keys::read(&settings.validator.keys, listed)?;
+        let validator = ValidatorId(settings.validator.index);
+        let identity = Identity { chain_id: genesis.chain_id, key: listed.acceptor, validator };
+        Ok(Home { settings, genesis: Arc::new(genesis), keys, identity })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The genesis file.
+    pub fn genesis(&self) -> &GenesisFile {
+        &self.genesis
+    }
+
+    fn journal_folder(&self) -> PathBuf {
+        self.settings.validator.data.join("journal")
+    }
+
+    fn store_folder(&self) -> PathBuf {
+        self.settings.validator.data.join("store")
+    }
+
+    /// Opens journal and store: the checks of a start, short of starting.
+    ///
+    /// **Errors**: damaged, foreign or missing data, with what to do.
+    pub fn open(&self) -> Result<(Journal, Vec<Record>, Store), NodeError> {
+        let constants = &self.genesis.genesis;
+        let entries = carat_ledger::genesis_entries(&constants.ledger, &constants.consensus.block)
+            .map_err(|error| NodeError::GenesisState(error.to_string()))?;
+        let root = carat_ledger::StateTree::build(entries.iter().map(|(key, value)| (key, value))).root();
+        if root != constants.state_root {
+            let (seen, expected) = (constants.state_root, root);
+            return Err(NodeError::StateRoot { seen, expected });
+        }
+        let (journal, raw) = Journal::open(&self.journal_folder(), &self.identity)?;
+        let mut records = Vec::with_capacity(raw.len());
+        for record in raw {
+            records.push(Record::from_bytes(&record.bytes).map_err(NodeError::JournalRecord)?);
+        }
+        let header = self.genesis.header();
+        let store = Store::open(&self.store_folder(), &self.identity, || GenesisState { header, entries })?;
+        Ok((journal, records, store))
+    }
+}
+
+fn own_entry<'a>(settings: &Settings, genesis: &'a GenesisFile) -> Result<&'a GenesisValidator, NodeError> {
+    let validators = &genesis.genesis.validators;
+    let index = settings.validator.index;
+    validators.get(usize::from(index)).ok_or(NodeError::Index { index, count: validators.len() })
+}
+
+fn check_peers(settings: &Settings, genesis: &GenesisFile) -> Result<(), NodeError> {
+    let listed = settings.network.peers.len().saturating_add(1);
+    let expected = genesis.genesis.validators.len();
+    let strange = settings.network.peers.iter().find(|peer| usize::from(peer.index) >= expected);
+    match strange {
+        Some(peer) => Err(NodeError::Index { index: peer.index, count: expected }),
+        None if listed != expected => Err(NodeError::Peers { listed, expected }),
+        None => Ok(()),
+    }
+}
+
+/// A running validator.
+pub struct Node {
+    mailbox: Arc<Mailbox>,
+    store: Arc<Store>,
+    network: Arc<Network>,
+    stopping: watch::Sender<bool>,
+    failures: mpsc::UnboundedReceiver<NodeError>,
+    threads: Vec<JoinHandle<()>>,
+    api: tokio::task::JoinHandle<()>,
+}
+
+/// Both TCP listeners, bound before anything is started.
+struct Listeners {
+    api: TcpListener,
+    metrics: TcpListener,
+}
+
+impl Node {
+    /// Starts a validator. Must be called inside a tokio runtime.
+    ///
+    /// **Errors**: damaged or foreign data, a taken port; nothing was signed or sent then.
+    pub async fn start(home: Home) -> Result<Self, NodeError> {
+        let clock = Clock::start();
+        let api = admin::bind(home.settings.api.listen, "api.listen").await?;
+        let metrics = admin::bind(home.settings.metrics.listen, "metrics.listen").await?;
+        let bound = Network::bind(BindConfig {
+            me: home.settings.validator.index,
+            identity: home.keys.network.clone(),
+            chain_id: home.genesis.chain_id,
+            listen: home.settings.network.listen,
+            limits: Limits::default(),
+        })?;
+        let (journal, records, store) = home.open()?;
+        let parts = Parts::new(&home, clock, store)?;
+        let (network, inbox) = bound.start(&peers(&home))?;
+        parts.run(&home, journal, records, (Arc::new(network), inbox), Listeners { api, metrics })
+    }
+
+    /// Waits until a part fails; never returns while all is well.
+    pub async fn failed(&mut self) -> NodeError {
+        self.failures.recv().await.unwrap_or(NodeError::Stopped)
+    }
+
+    /// Stops: lets requests finish, closes the mailbox, and waits for every thread.
+    ///
+    /// **Errors**: the last sync of the store.
+    pub async fn stop(self) -> Result<(), NodeError> {
+        self.stopping.send_replace(true);
+        if self.api.await.is_err() {
+            tracing::warn!("the REST interface did not end well");
+        }
+        self.mailbox.close();
+        let threads = self.threads;
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().map(JoinHandle::join).all(|it| it.is_ok())
+        });
+        if !joined.await.unwrap_or(false) {
+            tracing::warn!("a thread did not end well");
+        }
+        self.store.sync()?;
+        if let Ok(network) = Arc::try_unwrap(self.network) {
+            network.shutdown().await;
+        }
+        Ok(())
+    }
+}
+
+/// What the threads share.
+struct Parts {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    trace: Arc<Trace>,
+    mailbox: Arc<Mailbox>,
+    store: Arc<Store>,
+    signatures: Arc<SignatureCache>,
+    waiting: Arc<Waiting>,
+    standing: Arc<RwLock<Standing>>,
+    tip: Arc<RwLock<carat_types::header::Header>>,
+}
+
+impl Parts {
+    fn new(home: &Home, clock: Clock, store: Store) -> Result<Self, NodeError> {
+        let metrics = Arc::new(Metrics::new()?);
+        let me = home.identity.validator;
+        let tip = store.header(store.tip().slot)?.ok_or(NodeError::NoTip)?;
+        Ok(Parts {
+            clock,
+            trace: Arc::new(Trace::new(me, clock)),
+            mailbox: Arc::new(Mailbox::new(home.genesis.genesis.validators.len())),
+            store: Arc::new(store),
+            signatures: Arc::new(SignatureCache::new(Arc::clone(&metrics))),
+            waiting: Arc::default(),
+            standing: Arc::default(),
+            tip: Arc::new(RwLock::new(tip)),
+            metrics,
+        })
+    }
+
+    fn run(
+        self,
+        home: &Home,
+        journal: Journal,
+        records: Vec<Record>,
+        (network, inbox): (Arc<Network>, Inbox),
+        listeners: Listeners,
+    ) -> Result<Node, NodeError> {
+        let (failed, failures) = mpsc::unbounded_channel();
+        let mut threads = Threads { failed, handles: Vec::new() };
+        let (gossip, envelopes) = mpsc::unbounded_channel();
+        let front_door = Arc::new(self.front_door(home, gossip));
+        let health = Arc::new(self.health(home, Arc::clone(&network)));
+        let (chronicle, indexed) = self.chronicle(home)?;
+        let history = History::new(Arc::new(self.store.history()), home.genesis.network_id());
+
+        let (effects, effect_lists) = channel();
+        let (tasks, task_list) = channel();
+        let (chapters, chapter_list) = channel();
+        let (core, first) = self.core_loop(home, records, effects)?;
+        let executor = self.executor(home, Arc::clone(&front_door), chapters)?;
+        let scribe = self.scribe(home, journal, tasks, Arc::clone(&network));
+
+        threads.spawn("chronicle", move || Ok(chronicle.run(&chapter_list)?))?;
+        threads.spawn("executor", move || Ok(executor.run(&task_list)?))?;
+        threads.spawn("scribe", move || Ok(scribe.run(&effect_lists)?))?;
+        let frames = self.inbound(home, &front_door, &mut threads)?;
+        threads.spawn("core", move || match core.run(first) {
+            Some(halt) => Err(NodeError::Halted(describe(&halt))),
+            None => Ok(()),
+        })?;
+
+        let (stopping, stop) = watch::channel(false);
+        let admin = Admin {
+            metrics: Arc::clone(&self.metrics),
+            health: Arc::clone(&health),
+            trace: Arc::clone(&self.trace),
+        };
+        tokio::spawn(admin.serve(listeners.metrics));
+        tokio::spawn(route(
+            inbox,
+            frames,
+            Arc::clone(&health),
+            Arc::clone(&network),
+            Arc::clone(&self.standing),
+        ));
+        tokio::spawn(crate::gossip::run(envelopes, Arc::clone(&network)));
+        tokio::spawn(sweep(Arc::clone(&front_door), Arc::clone(&self.waiting)));
+        let rest = Rest {
+            network: public_facts(home),
+            genesis: Arc::clone(&home.genesis),
+            store: Arc::clone(&self.store),
+            history,
+            indexed,
+            front_door,
+            waiting: Arc::clone(&self.waiting),
+            tip: Arc::clone(&self.tip),
+            health,
+        };
+        let api = tokio::spawn(carat_api::serve(
+            listeners.api,
+            Arc::new(SharedRest(Arc::new(rest))),
+            api_settings(&home.settings),
+            ConnectionLimits::default(),
+            stop,
+        ));
+        Ok(Node {
+            mailbox: self.mailbox,
+            store: self.store,
+            network,
+            stopping,
+            failures,
+            threads: threads.handles,
+            api,
+        })
+    }
+
+    fn front_door(
+        &self,
+        home: &Home,
+        gossip: mpsc::UnboundedSender<carat_types::batch::Envelope>,
+    ) -> FrontDoor {
+        let capacity = usize::try_from(home.genesis.genesis.consensus.pool).unwrap_or(usize::MAX);
+        FrontDoor {
+            network_id: home.genesis.network_id(),
+            store: Arc::clone(&self.store),
+            signatures: Arc::clone(&self.signatures),
+            tip: Arc::clone(&self.tip),
+            mailbox: Arc::clone(&self.mailbox),
+            gossip,
+            pool: Mutex::new(Pool::new(capacity, home.genesis.genesis.validators.len())),
+            me: home.identity.validator,
+            clock: self.clock,
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    fn health(&self, home: &Home, network: Arc<Network>) -> Health {
+        let constants = &home.genesis.genesis.consensus;
+        let patience_ms = constants.heartbeat_ms.saturating_add(constants.timeout_ms.saturating_mul(2));
+        Health {
+            index: home.identity.validator.0,
+            name: own_entry(&home.settings, &home.genesis)
+                .map(|entry| entry.name.clone())
+                .unwrap_or_default(),
+            quorum: home.quorum(),
+            patience_us: patience_ms.saturating_mul(1_000),
+            checkpoint_interval: constants.checkpoint_interval,
+            standing: Arc::clone(&self.standing),
+            tip: Arc::clone(&self.tip),
+            connected: Mutex::default(),
+            peers: home.settings.network.peers.iter().map(|peer| peer.index).collect(),
+            network,
+            clock: self.clock,
+        }
+    }
+
+    fn chronicle(&self, home: &Home) -> Result<(Chronicle, watch::Receiver<carat_history::Toid>), NodeError> {
+        let indexer =
+            Indexer::open(Arc::new(self.store.history())).map_err(crate::chronicle::ChronicleError::from)?;
+        let now = indexer.position().map(carat_history::Position::now).unwrap_or_default();
+        let (indexed, follow) = watch::channel(now);
+        let mut chronicle = Chronicle {
+            store: Arc::clone(&self.store),
+            indexer,
+            network_id: home.genesis.network_id(),
+            waiting: Arc::clone(&self.waiting),
+            indexed,
+        };
+        chronicle.catch_up()?;
+        Ok((chronicle, follow))
+    }
+
+    fn core_loop(
+        &self,
+        home: &Home,
+        records: Vec<Record>,
+        effects: Sender<Vec<carat_consensus::Effect>>,
+    ) -> Result<(CoreLoop, Vec<carat_consensus::Effect>), NodeError> {
+        let params = params(&home.genesis.genesis.consensus);
+        let config = carat_consensus::Config {
+            me: home.identity.validator,
+            validators: home.genesis.validators()?,
+            params,
+            signer: Box::new(KeySigner {
+                acceptor: home.keys.acceptor.clone(),
+                proposer: home.keys.proposer.clone(),
+            }),
+            authenticator: Arc::new(Ed25519),
+            genesis_header: home.genesis.header(),
+        };
+        let tip = self.chain_tip(params.window)?;
+        let (replica, first) = Replica::start(config, self.clock.now(), records, tip)?;
+        tracing::info!(state = replica.describe(), "replica recovered");
+        let core = CoreLoop {
+            replica,
+            mailbox: Arc::clone(&self.mailbox),
+            effects,
+            clock: self.clock,
+            metrics: Arc::clone(&self.metrics),
+            trace: Arc::clone(&self.trace),
+            standing: Arc::clone(&self.standing),
+            claims: BTreeMap::new(),
+            faults: home.quorum().faults(),
+        };
+        Ok((core, first))
+    }
+
+    /// The end of the stored chain, as the replica wants it: two windows of blocks.
+    fn chain_tip(&self, window: u64) -> Result<ChainTip, NodeError> {
+        let header = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let first = header.slot.0.saturating_sub(window.saturating_mul(2)).saturating_add(1).max(1);
+        let mut recent = Vec::new();
+        for slot in (first..=header.slot.0).map(Slot) {
+            let header = self.store.header(slot)?.ok_or(NodeError::NoTip)?;
+            recent.push(RecentBlock { header, sealed: self.store.certificate(slot)?.is_some() });
+        }
+        Ok(ChainTip { header, recent })
+    }
+
+    fn executor(
+        &self,
+        home: &Home,
+        front_door: Arc<FrontDoor>,
+        chronicle: Sender<crate::chronicle::Chapter>,
+    ) -> Result<Executor, NodeError> {
+        let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let applied = self.store.execution(tip.slot)?.map_or(0, |execution| execution.outcomes.len());
+        Ok(Executor {
+            tree: self.store.state_tree()?,
+            store: Arc::clone(&self.store),
+            tip,
+            tip_transactions: u32::try_from(applied).unwrap_or(u32::MAX),
+            network_id: home.genesis.network_id(),
+            signatures: Arc::clone(&self.signatures),
+            front_door,
+            mailbox: Arc::clone(&self.mailbox),
+            chronicle,
+            shared_tip: Arc::clone(&self.tip),
+            metrics: Arc::clone(&self.metrics),
+            trace: Arc::clone(&self.trace),
+        })
+    }
+
+    fn scribe(
+        &self,
+        home: &Home,
+        journal: Journal,
+        executor: Sender<crate::executor::Task>,
+        network: Arc<Network>,
+    ) -> Scribe {
+        Scribe {
+            journal,
+            store: Arc::clone(&self.store),
+            executor,
+            network,
+            trace: Arc::clone(&self.trace),
+            metrics: Arc::clone(&self.metrics),
+            others: home.settings.network.peers.iter().map(|peer| ValidatorId(peer.index)).collect(),
+        }
+    }
+
+    /// Starts the checking threads. **Returns** their queues.
+    fn inbound(
+        &self,
+        home: &Home,
+        front_door: &Arc<FrontDoor>,
+        threads: &mut Threads,
+    ) -> Result<Vec<Sender<Incoming>>, NodeError> {
+        let mut queues = Vec::new();
+        for _ in 0..INBOUND_THREADS {
+            let (frames, queue): (Sender<Incoming>, Receiver<Incoming>) = channel();
+            let inbound = Inbound {
+                validators: home.genesis.validators()?,
+                network_id: home.genesis.network_id(),
+                limits: home.genesis.genesis.consensus.block,
+                mailbox: Arc::clone(&self.mailbox),
+                front_door: Arc::clone(front_door),
+                trace: Arc::clone(&self.trace),
+                metrics: Arc::clone(&self.metrics),
+            };
+            threads.spawn("inbound", move || {
+                inbound.run(&queue);
+                Ok(())
+            })?;
+            queues.push(frames);
+        }
+        Ok(queues)
+    }
+}
+
+impl Home {
+    fn quorum(&self) -> carat_types::Quorum {
+        // The genesis file was checked to have a possible size when it was read.
+        #[expect(clippy::expect_used, reason = "checked by GenesisFile::parse")]
+        self.genesis.validators().expect("a possible number of validators").quorum()
+    }
+}
+
+/// The threads of a node; what ends one with an error stops the process.
+struct Threads {
+    failed: mpsc::UnboundedSender<NodeError>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce() -> Result<(), NodeError> + Send + 'static,
+    ) -> Result<(), NodeError> {
+        let failed = self.failed.clone();
+        let guarded = move || {
+            // A panic is a defect of ours: the process must not go on without one of its parts.
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            let failure = match outcome {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error,
+                Err(_) => NodeError::Panicked(name),
+            };
+            // Nobody listens any more when the node is being stopped.
+            let _ = failed.send(failure);
+        };
+        let thread = std::thread::Builder::new().name(name.into()).spawn(guarded)?;
+        self.handles.push(thread);
+        Ok(())
+    }
+}
+
+/// Brings frames to the thread of their peer, and tells who is reachable.
+async fn route(
+    mut inbox: Inbox,
+    queues: Vec<Sender<Incoming>>,
+    health: Arc<Health>,
+    network: Arc<Network>,
+    standing: Arc<RwLock<Standing>>,
+) {
+    while let Some(event) = inbox.recv().await {
+        match event {
+            Event::Up { peer } => {
+                tracing::info!(peer, "peer reachable");
+                health.peer(peer, true);
+                // Whatever was sent before may be lost: it learns at once where this validator stands.
+                let status = standing.read().unwrap_or_else(PoisonError::into_inner).status;
+                network.send(peer, Lane::Urgent, encode(&Message::Status(status)));
+            }
+            Event::Down { peer } => {
+                tracing::info!(peer, "peer unreachable");
+                health.peer(peer, false);
+            }
+            Event::Frame(frame) => {
+                let queue = queues.get(usize::from(frame.peer) % queues.len().max(1));
+                if queue.is_none_or(|queue| queue.send(frame).is_err()) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn sweep(front_door: Arc<FrontDoor>, waiting: Arc<Waiting>) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        waiting.tidy();
+        if let Err(error) = front_door.sweep() {
+            tracing::error!(%error, "the pool could not be looked through");
+        }
+    }
+}
+
+fn peers(home: &Home) -> Vec<Peer> {
+    let validators = &home.genesis.genesis.validators;
+    let peer = |setting: &crate::settings::PeerSettings| {
+        validators.get(usize::from(setting.index)).map(|entry| Peer {
+            index: setting.index,
+            key: entry.network,
+            address: setting.address,
+        })
+    };
+    home.settings.network.peers.iter().filter_map(peer).collect()
+}
+
+fn params(constants: &ConsensusConstants) -> Params {
+    Params {
+        window: constants.window,
+        checkpoint_interval: constants.checkpoint_interval,
+        term: constants.term,
+        timeout_ms: constants.timeout_ms,
+        timeout_max_ms: constants.timeout_max_ms,
+        heartbeat_ms: constants.heartbeat_ms,
+        drift_ms: constants.drift_ms,
+        pool: constants.pool,
+        pipeline: constants.pipeline,
+        limits: constants.block,
+    }
+}
+
+fn public_facts(home: &Home) -> carat_api::port::Network {
+    carat_api::port::Network {
+        passphrase: home.genesis.genesis.network_passphrase.clone(),
+        network_id: home.genesis.network_id(),
+        chain_id: home.genesis.chain_id,
+        genesis: String::from_utf8_lossy(&home.genesis.bytes).into(),
+        is_test: home.genesis.genesis.profile == Profile::Test,
+        version: format!("carat-node {}", env!("CARGO_PKG_VERSION")),
+        supported_protocol: SUPPORTED_PROTOCOL,
+    }
+}
+
+fn api_settings(settings: &Settings) -> carat_api::Settings {
+    let rate_limit = match settings.api.requests_per_second {
+        0 => None,
+        per_second => Some(RateLimit { burst: per_second, period: Duration::from_secs(1) }),
+    };
+    carat_api::Settings {
+        submission_patience: Duration::from_millis(settings.api.submit_timeout_ms),
+        rate_limit,
+        ..carat_api::Settings::default()
+    }
+}
+
+fn describe(halt: &Halt) -> String {
+    match halt {
+        Halt::Diverged { slot, own, sealed } => format!(
+            "this validator executed slot {slot} to header {own}, the others to {sealed} (hint: keep its data folder for \
+             analysis and rebuild it from its peers)"
+        ),
+        Halt::ForgottenVote { what } => format!(
+            "a peer holds a signature of this validator that its journal does not know: {what} (hint: the journal was \
+             rolled back or replaced; this key must never sign again, ask for a new one)"
+        ),
+        Halt::Forked { slot, ours, theirs } => format!(
+            "two proofs of finality for slot {slot} disagree: {ours} and {theirs} (hint: more than f validators are \
+             dishonest; stop all payments and compare the receipts)"
+        ),
+    }
+}

@@ -1,0 +1,182 @@
+//! The pool: admitted transactions that wait to be ordered and executed, and those whose turn has not come.
+//!
+//! Bounded as a whole, for each account, and for each validator that gossips, so that nobody fills another's
+//! place. One transaction for each (source, sequence).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use carat_ledger::Pending;
+use carat_types::transaction::SignedTransaction;
+use carat_types::{Digest, PublicKey, ValidatorId};
+
+/// Transactions of one account that may wait.
+const PER_ACCOUNT_MAX: usize = 1_000;
+/// Transactions whose turn has not come, of all accounts.
+const PARKED_MAX: usize = 4_096;
+
+/// One admitted transaction.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The transaction.
+    pub transaction: Arc<SignedTransaction>,
+    /// Monotonic microseconds at which it was admitted.
+    pub since_us: u64,
+    /// Who gossiped it; none for a client of this node.
+    pub origin: Option<ValidatorId>,
+}
+
+/// Why there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// The pool itself; plain data, locked by the front door.
+#[derive(Debug)]
+pub struct Pool {
+    capacity: usize,
+    /// Places that one gossiping validator may take.
+    origin_max: usize,
+    entries: BTreeMap<Digest, Entry>,
+    /// Waiting transactions of each source, by sequence number.
+    sources: BTreeMap<PublicKey, BTreeMap<i64, Digest>>,
+    /// The most that waiting transactions may take from each payer. **Units**: stroops.
+    fees: BTreeMap<PublicKey, i64>,
+    origins: BTreeMap<ValidatorId, usize>,
+    parked: BTreeMap<(PublicKey, i64), (Arc<SignedTransaction>, Option<ValidatorId>)>,
+}
+
+impl Pool {
+    /// A pool of `capacity` places on a network of `validators`.
+    pub fn new(capacity: usize, validators: usize) -> Self {
+        Pool {
+            capacity,
+            origin_max: (capacity / validators.max(1)).max(1),
+            entries: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            fees: BTreeMap::new(),
+            origins: BTreeMap::new(),
+            parked: BTreeMap::new(),
+        }
+    }
+
+    /// Number of admitted transactions.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether a transaction with this hash waits or is parked.
+    pub fn holds(&self, transaction: &SignedTransaction) -> bool {
+        let parked = self.parked.get(&(transaction.source(), transaction.sequence()));
+        self.entries.contains_key(transaction.hash())
+            || parked.is_some_and(|(it, _)| it.hash() == transaction.hash())
+    }
+
+    /// What waits in front of a new transaction.
+    pub fn ahead_of(&self, transaction: &SignedTransaction) -> Pending {
+        Pending {
+            sequence: self.last_sequence(&transaction.source()),
+            fees: self.fees.get(&transaction.fee_source()).copied().unwrap_or(0),
+        }
+    }
+
+    /// The highest sequence number that waits for an account.
+    pub fn last_sequence(&self, source: &PublicKey) -> Option<i64> {
+        self.sources.get(source).and_then(|queue| queue.keys().next_back().copied())
+    }
+
+    /// Whether a further transaction of this source and origin has a place.
+    ///
+    /// **Errors**: [`Full`].
+    pub fn room(&self, source: &PublicKey, origin: Option<ValidatorId>) -> Result<(), Full> {
+        let of_account = self.sources.get(source).map_or(0, BTreeMap::len);
+        let of_origin = origin.and_then(|origin| self.origins.get(&origin)).copied().unwrap_or(0);
+        let full = self.entries.len() >= self.capacity
+            || of_account >= PER_ACCOUNT_MAX
+            || of_origin >= self.origin_max;
+        if full { Err(Full) } else { Ok(()) }
+    }
+
+    /// Takes in an admitted transaction.
+    pub fn insert(&mut self, entry: Entry) {
+        let transaction = &entry.transaction;
+        let fees = self.fees.entry(transaction.fee_source()).or_default();
+        *fees = fees.saturating_add(transaction.fee());
+        self.sources
+            .entry(transaction.source())
+            .or_default()
+            .insert(transaction.sequence(), *transaction.hash());
+        if let Some(origin) = entry.origin {
+            *self.origins.entry(origin).or_default() += 1;
+        }
+        self.entries.insert(*transaction.hash(), entry);
+    }
+
+    /// Takes out a transaction, whatever became of it.
+    pub fn remove(&mut self, hash: &Digest) -> Option<Entry> {
+        let entry = self.entries.remove(hash)?;
+        let transaction = &entry.transaction;
+        if let Some(queue) = self.sources.get_mut(&transaction.source()) {
+            queue.remove(&transaction.sequence());
+            if queue.is_empty() {
+                self.sources.remove(&transaction.source());
+            }
+        }
+        if let Some(fees) = self.fees.get_mut(&transaction.fee_source()) {
+            *fees = fees.saturating_sub(transaction.fee());
+            if *fees <= 0 {
+                self.fees.remove(&transaction.fee_source());
+            }
+        }
+        if let Some(count) = entry.origin.and_then(|origin| self.origins.get_mut(&origin)) {
+            *count = count.saturating_sub(1);
+        }
+        Some(entry)
+    }
+
+    /// Takes out everything of `source` up to `sequence`: the account's number has passed it.
+    ///
+    /// **Returns** the hashes of what was taken out.
+    pub fn pass(&mut self, source: &PublicKey, sequence: i64) -> Vec<Digest> {
+        let queue = self.sources.get(source);
+        let passed: Vec<Digest> =
+            queue.map(|queue| queue.range(..=sequence).map(|(_, hash)| *hash).collect()).unwrap_or_default();
+        passed.iter().for_each(|hash| drop(self.remove(hash)));
+        let parked: Vec<i64> = self
+            .parked
+            .range((*source, i64::MIN)..=(*source, sequence))
+            .map(|((_, sequence), _)| *sequence)
+            .collect();
+        parked.iter().for_each(|sequence| drop(self.parked.remove(&(*source, *sequence))));
+        passed
+    }
+
+    /// Keeps a transaction whose turn has not come; it arms no timer and may be lost.
+    ///
+    /// **Returns** whether there was room.
+    pub fn park(&mut self, transaction: Arc<SignedTransaction>, origin: Option<ValidatorId>) -> bool {
+        let room = self.parked.len() < PARKED_MAX;
+        if room {
+            self.parked.insert((transaction.source(), transaction.sequence()), (transaction, origin));
+        }
+        room
+    }
+
+    /// Takes out the parked transaction of `source` with this sequence number.
+    pub fn unpark(
+        &mut self,
+        source: &PublicKey,
+        sequence: i64,
+    ) -> Option<(Arc<SignedTransaction>, Option<ValidatorId>)> {
+        self.parked.remove(&(*source, sequence))
+    }
+
+    /// Transactions that have waited since before `before_us`, at most `count`.
+    pub fn waiting_since(&self, before_us: u64, count: usize) -> Vec<Entry> {
+        self.entries.values().filter(|entry| entry.since_us <= before_us).take(count).cloned().collect()
+    }
+}

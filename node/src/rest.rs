@@ -1,0 +1,197 @@
+//! The node as the REST interface sees it.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use carat_api::port::{
+    Acceptance, Account, BoxFuture, CheckedReceipt, Head, Network, Node, NodeError, Refusal, Submission,
+};
+use carat_history::{History, Toid};
+use carat_ledger::StateError;
+use carat_storage::store::Store;
+use carat_types::codec::Encode;
+use carat_types::genesis::GenesisFile;
+use carat_types::header::Header;
+use carat_types::merkle::Path;
+use carat_types::receipt::{Receipt, ResultProof};
+use carat_types::transaction::{SignedTransaction, test_root_key};
+use carat_types::{Digest, PublicKey};
+use tokio::sync::watch;
+
+use crate::chronicle::Waiting;
+use crate::friendbot::Friendbot;
+use crate::front_door::{FrontDoor, Verdict};
+use crate::health::Health;
+use crate::state_view;
+
+/// Everything that answers need.
+pub(crate) struct Rest {
+    /// What never changes.
+    pub(crate) network: Network,
+    /// The genesis file.
+    pub(crate) genesis: Arc<GenesisFile>,
+    /// Blocks and state.
+    pub(crate) store: Arc<Store>,
+    /// The index.
+    pub(crate) history: History,
+    /// The greatest id in the index.
+    pub(crate) indexed: watch::Receiver<Toid>,
+    /// Where transactions are admitted.
+    pub(crate) front_door: Arc<FrontDoor>,
+    /// Callers who wait.
+    pub(crate) waiting: Arc<Waiting>,
+    /// Header of the last executed block.
+    pub(crate) tip: Arc<RwLock<Header>>,
+    /// Whether this validator is of use.
+    pub(crate) health: Arc<Health>,
+}
+
+/// What a client may do when there is no room: the pool empties at every block.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The node behind a handle that futures can keep.
+#[derive(Clone)]
+pub(crate) struct SharedRest(pub(crate) Arc<Rest>);
+
+impl Rest {
+    /// Hands a transaction in and waits for its outcome.
+    async fn submit(&self, transaction: Arc<SignedTransaction>, patience: Duration) -> Submission {
+        let hash = *transaction.hash();
+        // Before it is handed in: its block may be there before this task runs again.
+        let signal = self.waiting.for_transaction(hash);
+        let verdict = match self.front_door.submit(&transaction) {
+            Ok(verdict) => verdict,
+            Err(error) => return unavailable(&error),
+        };
+        match verdict {
+            Verdict::Admitted | Verdict::Parked | Verdict::Duplicate => {}
+            Verdict::Full => return Submission::Busy { retry_after: RETRY_AFTER },
+            Verdict::Refused(refusal) => match self.history.transaction(&hash) {
+                // The same bytes again, after they were applied: its outcome again, however often it is asked for.
+                Ok(Some(record)) => return Submission::Applied(Box::new(record)),
+                _ => return Submission::Refused(shown(*refusal)),
+            },
+        }
+        // A signal that was dropped means that the node stops; so does a time that is over.
+        let _ = tokio::time::timeout(patience, signal).await;
+        match self.history.transaction(&hash) {
+            Ok(Some(record)) => Submission::Applied(Box::new(record)),
+            _ => Submission::TimedOut,
+        }
+    }
+
+    fn accept(&self, transaction: &Arc<SignedTransaction>) -> Acceptance {
+        match self.front_door.submit(transaction) {
+            Ok(Verdict::Admitted | Verdict::Parked) => Acceptance::Pending,
+            Ok(Verdict::Duplicate) => Acceptance::Duplicate,
+            Ok(Verdict::Full) => Acceptance::Busy { retry_after: RETRY_AFTER },
+            Ok(Verdict::Refused(refusal)) => match self.history.transaction(transaction.hash()) {
+                Ok(Some(_)) => Acceptance::Duplicate,
+                _ => Acceptance::Refused(shown(*refusal)),
+            },
+            Err(error) => {
+                tracing::error!(%error, "a submission could not be checked");
+                Acceptance::Busy { retry_after: RETRY_AFTER }
+            }
+        }
+    }
+
+    async fn fund(&self, account: PublicKey, patience: Duration) -> Submission {
+        let root = test_root_key(&self.network.passphrase);
+        let friendbot = Friendbot { network_id: self.network.network_id, root };
+        // Another validator's friendbot may use the same sequence number: then take the next.
+        for _ in 0..Friendbot::TRIES {
+            let sequence = match self.front_door.next_sequence(&friendbot.root.public()) {
+                Ok(Some(sequence)) => sequence,
+                Ok(None) => return Submission::TimedOut,
+                Err(error) => return unavailable(&error),
+            };
+            let Some(transaction) = friendbot.create(account, sequence) else { return Submission::TimedOut };
+            match self.submit(Arc::new(transaction), patience).await {
+                Submission::Refused(refusal) if Friendbot::is_out_of_turn(&refusal) => {}
+                other => return other,
+            }
+        }
+        Submission::Busy { retry_after: RETRY_AFTER }
+    }
+
+    fn make_receipt(&self, transaction: &Digest) -> Result<Option<Receipt>, NodeError> {
+        let failed = |error: carat_storage::store::StoreError| NodeError::Other(error.into());
+        let Some(place) = self.store.transaction(transaction).map_err(failed)? else { return Ok(None) };
+        let Some(seals) = self.store.certificate(place.slot).map_err(failed)? else { return Ok(None) };
+        let header = self.store.header(place.slot).map_err(failed)?;
+        let execution = self.store.execution(place.slot).map_err(failed)?;
+        let (Some(header), Some(execution)) = (header, execution) else { return Ok(None) };
+        let leaves: Vec<Digest> = execution.outcomes.iter().map(|outcome| outcome.leaf()).collect();
+        let index = usize::try_from(place.outcome).unwrap_or(usize::MAX);
+        let (Some(path), Some(outcome)) = (Path::of(&leaves, index), execution.outcomes.get(index)) else {
+            return Ok(None);
+        };
+        let result = outcome.result.clone();
+        Ok(Some(Receipt::of_result(ResultProof { transaction: *transaction, result, path, header, seals })))
+    }
+}
+
+fn shown(refusal: carat_ledger::Refusal) -> Refusal {
+    Refusal { result: refusal.result, reason: refusal.policy.map(|policy| policy.to_string()) }
+}
+
+/// The state cannot be read: the executor will meet the same and stop the process; the caller learns nothing wrong.
+fn unavailable(error: &StateError) -> Submission {
+    tracing::error!(%error, "a submission could not be checked");
+    Submission::Busy { retry_after: RETRY_AFTER }
+}
+
+impl Node for SharedRest {
+    fn network(&self) -> &Network {
+        &self.0.network
+    }
+
+    fn head(&self) -> Head {
+        let ledger = self.0.tip.read().unwrap_or_else(PoisonError::into_inner).ledger;
+        Head { ledger, protocol: self.0.genesis.genesis.ledger.protocol_version }
+    }
+
+    fn account(&self, account: &PublicKey) -> Result<Option<Account>, NodeError> {
+        state_view::account(&self.0.store, account).map_err(|error| NodeError::Other(error.into()))
+    }
+
+    fn history(&self) -> &History {
+        &self.0.history
+    }
+
+    fn indexed(&self) -> watch::Receiver<Toid> {
+        self.0.indexed.clone()
+    }
+
+    fn submit(&self, transaction: Arc<SignedTransaction>, patience: Duration) -> BoxFuture<Submission> {
+        let rest = Arc::clone(&self.0);
+        Box::pin(async move { rest.submit(transaction, patience).await })
+    }
+
+    fn submit_async(&self, transaction: Arc<SignedTransaction>) -> BoxFuture<Acceptance> {
+        let rest = Arc::clone(&self.0);
+        Box::pin(async move { rest.accept(&transaction) })
+    }
+
+    fn fund(&self, account: PublicKey, patience: Duration) -> BoxFuture<Submission> {
+        let rest = Arc::clone(&self.0);
+        Box::pin(async move { rest.fund(account, patience).await })
+    }
+
+    fn receipt(&self, transaction: &Digest) -> Result<Option<CheckedReceipt>, NodeError> {
+        let Some(receipt) = self.0.make_receipt(transaction)? else { return Ok(None) };
+        let verdict = Receipt::verify(&receipt.to_bytes(), &self.0.genesis);
+        let verdict = verdict.map_err(|error| NodeError::Other(error.into()))?;
+        Ok(Some(CheckedReceipt { receipt, verdict }))
+    }
+
+    fn not_ready(&self) -> Option<String> {
+        let readiness = self.0.health.readiness();
+        match readiness.state {
+            // It takes transactions while it has no quorum for a moment or changes its leader: they will be ordered.
+            "booting" | "catching-up" => Some(readiness.reasons.join("; ")),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The journal's thread: performs effects in order, and nothing behind a `Persist` before it is durable.
+//!
+//! It takes all the effect lists that wait, appends their records, syncs once, and only then sends. So a sync
+//! is shared by whatever gathered while the last one ran. The only effects that a record is never moved in
+//! front of are `SyncBlocks` and `Compact`: what they make durable or delete belongs between records.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Instant;
+
+use carat_consensus::effect::Effect;
+use carat_consensus::record::Record;
+use carat_network::{Lane, Network};
+use carat_storage::journal::{Journal, JournalError, Record as JournalRecord};
+use carat_storage::store::{Store, StoreError};
+use carat_types::codec::Encode;
+use carat_types::message::{Data, Fetch, Frame, Message};
+use carat_types::{Epoch, Slot, ValidatorId};
+use thiserror::Error;
+
+use crate::executor::Task;
+use crate::metrics::Metrics;
+use crate::trace::Trace;
+
+/// Everything that effects need.
+pub struct Scribe {
+    /// Where votes are remembered.
+    pub journal: Journal,
+    /// Where blocks are.
+    pub store: Arc<Store>,
+    /// Who executes.
+    pub executor: Sender<Task>,
+    /// The way to the other validators.
+    pub network: Arc<Network>,
+    /// Recent messages.
+    pub trace: Arc<Trace>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Everybody but this validator.
+    pub others: Vec<ValidatorId>,
+}
+
+/// What stops the scribe, and with it the process.
+#[derive(Debug, Error)]
+pub enum ScribeError {
+    /// The journal could not be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The store could not be written or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Scribe {
+    /// Performs effects until their source ends.
+    ///
+    /// **Errors**: a failed write; nothing behind it was sent.
+    pub fn run(mut self, lists: &Receiver<Vec<Effect>>) -> Result<(), ScribeError> {
+        while let Ok(mut effects) = lists.recv() {
+            effects.extend(lists.try_iter().flatten());
+            self.perform(effects)?;
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) -> Result<(), ScribeError> {
+        let mut rest = effects.as_slice();
+        while !rest.is_empty() {
+            let end = rest.iter().position(is_barrier).unwrap_or(rest.len());
+            let (run, barrier) = rest.split_at(end);
+            self.append_and_sync(run)?;
+            run.iter().try_for_each(|effect| self.perform_one(effect))?;
+            rest = match barrier.split_first() {
+                Some((barrier, behind)) => {
+                    self.perform_barrier(barrier)?;
+                    behind
+                }
+                None => barrier,
+            };
+        }
+        Ok(())
+    }
+
+    fn append_and_sync(&mut self, run: &[Effect]) -> Result<(), ScribeError> {
+        let mut records = 0;
+        for effect in run {
+            if let Effect::Persist(record) = effect {
+                self.journal.append(&record.to_bytes(), record.slot().unwrap_or_default())?;
+                records += 1;
+            }
+        }
+        if records > 0 {
+            let started = Instant::now();
+            self.journal.sync()?;
+            self.metrics.storage_journal_sync_seconds.observe(started.elapsed().as_secs_f64());
+            self.metrics.storage_journal_records_total.inc_by(records);
+        }
+        Ok(())
+    }
+
+    fn perform_barrier(&mut self, effect: &Effect) -> Result<(), ScribeError> {
+        match effect {
+            Effect::SyncBlocks { slot } => {
+                tracing::debug!(slot = slot.0, "blocks become durable");
+                self.store.sync()?;
+            }
+            Effect::Compact { stable, carry } => {
+                let carry: Vec<JournalRecord> = carry.iter().map(journal_record).collect();
+                self.journal.compact(*stable, &carry)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn perform_one(&self, effect: &Effect) -> Result<(), ScribeError> {
+        match effect {
+            Effect::Send { to, message } => self.send(*to, message),
+            Effect::Broadcast(message) => self.broadcast(message),
+            Effect::Execute(execute) => self.hand_over(Task::Execute(execute.clone())),
+            Effect::Sealed { certificate, .. } => self.hand_over(Task::Sealed(certificate.clone())),
+            Effect::ArchiveNewView(new_view) => self.store.put_new_view(Epoch(0), new_view)?,
+            Effect::Serve { to, fetch } => self.serve(*to, fetch)?,
+            // Done before (records), at once by the event loop (timers, reports), or as a barrier.
+            Effect::Persist(_)
+            | Effect::SyncBlocks { .. }
+            | Effect::Compact { .. }
+            | Effect::SetTimer { .. }
+            | Effect::CancelTimer(_)
+            | Effect::Reject { .. }
+            | Effect::Report(_)
+            | Effect::Halt(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The executor outlives the scribe but for a failure of its own, which stops the process anyway.
+    fn hand_over(&self, task: Task) {
+        if self.executor.send(task).is_err() {
+            tracing::debug!("the executor has stopped");
+        }
+    }
+
+    fn send(&self, to: ValidatorId, message: &Message) {
+        self.trace.left(Some(to), message);
+        self.network.send(to.0, lane(message), encode(message));
+    }
+
+    fn broadcast(&self, message: &Message) {
+        self.trace.left(None, message);
+        let (lane, bytes) = (lane(message), encode(message));
+        for to in &self.others {
+            self.network.send(to.0, lane, bytes.clone());
+        }
+    }
+
+    /// Answers a peer that is behind, with no more than one reply may take.
+    fn serve(&self, to: ValidatorId, fetch: &Fetch) -> Result<(), StoreError> {
+        match fetch {
+            Fetch::Payload(digest) => {
+                let slot = self.store.slot_of_value(digest)?;
+                let block = slot.map(|slot| self.store.block(slot)).transpose()?.flatten();
+                if let Some(block) = block {
+                    self.send(to, &Message::Data(Data::Payload(block.payload)));
+                }
+            }
+            Fetch::Blocks(from) => self.serve_blocks(to, *from)?,
+            // Votes are the replica's to answer for.
+            Fetch::HighestVotes(_) => {}
+        }
+        Ok(())
+    }
+
+    fn serve_blocks(&self, to: ValidatorId, from: Slot) -> Result<(), StoreError> {
+        let mut bytes = 0;
+        for slot in (from.0..).take(BLOCKS_AT_ONCE).map(Slot) {
+            let Some(block) = self.store.certified_block(slot)? else { break };
+            let frame = encode(&Message::Data(Data::Block(Arc::new(block))));
+            bytes += frame.len();
+            self.network.send(to.0, Lane::Bulk, frame);
+            if bytes >= BYTES_AT_ONCE {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Blocks served for one request; the peer asks again from where it then stands.
+const BLOCKS_AT_ONCE: usize = 64;
+/// Bytes of blocks served for one request: what fits the peer's inbox.
+const BYTES_AT_ONCE: usize = 4 << 20;
+
+fn is_barrier(effect: &Effect) -> bool {
+    matches!(effect, Effect::SyncBlocks { .. } | Effect::Compact { .. })
+}
+
+fn journal_record(record: &Record) -> JournalRecord {
+    JournalRecord { slot: record.slot().unwrap_or(Slot(0)), bytes: record.to_bytes() }
+}
+
+/// Votes and what moves views go first; whatever may be long goes beside them.
+fn lane(message: &Message) -> Lane {
+    match message {
+        Message::Prepare(_)
+        | Message::Commit(_)
+        | Message::Seal(_)
+        | Message::Status(_)
+        | Message::Fetch(_) => Lane::Urgent,
+        Message::Proposal(_)
+        | Message::ViewChange(_)
+        | Message::NewView(_)
+        | Message::Data(_)
+        | Message::Transactions(_) => Lane::Bulk,
+    }
+}
+
+/// One message as a frame of the current epoch.
+pub fn encode(message: &Message) -> bytes::Bytes {
+    Frame { epoch: Epoch(0), message: message.clone() }.to_bytes().into()
+}

@@ -1,0 +1,227 @@
+//! A validator's settings: built-in defaults, then the file, then the environment (`CARAT_…`), then flags.
+//!
+//! An unknown key is an error that names it. Paths in the file are relative to the file's folder.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use config::{Config, Environment, File, FileFormat};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// All settings of a validator.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Who this validator is and where its things are.
+    pub validator: ValidatorSettings,
+    /// The other validators.
+    pub network: NetworkSettings,
+    /// The REST interface.
+    pub api: ApiSettings,
+    /// Metrics and health.
+    pub metrics: MetricsSettings,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+/// Who this validator is and where its things are.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidatorSettings {
+    /// Its place in the genesis file, from 0.
+    pub index: u16,
+    /// The genesis file.
+    pub genesis: PathBuf,
+    /// Folder of the three key files.
+    pub keys: PathBuf,
+    /// Folder of the journal and the database.
+    pub data: PathBuf,
+}
+
+/// The other validators.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSettings {
+    /// UDP address for peers.
+    pub listen: SocketAddr,
+    /// Where the other validators are.
+    #[serde(default)]
+    pub peers: Vec<PeerSettings>,
+}
+
+/// Where one other validator is.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerSettings {
+    /// Its place in the genesis file.
+    pub index: u16,
+    /// Its UDP address.
+    pub address: SocketAddr,
+}
+
+/// The REST interface.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiSettings {
+    /// TCP address.
+    pub listen: SocketAddr,
+    /// Requests per second of one client address; 0 for no limit.
+    pub requests_per_second: u32,
+    /// How long a submission waits for its result, milliseconds.
+    pub submit_timeout_ms: u64,
+}
+
+/// Metrics and health.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// TCP address; a loopback address unless you know why not.
+    pub listen: SocketAddr,
+}
+
+/// Logs.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// Form of a line.
+    pub format: LogFormat,
+    /// Level, or a filter such as `info,carat_network=debug`.
+    pub level: String,
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, Error)]
+pub enum SettingsError {
+    /// A file, variable or value that does not fit.
+    #[error(
+        "settings of {path}: {reason} (hint: every key is described in docs/operations/configuration.md)"
+    )]
+    Invalid {
+        /// The settings file.
+        path: PathBuf,
+        /// What is wrong, with the key's name.
+        reason: String,
+    },
+}
+
+const DEFAULTS: &str = r#"
+[validator]
+genesis = "../genesis.json"
+keys = "keys"
+data = "data"
+
+[api]
+listen = "127.0.0.1:8000"
+requests_per_second = 0
+submit_timeout_ms = 30000
+
+[metrics]
+listen = "127.0.0.1:9100"
+
+[log]
+format = "text"
+level = "info"
+"#;
+
+impl Settings {
+    /// Reads the settings of the home folder `home`.
+    ///
+    /// **Errors**: [`SettingsError`] for a missing file, an unknown key, a value of the wrong kind.
+    pub fn load(home: &Path) -> Result<Self, SettingsError> {
+        let path = home.join("node.toml");
+        let invalid = |reason: String| SettingsError::Invalid { path: path.clone(), reason };
+        // With a separator set, the prefix's own separator must be set too, or CARAT_API__LISTEN is ignored.
+        let environment =
+            Environment::with_prefix("CARAT").prefix_separator("_").separator("__").try_parsing(true);
+        let settings = Config::builder()
+            .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
+            .add_source(File::from(path.clone()))
+            .add_source(environment.source(Some(relevant_variables())))
+            .build()
+            .and_then(Config::try_deserialize::<Settings>)
+            .map_err(|error| invalid(error.to_string()))?;
+        settings.relative_to(home).check().map_err(invalid)
+    }
+
+    fn relative_to(mut self, home: &Path) -> Self {
+        for path in [&mut self.validator.genesis, &mut self.validator.keys, &mut self.validator.data] {
+            *path = home.join(&path);
+        }
+        self
+    }
+
+    fn check(self) -> Result<Self, String> {
+        let mut seen = std::collections::BTreeSet::from([self.validator.index]);
+        for peer in &self.network.peers {
+            if !seen.insert(peer.index) {
+                return Err(format!(
+                    "network.peers lists validator {} twice, or this validator itself",
+                    peer.index
+                ));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Only variables of ours with a section: others that begin with CARAT_ belong to the client and the tests.
+fn relevant_variables() -> config::Map<String, String> {
+    std::env::vars().filter(|(name, _)| name.starts_with("CARAT_") && name.contains("__")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "[validator]\nindex = 1\n[network]\nlisten = \"127.0.0.1:7001\"\n";
+
+    fn load(text: &str) -> Result<Settings, SettingsError> {
+        let home = tempfile::tempdir().expect("folder");
+        std::fs::write(home.path().join("node.toml"), text).expect("written");
+        Settings::load(home.path())
+    }
+
+    #[test]
+    fn minimal_file_takes_defaults_and_paths_of_its_folder() {
+        let settings = load(MINIMAL).expect("valid");
+        assert_eq!(settings.validator.index, 1);
+        assert_eq!(settings.api.listen.port(), 8000);
+        assert!(settings.validator.keys.is_absolute() && settings.validator.keys.ends_with("keys"));
+    }
+
+    #[test]
+    fn bad_settings_are_refused_with_the_key_or_value_named() {
+        let table = [
+            (format!("{MINIMAL}\n[api]\nlissten = \"127.0.0.1:1\"\n"), "lissten"),
+            (format!("{MINIMAL}\n[log]\nformat = \"xml\"\n"), "xml"),
+            ("[validator]\nindex = 70000\n[network]\nlisten = \"127.0.0.1:1\"\n".into(), "index"),
+            ("[validator]\nindex = 0\n".into(), "network"),
+            (
+                format!("{MINIMAL}\n[[network.peers]]\nindex = 1\naddress = \"127.0.0.1:2\"\n"),
+                "validator 1 twice",
+            ),
+            ("not toml".into(), "node.toml"),
+        ];
+        for (text, expected) in table {
+            let error = load(&text).expect_err("refused").to_string();
+            assert!(error.contains(expected), "{error} should name {expected}");
+        }
+    }
+
+    #[test]
+    fn missing_file_is_named() {
+        let error = Settings::load(Path::new("/nowhere/at/all")).expect_err("refused").to_string();
+        assert!(error.contains("/nowhere/at/all/node.toml"), "{error}");
+    }
+}

@@ -1,0 +1,60 @@
+//! What the node itself reads of the ledger's state: sequence numbers, an account with its entries.
+
+use carat_api::port::Account;
+use carat_ledger::{StateError, StateKey, StateRead, StateValue};
+use carat_storage::store::Store;
+use carat_types::PublicKey;
+use stellar_xdr::{AccountEntry, AccountId, LedgerEntry, LedgerEntryData, LedgerEntryType, Limits, WriteXdr};
+
+/// The sequence number of an account; none if there is no such account.
+///
+/// **Errors**: the state cannot be read.
+pub(crate) fn account_sequence(
+    state: &impl StateRead,
+    account: &PublicKey,
+) -> Result<Option<i64>, StateError> {
+    Ok(account_entry(state, account)?.map(|entry| entry.seq_num.0))
+}
+
+fn account_entry(state: &impl StateRead, account: &PublicKey) -> Result<Option<AccountEntry>, StateError> {
+    let entry = read(state, &StateKey::account(account))?;
+    Ok(entry.and_then(|entry| match entry.data {
+        LedgerEntryData::Account(account) => Some(account),
+        _ => None,
+    }))
+}
+
+fn read(state: &impl StateRead, key: &StateKey) -> Result<Option<LedgerEntry>, StateError> {
+    let Some(bytes) = state.get(&key.to_bytes())? else { return Ok(None) };
+    match StateValue::from_bytes(key, &bytes)? {
+        StateValue::Ledger(entry) => Ok(Some(entry)),
+        _ => Ok(None),
+    }
+}
+
+/// An account with its trustlines and data entries.
+///
+/// **Errors**: the state cannot be read.
+pub(crate) fn account(store: &Store, id: &PublicKey) -> Result<Option<Account>, StateError> {
+    let Some(account) = read(store, &StateKey::account(id))? else { return Ok(None) };
+    Ok(Some(Account {
+        account,
+        trustlines: entries_of(store, LedgerEntryType::Trustline, id)?,
+        data: entries_of(store, LedgerEntryType::Data, id)?,
+    }))
+}
+
+/// The entries of one type that belong to an account: their keys begin with type and account.
+fn entries_of(store: &Store, kind: LedgerEntryType, id: &PublicKey) -> Result<Vec<LedgerEntry>, StateError> {
+    let mut prefix = (kind as i32).to_be_bytes().to_vec();
+    let account = AccountId::from(*id).to_xdr(Limits::none());
+    prefix.extend(account.map_err(|error| StateError::Read(error.into()))?);
+    let pairs = store.state_entries_with(&prefix).map_err(|error| StateError::Read(error.into()))?;
+    let mut entries = Vec::with_capacity(pairs.len());
+    for (key, value) in pairs {
+        if let StateValue::Ledger(entry) = StateValue::from_bytes(&StateKey::from_bytes(&key)?, &value)? {
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
+}
