@@ -1,1 +1,22 @@
-//! Keys, certificates, genesis file and node homes.
+//! Keys, genesis file and node homes of a new network; and whether those of an old one still fit together.
+//!
+//! [`init`] makes everything, [`verify`] trusts nothing of it and looks again, [`show`] explains a genesis file.
+//! What is made is described in `docs/operations/genesis.md`. Reading order: [`layout`] (names and forms of all
+//! files), [`init`], [`verify`].
+
+mod error;
+mod files;
+pub mod init;
+pub mod layout;
+mod ports;
+pub mod show;
+pub mod state;
+pub mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::InitError;
+pub use init::{InitOptions, Made, init};
+pub use show::{Summary, show};
+pub use verify::{Check, Problem, Report, verify};

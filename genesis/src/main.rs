@@ -1,2 +1,201 @@
-//! Entrance.
-fn main() {}
+//! The command `carat-genesis`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line's output")]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use carat_genesis::{InitError, InitOptions, Report, init, layout, show, verify};
+use carat_types::PublicKey;
+use carat_types::genesis::{ConsensusConstants, GenesisFile, Profile};
+use carat_types::quorum::Quorum;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Makes the keys, the genesis file and the node homes of a network, and checks them.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    /// Form of the output
+    #[arg(short, long, global = true, value_enum, default_value = "text")]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Text,
+    /// One JSON value on standard output
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a network: keys, genesis file, a home for each validator
+    Init(Box<InitArgs>),
+    /// Explain a genesis file
+    Show {
+        /// The genesis file, or the network's folder
+        path: PathBuf,
+    },
+    /// Check a genesis file, a network's folder, or one validator's home; reads only
+    Verify {
+        /// The file or folder
+        path: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct InitArgs {
+    /// Number of validators: 1, or 4 to 64
+    #[arg(long, value_parser = validators)]
+    validators: u16,
+    /// Folder to make; must be absent or empty
+    #[arg(long)]
+    out: PathBuf,
+    /// First part of the network's passphrase; random digits are always added
+    #[arg(long, default_value = carat_genesis::init::DEFAULT_PASSPHRASE)]
+    passphrase: String,
+    /// First of three ports a validator (QUIC, REST, metrics) [default: free ones]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    base_port: Option<u16>,
+    /// A network for tests: the root key follows from the passphrase, friendbot gives coins away [default]
+    #[arg(long, conflicts_with = "main_network")]
+    test_network: bool,
+    /// A network for money: the root account is the founders'
+    #[arg(long, requires = "root_account")]
+    main_network: bool,
+    /// Account that holds all coins at first (G…); only with --main-network
+    #[arg(long, value_parser = account, requires = "main_network")]
+    root_account: Option<PublicKey>,
+    /// Name of a bank; once for each validator, in order [default: v0, v1, …]
+    #[arg(long = "name")]
+    names: Vec<String>,
+    /// Account of a member bank (G…); repeatable
+    #[arg(long = "member", value_parser = account)]
+    members: Vec<PublicKey>,
+    /// Let only members, and accounts that they created, create accounts
+    #[arg(long)]
+    restrict_admission: bool,
+    /// All native coins there will ever be, in stroops (10^-7)
+    #[arg(long, default_value_t = carat_genesis::init::DEFAULT_TOTAL_COINS, value_parser = clap::value_parser!(i64).range(1..))]
+    total_coins: i64,
+    /// Fee of one operation, in stroops
+    #[arg(long, default_value_t = carat_genesis::init::DEFAULT_BASE_FEE)]
+    base_fee: u32,
+    /// Reserve of one entry, in stroops
+    #[arg(long, default_value_t = carat_genesis::init::DEFAULT_BASE_RESERVE)]
+    base_reserve: u32,
+    /// First view time-out, in milliseconds
+    #[arg(long, default_value_t = ConsensusConstants::default().timeout_ms)]
+    timeout_ms: u64,
+    /// Pause between empty batches of an idle leader, in milliseconds
+    #[arg(long, default_value_t = ConsensusConstants::default().heartbeat_ms)]
+    heartbeat_ms: u64,
+    /// Slots from checkpoint to checkpoint
+    #[arg(long, default_value_t = ConsensusConstants::default().checkpoint_interval)]
+    checkpoint_interval: u64,
+}
+
+impl InitArgs {
+    fn options(self) -> InitOptions {
+        InitOptions {
+            validators: self.validators,
+            out: self.out,
+            passphrase: self.passphrase,
+            base_port: self.base_port,
+            profile: if self.main_network { Profile::Main } else { Profile::Test },
+            root_account: self.root_account,
+            names: self.names,
+            members: self.members,
+            admission_restricted: self.restrict_admission,
+            total_coins: self.total_coins,
+            base_fee: self.base_fee,
+            base_reserve: self.base_reserve,
+            consensus: ConsensusConstants {
+                timeout_ms: self.timeout_ms,
+                heartbeat_ms: self.heartbeat_ms,
+                checkpoint_interval: self.checkpoint_interval,
+                ..ConsensusConstants::default()
+            },
+        }
+    }
+}
+
+fn validators(text: &str) -> Result<u16, String> {
+    let count: u16 = text.parse().map_err(|error| format!("{error}"))?;
+    Quorum::of(usize::from(count)).map(|_| count).map_err(|error| error.to_string())
+}
+
+fn account(text: &str) -> Result<PublicKey, String> {
+    match stellar_strkey::ed25519::PublicKey::from_string(text) {
+        Ok(key) => Ok(PublicKey(key.0)),
+        Err(_) => Err("not an account address, expected G and 55 more letters and digits".to_owned()),
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Init(arguments) => run_init(&arguments.options(), cli.output),
+        Command::Show { path } => run_show(&path, cli.output),
+        Command::Verify { path } => run_verify(&path, cli.output),
+    };
+    outcome.unwrap_or_else(|message| {
+        eprintln!("carat-genesis: {message}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run_init(options: &InitOptions, output: Output) -> Result<ExitCode, String> {
+    let made = init(options).map_err(|error: InitError| error.to_string())?;
+    let summary = show(&made.genesis).map_err(|error| error.to_string())?;
+    if output == Output::Json {
+        print_json(&summary)?;
+    } else {
+        println!("{}: chain {}", options.out.display(), summary.chain_id);
+        println!("  {}  the same bytes for every validator and auditor", layout::GENESIS);
+        println!("  {}  where the nodes are, for clients", layout::NETWORK);
+        for home in &made.homes {
+            println!("  {}  settings, keys (readable by their owner alone), journal", home.display());
+        }
+        println!(
+            "n = {}, f = {}, q = {}; passphrase: {}",
+            summary.n, summary.f, summary.q, summary.network_passphrase
+        );
+        println!("start: carat --network {} network up", options.out.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_show(path: &Path, output: Output) -> Result<ExitCode, String> {
+    let path = if path.is_dir() { path.join(layout::GENESIS) } else { path.to_path_buf() };
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let bytes = std::fs::read(&path).map_err(|error| {
+        failed(&format_args!("{error} (hint: name a genesis file or a network's folder)"))
+    })?;
+    let file = GenesisFile::parse(&bytes).map_err(|error| failed(&error))?;
+    let summary = show(&file).map_err(|error| failed(&error))?;
+    match output {
+        Output::Text => print!("{summary}"),
+        Output::Json => print_json(&summary)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_verify(path: &Path, output: Output) -> Result<ExitCode, String> {
+    let report: Report = verify(path);
+    match output {
+        Output::Text => print!("{report}"),
+        Output::Json => print_json(&report)?,
+    }
+    Ok(if report.failures() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<(), String> {
+    println!("{}", serde_json::to_string_pretty(value).map_err(|error| error.to_string())?);
+    Ok(())
+}

@@ -26,7 +26,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("carat-client", &["carat-types"]),
-    ("carat-genesis", &["carat-types", "carat-ledger", "carat-network"]),
+    ("carat-genesis", &["carat-types", "carat-ledger", "carat-network", "carat-storage"]),
 ];
 
 /// May know everything: they test and measure.

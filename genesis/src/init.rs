@@ -1,0 +1,293 @@
+//! Makes a network: keys, genesis file, and a home for each validator.
+//!
+//! Everything is made in a folder beside the one asked for and appears there at once, complete.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use carat_network::certificate::certificate_pem;
+use carat_storage::{Identity, Journal};
+use carat_types::genesis::{
+    ConsensusConstants, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile, Trust,
+};
+use carat_types::hash::sha256;
+use carat_types::key_file::{self, KeyRole};
+use carat_types::quorum::Quorum;
+use carat_types::{Digest, PublicKey, SecretKey, ValidatorId};
+use zeroize::Zeroizing;
+
+use crate::error::InitError;
+use crate::files::{PLAIN_MODE, SECRET_MODE, disk, make_folder, sync_folder, write_new};
+use crate::layout::{self, home_name};
+use crate::ports::{self, Addresses};
+use crate::state::state_root;
+
+/// Version of the ledger's rules that this release implements.
+pub const LEDGER_PROTOCOL_VERSION: u32 = 27;
+
+/// All coins, unless chosen otherwise. **Units**: stroops.
+pub const DEFAULT_TOTAL_COINS: i64 = 1_000_000_000_000_000_000;
+/// Fee of one operation, unless chosen otherwise. **Units**: stroops.
+pub const DEFAULT_BASE_FEE: u32 = 100;
+/// Reserve of one entry, unless chosen otherwise. **Units**: stroops.
+pub const DEFAULT_BASE_RESERVE: u32 = 5_000_000;
+/// What the passphrase begins with, unless chosen otherwise.
+pub const DEFAULT_PASSPHRASE: &str = "Carat test network";
+
+/// The choices of a network.
+#[derive(Clone, Debug)]
+pub struct InitOptions {
+    /// Number of validators: 1, or 4 and more.
+    pub validators: u16,
+    /// Folder to make.
+    pub out: PathBuf,
+    /// What the passphrase begins with; random digits are always added, so that no two networks share signatures.
+    pub passphrase: String,
+    /// First of three ports a validator; none looks for free ones.
+    pub base_port: Option<u16>,
+    /// Test or main network.
+    pub profile: Profile,
+    /// Who holds all coins on a main network. On a test network the key follows from the passphrase.
+    pub root_account: Option<PublicKey>,
+    /// Names of the banks, in order; none calls them v0, v1 and so on.
+    pub names: Vec<String>,
+    /// The member banks' accounts.
+    pub members: Vec<PublicKey>,
+    /// Whether only members, and accounts that they created, may create accounts.
+    pub admission_restricted: bool,
+    /// **Units**: stroops.
+    pub total_coins: i64,
+    /// **Units**: stroops.
+    pub base_fee: u32,
+    /// **Units**: stroops.
+    pub base_reserve: u32,
+    /// Constants of consensus.
+    pub consensus: ConsensusConstants,
+}
+
+impl InitOptions {
+    /// A test network with the default choices.
+    pub fn test(validators: u16, out: impl Into<PathBuf>) -> Self {
+        InitOptions {
+            validators,
+            out: out.into(),
+            passphrase: DEFAULT_PASSPHRASE.to_owned(),
+            base_port: None,
+            profile: Profile::Test,
+            root_account: None,
+            names: Vec::new(),
+            members: Vec::new(),
+            admission_restricted: false,
+            total_coins: DEFAULT_TOTAL_COINS,
+            base_fee: DEFAULT_BASE_FEE,
+            base_reserve: DEFAULT_BASE_RESERVE,
+            consensus: ConsensusConstants::default(),
+        }
+    }
+}
+
+/// What was made.
+#[derive(Debug)]
+pub struct Made {
+    /// The genesis file.
+    pub genesis: GenesisFile,
+    /// The homes, in the order of the genesis file.
+    pub homes: Vec<PathBuf>,
+}
+
+/// Makes the network.
+///
+/// **Errors**: [`InitError`]; nothing is left behind.
+pub fn init(options: &InitOptions) -> Result<Made, InitError> {
+    check(options)?;
+    let addresses = match options.base_port {
+        Some(base) => ports::from_base(options.validators, base)?,
+        None => ports::free(options.validators)?,
+    };
+    let keys = (0..options.validators).map(|_| Keys::new()).collect::<Result<Vec<_>, _>>()?;
+    let genesis = genesis_file(options, &keys)?;
+
+    let unfinished = unfinished_folder(&options.out)?;
+    let written = write_network(&unfinished, &genesis, &keys, &addresses)
+        .and_then(|()| fs::rename(&unfinished, &options.out).map_err(|e| disk("make", &options.out, e)))
+        .and_then(|()| sync_folder(&parent(&options.out)));
+    if let Err(error) = written {
+        // Only what this call made; if even that fails, the next attempt says so.
+        let _ = fs::remove_dir_all(&unfinished);
+        return Err(error);
+    }
+    let homes = (0..options.validators).map(|index| options.out.join(home_name(index))).collect();
+    Ok(Made { genesis, homes })
+}
+
+/// The three keys of one validator.
+struct Keys {
+    acceptor: SecretKey,
+    proposer: SecretKey,
+    network: SecretKey,
+}
+
+impl Keys {
+    fn new() -> Result<Self, InitError> {
+        Ok(Keys { acceptor: random_key()?, proposer: random_key()?, network: random_key()? })
+    }
+
+    fn of(&self, role: KeyRole) -> &SecretKey {
+        match role {
+            KeyRole::Acceptor => &self.acceptor,
+            KeyRole::Proposer => &self.proposer,
+            KeyRole::Network => &self.network,
+        }
+    }
+}
+
+fn random_key() -> Result<SecretKey, InitError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(seed.as_mut_slice()).map_err(InitError::Random)?;
+    Ok(SecretKey::from_seed(&seed))
+}
+
+fn check(options: &InitOptions) -> Result<(), InitError> {
+    let wrong = |what, seen: String, expected: String| Err(InitError::Choice { what, seen, expected });
+    Quorum::of(usize::from(options.validators)).map_err(carat_types::genesis::GenesisError::from)?;
+    if !options.names.is_empty() && options.names.len() != usize::from(options.validators) {
+        let seen = format!("given {} times", options.names.len());
+        return wrong(
+            "--name",
+            seen,
+            format!("{} names, one for each validator, or none", options.validators),
+        );
+    }
+    match (options.profile, options.root_account) {
+        (Profile::Test, Some(key)) => wrong(
+            "--root-account",
+            key.to_string(),
+            "none on a test network, where it follows from the passphrase (hint: --main-network)".to_owned(),
+        ),
+        (Profile::Main, None) => wrong(
+            "--root-account",
+            "absent".to_owned(),
+            "the account that holds all coins of a main network (hint: `carat keys generate root`)"
+                .to_owned(),
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn genesis_file(options: &InitOptions, keys: &[Keys]) -> Result<GenesisFile, InitError> {
+    let mut suffix = [0; 16];
+    getrandom::fill(&mut suffix).map_err(InitError::Random)?;
+    let passphrase = format!("{} ; {}", options.passphrase, hex::encode(suffix));
+    let root_account = options.root_account.unwrap_or_else(|| test_root_key(&passphrase).public());
+    let validators = (0_u16..).zip(keys).map(|(index, keys)| GenesisValidator {
+        name: options.names.get(usize::from(index)).cloned().unwrap_or_else(|| home_name(index)),
+        acceptor: keys.acceptor.public(),
+        proposer: keys.proposer.public(),
+        network: keys.network.public(),
+    });
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let mut genesis = Genesis {
+        format: FORMAT.to_owned(),
+        profile: options.profile,
+        trust: Trust::Bft,
+        time_ms: u64::try_from(since_1970.as_millis()).unwrap_or(0),
+        validators: validators.collect(),
+        consensus: options.consensus,
+        ledger: LedgerConstants {
+            total_coins: options.total_coins,
+            base_fee: options.base_fee,
+            base_reserve: options.base_reserve,
+            protocol_version: LEDGER_PROTOCOL_VERSION,
+            root_account,
+            admission_restricted: options.admission_restricted,
+            members: options.members.clone(),
+        },
+        state_root: Digest::ZERO,
+        network_passphrase: passphrase,
+    };
+    genesis.state_root = state_root(&genesis)?;
+    let mut bytes = serde_json::to_vec_pretty(&genesis)?;
+    bytes.push(b'\n');
+    // Read back: what this writes and validators refuse must never leave here.
+    Ok(GenesisFile::parse(&bytes)?)
+}
+
+/// The key of a test network's root account: public knowledge.
+pub fn test_root_key(passphrase: &str) -> SecretKey {
+    SecretKey::from_seed(&sha256(&[passphrase.as_bytes()]).0)
+}
+
+/// The folder in which everything is made, beside the one asked for.
+fn unfinished_folder(out: &Path) -> Result<PathBuf, InitError> {
+    let occupied = match fs::read_dir(out) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(disk("read the folder", out, error)),
+    };
+    if occupied {
+        return Err(InitError::NotEmpty { path: out.to_path_buf() });
+    }
+    let Some(name) = out.file_name() else {
+        return Err(InitError::NotEmpty { path: out.to_path_buf() });
+    };
+    let path = parent(out).join(format!(".{}.unfinished", name.to_string_lossy()));
+    if path.exists() {
+        return Err(InitError::LeftOver { path });
+    }
+    fs::create_dir_all(parent(out)).map_err(|error| disk("make the folder", &parent(out), error))?;
+    Ok(path)
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn write_network(
+    folder: &Path,
+    genesis: &GenesisFile,
+    keys: &[Keys],
+    addresses: &[Addresses],
+) -> Result<(), InitError> {
+    make_folder(folder)?;
+    write_new(&folder.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;
+    write_new(&folder.join(layout::NETWORK), PLAIN_MODE, layout::network_text(addresses).as_bytes())?;
+    for (index, keys) in (0_u16..).zip(keys) {
+        write_home(&folder.join(home_name(index)), index, genesis, keys, addresses)?;
+    }
+    sync_folder(folder)
+}
+
+fn write_home(
+    home: &Path,
+    index: u16,
+    genesis: &GenesisFile,
+    keys: &Keys,
+    addresses: &[Addresses],
+) -> Result<(), InitError> {
+    make_folder(home)?;
+    let settings = layout::settings_text(index, addresses).unwrap_or_default();
+    write_new(&home.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
+
+    let key_folder = home.join(layout::KEYS);
+    make_folder(&key_folder)?;
+    for role in KeyRole::ALL {
+        let text = key_file::write(role, keys.of(role));
+        write_new(&key_folder.join(role.file_name()), SECRET_MODE, text.as_bytes())?;
+    }
+    let certificate = certificate_pem(&keys.network)?;
+    write_new(&key_folder.join(layout::CERTIFICATE), PLAIN_MODE, certificate.as_bytes())?;
+    sync_folder(&key_folder)?;
+
+    let data = home.join(layout::DATA);
+    make_folder(&data)?;
+    make_folder(&data.join(layout::JOURNAL))?;
+    let identity =
+        Identity { chain_id: genesis.chain_id, key: keys.acceptor.public(), validator: ValidatorId(index) };
+    Journal::create(&data.join(layout::JOURNAL), identity)?;
+    sync_folder(&data)?;
+    sync_folder(home)
+}

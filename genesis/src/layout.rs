@@ -1,0 +1,138 @@
+//! Names and forms of all files of a network's folder.
+//!
+//! ```text
+//! net/                     0700
+//!   genesis.json           what all validators share, byte for byte; its hash is the chain id
+//!   network.toml           where the nodes are: for clients
+//!   v0/ … v(n-1)/          0700: the home of one validator, to be taken to its machine with genesis.json
+//!     node.toml            settings
+//!     keys/                0700
+//!       acceptor.key.json  0600: votes
+//!       proposer.key.json  0600: orders
+//!       network.key.json   0600: TLS
+//!       network.crt        the certificate of the network key, for people and their tools
+//!     data/                0700
+//!       journal/           the journal's birth record; later the journal, and beside it the database
+//! ```
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::ports::Addresses;
+
+/// The genesis file.
+pub const GENESIS: &str = "genesis.json";
+/// Where the nodes are.
+pub const NETWORK: &str = "network.toml";
+/// Settings of a validator, in its home.
+pub const SETTINGS: &str = "node.toml";
+/// Key folder of a validator, in its home.
+pub const KEYS: &str = "keys";
+/// Certificate of the network key, in the key folder.
+pub const CERTIFICATE: &str = "network.crt";
+/// Data folder of a validator, in its home.
+pub const DATA: &str = "data";
+/// The journal, in the data folder.
+pub const JOURNAL: &str = "journal";
+
+/// Name of a validator's home.
+pub fn home_name(index: u16) -> String {
+    format!("v{index}")
+}
+
+/// What is looked at in a validator's settings; the node reads more.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct NodeSettings {
+    pub(crate) validator: ValidatorSettings,
+    pub(crate) network: PeerSettings,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ValidatorSettings {
+    pub(crate) index: u16,
+    #[serde(default = "default_genesis")]
+    pub(crate) genesis: PathBuf,
+    #[serde(default = "default_keys")]
+    pub(crate) keys: PathBuf,
+    #[serde(default = "default_data")]
+    pub(crate) data: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct PeerSettings {
+    pub(crate) listen: SocketAddr,
+    #[serde(default)]
+    pub(crate) peers: Vec<PeerAddress>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct PeerAddress {
+    pub(crate) index: u16,
+    pub(crate) address: SocketAddr,
+}
+
+fn default_genesis() -> PathBuf {
+    PathBuf::from("..").join(GENESIS)
+}
+
+fn default_keys() -> PathBuf {
+    KEYS.into()
+}
+
+fn default_data() -> PathBuf {
+    DATA.into()
+}
+
+/// What is looked at in the description of a network.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct NetworkDescription {
+    pub(crate) genesis: PathBuf,
+    pub(crate) nodes: Vec<NodeDescription>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct NodeDescription {
+    pub(crate) name: String,
+    pub(crate) home: PathBuf,
+}
+
+/// The text of validator `index`'s settings.
+pub(crate) fn settings_text(index: u16, all: &[Addresses]) -> Option<String> {
+    let own = all.get(usize::from(index))?;
+    let mut text = format!(
+        "# Settings of validator {index}. Paths are relative to this file. Every key can also be set in the\n\
+         # environment: CARAT_API__LISTEN=127.0.0.1:8000.\n\n\
+         [validator]\nindex = {index}\ngenesis = \"../{GENESIS}\"\nkeys = \"{KEYS}\"\ndata = \"{DATA}\"\n\n\
+         # REST for clients (TCP).\n[api]\nlisten = \"{}\"\n\n\
+         # Metrics and health for operators (TCP).\n[metrics]\nlisten = \"{}\"\n\n\
+         [log]\nformat = \"text\"\nlevel = \"info\"\n\n\
+         # The other validators (UDP). Who they are stands in the genesis file; here is only where.\n\
+         [network]\nlisten = \"{}\"\n",
+        own.api, own.metrics, own.network
+    );
+    for (peer, addresses) in (0_u16..).zip(all).filter(|(peer, _)| *peer != index) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n[[network.peers]]\nindex = {peer}\naddress = \"{}\"\n", addresses.network);
+    }
+    Some(text)
+}
+
+/// The text of the description of a network.
+pub(crate) fn network_text(all: &[Addresses]) -> String {
+    let mut text = format!(
+        "# Where the nodes of this network are, for clients: carat --network FOLDER. Nothing secret stands here.\n\
+         genesis = \"{GENESIS}\"\n"
+    );
+    for (index, addresses) in (0_u16..).zip(all) {
+        let name = home_name(index);
+        let _ = write!(
+            text,
+            "\n[[nodes]]\nname = \"{name}\"\nhome = \"{name}\"\napi = \"http://{}\"\nmetrics = \"http://{}\"\n",
+            addresses.api, addresses.metrics
+        );
+    }
+    text
+}

@@ -1,0 +1,138 @@
+//! A genesis file in words.
+
+use std::fmt;
+
+use carat_types::genesis::{ConsensusConstants, GenesisFile, GenesisValidator, LedgerConstants, Profile};
+use carat_types::quorum::{ImpossibleSize, Quorum};
+use carat_types::{Digest, PublicKey};
+use serde::Serialize;
+
+/// What people ask of a genesis file. As JSON or, by `Display`, as text.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Hash of the file.
+    pub chain_id: Digest,
+    /// Passphrase of the network.
+    pub network_passphrase: String,
+    /// Hash of the passphrase: what transactions sign.
+    pub network_id: Digest,
+    /// Test or main network.
+    pub profile: Profile,
+    /// Time of ledger 1, milliseconds since 1970.
+    pub time_ms: u64,
+    /// Number of validators.
+    pub n: usize,
+    /// Faulty validators that are tolerated.
+    pub f: usize,
+    /// Votes that make a certificate.
+    pub q: usize,
+    /// How far two quorums overlap at least.
+    pub t: usize,
+    /// Equal votes that make a slot final in two steps without trusting anybody (rule UNANIMOUS).
+    pub fast_quorum: usize,
+    /// The validators and their keys.
+    pub validators: Vec<GenesisValidator>,
+    /// Constants of consensus.
+    pub consensus: ConsensusConstants,
+    /// Constants and members of the ledger.
+    pub ledger: LedgerConstants,
+    /// Root of the state of ledger 1.
+    pub state_root: Digest,
+}
+
+/// Sums a genesis file up.
+///
+/// **Errors**: none for a file that was checked.
+pub fn show(file: &GenesisFile) -> Result<Summary, ImpossibleSize> {
+    let genesis = file.genesis.clone();
+    let quorum = Quorum::of(genesis.validators.len())?;
+    Ok(Summary {
+        chain_id: file.chain_id,
+        network_id: file.network_id(),
+        network_passphrase: genesis.network_passphrase,
+        profile: genesis.profile,
+        time_ms: genesis.time_ms,
+        n: quorum.n(),
+        f: quorum.faults(),
+        q: quorum.quorum(),
+        t: quorum.overlap(),
+        fast_quorum: quorum.n(),
+        validators: genesis.validators,
+        consensus: genesis.consensus,
+        ledger: genesis.ledger,
+        state_root: genesis.state_root,
+    })
+}
+
+/// An account as clients write it: G….
+pub(crate) fn address(key: &PublicKey) -> String {
+    stellar_strkey::ed25519::PublicKey(key.0).to_string().as_str().to_owned()
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let profile = match self.profile {
+            Profile::Test => "test network (friendbot gives coins away; the root key is public knowledge)",
+            Profile::Main => "main network",
+        };
+        line(f, "chain id", &self.chain_id)?;
+        line(f, "passphrase", &self.network_passphrase)?;
+        line(f, "network id", &self.network_id)?;
+        line(f, "profile", &profile)?;
+        line(f, "begins", &format_args!("{} ms since 1970", self.time_ms))?;
+        line(f, "state root", &self.state_root)?;
+        line(f, "validators", &format_args!("n = {}, of which f = {} may be faulty", self.n, self.f))?;
+        line(f, "quorum", &format_args!("q = {} votes, overlap t = {}", self.q, self.t))?;
+        line(f, "fast quorum", &format_args!("{} equal votes (all)", self.fast_quorum))?;
+        for (index, validator) in self.validators.iter().enumerate() {
+            writeln!(f, "  v{index} {}", validator.name)?;
+            writeln!(f, "     acceptor {}", validator.acceptor)?;
+            writeln!(f, "     proposer {}", validator.proposer)?;
+            writeln!(f, "     network  {}", validator.network)?;
+        }
+        self.constants(f)
+    }
+}
+
+impl Summary {
+    fn constants(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let c = &self.consensus;
+        line(
+            f,
+            "slots",
+            &format_args!(
+                "window {}, checkpoint every {}, term {}, {} in flight",
+                c.window, c.checkpoint_interval, c.term, c.pipeline
+            ),
+        )?;
+        line(
+            f,
+            "times",
+            &format_args!(
+                "view time-out {} to {} ms, heartbeat {} ms, clock drift {} ms",
+                c.timeout_ms, c.timeout_max_ms, c.heartbeat_ms, c.drift_ms
+            ),
+        )?;
+        line(
+            f,
+            "block",
+            &format_args!(
+                "{} bytes, {} transactions, {} operations, {} signatures; leader's pool {}",
+                c.block.bytes, c.block.transactions, c.block.operations, c.block.signatures, c.pool
+            ),
+        )?;
+        let l = &self.ledger;
+        line(f, "ledger", &format_args!("protocol version {}", l.protocol_version))?;
+        line(f, "coins", &format_args!("{} stroops, all held by the root account", l.total_coins))?;
+        line(f, "root account", &address(&l.root_account))?;
+        line(f, "fee, reserve", &format_args!("{} and {} stroops", l.base_fee, l.base_reserve))?;
+        let admission =
+            if l.admission_restricted { "members create accounts" } else { "everybody creates accounts" };
+        line(f, "admission", &format_args!("{admission}; {} members", l.members.len()))?;
+        l.members.iter().try_for_each(|member| writeln!(f, "  {}", address(member)))
+    }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, name: &str, value: &dyn fmt::Display) -> fmt::Result {
+    writeln!(f, "{name:<13}{value}")
+}
