@@ -103,7 +103,7 @@ pub(crate) fn trim(
         } else {
             let (reason, cost) = drop_reason(ledger, moment, oracle, transaction, &ahead)?;
             verifications = verifications.saturating_add(cost);
-            reason
+            if verifications > VERIFICATIONS_MAX { Some(DropReason::Verifications) } else { reason }
         };
         match reason {
             None => {
