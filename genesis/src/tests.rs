@@ -157,9 +157,10 @@ fn folder_with_anything_in_it_is_not_touched() {
 
 #[test]
 fn choices_that_make_no_network_are_refused_and_leave_nothing() {
+    type Change = fn(&mut InitOptions, carat_types::PublicKey);
     let key = test_root_key("somebody").public();
     let base = |out: &Path| InitOptions::test(4, out);
-    let cases: [(&str, fn(&mut InitOptions, carat_types::PublicKey)); 9] = [
+    let cases: [(&str, Change); 9] = [
         ("--name is given 1 times, expected 4", |o, _| o.names = vec!["Bank A".into()]),
         ("--root-account", |o, key| o.root_account = Some(key)),
         ("--root-account is absent", |o, _| o.profile = Profile::Main),
