@@ -254,13 +254,14 @@ impl Replica {
     /// **Returns** the number of slots still to be voted for by force.
     pub(crate) fn take_choice(&mut self, new_view: Arc<Signed<NewView>>, choice: Choice) -> u64 {
         let Choice { stable, forced, s_max } = choice;
+        // Before h is raised: a journal begun anew must carry it (J2).
+        self.position.new_view_hash = new_view.body.hash();
+        self.position.new_view = Some(new_view);
         if let Some(stable) = stable.filter(|stable| stable.header.slot > self.chain.stable) {
             self.raise_stable(Arc::new(stable));
         }
         self.position.active = true;
         self.position.entered_us = self.now.monotonic_us;
-        self.position.new_view_hash = new_view.body.hash();
-        self.position.new_view = Some(new_view);
         self.position.s_max = s_max;
         self.position.forced = forced;
         // Slots up to h are final and skipped.
