@@ -1,0 +1,140 @@
+//! `sim --seeds N [--from S] [--n N]`: runs seeds and ends with `seeds=N events=E violations=0`;
+//! `sim --seed S [--trace]`: runs one seed, and shows what happened.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the output of a command")]
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use carat_sim::oracle::Violation;
+use carat_sim::plan::Plan;
+use carat_sim::runner::{Options, last_lines, run_seed, run_seeds};
+use carat_sim::trace::{Line, Wanted};
+
+const USAGE: &str = "usage: sim --seeds N [--from S] [--n N] [--threads T]
+       sim --seed S [--n N] [--trace]
+
+  --seeds N    run N seeds
+  --from S     begin with seed S (default 0)
+  --seed S     run one seed, show its plan, and its last events if it fails
+  --trace      show everything that happens in that seed
+  --n N        number of validators (default: the seed decides: 1, 4 or 7)
+  --threads T  default: one for each processor";
+
+/// Lines shown of a failed seed.
+const LAST_LINES: usize = 50;
+
+struct Arguments {
+    seeds: u64,
+    from: u64,
+    seed: Option<u64>,
+    trace: bool,
+    threads: usize,
+    options: Options,
+}
+
+fn main() -> ExitCode {
+    let arguments = match parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(problem) => {
+            eprintln!("{problem}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    // A panic of the core is reported as a broken rule of its seed; here, where it happened.
+    std::panic::set_hook(Box::new(|panic| {
+        if let Some(place) = panic.location() {
+            eprintln!("panic at {place}");
+        }
+    }));
+    match arguments.seed {
+        Some(seed) => one(seed, &arguments),
+        None => many(&arguments),
+    }
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut arguments =
+        Arguments { seeds: 0, from: 0, seed: None, trace: false, threads, options: Options::default() };
+    while let Some(word) = words.next() {
+        if word == "--trace" {
+            arguments.trace = true;
+            continue;
+        }
+        let value = words.next().ok_or(format!("{word}: a number is missing"))?;
+        let number: u64 = value.parse().map_err(|_| format!("{word} {value}: not a number"))?;
+        match word.as_str() {
+            "--seeds" => arguments.seeds = number,
+            "--from" => arguments.from = number,
+            "--seed" => arguments.seed = Some(number),
+            "--threads" => arguments.threads = usize::try_from(number).unwrap_or(threads).max(1),
+            "--n" if matches!(number, 1 | 4..=64) => arguments.options.n = u16::try_from(number).ok(),
+            "--n" => return Err(format!("--n {number}: 1, or 4 to 64 validators")),
+            _ => return Err(format!("{word}: unknown")),
+        }
+    }
+    if arguments.seeds == 0 && arguments.seed.is_none() {
+        return Err("nothing to run".to_owned());
+    }
+    Ok(arguments)
+}
+
+fn many(arguments: &Arguments) -> ExitCode {
+    let Arguments { seeds, from, threads, options, .. } = *arguments;
+    let started = Instant::now();
+    let summary = run_seeds(from, seeds, threads, options, |seed, outcome| {
+        if let Some(violation) = &outcome.violation {
+            eprintln!("seed {seed}: {} broken: {}", violation.rule, violation.detail);
+        }
+    });
+    if let Some((seed, _)) = summary.failures.first() {
+        let outcome = run_seed(*seed, options, Wanted::All);
+        explain(*seed, outcome.events, outcome.violation.as_ref(), &outcome.lines);
+    }
+    let seconds = started.elapsed().as_secs_f64() * threads as f64;
+    println!(
+        "slots={} transactions={} crashes={} highest_view={} longest_recovery_ms={} trace={:016x} \
+         events_per_cpu_second={:.0}",
+        summary.slots,
+        summary.acknowledged,
+        summary.crashes,
+        summary.views,
+        summary.recovery_ms,
+        summary.trace_hash,
+        summary.events as f64 / seconds,
+    );
+    println!("seeds={} events={} violations={}", summary.seeds, summary.events, summary.failures.len());
+    if summary.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn one(seed: u64, arguments: &Arguments) -> ExitCode {
+    println!("{:#?}", Plan::of(seed, arguments.options.n));
+    let outcome = run_seed(seed, arguments.options, Wanted::All);
+    if arguments.trace {
+        outcome.lines.iter().for_each(|line| println!("{line}"));
+    }
+    println!(
+        "slots={} transactions={} crashes={} highest_view={} recovery_ms={} trace={:016x}",
+        outcome.slots, outcome.acknowledged, outcome.crashes, outcome.views, outcome.recovery_ms, outcome.trace_hash
+    );
+    let failed = outcome.violation.is_some();
+    if failed {
+        explain(seed, outcome.events, outcome.violation.as_ref(), &outcome.lines);
+    }
+    println!("seeds=1 events={} violations={}", outcome.events, u8::from(failed));
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn explain(seed: u64, events: u64, violation: Option<&Violation>, lines: &[Line]) {
+    let Some(violation) = violation else { return };
+    eprintln!("\nseed {seed}, event {events}: {} is broken", violation.rule);
+    if let Some(validator) = violation.validator {
+        eprintln!("  by validator {validator}");
+    }
+    eprintln!("  {}\n  the last events:", violation.detail);
+    for line in last_lines(lines, violation.validator, LAST_LINES) {
+        eprintln!("  {line}");
+    }
+    eprintln!("hint: ./scripts/sim.sh --seed {seed} --trace shows the whole run");
+}

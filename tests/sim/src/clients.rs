@@ -1,0 +1,119 @@
+//! Clients: each has one account and one transaction under way, sends the same bytes again to everybody when no
+//! answer comes, and now and then competes with itself.
+
+use carat_types::batch::Envelope;
+use carat_types::hash::sha256;
+use carat_types::{Digest, ValidatorId};
+
+use crate::ledger::{GENESIS_TIME_MS, ModelTransaction};
+use crate::plan::ClientPlan;
+use crate::rng::Rng;
+
+/// A client.
+#[derive(Debug)]
+pub struct Client {
+    account: [u8; 32],
+    sequence: i64,
+    under_way: Option<UnderWay>,
+    /// Transactions that came to an end, one way or another.
+    pub done: u64,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    /// All compete for one sequence number.
+    competitors: Vec<(Digest, Envelope)>,
+    valid_until: Option<u64>,
+    sent_at: u64,
+}
+
+/// What became of a client's transaction, as the chain shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Sealed, and told to callers.
+    Acknowledged,
+    /// Executed somewhere; its caller has not heard of it.
+    Executed,
+    /// Neither.
+    Open,
+}
+
+/// Where to send an envelope.
+#[derive(Debug)]
+pub struct Submission {
+    /// The bytes.
+    pub envelope: Envelope,
+    /// One validator, or all.
+    pub to: Option<ValidatorId>,
+}
+
+impl Client {
+    /// The client with this number.
+    pub fn new(number: u64) -> Self {
+        let mut account = [0xc1; 32];
+        account[..8].copy_from_slice(&number.to_be_bytes());
+        Client { account, sequence: 0, under_way: None, done: 0 }
+    }
+
+    /// Looks at the chain, and sends what is to be sent.
+    ///
+    /// `fate` tells what became of a transaction, `chain_second` the time of the newest block executed by a correct
+    /// validator: a transaction that expired before it and is not executed by then never will be.
+    pub fn act(
+        &mut self,
+        rng: &mut Rng,
+        plan: &ClientPlan,
+        n: u16,
+        now: u64,
+        chain_second: u64,
+        fate: impl Fn(&Digest) -> Fate,
+    ) -> Vec<Submission> {
+        if let Some(under_way) = &self.under_way {
+            let fates: Vec<Fate> = under_way.competitors.iter().map(|(id, _)| fate(id)).collect();
+            let acknowledged = fates.contains(&Fate::Acknowledged);
+            let expired = under_way.valid_until.is_some_and(|limit| chain_second > limit)
+                && !fates.contains(&Fate::Executed);
+            if acknowledged || expired {
+                self.sequence += i64::from(acknowledged);
+                self.done += 1;
+                self.under_way = None;
+            } else if now - under_way.sent_at > plan.retry {
+                return self.repeat(now);
+            } else {
+                return Vec::new();
+            }
+        }
+        self.begin(rng, plan, n, now)
+    }
+
+    fn repeat(&mut self, now: u64) -> Vec<Submission> {
+        let Some(under_way) = &mut self.under_way else { return Vec::new() };
+        under_way.sent_at = now;
+        let again = |(_, envelope): &(Digest, Envelope)| Submission { envelope: envelope.clone(), to: None };
+        under_way.competitors.iter().map(again).collect()
+    }
+
+    fn begin(&mut self, rng: &mut Rng, plan: &ClientPlan, n: u16, now: u64) -> Vec<Submission> {
+        let now_second = (GENESIS_TIME_MS + now / 1_000) / 1_000;
+        let valid_until = rng.chance(plan.expiring).then(|| now_second + rng.between(0, 4));
+        let count = if rng.chance(plan.double_spend) { 2 } else { 1 };
+        let one = |rng: &mut Rng| {
+            let transaction = ModelTransaction {
+                source: self.account,
+                sequence: self.sequence + 1,
+                salt: rng.bits(),
+                valid_until,
+            };
+            let envelope = transaction.envelope();
+            (sha256(&[&envelope.0]), envelope)
+        };
+        let competitors: Vec<(Digest, Envelope)> = (0..count).map(|_| one(rng)).collect();
+        let submit = |(_, envelope): &(Digest, Envelope)| Submission {
+            envelope: envelope.clone(),
+            to: Some(ValidatorId(u16::try_from(rng.below(u64::from(n))).unwrap_or(0))),
+        };
+        let submissions = competitors.iter().map(submit).collect();
+        self.under_way = Some(UnderWay { competitors, valid_until, sent_at: now });
+        submissions
+    }
+}

@@ -1,0 +1,360 @@
+//! The judge: watches every step of every validator and shares no predicate with the product.
+//!
+//! It counts votes, checks certificates, computes the choice of a NEW-VIEW and follows each journal by its own
+//! code. What it demands are the invariants I1 to I12 and the journal's rules J1 to J8 of the consensus
+//! specification, agreement, execution exactly once, and bounded buffers. It is told of every message of every
+//! validator, adversaries included, but holds only correct ones to the rules.
+//!
+//! Reading order: `ballots` (what is final), `history` (what is durable), `speech` (what may be said),
+//! `choice` (what a NEW-VIEW forces), `chain` (what was executed).
+
+mod ballots;
+mod certificates;
+mod chain;
+mod choice;
+mod history;
+mod speech;
+
+use std::sync::Arc;
+
+use carat_consensus::effect::{Evidence, Halt, Report};
+use carat_consensus::{Execute, Params, Record, RecoverError};
+use carat_types::certificate::SealCertificate;
+use carat_types::header::{Header, prefix_digest};
+use carat_types::message::Message;
+use carat_types::validators::{Authenticator, ValidatorSet};
+use carat_types::{Digest, Slot, ValidatorId, View};
+
+use crate::clients::Fate;
+use crate::plan::Plan;
+use ballots::Ballots;
+use certificates::Certificates;
+use chain::Chain;
+use history::History;
+use speech::Speech;
+
+/// A broken rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule, by its name in the specification.
+    pub rule: &'static str,
+    /// Who broke it, if it was one.
+    pub validator: Option<ValidatorId>,
+    /// What was seen and what was expected.
+    pub detail: String,
+}
+
+impl Violation {
+    /// The violation that a panic stands for.
+    pub fn of_panic(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
+        Violation { rule: "no panic", validator: None, detail: text.to_owned() }
+    }
+}
+
+/// What every check returns.
+pub type Verdict = Result<(), Violation>;
+
+/// Fails with a rule and a text unless the condition holds.
+fn demand(holds: bool, rule: &'static str, who: ValidatorId, detail: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(Violation { rule, validator: Some(who), detail: detail() }) }
+}
+
+/// Thresholds by the oracle's own arithmetic.
+#[derive(Clone, Copy, Debug)]
+struct Thresholds {
+    n: usize,
+    faults: usize,
+    quorum: usize,
+    overlap: usize,
+}
+
+impl Thresholds {
+    fn of(n: u16) -> Self {
+        let n = usize::from(n);
+        let faults = (n - 1) / 3;
+        Thresholds { n, faults, quorum: n - faults, overlap: n - 2 * faults }
+    }
+}
+
+/// The oracle of one run.
+#[derive(Debug)]
+pub struct Oracle {
+    params: Params,
+    thresholds: Thresholds,
+    certificates: Certificates,
+    ballots: Ballots,
+    chain: Chain,
+    watches: Vec<Watch>,
+}
+
+/// What the oracle knows of one validator.
+#[derive(Debug)]
+struct Watch {
+    /// Whether its acceptor is held to the rules.
+    acceptor_is_correct: bool,
+    /// Whether its proposer is, too.
+    proposer_is_correct: bool,
+    history: History,
+    speech: Speech,
+    /// Executed up to here.
+    executed: Slot,
+    /// Handed to execution up to here.
+    dispatched: Slot,
+    /// Highest view, checkpoint and final slot seen in this incarnation.
+    high: HighWater,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct HighWater {
+    view: View,
+    stable: Slot,
+    last_final: Slot,
+}
+
+/// Where a replica stands by its own account.
+#[derive(Clone, Copy, Debug)]
+pub struct Standpoint {
+    /// Its view.
+    pub view: View,
+    /// Its stable checkpoint.
+    pub stable: Slot,
+    /// Its last final slot.
+    pub last_final: Slot,
+    /// Messages and votes that it keeps in memory.
+    pub buffered: usize,
+}
+
+impl Oracle {
+    /// The oracle of a run.
+    pub fn new(
+        plan: &Plan,
+        set: Arc<ValidatorSet>,
+        authenticator: Arc<dyn Authenticator>,
+        genesis: &Header,
+    ) -> Self {
+        let watch = |id: ValidatorId| {
+            let behaviour = plan.behaviour(id);
+            Watch {
+                acceptor_is_correct: behaviour.is_none_or(|behaviour| behaviour.acceptor_is_correct()),
+                proposer_is_correct: behaviour.is_none(),
+                history: History::new(genesis.prefix),
+                speech: Speech::default(),
+                executed: Slot(0),
+                dispatched: Slot(0),
+                high: HighWater::default(),
+            }
+        };
+        let thresholds = Thresholds::of(plan.n);
+        Oracle {
+            params: plan.params,
+            thresholds,
+            watches: set.ids().map(watch).collect(),
+            certificates: Certificates::new(thresholds, set, authenticator),
+            ballots: Ballots::new(thresholds, plan.acceptors_only_crash(), genesis.prefix),
+            chain: Chain::new(genesis.clone()),
+        }
+    }
+
+    /// A message is about to leave a validator.
+    pub fn sent(&mut self, from: ValidatorId, message: &Message) -> Verdict {
+        if self.watches[from.index()].acceptor_is_correct {
+            self.judge_speech(from, message)?;
+        }
+        self.ballots.heard(from, message, &self.certificates)
+    }
+
+    /// A record is durable at a validator.
+    pub fn durable(&mut self, at: ValidatorId, record: &Record) -> Verdict {
+        let watch = &mut self.watches[at.index()];
+        if !watch.acceptor_is_correct {
+            return Ok(());
+        }
+        watch.history.durable(at, record, &self.certificates, &self.params)?;
+        // A validator alone says nothing to anybody: its durable votes are the votes.
+        if self.thresholds.n == 1 { self.ballots.journaled(at, record) } else { Ok(()) }
+    }
+
+    /// A validator is about to begin its journal anew.
+    pub fn compacting(&self, at: ValidatorId, stable: Slot, durable_blocks: Slot) -> Verdict {
+        let watch = &self.watches[at.index()];
+        if !watch.acceptor_is_correct {
+            return Ok(());
+        }
+        demand(watch.history.stable().0 >= stable, "I8/J6 stable before deleting", at, || {
+            format!("compacts up to {stable}, durable checkpoint is {}", watch.history.stable().0)
+        })?;
+        demand(durable_blocks >= stable, "J6 blocks before deleting", at, || {
+            format!("compacts up to {stable}, blocks are durable up to {durable_blocks}")
+        })
+    }
+
+    /// A validator's journal after it was begun anew.
+    pub fn compacted(&self, at: ValidatorId, journal: &[Record]) -> Verdict {
+        let watch = &self.watches[at.index()];
+        if !watch.acceptor_is_correct { Ok(()) } else { watch.history.still_holds(at, journal) }
+    }
+
+    /// A validator lost everything that was not durable.
+    pub fn crashed(&mut self, at: ValidatorId, blocks_left: Slot) {
+        let watch = &mut self.watches[at.index()];
+        watch.executed = blocks_left;
+        watch.dispatched = blocks_left;
+        watch.high = HighWater::default();
+        watch.speech.restarted(watch.history.led());
+    }
+
+    /// A validator is about to execute a slot.
+    pub fn executing(&mut self, at: ValidatorId, execute: &Execute) -> Verdict {
+        let watch = &self.watches[at.index()];
+        if !watch.acceptor_is_correct {
+            return Ok(());
+        }
+        demand(execute.slot == watch.dispatched.next(), "execution in slot order", at, || {
+            format!("executes {} after {}", execute.slot, watch.dispatched)
+        })?;
+        let below = self.ballots.final_prefix(watch.dispatched).unwrap_or_default();
+        let expected = prefix_digest(&below, execute.slot, &execute.payload.digest());
+        demand(
+            execute.parent_prefix == below && execute.prefix == expected,
+            "I7 prefix of an executed slot",
+            at,
+            || format!("slot {}: prefix {}, expected {expected}", execute.slot, execute.prefix),
+        )?;
+        self.judge_evidence(at, execute)?;
+        self.watches[at.index()].dispatched = execute.slot;
+        self.ballots.demand_final(at, execute.slot, &execute.prefix, "execution only of final slots")
+    }
+
+    /// A validator has executed a slot.
+    pub fn executed(&mut self, at: ValidatorId, header: &Header, applied: &[Digest]) -> Verdict {
+        let watch = &mut self.watches[at.index()];
+        if !watch.acceptor_is_correct {
+            return Ok(());
+        }
+        watch.executed = header.slot;
+        self.chain.executed(at, header, applied)
+    }
+
+    /// A validator tells callers that a block is sealed, and so acknowledges its transactions.
+    pub fn sealed(&mut self, at: ValidatorId, slot: Slot, certificate: &SealCertificate) -> Verdict {
+        let watch = &self.watches[at.index()];
+        if !watch.acceptor_is_correct {
+            return Ok(());
+        }
+        self.certificates.seals(at, certificate, self.thresholds.faults + 1)?;
+        demand(slot <= watch.executed, "sealed after executed", at, || format!("slot {slot}"))?;
+        demand(
+            certificate.body.slot == slot && certificate.body.header == self.chain.hash(slot),
+            "SEAL rule",
+            at,
+            || format!("slot {slot}: seals name {:?}", certificate.body),
+        )?;
+        self.chain.acknowledge(slot);
+        Ok(())
+    }
+
+    /// A validator stops for good: no correct one ever does while at most f lie.
+    pub fn halted(&self, at: ValidatorId, halt: &Halt) -> Verdict {
+        demand(!self.watches[at.index()].acceptor_is_correct, "no correct validator halts", at, || {
+            format!("{halt:?}")
+        })
+    }
+
+    /// A validator cannot start from its disk.
+    pub fn refused_to_start(&self, at: ValidatorId, error: &RecoverError) -> Verdict {
+        demand(!self.watches[at.index()].acceptor_is_correct, "no correct validator refuses to start", at, || {
+            error.to_string()
+        })
+    }
+
+    /// A validator reports.
+    pub fn reported(&self, at: ValidatorId, report: &Report) -> Verdict {
+        let Report::Misbehaviour { validator, what } = report else { return Ok(()) };
+        let (accuser, accused) = (&self.watches[at.index()], &self.watches[validator.index()]);
+        let innocent = accused.acceptor_is_correct && accused.proposer_is_correct;
+        demand(!(innocent && accuser.acceptor_is_correct), "no correct validator is accused", at, || {
+            format!("accuses {validator}: {what}")
+        })
+    }
+
+    /// Where a replica stands after a step.
+    pub fn stands(&mut self, at: ValidatorId, now: Standpoint) -> Verdict {
+        let watch = &mut self.watches[at.index()];
+        if !watch.acceptor_is_correct {
+            return Ok(());
+        }
+        let before = watch.high;
+        watch.high = HighWater { view: now.view, stable: now.stable, last_final: now.last_final };
+        let back = now.view < before.view || now.stable < before.stable || now.last_final < before.last_final;
+        demand(!back, "view, checkpoint and final slot never go back", at, || {
+            format!("{now:?} after {before:?}")
+        })?;
+        let limit = self.buffer_limit();
+        demand(now.buffered <= limit, "bounded buffers", at, || {
+            format!("{} messages buffered, at most {limit} expected", now.buffered)
+        })
+    }
+
+    /// Highest final slot, as computed from the votes of all.
+    pub fn final_tip(&self) -> Slot {
+        self.ballots.final_tip()
+    }
+
+    /// What became of a transaction.
+    pub fn fate(&self, transaction: &Digest) -> Fate {
+        self.chain.fate(transaction)
+    }
+
+    /// The newest header that a correct validator executed.
+    pub fn tip(&self) -> &Header {
+        self.chain.tip()
+    }
+
+    /// Hash of the header that all correct validators reached at a slot; zero if none has.
+    pub fn header_hash(&self, slot: Slot) -> Digest {
+        self.chain.hash(slot)
+    }
+
+    /// Acknowledged transactions.
+    pub fn acknowledged(&self) -> usize {
+        self.chain.acknowledged()
+    }
+
+    /// Two views, one message of each kind from each validator for each slot of the window, and some change.
+    fn buffer_limit(&self) -> usize {
+        let window = usize::try_from(self.params.window).unwrap_or(usize::MAX);
+        window.saturating_mul(self.thresholds.n).saturating_mul(16).saturating_add(10_000)
+    }
+
+    fn judge_evidence(&self, at: ValidatorId, execute: &Execute) -> Verdict {
+        let (slot, prefix) = (execute.slot, execute.prefix);
+        let named = match &execute.evidence {
+            Evidence::Unanimous(certificate) => {
+                self.certificates.prepares(at, certificate, self.thresholds.n)?;
+                (certificate.body.0.slot, certificate.body.0.prefix)
+            }
+            Evidence::Commit(certificate) => {
+                self.certificates.commits(at, certificate)?;
+                (certificate.body.0.slot, certificate.body.0.prefix)
+            }
+            Evidence::Prefix(higher) => {
+                return demand(*higher >= slot && self.ballots.final_tip() >= *higher, "I9 evidence", at, || {
+                    format!("slot {slot} by slot {higher}, which is not final")
+                });
+            }
+            Evidence::Sealed(block) => {
+                self.certificates.seals(at, &block.certificate, self.thresholds.faults + 1)?;
+                let header = &block.block.header;
+                demand(block.certificate.body.header == header.hash(), "SEAL rule", at, || {
+                    format!("slot {slot}: seals for another header")
+                })?;
+                (header.slot, header.prefix)
+            }
+        };
+        demand(named == (slot, prefix), "I9 evidence", at, || {
+            format!("slot {slot}, prefix {prefix}: evidence names {named:?}")
+        })
+    }
+}

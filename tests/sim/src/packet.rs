@@ -1,0 +1,106 @@
+//! A message on its way, with the verdict of the signature check that every receiver would reach.
+//!
+//! The check is the same predicate at every validator, so it is made once for all receivers.
+
+use std::sync::Arc;
+
+use carat_consensus::VerifiedMessage;
+use carat_types::batch::Envelope;
+use carat_types::codec::{Decode, Encode};
+use carat_types::message::{Data, Message, Proposal};
+use carat_types::validators::{Authenticator, ValidatorSet};
+
+use crate::ledger;
+use crate::mix::mix_bytes;
+
+/// A message with what a receiver makes of it.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    /// As sent.
+    pub message: Message,
+    /// As received.
+    pub reading: Reading,
+    /// Hash of the bytes, for traces.
+    pub hash: u64,
+}
+
+/// What a receiver makes of a message.
+#[derive(Clone, Debug)]
+pub enum Reading {
+    /// For the core.
+    Core(VerifiedMessage),
+    /// For the pool.
+    Transactions(Vec<Envelope>),
+    /// Dropped and counted by the node: signature, signer or content is wrong.
+    Refused,
+}
+
+impl Packet {
+    /// Encodes and checks a message.
+    ///
+    /// **Panics** if `round_trip` is wanted and the bytes do not decode to the same message.
+    pub fn new(
+        message: Message,
+        set: &ValidatorSet,
+        authenticator: &dyn Authenticator,
+        round_trip: bool,
+    ) -> Packet {
+        let bytes = message.to_bytes();
+        let hash = mix_bytes(0, &bytes);
+        if round_trip {
+            assert_eq!(Message::from_bytes(&bytes).as_ref(), Ok(&message), "a message survives its encoding");
+        }
+        let reading = read(&message, set, authenticator);
+        Packet { message, reading, hash }
+    }
+}
+
+fn read(message: &Message, set: &ValidatorSet, authenticator: &dyn Authenticator) -> Reading {
+    let verified = match message {
+        Message::Transactions(transactions) => {
+            return Reading::Transactions(transactions.envelopes.clone());
+        }
+        Message::Proposal(proposal) => read_proposal(proposal, set, authenticator),
+        Message::Prepare(prepare) => set.verify(authenticator, prepare.signed.clone()).map(|vote| {
+            VerifiedMessage::Prepare { vote, justification: prepare.justification.clone() }
+        }),
+        Message::Commit(signed) => set.verify(authenticator, signed.clone()).map(VerifiedMessage::Commit),
+        Message::ViewChange(signed) => set
+            .verify(authenticator, (**signed).clone())
+            .map(|verified| VerifiedMessage::ViewChange(Arc::new(verified))),
+        Message::NewView(signed) => set
+            .verify(authenticator, (**signed).clone())
+            .map(|verified| VerifiedMessage::NewView(Arc::new(verified))),
+        Message::Seal(signed) => set.verify(authenticator, signed.clone()).map(VerifiedMessage::Seal),
+        Message::Status(status) => Some(VerifiedMessage::Status(*status)),
+        Message::Fetch(fetch) => Some(VerifiedMessage::Fetch(fetch.clone())),
+        Message::Data(data) => read_data(data),
+    };
+    verified.map_or(Reading::Refused, Reading::Core)
+}
+
+fn read_proposal(
+    proposal: &Proposal,
+    set: &ValidatorSet,
+    authenticator: &dyn Authenticator,
+) -> Option<VerifiedMessage> {
+    let signed = set.verify(authenticator, proposal.signed.clone())?;
+    let named = proposal.payload.is_consistent() && proposal.payload.value.digest() == signed.body.digest;
+    match ledger::well_formed(&proposal.payload) {
+        Some(payload) if proposal.payload_matches() => Some(VerifiedMessage::Proposal { signed, payload }),
+        _ => Some(VerifiedMessage::BadProposal { signed, leader_is_to_blame: named }),
+    }
+}
+
+fn read_data(data: &Data) -> Option<VerifiedMessage> {
+    Some(match data {
+        Data::Payload(payload) => VerifiedMessage::Payload(ledger::well_formed(payload)?),
+        Data::Block(block) => VerifiedMessage::Block {
+            block: block.clone(),
+            payload: ledger::well_formed(&block.block.payload)?,
+        },
+        Data::Commit(certificate) => VerifiedMessage::CommitCertificate(certificate.clone()),
+        Data::Stable(stable) => VerifiedMessage::Stable(stable.clone()),
+        Data::HighestVotes(votes) => VerifiedMessage::HighestVotes(votes.clone()),
+    })
+}

@@ -1,0 +1,249 @@
+//! What a seed stands for: the size, the constants, which faults strike and how hard, who is Byzantine.
+//!
+//! Each seed draws a random subset of faults with random strength ("swarm testing"): runs in which everything
+//! goes wrong at once seldom get far enough to show the deeper errors.
+
+use carat_consensus::Params;
+use carat_types::{Quorum, ValidatorId};
+
+use crate::crypto::Scheme;
+use crate::rng::Rng;
+
+/// Microseconds in a millisecond and in a second.
+pub const MS: u64 = 1_000;
+/// Microseconds in a second.
+pub const SECOND: u64 = 1_000 * MS;
+
+/// Everything about a run that is decided before it begins.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// Validators.
+    pub n: u16,
+    /// Constants of the core.
+    pub params: Params,
+    /// Signatures.
+    pub scheme: Scheme,
+    /// Whether every message is decoded from its bytes and compared.
+    pub round_trip: bool,
+    /// How long faults strike, in microseconds.
+    pub chaos_us: u64,
+    /// Network faults.
+    pub network: NetworkPlan,
+    /// Disk and process faults.
+    pub process: ProcessPlan,
+    /// Clients.
+    pub clients: ClientPlan,
+    /// Who lies, and how.
+    pub adversaries: Vec<(ValidatorId, Behaviour)>,
+    /// Whether the adversaries go on lying in the end phase; else they stop for good.
+    pub adversaries_survive: bool,
+}
+
+/// How the network treats messages.
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkPlan {
+    /// Shortest delay. **Units**: microseconds, as all here.
+    pub delay_min: u64,
+    /// Longest usual delay.
+    pub delay_max: u64,
+    /// Per mille of messages that take up to twenty times as long.
+    pub straggler: u64,
+    /// Per mille of messages lost.
+    pub loss: u64,
+    /// Per mille of messages delivered twice.
+    pub duplicate: u64,
+    /// Whether messages of one link keep their order.
+    pub ordered: bool,
+    /// Mean time between partitions; 0 for none.
+    pub partition_every: u64,
+    /// Longest partition.
+    pub partition_max: u64,
+}
+
+/// How processes and disks behave.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessPlan {
+    /// Longest sync of the journal.
+    pub sync_max: u64,
+    /// Longest execution of a block.
+    pub execute_max: u64,
+    /// Mean time between crashes of some validator; 0 for none.
+    pub crash_every: u64,
+    /// Longest time that a crashed validator stays down.
+    pub down_max: u64,
+    /// Per million performed effects after which the validator crashes at once.
+    pub crash_at_effect: u64,
+    /// Largest difference of a wall clock from the true time, in milliseconds.
+    pub skew_ms: u64,
+}
+
+/// What clients do.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientPlan {
+    /// Number of clients.
+    pub count: u64,
+    /// Mean time between a client's transactions.
+    pub every: u64,
+    /// Time after which a client sends the same bytes to all validators.
+    pub retry: u64,
+    /// Per mille of transactions that come with a competitor for the same number.
+    pub double_spend: u64,
+    /// Per mille of transactions that expire soon.
+    pub expiring: u64,
+}
+
+/// How a faulty validator misbehaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Behaviour {
+    /// Runs, but most of what it says gets lost, a different part for each receiver.
+    Silent,
+    /// As leader, proposes two values for a slot to different halves; as acceptor, votes for both.
+    Equivocator,
+    /// Honest acceptor whose *proposer* equivocates: an untrusted proxy. All commit rules must hold, FAST too.
+    BadProposer,
+    /// Leaves votes, certificates and checkpoints out of its VIEW-CHANGEs, or claims votes that never were.
+    ViewChangeLiar,
+    /// Votes for whatever anybody proposes or votes for, seals whatever anybody seals.
+    YesSayer,
+    /// Repeats old messages of everybody and sends its own with fields at their extremes.
+    Babbler,
+    /// Loses its journal at every restart and crashes often.
+    Amnesiac,
+    /// As new leader, sends different NEW-VIEWs, and withholds what it should send.
+    NewViewLiar,
+}
+
+impl Behaviour {
+    /// Every behaviour.
+    pub const ALL: [Behaviour; 8] = [
+        Behaviour::Silent,
+        Behaviour::Equivocator,
+        Behaviour::BadProposer,
+        Behaviour::ViewChangeLiar,
+        Behaviour::YesSayer,
+        Behaviour::Babbler,
+        Behaviour::Amnesiac,
+        Behaviour::NewViewLiar,
+    ];
+
+    /// Whether the validator's votes can still be relied upon.
+    pub fn acceptor_is_correct(self) -> bool {
+        self == Behaviour::BadProposer
+    }
+}
+
+impl Plan {
+    /// The plan of a seed; `n` overrides the number of validators.
+    pub fn of(seed: u64, n: Option<u16>) -> Plan {
+        let mut rng = Rng::new(seed ^ 0x0c0f_fee0_ca7a_7000);
+        let drawn = rng.pick(&[1, 4, 4, 4, 4, 4, 4, 7, 7, 7]);
+        let n = n.unwrap_or(drawn);
+        let checkpoint_interval = rng.pick(&[2, 4, 8, 16]);
+        let params = Params {
+            checkpoint_interval,
+            window: checkpoint_interval * rng.pick(&[2, 2, 3, 4]),
+            term: checkpoint_interval * rng.pick(&[2, 8, 64]),
+            pipeline: rng.pick(&[1, 2, 4, 8]),
+            ..Params::default()
+        };
+        Plan {
+            seed,
+            n,
+            params,
+            scheme: if rng.chance(10) { Scheme::Ed25519 } else { Scheme::Mock },
+            round_trip: rng.chance(60),
+            chaos_us: rng.between(5, 30) * SECOND,
+            network: NetworkPlan::draw(&mut rng),
+            process: ProcessPlan::draw(&mut rng),
+            clients: ClientPlan::draw(&mut rng),
+            adversaries: draw_adversaries(n, &mut rng),
+            adversaries_survive: rng.chance(500),
+        }
+    }
+
+    /// The thresholds, recomputed from the plan's size by its users' own means.
+    ///
+    /// **Panics** if the plan was made for an impossible size.
+    pub fn quorum(&self) -> Quorum {
+        Quorum::of(usize::from(self.n)).expect("a possible number of validators")
+    }
+
+    /// How `id` misbehaves, if it does.
+    pub fn behaviour(&self, id: ValidatorId) -> Option<Behaviour> {
+        self.adversaries.iter().find(|(adversary, _)| *adversary == id).map(|(_, behaviour)| *behaviour)
+    }
+
+    /// Whether every acceptor is at worst crashing: assumption A-crash of the specification.
+    pub fn acceptors_only_crash(&self) -> bool {
+        self.adversaries.iter().all(|(_, behaviour)| behaviour.acceptor_is_correct())
+    }
+}
+
+/// A fault that strikes in about half of the runs.
+fn maybe(rng: &mut Rng, low: u64, high: u64) -> u64 {
+    if rng.chance(500) { rng.between(low, high) } else { 0 }
+}
+
+impl NetworkPlan {
+    fn draw(rng: &mut Rng) -> Self {
+        let delay_min = rng.pick(&[50, 500, 5 * MS, 20 * MS]);
+        NetworkPlan {
+            delay_min,
+            delay_max: delay_min * rng.pick(&[1, 2, 5]),
+            straggler: maybe(rng, 1, 100),
+            loss: maybe(rng, 1, 300),
+            duplicate: maybe(rng, 1, 200),
+            ordered: rng.chance(300),
+            partition_every: maybe(rng, SECOND, 8 * SECOND),
+            partition_max: rng.between(SECOND / 2, 6 * SECOND),
+        }
+    }
+
+    /// A network without faults, with the same delays: the end phase.
+    #[must_use]
+    pub fn calm(self) -> Self {
+        NetworkPlan { straggler: 0, loss: 0, duplicate: 0, partition_every: 0, ..self }
+    }
+}
+
+impl ProcessPlan {
+    fn draw(rng: &mut Rng) -> Self {
+        ProcessPlan {
+            sync_max: rng.pick(&[100, 2 * MS, 10 * MS, 40 * MS]),
+            execute_max: rng.pick(&[100, 5 * MS, 50 * MS]),
+            crash_every: maybe(rng, SECOND / 2, 8 * SECOND),
+            down_max: rng.between(10 * MS, 6 * SECOND),
+            crash_at_effect: maybe(rng, 100, 3_000),
+            skew_ms: maybe(rng, 1, 2_000),
+        }
+    }
+
+    /// The same machines without crashes.
+    #[must_use]
+    pub fn calm(self) -> Self {
+        ProcessPlan { crash_every: 0, crash_at_effect: 0, ..self }
+    }
+}
+
+impl ClientPlan {
+    fn draw(rng: &mut Rng) -> Self {
+        ClientPlan {
+            count: rng.between(1, 6),
+            every: rng.pick(&[50 * MS, 200 * MS, SECOND]),
+            retry: rng.pick(&[SECOND, 3 * SECOND]),
+            double_spend: maybe(rng, 10, 200),
+            expiring: maybe(rng, 10, 100),
+        }
+    }
+}
+
+fn draw_adversaries(n: u16, rng: &mut Rng) -> Vec<(ValidatorId, Behaviour)> {
+    let faults = (n - 1) / 3;
+    let count = if rng.chance(600) { rng.between(1, u64::from(faults).max(1)) } else { 0 };
+    let mut ids: Vec<ValidatorId> = (0..n).map(ValidatorId).collect();
+    rng.shuffle(&mut ids);
+    ids.truncate(usize::try_from(count).unwrap_or(0).min(usize::from(faults)));
+    ids.into_iter().map(|id| (id, rng.pick(&Behaviour::ALL))).collect()
+}

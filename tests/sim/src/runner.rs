@@ -1,0 +1,105 @@
+//! Running seeds: one, or many on several threads.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use carat_types::ValidatorId;
+
+use crate::oracle::Violation;
+use crate::plan::Plan;
+use crate::planted::Planted;
+use crate::simulation::{Outcome, Simulation};
+use crate::trace::{Line, Wanted};
+
+/// What to run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Number of validators; else the seed decides.
+    pub n: Option<u16>,
+    /// An error to plant.
+    pub planted: Option<Planted>,
+}
+
+/// The sum over many seeds.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Seeds run.
+    pub seeds: u64,
+    /// Inputs delivered.
+    pub events: u64,
+    /// Final slots.
+    pub slots: u64,
+    /// Acknowledged transactions.
+    pub acknowledged: u64,
+    /// Crashes.
+    pub crashes: u64,
+    /// Highest view of any seed.
+    pub views: u64,
+    /// Longest recovery of the end phase. **Units**: milliseconds of virtual time.
+    pub recovery_ms: u64,
+    /// Mix of all trace hashes, whatever the order of the threads.
+    pub trace_hash: u64,
+    /// Seeds with a broken rule.
+    pub failures: Vec<(u64, Violation)>,
+}
+
+/// Runs one seed.
+pub fn run_seed(seed: u64, options: Options, wanted: Wanted) -> Outcome {
+    Simulation::new(Plan::of(seed, options.n), options.planted, wanted).run()
+}
+
+/// Runs `count` seeds from `first` on `threads` threads; `watch` hears of each outcome as it comes.
+pub fn run_seeds(
+    first: u64,
+    count: u64,
+    threads: usize,
+    options: Options,
+    watch: impl Fn(u64, &Outcome) + Sync,
+) -> Summary {
+    let next = AtomicU64::new(0);
+    let summary = Mutex::new(Summary::default());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let offset = next.fetch_add(1, Ordering::Relaxed);
+                    if offset >= count {
+                        break;
+                    }
+                    let seed = first + offset;
+                    let outcome = run_seed(seed, options, Wanted::Hash);
+                    watch(seed, &outcome);
+                    if let Ok(mut summary) = summary.lock() {
+                        summary.add(seed, &outcome);
+                    }
+                }
+            });
+        }
+    });
+    let mut summary = summary.into_inner().unwrap_or_default();
+    summary.failures.sort_by_key(|(seed, _)| *seed);
+    summary
+}
+
+impl Summary {
+    fn add(&mut self, seed: u64, outcome: &Outcome) {
+        self.seeds += 1;
+        self.events += outcome.events;
+        self.slots += outcome.slots;
+        self.acknowledged += outcome.acknowledged as u64;
+        self.crashes += outcome.crashes;
+        self.views = self.views.max(outcome.views);
+        self.recovery_ms = self.recovery_ms.max(outcome.recovery_ms);
+        self.trace_hash ^= crate::mix::mix(seed, outcome.trace_hash);
+        if let Some(violation) = &outcome.violation {
+            self.failures.push((seed, violation.clone()));
+        }
+    }
+}
+
+/// The last `count` lines about whoever a violation concerns; about all, if it concerns nobody in particular.
+pub fn last_lines(lines: &[Line], concerned: Option<ValidatorId>, count: usize) -> Vec<&Line> {
+    let about = |line: &&Line| concerned.is_none() || line.who.is_none() || line.who == concerned;
+    let mut chosen: Vec<&Line> = lines.iter().filter(about).collect();
+    chosen.split_off(chosen.len().saturating_sub(count))
+}

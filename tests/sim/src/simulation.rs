@@ -1,0 +1,464 @@
+//! One run: validators, clients, network and disks under one virtual clock, with the oracle looking on.
+//!
+//! An event is one input delivered to a replica. Time stands still while a replica handles it; what it asks for
+//! comes back later as another event. Reading order: here (the loop and the inputs), `perform` (the effects: what
+//! a node's shell does), `faults` (crashes, partitions, the end phase).
+
+mod faults;
+mod perform;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use carat_consensus::{Execute, Input, Now, Replica, Timer};
+use carat_types::batch::Envelope;
+use carat_types::validators::{Authenticator, ValidatorSet};
+use carat_types::{Slot, ValidatorId};
+
+use crate::adversary::Adversary;
+use crate::clients::Client;
+use crate::crypto::{self, Keys};
+use crate::disk::Disk;
+use crate::ledger::{self, GENESIS_TIME_MS, Ledger};
+use crate::mix::mix;
+use crate::network::Network;
+use crate::oracle::{Oracle, Standpoint, Verdict, Violation};
+use crate::outbox::{Outbox, Position};
+use crate::packet::{Packet, Reading};
+use crate::plan::{MS, Plan};
+use crate::planted::{Planted, Speaker};
+use crate::pool::Pool;
+use crate::rng::Rng;
+use crate::trace::{Line, Trace, Wanted};
+
+/// The result of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Inputs delivered to replicas.
+    pub events: u64,
+    /// Hash of the whole trace: equal for equal seeds.
+    pub trace_hash: u64,
+    /// Final slots.
+    pub slots: u64,
+    /// Highest view reached.
+    pub views: u64,
+    /// Acknowledged transactions.
+    pub acknowledged: usize,
+    /// Crashes.
+    pub crashes: u64,
+    /// Virtual time from the end of the faults until everything was in order. **Units**: milliseconds.
+    pub recovery_ms: u64,
+    /// The broken rule, if one was.
+    pub violation: Option<Violation>,
+    /// The trace, if it was wanted.
+    pub lines: Vec<Line>,
+}
+
+/// One run.
+pub struct Simulation {
+    plan: Plan,
+    planted: Option<Planted>,
+    rng: Rng,
+    now: u64,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    scheduled: u64,
+    set: Arc<ValidatorSet>,
+    authenticator: Arc<dyn Authenticator>,
+    network: Network,
+    nodes: Vec<Node>,
+    clients: Vec<Client>,
+    oracle: Oracle,
+    trace: Trace,
+    end: Option<faults::EndPhase>,
+    finished: bool,
+    events: u64,
+    crashes: u64,
+    views: u64,
+}
+
+/// One validator: a machine, and what runs on it.
+#[derive(Debug)]
+struct Node {
+    id: ValidatorId,
+    keys: Keys,
+    adversary: Option<Adversary>,
+    /// What its wall clock is off by. **Units**: milliseconds.
+    skew_ms: i64,
+    disk: Disk,
+    /// Counts restarts, so that what was meant for an earlier process finds nobody.
+    incarnation: u32,
+    process: Option<Process>,
+    /// Never started again: halted, or dead in the end phase.
+    gone: bool,
+}
+
+/// What a crash takes away.
+#[derive(Debug)]
+struct Process {
+    replica: Replica,
+    started_at: u64,
+    outbox: Outbox,
+    ledger: Ledger,
+    pool: Pool,
+    /// Number of the latest request for each timer that runs.
+    timers: BTreeMap<Timer, u64>,
+    executions: VecDeque<Execute>,
+    journal_syncing: bool,
+    blocks_syncing: bool,
+}
+
+#[derive(Debug)]
+struct Scheduled {
+    at: u64,
+    number: u64,
+    event: Event,
+}
+
+#[derive(Debug)]
+enum Event {
+    Deliver { from: ValidatorId, to: ValidatorId, packet: Rc<Packet> },
+    Submit { to: ValidatorId, envelope: Envelope },
+    Process { at: ValidatorId, incarnation: u32, what: Happening },
+    Restart(ValidatorId),
+    Client(usize),
+    Crash,
+    PartitionBegins,
+    PartitionEnds,
+    FaultsEnd,
+    Inspect,
+}
+
+/// What happens to one process; nothing, if it is no more.
+#[derive(Debug)]
+enum Happening {
+    Timer { timer: Timer, number: u64 },
+    JournalSynced(Position),
+    JournalCompacted { stable: Slot, carry: Vec<carat_consensus::Record> },
+    BlocksSynced(Slot),
+    ExecutionDone,
+}
+
+impl Simulation {
+    /// Virtual time between two looks at the progress of the end phase.
+    const INSPECT_EVERY: u64 = 100 * MS;
+
+    /// The run of a plan, with an error planted in it or none.
+    pub fn new(plan: Plan, planted: Option<Planted>, wanted: Wanted) -> Self {
+        let chain_id = ledger::chain_id(plan.seed);
+        let (keys, set) = crypto::validators(plan.scheme, plan.seed, plan.n, chain_id);
+        let authenticator = crypto::authenticator(plan.scheme);
+        let mut rng = Rng::new(plan.seed);
+        let genesis = Ledger::genesis(plan.seed);
+        let oracle = Oracle::new(&plan, set.clone(), authenticator.clone(), genesis.header());
+        let nodes = set.ids().zip(keys).map(|(id, keys)| {
+            let adversary = plan
+                .behaviour(id)
+                .map(|behaviour| Adversary::new(behaviour, id, keys.clone(), set.clone(), plan.params.window));
+            let skew = i64::try_from(rng.below(2 * plan.process.skew_ms + 1)).unwrap_or(0);
+            let skew_ms = skew - i64::try_from(plan.process.skew_ms).unwrap_or(0);
+            let disk = Disk::default();
+            Node { id, keys, adversary, skew_ms, disk, incarnation: 0, process: None, gone: false }
+        });
+        let nodes = nodes.collect();
+        Simulation {
+            network: Network::new(plan.network, plan.n),
+            clients: (0..plan.clients.count).map(Client::new).collect(),
+            plan,
+            planted,
+            rng,
+            now: 0,
+            queue: BinaryHeap::new(),
+            scheduled: 0,
+            set,
+            authenticator,
+            nodes,
+            oracle,
+            trace: Trace::new(wanted),
+            end: None,
+            finished: false,
+            events: 0,
+            crashes: 0,
+            views: 0,
+        }
+    }
+
+    /// Runs to the end, or to the first broken rule.
+    pub fn run(mut self) -> Outcome {
+        // The core states its own invariants as assertions: a panic is a broken rule.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.run_to_end()));
+        let violation = ended.unwrap_or_else(|panic| Err(Violation::of_panic(&*panic))).err();
+        if let Some(violation) = &violation {
+            self.trace.note(self.now, violation.validator, || {
+                format!("VIOLATION of {}: {}", violation.rule, violation.detail)
+            });
+        }
+        Outcome {
+            events: self.events,
+            trace_hash: self.trace.hash(),
+            slots: self.oracle.final_tip().0,
+            views: self.views,
+            acknowledged: self.oracle.acknowledged(),
+            crashes: self.crashes,
+            recovery_ms: self.end.as_ref().map_or(0, |end| (self.now - end.began_at) / MS),
+            violation,
+            lines: self.trace.into_lines(),
+        }
+    }
+
+    fn run_to_end(&mut self) -> Verdict {
+        self.begin()?;
+        while !self.finished
+            && let Some(Reverse(next)) = self.queue.pop()
+        {
+            self.now = next.at;
+            self.happen(next.event)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Verdict {
+        for index in 0..self.nodes.len() {
+            self.boot(index)?;
+        }
+        for client in 0..self.clients.len() {
+            self.schedule_soon(self.plan.clients.every, Event::Client(client));
+        }
+        self.schedule_soon(self.plan.process.crash_every, Event::Crash);
+        self.schedule_soon(self.plan.network.partition_every, Event::PartitionBegins);
+        self.schedule(self.plan.chaos_us, Event::FaultsEnd);
+        Ok(())
+    }
+
+    fn happen(&mut self, event: Event) -> Verdict {
+        match event {
+            Event::Deliver { from, to, packet } => self.deliver(from, to, &packet),
+            Event::Submit { to, envelope } => self.offer(to.index(), &envelope, true),
+            Event::Process { at, incarnation, what } => {
+                let node = &self.nodes[at.index()];
+                let alive = node.incarnation == incarnation && node.process.is_some();
+                if alive { self.happen_to_process(at.index(), what) } else { Ok(()) }
+            }
+            Event::Restart(id) => self.restart(id.index()),
+            Event::Client(client) => {
+                self.client_acts(client);
+                Ok(())
+            }
+            Event::Crash => self.crash_somebody(),
+            Event::PartitionBegins => {
+                self.begin_partition();
+                Ok(())
+            }
+            Event::PartitionEnds => {
+                self.end_partition();
+                Ok(())
+            }
+            Event::FaultsEnd => self.end_faults(),
+            Event::Inspect => self.inspect(),
+        }
+    }
+
+    /// Schedules an event `after` microseconds from now.
+    fn schedule(&mut self, after: u64, event: Event) {
+        self.scheduled += 1;
+        self.queue.push(Reverse(Scheduled { at: self.now + after, number: self.scheduled, event }));
+    }
+
+    /// Schedules an event at a random time with this mean; never, if the mean is 0.
+    fn schedule_soon(&mut self, mean: u64, event: Event) {
+        if mean > 0 {
+            let after = self.rng.between(1, 2 * mean);
+            self.schedule(after, event);
+        }
+    }
+
+    fn deliver(&mut self, from: ValidatorId, to: ValidatorId, packet: &Packet) -> Verdict {
+        let index = to.index();
+        if self.nodes[index].process.is_none() {
+            return Ok(());
+        }
+        self.adversary_hears(index, &packet.message)?;
+        match &packet.reading {
+            Reading::Refused => Ok(()),
+            Reading::Transactions(envelopes) => {
+                envelopes.iter().try_for_each(|envelope| self.offer(index, envelope, false))
+            }
+            Reading::Core(message) => {
+                if self.planted == Some(Planted::Deaf) && packet.message.name() == "NEW-VIEW" {
+                    return Ok(());
+                }
+                self.trace.note(self.now, to, || format!("← v{from} {}", describe(&packet.message)));
+                self.input(index, Input::Message { from, message: message.clone() }, packet.hash)
+            }
+        }
+    }
+
+    /// Delivers one input to a replica and performs what it asks for. `fingerprint` stands for the input in the
+    /// trace's hash.
+    fn input(&mut self, index: usize, input: Input, fingerprint: u64) -> Verdict {
+        let now = self.clocks(index);
+        let node = &mut self.nodes[index];
+        let Some(process) = &mut node.process else { return Ok(()) };
+        self.events += 1;
+        self.trace.step(self.now, node.id, fingerprint);
+        let mut effects = process.replica.handle(now, input);
+        if let Some(planted) = self.planted {
+            let speaker = Speaker { id: node.id, keys: &node.keys, set: &self.set };
+            effects = effects.into_iter().flat_map(|effect| planted.mangle(effect, speaker)).collect();
+        }
+        process.outbox.extend(effects);
+        self.check_standpoint(index)?;
+        self.drain(index)
+    }
+
+    fn happen_to_process(&mut self, index: usize, what: Happening) -> Verdict {
+        match what {
+            Happening::Timer { timer, number } => {
+                let Some(process) = &mut self.nodes[index].process else { return Ok(()) };
+                if process.timers.get(&timer) != Some(&number) {
+                    return Ok(());
+                }
+                process.timers.remove(&timer);
+                let id = self.nodes[index].id;
+                self.trace.note(self.now, id, || format!("timer {timer:?}"));
+                self.input(index, Input::Timer(timer), mix(2, number))
+            }
+            Happening::JournalSynced(upto) => self.journal_synced(index, upto),
+            Happening::JournalCompacted { stable, carry } => self.journal_compacted(index, stable, &carry),
+            Happening::BlocksSynced(slot) => {
+                self.nodes[index].disk.blocks_synced(slot);
+                if let Some(process) = &mut self.nodes[index].process {
+                    process.blocks_syncing = false;
+                }
+                self.drain(index)
+            }
+            Happening::ExecutionDone => self.execution_done(index),
+        }
+    }
+
+    /// A transaction reaches a node; the first node that admits it spreads it to the others.
+    fn offer(&mut self, index: usize, envelope: &Envelope, spread: bool) -> Verdict {
+        let Some(process) = &mut self.nodes[index].process else { return Ok(()) };
+        let admitted = process.pool.offer(&process.ledger, envelope);
+        if spread {
+            let envelopes = vec![envelope.clone()];
+            let gossip = carat_types::message::Transactions { envelopes };
+            self.broadcast(index, carat_types::message::Message::Transactions(gossip))?;
+        }
+        match admitted {
+            Some(pending) => {
+                let fingerprint = mix(3, u64::from_be_bytes(pending.hash.0[..8].try_into().unwrap_or_default()));
+                self.input(index, Input::Admitted(pending), fingerprint)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn client_acts(&mut self, index: usize) {
+        let chain_second = self.oracle.tip().time_ms / 1_000;
+        let oracle = &self.oracle;
+        let client = &mut self.clients[index];
+        let content = self.end.as_ref().is_some_and(|end| client.done >= end.goals[index]);
+        if content {
+            return;
+        }
+        let (plan, n) = (&self.plan.clients, self.plan.n);
+        let submissions = client.act(&mut self.rng, plan, n, self.now, chain_second, |id| oracle.fate(id));
+        for submission in submissions {
+            let targets: Vec<ValidatorId> = submission.to.map_or_else(|| self.set.ids().collect(), |to| vec![to]);
+            for to in targets {
+                let delay = self.network.delay(&mut self.rng);
+                self.schedule(delay, Event::Submit { to, envelope: submission.envelope.clone() });
+            }
+        }
+        self.schedule_soon(self.plan.clients.every, Event::Client(index));
+    }
+
+    /// The two clocks of a validator.
+    fn clocks(&self, index: usize) -> Now {
+        let node = &self.nodes[index];
+        let started_at = node.process.as_ref().map_or(self.now, |process| process.started_at);
+        let wall_ms = GENESIS_TIME_MS + self.now / MS;
+        Now { monotonic_us: self.now - started_at, wall_ms: wall_ms.saturating_add_signed(node.skew_ms) }
+    }
+
+    fn check_standpoint(&mut self, index: usize) -> Verdict {
+        let node = &self.nodes[index];
+        let Some(process) = &node.process else { return Ok(()) };
+        let replica = &process.replica;
+        self.views = self.views.max(replica.view().0);
+        let standpoint = Standpoint {
+            view: replica.view(),
+            stable: replica.stable(),
+            last_final: replica.last_final(),
+            buffered: replica.pending_count(),
+        };
+        self.oracle.stands(node.id, standpoint)
+    }
+}
+
+impl std::fmt::Debug for Simulation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Simulation").field("plan", &self.plan).field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+/// A message in one line.
+fn describe(message: &carat_types::message::Message) -> String {
+    use carat_types::message::{Data, Message};
+    let ballot = |ballot: &carat_types::message::Ballot| {
+        format!("view {} slot {} value {}", ballot.view, ballot.slot, ballot.digest.short())
+    };
+    let text = match message {
+        Message::Proposal(proposal) => {
+            let body = &proposal.signed.body;
+            let count = proposal.payload.envelopes().count();
+            format!("view {} slot {} value {} ({count} tx)", body.view, body.slot, body.digest.short())
+        }
+        Message::Prepare(prepare) => format!("{} of v{}", ballot(&prepare.signed.body.0), prepare.signed.signer),
+        Message::Commit(commit) => format!("{} of v{}", ballot(&commit.body.0), commit.signer),
+        Message::ViewChange(change) => format!(
+            "view {} of v{}, checkpoint {}, {} reports",
+            change.body.view,
+            change.signer,
+            change.body.stable_slot(),
+            change.body.reports.len()
+        ),
+        Message::NewView(new_view) => {
+            let senders: Vec<u16> = new_view.body.view_changes.iter().map(|change| change.signer.0).collect();
+            format!("view {} from {senders:?}", new_view.body.view)
+        }
+        Message::Seal(seal) => format!("slot {} header {}", seal.body.slot, seal.body.header.short()),
+        Message::Data(Data::Block(block)) => format!("block {}", block.block.header.slot),
+        Message::Data(Data::Commit(certificate)) => format!("commit certificate {}", ballot(&certificate.body.0)),
+        Message::Data(Data::Stable(stable)) => format!("stable checkpoint {}", stable.header.slot),
+        Message::Data(Data::Payload(payload)) => format!("payload {}", payload.value.digest().short()),
+        Message::Data(Data::HighestVotes(votes)) => format!("highest votes of v{}", votes.of),
+        Message::Status(status) => format!("{status:?}"),
+        Message::Fetch(fetch) => format!("{fetch:?}"),
+        Message::Transactions(transactions) => format!("{} envelopes", transactions.envelopes.len()),
+    };
+    format!("{} {text}", message.name())
+}

@@ -1,0 +1,268 @@
+//! Crashes, restarts, partitions, and the end phase in which everything must come right.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use carat_consensus::{ChainTip, Config, RecentBlock, Replica};
+use carat_types::{Slot, ValidatorId};
+
+use super::{Event, Process, Simulation};
+use crate::ledger::Ledger;
+use crate::oracle::{Verdict, Violation};
+use crate::outbox::Outbox;
+use crate::plan::{Behaviour, MS, SECOND};
+use crate::planted::Planted;
+use crate::pool::Pool;
+
+/// The end phase: faults have stopped, a quorum of correct validators runs for good.
+#[derive(Debug)]
+pub(super) struct EndPhase {
+    pub(super) began_at: u64,
+    /// When everything must be in order.
+    deadline: u64,
+    /// Transactions that each client must have seen through.
+    pub(super) goals: Vec<u64>,
+    /// Correct validators that run.
+    core: Vec<ValidatorId>,
+    /// Once the clients are content: the slot that all of the core must have executed.
+    target: Option<Slot>,
+}
+
+impl Simulation {
+    /// New transactions that each client must get through after the faults.
+    const FRESH_TRANSACTIONS: u64 = 2;
+
+    /// Starts a validator's process from what is on its disk.
+    pub(super) fn boot(&mut self, index: usize) -> Verdict {
+        let now = self.clocks(index);
+        let tip = self.chain_tip(index);
+        let started = Replica::start(self.config(index), now, self.nodes[index].disk.read_journal(), tip);
+        let node = &mut self.nodes[index];
+        let (replica, effects) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                self.trace.note(self.now, node.id, || format!("does not start: {error}"));
+                node.gone = true;
+                return self.oracle.refused_to_start(node.id, &error);
+            }
+        };
+        let mut ledger = Ledger::genesis(self.plan.seed);
+        for block in node.disk.blocks() {
+            ledger.execute(block.header.slot, &block.payload, block.header.prefix, block.header.batch);
+            if ledger.header() != &block.header {
+                return Err(Violation {
+                    rule: "I12 execution is a pure function",
+                    validator: Some(node.id),
+                    detail: format!("re-executed {:?} to {:?}", block.header, ledger.header()),
+                });
+            }
+        }
+        let mut outbox = Outbox::default();
+        outbox.extend(effects);
+        node.process = Some(Process {
+            replica,
+            started_at: self.now,
+            outbox,
+            ledger,
+            pool: Pool::default(),
+            timers: BTreeMap::new(),
+            executions: VecDeque::new(),
+            journal_syncing: false,
+            blocks_syncing: false,
+        });
+        self.check_standpoint(index)?;
+        self.drain(index)
+    }
+
+    fn config(&self, index: usize) -> Config {
+        let node = &self.nodes[index];
+        Config {
+            me: node.id,
+            validators: (*self.set).clone(),
+            params: self.plan.params,
+            signer: Box::new(node.keys.clone()),
+            authenticator: self.authenticator.clone(),
+            genesis_header: Ledger::genesis(self.plan.seed).header().clone(),
+        }
+    }
+
+    /// What the store says of the end of the chain.
+    fn chain_tip(&self, index: usize) -> ChainTip {
+        let disk = &self.nodes[index].disk;
+        let kept = usize::try_from(2 * self.plan.params.window).unwrap_or(usize::MAX);
+        let first = disk.blocks().len().saturating_sub(kept);
+        let recent = disk.blocks()[first..].iter().map(|block| RecentBlock {
+            header: block.header.clone(),
+            sealed: disk.seals(block.header.slot).is_some(),
+        });
+        let recent: Vec<RecentBlock> = recent.collect();
+        let header = recent.last().map(|block| block.header.clone());
+        let header = header.unwrap_or_else(|| Ledger::genesis(self.plan.seed).header().clone());
+        ChainTip { header, recent }
+    }
+
+    /// A process ends, whatever it was doing.
+    pub(super) fn crash(&mut self, index: usize) -> Verdict {
+        let node = &mut self.nodes[index];
+        if node.process.take().is_none() {
+            return Ok(());
+        }
+        self.crashes += 1;
+        node.incarnation += 1;
+        self.trace.step(self.now, node.id, 1);
+        for record in node.disk.crash(&mut self.rng) {
+            self.oracle.durable(node.id, record)?;
+        }
+        let tip = node.disk.tip();
+        self.trace.note(self.now, node.id, || format!("crashes; block {tip} is left"));
+        self.oracle.crashed(node.id, tip);
+        let id = node.id;
+        if !node.gone {
+            let down = self.rng.between(1, self.plan.process.down_max);
+            self.schedule(down, Event::Restart(id));
+        }
+        Ok(())
+    }
+
+    pub(super) fn restart(&mut self, index: usize) -> Verdict {
+        let node = &mut self.nodes[index];
+        if node.gone || node.process.is_some() {
+            return Ok(());
+        }
+        let amnesiac = node.adversary.as_ref().is_some_and(|it| it.behaviour() == Behaviour::Amnesiac);
+        if amnesiac || self.planted == Some(Planted::ForgetsJournal) {
+            node.disk.forget_journal();
+        }
+        let id = node.id;
+        self.trace.step(self.now, id, 2);
+        self.trace.note(self.now, id, || "restarts".to_owned());
+        self.boot(index)
+    }
+
+    pub(super) fn crash_somebody(&mut self) -> Verdict {
+        if self.end.is_some() {
+            return Ok(());
+        }
+        let amnesiac = self.nodes.iter().position(|node| {
+            node.adversary.as_ref().is_some_and(|adversary| adversary.behaviour() == Behaviour::Amnesiac)
+        });
+        let anybody = self.rng.index(self.nodes.len());
+        let victim = amnesiac.filter(|_| self.rng.chance(500)).unwrap_or(anybody);
+        self.schedule_soon(self.plan.process.crash_every, Event::Crash);
+        self.crash(victim)
+    }
+
+    pub(super) fn begin_partition(&mut self) {
+        if self.end.is_some() {
+            return;
+        }
+        self.network.partition(&mut self.rng);
+        self.trace.note(self.now, None, || "a partition begins".to_owned());
+        let length = self.rng.between(1, self.plan.network.partition_max);
+        self.schedule(length, Event::PartitionEnds);
+    }
+
+    pub(super) fn end_partition(&mut self) {
+        if self.end.is_some() {
+            return;
+        }
+        self.network.heal();
+        self.trace.note(self.now, None, || "the partition ends".to_owned());
+        self.schedule_soon(self.plan.network.partition_every, Event::PartitionBegins);
+    }
+
+    /// Stops all faults. As many validators as may be dead are dead from now on.
+    pub(super) fn end_faults(&mut self) -> Verdict {
+        self.network.calm();
+        self.plan.process = self.plan.process.calm();
+        let faults = self.plan.quorum().faults();
+        let mut spare = faults - self.plan.adversaries.len().min(faults);
+        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
+        self.rng.shuffle(&mut order);
+        let mut core = Vec::new();
+        for index in order {
+            let behaviour = self.nodes[index].adversary.as_ref().map(|adversary| adversary.behaviour());
+            let dies = match behaviour {
+                Some(_) => !self.plan.adversaries_survive,
+                None if spare > 0 && self.rng.chance(400) => {
+                    spare -= 1;
+                    true
+                }
+                None => {
+                    core.push(self.nodes[index].id);
+                    false
+                }
+            };
+            if dies {
+                self.nodes[index].gone = true;
+                self.crash(index)?;
+            } else if self.nodes[index].process.is_none() && !self.nodes[index].gone {
+                let id = self.nodes[index].id;
+                self.schedule(MS, Event::Restart(id));
+            }
+        }
+        core.sort_unstable();
+        self.trace.note(self.now, None, || format!("faults end; {core:?} run for good"));
+        self.end = Some(EndPhase {
+            began_at: self.now,
+            deadline: self.now + self.patience(),
+            goals: self.clients.iter().map(|client| client.done + Self::FRESH_TRANSACTIONS).collect(),
+            core,
+            target: None,
+        });
+        self.schedule(Self::INSPECT_EVERY, Event::Inspect);
+        Ok(())
+    }
+
+    /// How long the end phase may take: 2(f+1) T_max for the views, and the clients' own retries and expiries.
+    fn patience(&self) -> u64 {
+        let views = 2 * (self.plan.quorum().faults() as u64 + 1);
+        views * self.plan.params.timeout_max_ms * MS
+            + (Self::FRESH_TRANSACTIONS + 1) * (2 * self.plan.clients.retry + 2 * self.plan.clients.every)
+            + 5 * SECOND
+    }
+
+    /// Whether the end phase has reached its end.
+    pub(super) fn inspect(&mut self) -> Verdict {
+        let Some(end) = &mut self.end else { return Ok(()) };
+        let content = self.clients.iter().zip(&end.goals).all(|(client, goal)| client.done >= *goal);
+        if content && end.target.is_none() {
+            end.target = Some(self.oracle.tip().slot);
+        }
+        let heights = end.core.iter().map(|id| self.nodes[id.index()].disk.tip());
+        let heights: Vec<Slot> = heights.collect();
+        if let Some(target) = end.target
+            && heights.iter().all(|height| *height >= target)
+        {
+            self.finished = true;
+            return self.compare_states();
+        }
+        if self.now >= end.deadline {
+            let waiting: Vec<usize> = (0..self.clients.len()).filter(|i| self.clients[*i].done < end.goals[*i]).collect();
+            let detail = format!(
+                "after {} ms without faults: core {:?} executed {heights:?}, target {:?}, clients waiting {waiting:?}",
+                (self.now - end.began_at) / MS,
+                end.core,
+                end.target,
+            );
+            return Err(Violation { rule: "liveness", validator: None, detail });
+        }
+        self.schedule(Self::INSPECT_EVERY, Event::Inspect);
+        Ok(())
+    }
+
+    /// All correct validators that run hold one state: their headers at the lowest common height are equal, and
+    /// so are the stored blocks below.
+    fn compare_states(&self) -> Verdict {
+        let Some(end) = &self.end else { return Ok(()) };
+        for id in &end.core {
+            for block in self.nodes[id.index()].disk.blocks() {
+                let (slot, hash) = (block.header.slot, block.header.hash());
+                if hash != self.oracle.header_hash(slot) {
+                    let detail = format!("slot {slot}: stored block {hash}");
+                    return Err(Violation { rule: "equal states", validator: Some(*id), detail });
+                }
+            }
+        }
+        Ok(())
+    }
+}

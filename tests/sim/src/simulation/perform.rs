@@ -1,0 +1,294 @@
+//! Performing effects: what a node's shell does, on a simulated disk and network.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use carat_consensus::{Effect, Input, Record};
+use carat_types::block::{Block, CertifiedBlock};
+use carat_types::message::{Data, Fetch, Message};
+use carat_types::{Slot, ValidatorId};
+
+use super::{Event, Happening, Simulation, describe};
+use crate::disk::StoredBlock;
+use crate::mix::mix;
+use crate::oracle::Verdict;
+use crate::outbox::{Position, Step};
+use crate::packet::Packet;
+use crate::planted::Planted;
+
+impl Simulation {
+    /// Most blocks in one answer.
+    const SERVED_MAX: u64 = 16;
+
+    /// Performs effects until the outbox waits for the disk or is empty.
+    pub(super) fn drain(&mut self, index: usize) -> Verdict {
+        loop {
+            let node = &mut self.nodes[index];
+            let Some(process) = &mut node.process else { return Ok(()) };
+            if self.planted == Some(Planted::SendsBeforeSync) {
+                process.outbox.open_all_barriers();
+            }
+            match process.outbox.next(&mut node.disk) {
+                Step::Perform(effect) => {
+                    self.perform(index, effect)?;
+                    if self.rng.chance_per_million(self.plan.process.crash_at_effect) {
+                        return self.crash(index);
+                    }
+                }
+                Step::AwaitJournal(_) => {
+                    self.sync_journal(index);
+                    return Ok(());
+                }
+                Step::AwaitBlocks(slot) => {
+                    self.sync_blocks(index, slot);
+                    return Ok(());
+                }
+                Step::Compact { stable, carry } => {
+                    self.oracle.compacting(node.id, stable, node.disk.durable_tip())?;
+                    let after = self.rng.between(1, self.plan.process.sync_max);
+                    self.later(index, after, Happening::JournalCompacted { stable, carry });
+                    return Ok(());
+                }
+                Step::Idle => {
+                    // Nobody waits, but records may be on their way: sync them all the same.
+                    if node.disk.written() > node.disk.durable() {
+                        self.sync_journal(index);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, index: usize, effect: Effect) -> Verdict {
+        let id = self.nodes[index].id;
+        match effect {
+            Effect::Send { to, message } => {
+                self.trace.note(self.now, id, || format!("→ v{to} {}", describe(&message)));
+                self.send(index, &[to], message)
+            }
+            Effect::Broadcast(message) => {
+                self.trace.note(self.now, id, || format!("→ all {}", describe(&message)));
+                self.broadcast(index, message)
+            }
+            Effect::Execute(execute) => {
+                self.trace.note(self.now, id, || {
+                    format!("executes slot {} {}", execute.slot, execute.payload.digest().short())
+                });
+                self.oracle.executing(id, &execute)?;
+                let Some(process) = &mut self.nodes[index].process else { return Ok(()) };
+                process.executions.push_back(*execute);
+                if process.executions.len() == 1 {
+                    self.begin_execution(index);
+                }
+                Ok(())
+            }
+            Effect::Serve { to, fetch } => self.serve(index, to, &fetch),
+            Effect::Sealed { slot, certificate } => {
+                self.oracle.sealed(id, slot, &certificate)?;
+                self.nodes[index].disk.keep_seals(slot, certificate);
+                Ok(())
+            }
+            Effect::SetTimer { timer, after_us } => {
+                self.set_timer(index, timer, after_us);
+                Ok(())
+            }
+            Effect::CancelTimer(timer) => {
+                if let Some(process) = &mut self.nodes[index].process {
+                    process.timers.remove(&timer);
+                }
+                Ok(())
+            }
+            Effect::Reject { from, reason } => {
+                self.trace.note(self.now, id, || format!("rejects a message of v{from}: {reason:?}"));
+                Ok(())
+            }
+            Effect::Report(report) => {
+                self.trace.note(self.now, id, || format!("{report:?}"));
+                self.oracle.reported(id, &report)
+            }
+            Effect::Halt(halt) => {
+                self.trace.note(self.now, id, || format!("halts: {halt:?}"));
+                self.oracle.halted(id, &halt)?;
+                self.nodes[index].gone = true;
+                self.crash(index)
+            }
+            Effect::ArchiveNewView(_) => Ok(()),
+            // The outbox keeps these to itself.
+            Effect::Persist(_) | Effect::SyncBlocks { .. } | Effect::Compact { .. } => Ok(()),
+        }
+    }
+
+    /// Sends to every other validator.
+    pub(super) fn broadcast(&mut self, index: usize, message: Message) -> Verdict {
+        let id = self.nodes[index].id;
+        let others: Vec<ValidatorId> = self.set.ids().filter(|other| *other != id).collect();
+        self.send(index, &others, message)
+    }
+
+    fn send(&mut self, index: usize, targets: &[ValidatorId], message: Message) -> Verdict {
+        let node = &mut self.nodes[index];
+        let id = node.id;
+        let Some(adversary) = &mut node.adversary else {
+            return self.put_on_wire(id, targets, message);
+        };
+        let addressed = adversary.outgoing(&mut self.rng, targets, message);
+        self.put_all_on_wire(id, addressed)
+    }
+
+    /// An adversary's own words.
+    pub(super) fn adversary_hears(&mut self, index: usize, message: &Message) -> Verdict {
+        let node = &mut self.nodes[index];
+        let id = node.id;
+        let Some(adversary) = &mut node.adversary else { return Ok(()) };
+        let others: Vec<ValidatorId> = self.set.ids().filter(|other| *other != id).collect();
+        let addressed = adversary.heard(&mut self.rng, &others, message);
+        self.put_all_on_wire(id, addressed)
+    }
+
+    fn put_all_on_wire(&mut self, from: ValidatorId, addressed: Vec<(ValidatorId, Message)>) -> Verdict {
+        addressed.into_iter().try_for_each(|(to, message)| self.put_on_wire(from, &[to], message))
+    }
+
+    fn put_on_wire(&mut self, from: ValidatorId, targets: &[ValidatorId], message: Message) -> Verdict {
+        self.oracle.sent(from, &message)?;
+        let packet = Packet::new(message, &self.set, &*self.authenticator, self.plan.round_trip);
+        let packet = Rc::new(packet);
+        for to in targets {
+            let arrivals = self.network.deliveries(&mut self.rng, self.now, from, *to);
+            for at in arrivals.into_iter().flatten() {
+                let packet = packet.clone();
+                self.schedule(at - self.now, Event::Deliver { from, to: *to, packet });
+            }
+        }
+        Ok(())
+    }
+
+    /// Schedules something for the process that runs now.
+    fn later(&mut self, index: usize, after: u64, what: Happening) {
+        let node = &self.nodes[index];
+        let event = Event::Process { at: node.id, incarnation: node.incarnation, what };
+        self.schedule(after, event);
+    }
+
+    fn set_timer(&mut self, index: usize, timer: carat_consensus::Timer, after_us: u64) {
+        let number = self.scheduled + 1;
+        if let Some(process) = &mut self.nodes[index].process {
+            process.timers.insert(timer, number);
+        }
+        self.later(index, after_us, Happening::Timer { timer, number });
+    }
+
+    fn sync_journal(&mut self, index: usize) {
+        let upto = self.nodes[index].disk.written();
+        let Some(process) = &mut self.nodes[index].process else { return };
+        if !process.journal_syncing {
+            process.journal_syncing = true;
+            let after = self.rng.between(1, self.plan.process.sync_max);
+            self.later(index, after, Happening::JournalSynced(upto));
+        }
+    }
+
+    fn sync_blocks(&mut self, index: usize, slot: Slot) {
+        let Some(process) = &mut self.nodes[index].process else { return };
+        if !process.blocks_syncing {
+            process.blocks_syncing = true;
+            let after = self.rng.between(1, self.plan.process.sync_max);
+            self.later(index, after, Happening::BlocksSynced(slot));
+        }
+    }
+
+    pub(super) fn journal_synced(&mut self, index: usize, upto: Position) -> Verdict {
+        let node = &mut self.nodes[index];
+        for record in node.disk.synced(upto) {
+            self.trace.note(self.now, node.id, || format!("durable: {}", summarise(record)));
+            self.oracle.durable(node.id, record)?;
+        }
+        if let Some(process) = &mut node.process {
+            process.journal_syncing = false;
+        }
+        self.drain(index)
+    }
+
+    pub(super) fn journal_compacted(&mut self, index: usize, stable: Slot, carry: &[Record]) -> Verdict {
+        let node = &mut self.nodes[index];
+        node.disk.compact(stable, carry);
+        self.trace.note(self.now, node.id, || format!("journal begun anew above slot {stable}"));
+        self.oracle.compacted(node.id, node.disk.journal())?;
+        if let Some(process) = &mut node.process {
+            process.outbox.compacted();
+        }
+        self.drain(index)
+    }
+
+    fn begin_execution(&mut self, index: usize) {
+        let after = self.rng.between(1, self.plan.process.execute_max);
+        self.later(index, after, Happening::ExecutionDone);
+    }
+
+    pub(super) fn execution_done(&mut self, index: usize) -> Verdict {
+        let node = &mut self.nodes[index];
+        let Some(process) = &mut node.process else { return Ok(()) };
+        let Some(execute) = process.executions.pop_front() else { return Ok(()) };
+        let mut outcome = process.ledger.perform(&execute);
+        if let Some(planted) = self.planted {
+            planted.spoil(node.id, &mut outcome);
+        }
+        let header = outcome.executed.header.clone();
+        node.disk.store(StoredBlock { header: header.clone(), payload: execute.payload.payload().clone() });
+        let change = process.pool.follow(&process.ledger, &outcome.executed.settled);
+        let more = !process.executions.is_empty();
+        self.oracle.executed(node.id, &header, &outcome.applied)?;
+        if more {
+            self.begin_execution(index);
+        }
+        self.input(index, Input::Executed(outcome.executed), mix(4, header.slot.0))?;
+        if !change.withdrawn.is_empty() {
+            self.input(index, Input::Withdrawn(change.withdrawn), mix(5, header.slot.0))?;
+        }
+        for pending in change.due {
+            self.input(index, Input::Admitted(pending), mix(6, header.slot.0))?;
+        }
+        Ok(())
+    }
+
+    /// Answers a peer from the block store.
+    fn serve(&mut self, index: usize, to: ValidatorId, fetch: &Fetch) -> Verdict {
+        let disk = &self.nodes[index].disk;
+        let answers: Vec<Message> = match fetch {
+            Fetch::Payload(digest) => {
+                let found = disk.blocks().iter().rev().find(|block| block.header.batch == *digest);
+                found.map(|block| Message::Data(Data::Payload(block.payload.clone()))).into_iter().collect()
+            }
+            Fetch::Blocks(from) => {
+                let slots = (0..Self::SERVED_MAX).map(|offset| from.plus(offset));
+                let certified = slots.map_while(|slot| {
+                    let (block, seals) = (disk.block(slot)?, disk.seals(slot)?);
+                    let (header, payload) = (block.header.clone(), block.payload.clone());
+                    Some(CertifiedBlock { block: Block { header, payload }, certificate: seals.clone() })
+                });
+                certified.map(|block| Message::Data(Data::Block(Arc::new(block)))).collect()
+            }
+            Fetch::HighestVotes(_) => Vec::new(),
+        };
+        answers.into_iter().try_for_each(|answer| self.send(index, &[to], answer))
+    }
+}
+
+/// A record in one line.
+fn summarise(record: &Record) -> String {
+    let ballot = |ballot: &carat_types::message::Ballot| {
+        format!("view {} slot {} value {}", ballot.view, ballot.slot, ballot.digest.short())
+    };
+    match record {
+        Record::View(_, view) => format!("J1 view {view}"),
+        Record::NewView(new_view) => format!("J2 NEW-VIEW {}", new_view.body.view),
+        Record::Vote(vote, _, payload) => {
+            format!("J3 vote {}{}", ballot(vote), if payload.is_some() { " and payload" } else { "" })
+        }
+        Record::Prepared(certificate) => format!("J4 certificate {}", ballot(&certificate.body.0)),
+        Record::ViewChange(change) => format!("J5 VIEW-CHANGE {}", change.body.view),
+        Record::Stable(stable) => format!("J6 checkpoint {}", stable.header.slot),
+        Record::Led(_, view) => format!("J7 led {view}"),
+    }
+}

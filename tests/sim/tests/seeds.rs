@@ -1,0 +1,140 @@
+//! Seeds that run with every test: clean runs, runs that repeat byte for byte, planted errors that are caught.
+
+use carat_sim::planted::Planted;
+use carat_sim::runner::{Options, run_seed, run_seeds};
+use carat_sim::trace::Wanted;
+
+/// Runs seeds and fails with the first broken rule.
+fn check_clean(first: u64, count: u64, n: Option<u16>) {
+    let options = Options { n, ..Options::default() };
+    let summary = run_seeds(first, count, 2, options, |_, _| ());
+    assert_eq!(summary.failures, [], "hint: ./scripts/sim.sh --seed S --trace shows a run");
+    assert_eq!(summary.seeds, count);
+    assert!(summary.acknowledged > count, "clients get somewhere: {summary:?}");
+}
+
+/// Runs seeds with an error in every validator, until a rule is broken that the error must break.
+fn check_caught(planted: Planted, rules: &[&str]) {
+    let options = Options { n: Some(4), planted: Some(planted) };
+    let caught = (0..100).find_map(|seed| run_seed(seed, options, Wanted::Hash).violation);
+    let violation = caught.unwrap_or_else(|| panic!("{planted:?} was not caught in 100 seeds"));
+    assert!(rules.contains(&violation.rule), "{planted:?} was caught as {violation:?}, expected {rules:?}");
+}
+
+#[test]
+fn seeds_of_every_size_are_clean() {
+    check_clean(0, 200, None);
+}
+
+#[test]
+fn seeds_with_larger_sets_are_clean() {
+    for n in [5, 10, 13] {
+        check_clean(1_000, 4, Some(n));
+    }
+}
+
+#[test]
+fn seed_repeats_byte_for_byte() {
+    for seed in 0..20 {
+        let [first, second] =
+            [Wanted::Hash, Wanted::All].map(|wanted| run_seed(seed, Options::default(), wanted));
+        assert_eq!(
+            (first.events, first.trace_hash, first.slots),
+            (second.events, second.trace_hash, second.slots),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn seeds_differ_from_each_other() {
+    let hashes: std::collections::BTreeSet<u64> =
+        (0..10).map(|seed| run_seed(seed, Options::default(), Wanted::Hash).trace_hash).collect();
+    assert_eq!(hashes.len(), 10);
+}
+
+#[test]
+fn shell_that_sends_before_sync_is_caught() {
+    check_caught(
+        Planted::SendsBeforeSync,
+        &[
+            "J3 durable before PREPARE",
+            "I5/J4 certificate durable before COMMIT",
+            "J5 durable before VIEW-CHANGE",
+            "J7 before the first PRE-PREPARE",
+        ],
+    );
+}
+
+#[test]
+fn validator_that_forgets_its_journal_is_caught() {
+    check_caught(
+        Planted::ForgetsJournal,
+        &["no correct validator halts", "I1 one PREPARE a view and slot", "J1 the view never goes back"],
+    );
+}
+
+#[test]
+fn validator_that_skips_certificates_is_caught() {
+    check_caught(Planted::SkipsCertificates, &["I5/J4 certificate durable before COMMIT"]);
+}
+
+#[test]
+fn validator_that_skips_payloads_is_caught() {
+    check_caught(Planted::SkipsPayloads, &["I4 the batch of every vote is durable"]);
+}
+
+#[test]
+fn validator_that_skips_views_is_caught() {
+    check_caught(Planted::SkipsViews, &["J1 durable before VIEW-CHANGE", "J1 the vote's view is durable"]);
+}
+
+#[test]
+fn validator_that_commits_early_is_caught() {
+    check_caught(Planted::CommitsEarly, &["I5/J4 certificate durable before COMMIT"]);
+}
+
+#[test]
+fn validator_that_votes_twice_is_caught() {
+    check_caught(Planted::VotesTwice, &["I1 one PREPARE a view and slot"]);
+}
+
+#[test]
+fn validator_that_ignores_the_prefix_is_caught() {
+    check_caught(Planted::IgnoresPrefix, &["I7 prefix of a vote"]);
+}
+
+#[test]
+fn validator_that_hides_its_votes_is_caught() {
+    check_caught(Planted::HidesVotes, &["I6 the highest vote is reported"]);
+}
+
+#[test]
+fn validator_that_hides_its_certificates_is_caught() {
+    check_caught(Planted::HidesCertificates, &["I6 the highest certificate is reported"]);
+}
+
+#[test]
+fn validator_that_seals_early_is_caught() {
+    check_caught(Planted::SealsEarly, &["J8 executed before SEAL"]);
+}
+
+#[test]
+fn validator_that_compacts_early_is_caught() {
+    check_caught(Planted::CompactsEarly, &["I8/J6 stable before deleting"]);
+}
+
+#[test]
+fn validator_that_executes_to_another_state_is_caught() {
+    check_caught(Planted::Diverges, &["no fork: one header a slot"]);
+}
+
+#[test]
+fn transaction_that_executes_twice_is_caught() {
+    check_caught(Planted::ExecutesTwice, &["exactly once"]);
+}
+
+#[test]
+fn validators_that_never_enter_a_view_are_caught() {
+    check_caught(Planted::Deaf, &["liveness"]);
+}
