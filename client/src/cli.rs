@@ -1,0 +1,120 @@
+//! The commands, noun first: what each takes, and where it is done.
+//!
+//! Data goes to standard output and talk to standard error. Nothing ever asks a question back.
+
+mod account;
+mod envelope;
+mod failure;
+mod keys;
+mod network;
+pub(crate) mod output;
+mod payment;
+mod receipt;
+mod session;
+pub(crate) mod status;
+mod trace;
+mod transaction;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+pub(crate) use failure::{Code, Failure};
+pub(crate) use output::{Format, Output};
+pub(crate) use session::Session;
+
+use crate::demo;
+
+/// Speaks to a settlement chain, and runs one on this machine.
+///
+/// Exit codes: 0 done, 1 failed, 2 usage, 3 not ready or out of time, 4 refused by the ledger.
+#[derive(Debug, Parser)]
+#[command(name = "carat", version, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    /// The network: its folder, or its network.toml
+    #[arg(long, global = true, env = "CARAT_NETWORK", value_name = "DIR|FILE")]
+    network: Option<PathBuf>,
+    /// Folder of the named identities [default: keys/ beside network.toml]
+    #[arg(long, global = true, env = "CARAT_KEYS", value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// Form of the data on standard output
+    #[arg(short, long, global = true, value_enum, default_value = "table", env = "CARAT_OUTPUT")]
+    output: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Named identities: make, keep, list, show, export
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Validators on this machine: start, stop, kill, watch
+    #[command(subcommand)]
+    Network(network::Command),
+    /// How the validators are, one row each
+    Status(status::Arguments),
+    /// Accounts: show, create
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Trustlines: set, remove
+    #[command(subcommand)]
+    Trust(payment::TrustCommand),
+    /// Pay, and wait for the proof
+    Pay(payment::PayArguments),
+    /// Coins for a new account, on test networks
+    Friendbot(account::FriendbotArguments),
+    /// Transactions in steps that people can share: build, sign, send, show
+    #[command(subcommand)]
+    Tx(transaction::Command),
+    /// Finality receipts: fetch, verify
+    #[command(subcommand)]
+    Receipt(receipt::Command),
+    /// The messages of consensus
+    #[command(subcommand)]
+    Consensus(trace::Command),
+    /// A four-validator network that settles payments, loses its leader, and is checked
+    Demo(demo::Arguments),
+    /// Completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Does what was asked.
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::failed(format!("cannot start: {error}")).report(),
+    };
+    match runtime.block_on(dispatch(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
+    let session = Session::new(arguments.network, arguments.keys, Output::new(arguments.output));
+    match arguments.command {
+        Command::Keys(command) => keys::run(&session, command),
+        Command::Network(command) => network::run(&session, command).await,
+        Command::Status(arguments) => status::run(&session, arguments).await,
+        Command::Account(command) => account::run(&session, command).await,
+        Command::Trust(command) => payment::trust(&session, command).await,
+        Command::Pay(arguments) => payment::pay(&session, arguments).await,
+        Command::Friendbot(arguments) => account::friendbot(&session, arguments).await,
+        Command::Tx(command) => transaction::run(&session, command).await,
+        Command::Receipt(command) => receipt::run(&session, command).await,
+        Command::Consensus(command) => trace::run(&session, command).await,
+        Command::Demo(arguments) => demo::run(&session, arguments).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut self::Arguments::command(), "carat", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

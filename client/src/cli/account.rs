@@ -1,0 +1,98 @@
+//! `carat account` and `carat friendbot`.
+
+use std::time::Duration;
+
+use carat_client::keystore;
+use carat_types::builder::{amount, operation};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::{Failure, Session};
+
+/// How long friendbot may take: it pays, and waits for the outcome.
+const FRIENDBOT_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// How long a node may take to show an account.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What can be done with accounts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Holdings, signers, thresholds, as one node knows them
+    Show {
+        /// An identity or an address
+        account: String,
+    },
+    /// Make an account, paid for by another
+    Create {
+        /// The new account: an identity or an address
+        account: String,
+        /// Native coin that it starts with
+        #[arg(long, default_value = "1000")]
+        balance: String,
+        /// The identity that pays and signs
+        #[arg(long, value_name = "IDENTITY")]
+        from: String,
+    },
+}
+
+/// Whom to give coins.
+#[derive(Debug, Args)]
+pub(crate) struct FriendbotArguments {
+    /// An identity or an address
+    account: String,
+    /// Make the identity first
+    #[arg(long)]
+    new: bool,
+}
+
+/// Does it.
+pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Show { account } => show(session, &account).await,
+        Command::Create { account, balance, from } => {
+            let account = session.account(&account)?;
+            let balance = amount::parse(&balance)?;
+            session.execute(&from, vec![operation::create_account(account.into(), balance)]).await
+        }
+    }
+}
+
+/// Asks a test network for coins.
+pub(crate) async fn friendbot(session: &Session, arguments: FriendbotArguments) -> Result<(), Failure> {
+    let client = session.client()?;
+    if arguments.new {
+        session.keys()?.add_secret(&arguments.account, &keystore::generate()?)?;
+    }
+    let address = keystore::address(&session.account(&arguments.account)?);
+    let path = format!("/friendbot?addr={address}");
+    client.ask(|node| node.get::<Value>(&path, FRIENDBOT_TIMEOUT)).await?;
+    show(session, &address).await
+}
+
+async fn show(session: &Session, account: &str) -> Result<(), Failure> {
+    let client = session.client()?;
+    let path = format!("/accounts/{}", keystore::address(&session.account(account)?));
+    let account: Value = client.ask(|node| node.get(&path, TIMEOUT)).await?;
+    let text = |name: &str| account[name].as_str().unwrap_or_default().to_owned();
+    let mut fields = vec![("address", text("account_id")), ("sequence", text("sequence"))];
+    let list = |name: &str| account[name].as_array().cloned().unwrap_or_default();
+    for balance in list("balances") {
+        let part = |name: &str| balance[name].as_str().unwrap_or_default().to_owned();
+        let asset = match part("asset_code") {
+            code if code.is_empty() => "native".to_owned(),
+            code => format!("{code}:{}", part("asset_issuer")),
+        };
+        fields.push(("holds", format!("{} {asset}", part("balance"))));
+    }
+    for signer in list("signers") {
+        let key = signer["key"].as_str().unwrap_or_default();
+        fields.push(("signer", format!("{key} weight {}", signer["weight"])));
+    }
+    let thresholds = &account["thresholds"];
+    let (low, medium, high) =
+        (&thresholds["low_threshold"], &thresholds["med_threshold"], &thresholds["high_threshold"]);
+    fields.push(("thresholds", format!("low {low}, medium {medium}, high {high}")));
+    session.output.fields(&account, &fields);
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! What the commands share: the network, the identities, and submitting.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use carat_client::keystore::{self, Identity, KeyStore};
+use carat_client::outcome::Outcome;
+use carat_client::{Client, Finality, Network};
+use carat_types::builder::{TransactionBuilder, asset};
+use carat_types::{PublicKey, SecretKey};
+use serde_json::json;
+use stellar_xdr::{AccountId, Asset, MuxedAccount, Operation, TransactionEnvelope};
+
+use super::output::{Output, say};
+use super::{Code, Failure};
+
+/// How long a transaction of a direct command may wait for its ledger. **Units**: seconds.
+pub(crate) const VALID_FOR_SECONDS: u64 = 300;
+
+/// How long the turning-away of a slow or dead node takes.
+const ROUND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the commands share.
+#[derive(Debug)]
+pub(crate) struct Session {
+    network: Option<PathBuf>,
+    keys: Option<PathBuf>,
+    /// Where data goes.
+    pub(crate) output: Output,
+}
+
+impl Session {
+    /// With what the command line says.
+    pub(crate) fn new(network: Option<PathBuf>, keys: Option<PathBuf>, output: Output) -> Self {
+        Session { network, keys, output }
+    }
+
+    /// The network that was named.
+    pub(crate) fn network(&self) -> Result<Network, Failure> {
+        let missing = "which network? (hint: --network DIR, or set CARAT_NETWORK)";
+        let path = self.network.as_deref().ok_or_else(|| Failure::usage(missing))?;
+        Ok(Network::load(path)?)
+    }
+
+    /// A client of it.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::new(self.network()?)?.patience(ROUND_TIMEOUT, Duration::from_secs(60)))
+    }
+
+    /// The identities: of `--keys`, else those of the network.
+    pub(crate) fn keys(&self) -> Result<KeyStore, Failure> {
+        match (&self.keys, &self.network) {
+            (Some(folder), _) => Ok(KeyStore::new(folder)),
+            (None, Some(_)) => Ok(KeyStore::new(self.network()?.folder.join("keys"))),
+            (None, None) => Err(Failure::usage(
+                "where are the identities? (hint: --keys DIR, or --network DIR for those beside it)",
+            )),
+        }
+    }
+
+    /// The identity with a secret called `name`.
+    pub(crate) fn signer(&self, name: &str) -> Result<(Identity, SecretKey), Failure> {
+        let identity = self.keys()?.get(name)?;
+        let secret = identity.secret()?.clone();
+        Ok((identity, secret))
+    }
+
+    /// The account of an identity or of an address that begins with G.
+    pub(crate) fn account(&self, text: &str) -> Result<PublicKey, Failure> {
+        match keystore::parse_address(text) {
+            Ok(key) => Ok(key),
+            Err(_) => Ok(self.keys()?.get(text)?.public),
+        }
+    }
+
+    /// The same where an address may carry a customer's number (it begins with M).
+    pub(crate) fn destination(&self, text: &str) -> Result<MuxedAccount, Failure> {
+        match text.parse() {
+            Ok(address) => Ok(address),
+            Err(_) => Ok(self.account(text)?.into()),
+        }
+    }
+
+    /// `native`, or `CODE:ISSUER` whose issuer is an identity or an address.
+    pub(crate) fn asset(&self, text: &str) -> Result<Asset, Failure> {
+        match text.split_once(':') {
+            Some((code, issuer)) => Ok(asset::issued(code, AccountId::from(self.account(issuer)?))?),
+            None => Ok(asset::parse(text)?),
+        }
+    }
+
+    /// A transaction of `source` with `operations`, at its current sequence number and for a short time.
+    pub(crate) async fn builder(
+        &self,
+        client: &Client,
+        source: &PublicKey,
+        operations: Vec<Operation>,
+    ) -> Result<TransactionBuilder, Failure> {
+        let account = client.load_account(&keystore::address(source)).await?;
+        let sequence = account.sequence.parse().map_err(|_| {
+            Failure::failed(format!("the node says that the sequence number is {:?}", account.sequence))
+        })?;
+        let builder = TransactionBuilder::new(*source, sequence)?
+            .fee_per_operation(client.network().genesis.genesis.ledger.base_fee.max(100))
+            .time_bounds(0, now_seconds().saturating_add(VALID_FOR_SECONDS));
+        Ok(operations.into_iter().fold(builder, TransactionBuilder::operation))
+    }
+
+    /// Builds, signs by the identity `source`, submits, and shows the proved outcome.
+    pub(crate) async fn execute(&self, source: &str, operations: Vec<Operation>) -> Result<(), Failure> {
+        let (identity, secret) = self.signer(source)?;
+        let client = self.client()?;
+        let builder = self.builder(&client, &identity.public, operations).await?;
+        let envelope = builder.sign(&client.network().genesis.network_id(), &[&secret])?;
+        self.submit(&client, envelope).await
+    }
+
+    /// Submits and shows the proved outcome.
+    ///
+    /// **Errors**: [`Code::Rejected`] for a proved failure too.
+    pub(crate) async fn submit(&self, client: &Client, envelope: TransactionEnvelope) -> Result<(), Failure> {
+        let finality = client.submit(envelope).await?;
+        self.show(&finality)
+    }
+
+    /// Shows a proved outcome.
+    pub(crate) fn show(&self, finality: &Finality) -> Result<(), Failure> {
+        let outcome = Outcome::of(&finality.result);
+        let verdict = &finality.verdict;
+        let value = json!({
+            "transaction": finality.hash,
+            "outcome": outcome,
+            "ledger": verdict.ledger,
+            "slot": verdict.slot,
+            "rule": verdict.rule.to_string(),
+            "assumption": verdict.assumption.to_string(),
+        });
+        let ledger = verdict.ledger.map_or_else(|| "unknown".to_owned(), |ledger| ledger.to_string());
+        let fields = [
+            ("transaction", finality.hash.to_string()),
+            ("outcome", outcome.to_string()),
+            ("ledger", ledger),
+            ("slot", verdict.slot.to_string()),
+            ("proof", format!("{}: {}", verdict.rule, verdict.assumption)),
+        ];
+        self.output.fields(&value, &fields);
+        if outcome.successful {
+            Ok(())
+        } else {
+            Err(Failure::new(Code::Rejected, format!("the transaction failed: {outcome}")))
+        }
+    }
+
+    /// Talk.
+    pub(crate) fn say(&self, text: &str) {
+        say(text);
+    }
+}
+
+/// The time now. **Units**: seconds since 1970.
+pub(crate) fn now_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}

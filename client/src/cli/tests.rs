@@ -1,0 +1,86 @@
+//! The command line: what is understood, what is not, and what a script sees.
+
+use clap::CommandFactory as _;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(std::iter::once("carat").chain(line.split_whitespace()))
+}
+
+#[test]
+fn definition_of_the_commands_is_consistent() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn commands_of_the_documents_are_understood() {
+    let hash = "ab".repeat(32);
+    for line in [
+        "keys generate alice",
+        "keys generate root --seed-from-passphrase --network net",
+        "keys add bob --address G",
+        "keys list --keys here",
+        "keys export alice --yes",
+        "network up --wait 5 --network net",
+        "network down",
+        "network logs v0 --follow",
+        "network kill v2",
+        "network restart v2",
+        "status --cluster -o json",
+        "account show alice",
+        "account create bob --balance 5 --from alice",
+        "trust set alice EUR:anchor --limit 100",
+        "trust remove alice EUR:anchor",
+        "pay alice bob 100 EUR:anchor --memo rent",
+        "friendbot alice --new",
+        "tx build --source alice payment bob 1 native",
+        "tx build --source alice --sequence 5 set-options --signer bob=1 --thresholds 1,2,2",
+        "tx bump --fee-source bob",
+        "tx sign --key alice --key bob",
+        "tx send",
+        "tx show --bare",
+        &format!("receipt fetch {hash}"),
+        "receipt verify r.b64 --genesis genesis.json",
+        "consensus trace --slot 7",
+        "demo --keep --json out.json",
+        "completions bash",
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn wrong_use_ends_with_the_exit_code_of_usage() {
+    for line in
+        ["", "nonsense", "pay alice bob", "keys", "consensus trace", "receipt fetch xyz", "status -o csv"]
+    {
+        assert_eq!(parse(line).expect_err(line).exit_code(), Code::Usage as i32, "{line}");
+    }
+}
+
+#[test]
+fn command_without_its_network_is_wrong_use() {
+    let session = Session::new(None, None, Output::new(Format::Table));
+    assert_eq!(session.network().expect_err("none named").code(), Code::Usage);
+    assert_eq!(session.keys().expect_err("none named").code(), Code::Usage);
+    let session = Session::new(Some("/nowhere".into()), None, Output::new(Format::Table));
+    assert_eq!(session.network().expect_err("not there").code(), Code::Failed);
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let mut script = Vec::new();
+    clap_complete::generate(clap_complete::Shell::Bash, &mut Arguments::command(), "carat", &mut script);
+    assert!(String::from_utf8(script).expect("text").contains("friendbot"));
+}
+
+#[test]
+fn table_is_plain_text_when_nobody_watches() {
+    let table = output::table(&["validator", "state"], vec![vec!["v0".into(), "synced".into()]]);
+    let lines: Vec<_> = table.lines().filter(|line| line.contains('v')).collect();
+    assert_eq!(lines.len(), 2, "{table}");
+    assert!(lines[1].contains("v0") && lines[1].contains("synced") && !table.contains('\u{1b}'));
+}
