@@ -138,7 +138,9 @@ impl Replica {
             return;
         }
         let view = self.position.view;
-        let others = self.view_changes.values().filter(|held| held.body.view == view).count();
+        // Whoever has gone further has left this view too: were only VIEW-CHANGEs for this very view counted, two
+        // validators here and one beyond, with the fourth dead, would wait for each other for ever.
+        let others = self.view_changes.values().filter(|held| held.body.view >= view).count();
         if others.saturating_add(1) < self.quorum.quorum() {
             return;
         }
