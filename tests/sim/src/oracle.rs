@@ -92,6 +92,7 @@ pub struct Oracle {
 /// What the oracle knows of one validator.
 #[derive(Debug)]
 struct Watch {
+    id: ValidatorId,
     /// Whether its acceptor is held to the rules.
     acceptor_is_correct: bool,
     /// Whether its proposer is, too.
@@ -137,6 +138,7 @@ impl Oracle {
         let watch = |id: ValidatorId| {
             let behaviour = plan.behaviour(id);
             Watch {
+                id,
                 acceptor_is_correct: behaviour.is_none_or(|behaviour| behaviour.acceptor_is_correct()),
                 proposer_is_correct: behaviour.is_none(),
                 history: History::new(genesis.prefix),
@@ -223,6 +225,7 @@ impl Oracle {
             || format!("slot {}: prefix {}, expected {expected}", execute.slot, execute.prefix),
         )?;
         self.judge_evidence(at, execute)?;
+        self.hear_evidence(at, &execute.evidence)?;
         self.watches[at.index()].dispatched = execute.slot;
         self.ballots.demand_final(at, execute.slot, &execute.prefix, "execution only of final slots")
     }
@@ -326,6 +329,32 @@ impl Oracle {
     fn buffer_limit(&self) -> usize {
         let window = usize::try_from(self.params.window).unwrap_or(usize::MAX);
         window.saturating_mul(self.thresholds.n).saturating_mul(16).saturating_add(10_000)
+    }
+
+    /// Votes that the oracle knows only from a certificate: those that their signer has journaled and counts, but that
+    /// a crash or a lossy wire kept from everybody else.
+    fn hear_evidence(&mut self, at: ValidatorId, evidence: &Evidence) -> Verdict {
+        let (signers, ballot) = match evidence {
+            Evidence::Unanimous(certificate) => (certificate.signers.0, certificate.body.0),
+            Evidence::Commit(certificate) => (certificate.signers.0, certificate.body.0),
+            Evidence::Prefix(_) | Evidence::Sealed(_) => return Ok(()),
+        };
+        let commits = matches!(evidence, Evidence::Commit(_));
+        for watch in self.watches.iter().filter(|watch| signers >> watch.id.0 & 1 == 1) {
+            let (slot, view) = (ballot.slot, ballot.view);
+            let history = &watch.history;
+            let journaled = if commits { history.prepared(slot, view) } else { history.vote(slot, view) };
+            let spoken = !watch.acceptor_is_correct || journaled == Some(&ballot);
+            demand(spoken, "votes of certificates are journaled", at, || {
+                format!("{ballot:?} signed by {}, journaled is {journaled:?}", watch.id)
+            })?;
+            if commits {
+                self.ballots.count_commit(at, watch.id, ballot)?;
+            } else {
+                self.ballots.count_prepare(at, watch.id, ballot)?;
+            }
+        }
+        Ok(())
     }
 
     fn judge_evidence(&self, at: ValidatorId, execute: &Execute) -> Verdict {
