@@ -9,7 +9,7 @@ use super::{Event, Process, Simulation};
 use crate::ledger::Ledger;
 use crate::oracle::{Verdict, Violation};
 use crate::outbox::Outbox;
-use crate::plan::{Behaviour, MS, SECOND};
+use crate::plan::{Behaviour, MS};
 use crate::planted::Planted;
 use crate::pool::Pool;
 
@@ -213,12 +213,10 @@ impl Simulation {
         Ok(())
     }
 
-    /// How long the end phase may take: 2(f+1) T_max for the views, and the clients' own retries and expiries.
+    /// How long the end phase may take: 2(f+1) T_max, as the reliability goals demand of every seed.
     fn patience(&self) -> u64 {
         let views = 2 * (self.plan.quorum().faults() as u64 + 1);
         views * self.plan.params.timeout_max_ms * MS
-            + (Self::FRESH_TRANSACTIONS + 1) * (2 * self.plan.clients.retry + 2 * self.plan.clients.every)
-            + 5 * SECOND
     }
 
     /// Whether the end phase has reached its end.
