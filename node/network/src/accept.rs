@@ -142,10 +142,22 @@ async fn serve(shared: &Arc<Shared>, place: usize, connection: &Connection) {
     if let Some(older) = lock(&peer.inbound).replace(connection.clone()) {
         older.close(close::REPLACED.0, close::REPLACED.1);
     }
-    let reading = tokio::select! {
-        _ = connection.closed() => return,
-        reading = peer.reading.lock() => reading,
-    };
+    tokio::select! {
+        _ = connection.closed() => {}
+        reading = peer.reading.lock() => {
+            read_connection(shared, place, peer, connection).await;
+            drop(reading);
+        }
+    }
+    // What QUIC still holds of a connection that ended goes with its last handle.
+    let mut inbound = lock(&peer.inbound);
+    if inbound.as_ref().is_some_and(|latest| latest.stable_id() == connection.stable_id()) {
+        *inbound = None;
+    }
+}
+
+/// Reads all lanes of the connection whose turn it is.
+async fn read_connection(shared: &Arc<Shared>, place: usize, peer: &PeerState, connection: &Connection) {
     peer.counters.accepts.add(1);
     peer.counters.inbound_up.store(true, Ordering::Relaxed);
     peer.alive.notify_one();
@@ -161,7 +173,6 @@ async fn serve(shared: &Arc<Shared>, place: usize, connection: &Connection) {
     }
     peer.counters.inbound_up.store(false, Ordering::Relaxed);
     tracing::debug!(peer = peer.index, reason = ?connection.close_reason(), "connection of peer ended");
-    drop(reading);
 }
 
 /// Admits the peer and reads its lanes, each in a task of its own that ends with this future.
