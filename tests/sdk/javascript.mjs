@@ -1,0 +1,226 @@
+// Drives a running network with the unmodified @stellar/stellar-sdk. Two nodes are used: what is submitted to the one
+// must be readable from the other.
+//
+// Environment: CARAT_API (addresses, separated by commas), CARAT_PASSPHRASE. Last line: "N passed, N failed".
+
+import { Asset, BASE_FEE, Horizon, Keypair, Memo, NotFoundError, Operation, TransactionBuilder } from "@stellar/stellar-sdk";
+
+const networkPassphrase = process.env.CARAT_PASSPHRASE;
+const addresses = process.env.CARAT_API.split(",");
+const server = new Horizon.Server(addresses[0], { allowHttp: true });
+const other = new Horizon.Server(addresses[1 % addresses.length], { allowHttp: true });
+const VALID_SECONDS = 120;
+const STREAM_PATIENCE_MS = 30_000;
+
+let passed = 0;
+let failed = 0;
+
+async function test(name, body) {
+  try {
+    await body();
+    passed += 1;
+    console.log(`ok      javascript: ${name}`);
+  } catch (error) {
+    failed += 1;
+    const report = error?.response?.data ?? error?.response;
+    console.log(`FAILED  javascript: ${name}: ${error?.stack ?? error} ${report ? JSON.stringify(report) : ""}`);
+  }
+}
+
+function equal(seen, expected, what) {
+  const [a, b] = [JSON.stringify(seen), JSON.stringify(expected)];
+  if (a !== b) throw new Error(`${what} is ${a}, expected ${b}`);
+}
+
+async function build(source, operations, options = {}) {
+  const account = options.account ?? (await server.loadAccount(source.publicKey()));
+  const builder = new TransactionBuilder(account, { fee: options.fee ?? BASE_FEE, networkPassphrase });
+  operations.forEach((operation) => builder.addOperation(operation));
+  if (options.memo) builder.addMemo(options.memo);
+  builder.setTimeout(VALID_SECONDS);
+  return builder.build();
+}
+
+async function execute(source, operations, options = {}) {
+  const transaction = await build(source, operations, options);
+  (options.signers ?? [source]).forEach((signer) => transaction.sign(signer));
+  return server.submitTransaction(transaction);
+}
+
+// Submits what must fail and compares the result codes of the problem report.
+async function refused(submit, codes) {
+  let result;
+  try {
+    result = await submit();
+  } catch (error) {
+    const problem = error?.response?.data ?? error?.response;
+    if (!problem?.extras?.result_codes) throw error;
+    equal(problem.status, 400, "status");
+    equal(problem.title, "Transaction Failed", "title");
+    equal(problem.extras.result_codes, codes, "result codes");
+    return;
+  }
+  throw new Error(`it was applied: ${result.hash}`);
+}
+
+const balanceOf = async (from, account, asset) => {
+  const balances = (await from.loadAccount(account.publicKey())).balances;
+  const found = balances.find((line) => line.asset_code === asset.getCode() || (asset.isNative() && line.asset_type === "native"));
+  return found?.balance;
+};
+
+const anchor = Keypair.random();
+const alice = Keypair.random();
+const bob = Keypair.random();
+const joint = Keypair.random();
+const officers = [Keypair.random(), Keypair.random()];
+const eur = new Asset("EUR", anchor.publicKey());
+
+const pay = (destination, amount, asset = eur) => Operation.payment({ destination: destination.publicKey(), asset, amount });
+
+await test("root names the network", async () => {
+  const root = await server.root();
+  equal(root.network_passphrase, networkPassphrase, "network_passphrase");
+});
+
+await test("friendbot gives coins, and the account loads", async () => {
+  await server.friendbot(anchor.publicKey()).call();
+  const account = await server.loadAccount(anchor.publicKey());
+  equal(account.accountId(), anchor.publicKey(), "account id");
+  if (!(Number(await balanceOf(server, anchor, Asset.native())) > 100)) throw new Error("no coins");
+});
+
+await test("accounts are created", async () => {
+  const create = (account) => Operation.createAccount({ destination: account.publicKey(), startingBalance: "100.0000001" });
+  const created = await execute(anchor, [alice, bob, joint].map(create));
+  equal(created.successful, true, "successful");
+  equal(await balanceOf(server, alice, Asset.native()), "100.0000001", "balance");
+});
+
+await test("trustlines are set", async () => {
+  for (const account of [alice, bob, joint]) {
+    await execute(account, [Operation.changeTrust({ asset: eur, limit: "5000" })]);
+  }
+  equal(await balanceOf(server, alice, eur), "0.0000000", "balance");
+});
+
+await test("an asset is issued and paid, and another node shows it", async () => {
+  await execute(anchor, [pay(alice, "1000"), pay(joint, "500")]);
+  const paid = await execute(alice, [pay(bob, "12.3456789")], { memo: Memo.text("rent") });
+  const shown = await other.transactions().transaction(paid.hash).call();
+  equal([shown.successful, shown.memo, shown.ledger_attr], [true, "rent", paid.ledger], "transaction");
+  equal(await balanceOf(other, bob, eur), "12.3456789", "balance of bob");
+  equal(await balanceOf(other, alice, eur), "987.6543211", "balance of alice");
+});
+
+await test("a payment shows up in the histories", async () => {
+  const payments = await server.payments().forAccount(bob.publicKey()).order("desc").limit(1).call();
+  equal([payments.records[0].type, payments.records[0].amount], ["payment", "12.3456789"], "payment");
+  const operations = await server.operations().forAccount(bob.publicKey()).order("asc").limit(5).call();
+  equal(operations.records.map((record) => record.type), ["create_account", "change_trust", "payment"], "operations");
+  const transactions = await server.transactions().forAccount(bob.publicKey()).order("asc").limit(5).call();
+  equal(transactions.records.length, 3, "transactions");
+  const ledger = await server.ledgers().order("desc").limit(1).call();
+  if (!(ledger.records[0].sequence > 1)) throw new Error("no ledger");
+});
+
+await test("two of three signatures move money", async () => {
+  const signer = (key) => Operation.setOptions({ signer: { ed25519PublicKey: key.publicKey(), weight: 1 } });
+  const thresholds = Operation.setOptions({ masterWeight: 1, lowThreshold: 2, medThreshold: 2, highThreshold: 2 });
+  await execute(joint, [...officers.map(signer), thresholds]);
+  const paid = await execute(joint, [pay(bob, "7")], { signers: officers });
+  equal(paid.successful, true, "successful");
+  const account = await server.loadAccount(joint.publicKey());
+  equal([account.signers.length, account.thresholds.med_threshold], [3, 2], "signers and threshold");
+});
+
+await test("a fee bump lets another pay", async () => {
+  const before = await balanceOf(server, alice, Asset.native());
+  const inner = await build(alice, [pay(bob, "1")]);
+  inner.sign(alice);
+  const outer = TransactionBuilder.buildFeeBumpTransaction(anchor, "400", inner, networkPassphrase);
+  outer.sign(anchor);
+  const paid = await server.submitTransaction(outer);
+  equal(paid.successful, true, "successful");
+  equal(await balanceOf(server, alice, Asset.native()), before, "native balance of alice");
+  const shown = await server.transactions().transaction(paid.hash).call();
+  equal(shown.fee_account, anchor.publicKey(), "fee account");
+});
+
+await test("payments are streamed, each once", async () => {
+  const last = await server.payments().forAccount(bob.publicKey()).order("desc").limit(1).call();
+  const seen = [];
+  let arrived;
+  const all = new Promise((resolve, reject) => {
+    arrived = resolve;
+    setTimeout(() => reject(new Error(`only ${seen.length} of 3 came within ${STREAM_PATIENCE_MS} ms`)), STREAM_PATIENCE_MS).unref();
+  });
+  const close = server
+    .payments()
+    .forAccount(bob.publicKey())
+    .cursor(last.records[0].paging_token)
+    .stream({
+      onmessage: (record) => {
+        seen.push(record.transaction_hash);
+        if (seen.length === 3) arrived();
+      },
+    });
+  const sent = [];
+  for (const amount of ["0.1", "0.2", "0.3"]) sent.push((await execute(alice, [pay(bob, amount)])).hash);
+  try {
+    await all;
+  } finally {
+    close();
+  }
+  equal(seen, sent, "streamed payments");
+});
+
+await test("a payment of too much fails: op_underfunded", () =>
+  refused(() => execute(alice, [pay(bob, "4000")]), { transaction: "tx_failed", operations: ["op_underfunded"] }));
+
+await test("a payment to a stranger of the asset fails: op_no_trust", async () => {
+  const stranger = Keypair.random();
+  await server.friendbot(stranger.publicKey()).call();
+  await refused(() => execute(alice, [pay(stranger, "1")]), { transaction: "tx_failed", operations: ["op_no_trust"] });
+});
+
+await test("a second account of one address fails: op_already_exists", () =>
+  refused(
+    () => execute(alice, [Operation.createAccount({ destination: bob.publicKey(), startingBalance: "5" })]),
+    { transaction: "tx_failed", operations: ["op_already_exists"] },
+  ));
+
+await test("one signature of three is refused: tx_bad_auth", () =>
+  refused(() => execute(joint, [pay(bob, "1")], { signers: [officers[0]] }), { transaction: "tx_bad_auth" }));
+
+await test("an old sequence number is refused: tx_bad_seq", async () => {
+  const account = await server.loadAccount(alice.publicKey());
+  await execute(alice, [pay(bob, "1")]);
+  await refused(() => execute(alice, [pay(bob, "1")], { account }), { transaction: "tx_bad_seq" });
+});
+
+await test("too small a fee is refused: tx_insufficient_fee", () =>
+  refused(() => execute(alice, [pay(bob, "1")], { fee: "1" }), { transaction: "tx_insufficient_fee" }));
+
+await test("the same bytes again give the same answer and move nothing", async () => {
+  const transaction = await build(alice, [pay(bob, "1")]);
+  transaction.sign(alice);
+  const first = await server.submitTransaction(transaction);
+  const balance = await balanceOf(server, bob, eur);
+  const second = await other.submitTransaction(transaction);
+  equal([second.hash, second.ledger], [first.hash, first.ledger], "answer");
+  equal(await balanceOf(server, bob, eur), balance, "balance of bob");
+});
+
+await test("an account that is not there is not found", async () => {
+  try {
+    await server.loadAccount(Keypair.random().publicKey());
+  } catch (error) {
+    if (error instanceof NotFoundError) return;
+    throw error;
+  }
+  throw new Error("it was found");
+});
+
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);

@@ -1,0 +1,246 @@
+"""Drives a running network with the unmodified stellar-sdk. Two nodes are used: what is submitted to the one must be
+readable from the other.
+
+Environment: CARAT_API (addresses, separated by commas), CARAT_PASSPHRASE. Last line: "N passed, N failed".
+"""
+
+import os
+import sys
+import threading
+import traceback
+from decimal import Decimal
+
+from stellar_sdk import Asset, Keypair, Server, Signer, TransactionBuilder
+from stellar_sdk.exceptions import BadRequestError, NotFoundError
+
+PASSPHRASE = os.environ["CARAT_PASSPHRASE"]
+ADDRESSES = os.environ["CARAT_API"].split(",")
+VALID_SECONDS = 120
+STREAM_PATIENCE_SECONDS = 30
+
+server = Server(ADDRESSES[0])
+other = Server(ADDRESSES[1 % len(ADDRESSES)])
+
+anchor = Keypair.random()
+alice = Keypair.random()
+bob = Keypair.random()
+joint = Keypair.random()
+officers = [Keypair.random(), Keypair.random()]
+eur = Asset("EUR", anchor.public_key)
+
+TESTS = []
+
+
+def test(name):
+    """Registers a test; they run in the order in which they stand, for one builds on another."""
+
+    def register(body):
+        TESTS.append((name, body))
+        return body
+
+    return register
+
+
+def equal(seen, expected, what):
+    if seen != expected:
+        raise AssertionError(f"{what} is {seen!r}, expected {expected!r}")
+
+
+def builder(source, fee=100, account=None):
+    account = account or server.load_account(source.public_key)
+    return TransactionBuilder(account, PASSPHRASE, base_fee=fee).set_timeout(VALID_SECONDS)
+
+
+def execute(build, signers):
+    transaction = build.build()
+    for signer in signers:
+        transaction.sign(signer)
+    return server.submit_transaction(transaction)
+
+
+def pay(source, destination, amount, asset=None, signers=None, **options):
+    build = builder(source, **options).append_payment_op(destination.public_key, asset or eur, amount)
+    return execute(build, signers or [source])
+
+
+def refused(submit, codes):
+    """Submits what must fail and compares the result codes of the problem report."""
+    try:
+        answer = submit()
+    except BadRequestError as error:
+        equal(error.status, 400, "status")
+        equal(error.title, "Transaction Failed", "title")
+        equal(error.extras["result_codes"], codes, "result codes")
+        return
+    raise AssertionError(f"it was applied: {answer['hash']}")
+
+
+def balance_of(source, account, asset):
+    for line in source.accounts().account_id(account.public_key).call()["balances"]:
+        if line.get("asset_code") == asset.code or (asset.is_native() and line["asset_type"] == "native"):
+            return line["balance"]
+    return None
+
+
+@test("root names the network")
+def root():
+    equal(server.root().call()["network_passphrase"], PASSPHRASE, "network_passphrase")
+
+
+@test("friendbot gives coins, and the account loads")
+def friendbot():
+    server.friendbot(anchor.public_key).call()
+    equal(server.load_account(anchor.public_key).account.account_id, anchor.public_key, "account id")
+    assert Decimal(balance_of(server, anchor, Asset.native())) > 100
+
+
+@test("accounts are created")
+def create():
+    build = builder(anchor)
+    for account in (alice, bob, joint):
+        build.append_create_account_op(account.public_key, "100.0000001")
+    equal(execute(build, [anchor])["successful"], True, "successful")
+    equal(balance_of(server, alice, Asset.native()), "100.0000001", "balance")
+
+
+@test("trustlines are set")
+def trust():
+    for account in (alice, bob, joint):
+        execute(builder(account).append_change_trust_op(eur, "5000"), [account])
+    equal(balance_of(server, alice, eur), "0.0000000", "balance")
+
+
+@test("an asset is issued and paid, and another node shows it")
+def issue():
+    pay(anchor, alice, "1000")
+    pay(anchor, joint, "500")
+    build = builder(alice).append_payment_op(bob.public_key, eur, "12.3456789").add_text_memo("rent")
+    paid = execute(build, [alice])
+    shown = other.transactions().transaction(paid["hash"]).call()
+    equal((shown["successful"], shown["memo"], shown["ledger"]), (True, "rent", paid["ledger"]), "transaction")
+    equal(balance_of(other, bob, eur), "12.3456789", "balance of bob")
+    equal(balance_of(other, alice, eur), "987.6543211", "balance of alice")
+
+
+@test("a payment shows up in the histories")
+def histories():
+    def records(call):
+        return call.call()["_embedded"]["records"]
+
+    payment = records(server.payments().for_account(bob.public_key).order(desc=True).limit(1))[0]
+    equal((payment["type"], payment["amount"]), ("payment", "12.3456789"), "payment")
+    operations = records(server.operations().for_account(bob.public_key).order(desc=False).limit(5))
+    equal([record["type"] for record in operations], ["create_account", "change_trust", "payment"], "operations")
+    equal(len(records(server.transactions().for_account(bob.public_key).limit(5))), 3, "transactions")
+    assert records(server.ledgers().order(desc=True).limit(1))[0]["sequence"] > 1
+
+
+@test("the base fee is known")
+def base_fee():
+    equal(server.fetch_base_fee(), 100, "base fee")
+
+
+@test("two of three signatures move money")
+def multisignature():
+    build = builder(joint)
+    for officer in officers:
+        build.append_set_options_op(signer=Signer.ed25519_public_key(officer.public_key, 1))
+    build.append_set_options_op(master_weight=1, low_threshold=2, med_threshold=2, high_threshold=2)
+    execute(build, [joint])
+    equal(pay(joint, bob, "7", signers=officers)["successful"], True, "successful")
+    account = server.accounts().account_id(joint.public_key).call()
+    equal((len(account["signers"]), account["thresholds"]["med_threshold"]), (3, 2), "signers and threshold")
+
+
+@test("a fee bump lets another pay")
+def fee_bump():
+    before = balance_of(server, alice, Asset.native())
+    inner = builder(alice).append_payment_op(bob.public_key, eur, "1").build()
+    inner.sign(alice)
+    outer = TransactionBuilder.build_fee_bump_transaction(anchor, 400, inner, PASSPHRASE)
+    outer.sign(anchor)
+    paid = server.submit_transaction(outer)
+    equal(paid["successful"], True, "successful")
+    equal(balance_of(server, alice, Asset.native()), before, "native balance of alice")
+    shown = server.transactions().transaction(paid["hash"]).call()
+    equal(shown["fee_account"], anchor.public_key, "fee account")
+
+
+@test("payments are streamed, each once")
+def stream():
+    last = server.payments().for_account(bob.public_key).order(desc=True).limit(1).call()
+    token = last["_embedded"]["records"][0]["paging_token"]
+    seen = []
+
+    def listen():
+        for record in server.payments().for_account(bob.public_key).cursor(token).stream():
+            seen.append(record["transaction_hash"])
+            if len(seen) == 3:
+                return
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    sent = [pay(alice, bob, amount)["hash"] for amount in ("0.1", "0.2", "0.3")]
+    listener.join(STREAM_PATIENCE_SECONDS)
+    equal(seen, sent, "streamed payments")
+
+
+@test("a payment of too much fails: op_underfunded")
+def underfunded():
+    refused(lambda: pay(alice, bob, "4000"), {"transaction": "tx_failed", "operations": ["op_underfunded"]})
+
+
+@test("a payment to a stranger of the asset fails: op_no_trust")
+def no_trust():
+    stranger = Keypair.random()
+    server.friendbot(stranger.public_key).call()
+    refused(lambda: pay(alice, stranger, "1"), {"transaction": "tx_failed", "operations": ["op_no_trust"]})
+
+
+@test("a second account of one address fails: op_already_exists")
+def already_exists():
+    build = builder(alice).append_create_account_op(bob.public_key, "5")
+    refused(lambda: execute(build, [alice]), {"transaction": "tx_failed", "operations": ["op_already_exists"]})
+
+
+@test("one signature of three is refused: tx_bad_auth")
+def bad_auth():
+    refused(lambda: pay(joint, bob, "1", signers=officers[:1]), {"transaction": "tx_bad_auth"})
+
+
+@test("an old sequence number is refused: tx_bad_seq")
+def bad_sequence():
+    account = server.load_account(alice.public_key)
+    pay(alice, bob, "1")
+    refused(lambda: pay(alice, bob, "1", account=account), {"transaction": "tx_bad_seq"})
+
+
+@test("too small a fee is refused: tx_insufficient_fee")
+def insufficient_fee():
+    refused(lambda: pay(alice, bob, "1", fee=1), {"transaction": "tx_insufficient_fee"})
+
+
+@test("an account that is not there is not found")
+def not_found():
+    try:
+        server.load_account(Keypair.random().public_key)
+    except NotFoundError:
+        return
+    raise AssertionError("it was found")
+
+
+def main():
+    passed = failed = 0
+    for name, body in TESTS:
+        try:
+            body()
+            passed += 1
+            print(f"ok      python: {name}", flush=True)
+        except Exception:  # whatever a library raises is this test's failure
+            failed += 1
+            print(f"FAILED  python: {name}: {traceback.format_exc()}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 0 if failed == 0 else 1
+
+
+sys.exit(main())
