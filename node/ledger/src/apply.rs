@@ -18,11 +18,11 @@ use crate::entry::{StateValue, Totals};
 use crate::error::{ApplyError, StateError};
 use crate::key::{StateKey, xdr};
 use crate::operations::{self, Context};
-use crate::order::{self, SortKey};
+use crate::order::{self, Candidate, SortKey};
 use crate::overlay::{EntryChange, Overlay};
 use crate::results::{self, Verdict};
 use crate::state::{StateDelta, StateRead};
-use crate::trim::{Candidate, Dropped, trim};
+use crate::trim::{Dropped, trim};
 use crate::validity::{self, Common, Moment, minimum_fee};
 use crate::{sequence, sponsorship, supply};
 
@@ -103,8 +103,7 @@ pub fn apply(state: &impl StateRead, block: &BlockInput<'_>) -> Result<BlockOutc
     let mut ledger = Overlay::new(&state, block.ledger_seq)?;
     let (kept, dropped) =
         trim(&mut ledger, block.moment(), block.signatures, block.sort_key, block.envelopes)?;
-    let kept = order::sort(kept, |candidate| &candidate.transaction, block.sort_key);
-    finish(ledger, block, kept, dropped)
+    finish(ledger, block, order::sort(kept), dropped)
 }
 
 /// Applies a block without the trim: for recorded closes of networks that have none.
@@ -114,10 +113,12 @@ pub fn apply_untrimmed(state: &impl StateRead, block: &BlockInput<'_>) -> Result
     let ledger = Overlay::new(&state, block.ledger_seq)?;
     let candidates = (0..)
         .zip(block.envelopes)
-        .map(|(batch_index, transaction)| Candidate { batch_index, transaction: Arc::clone(transaction) })
+        .map(|(batch_index, transaction)| {
+            let key = block.sort_key.of(transaction);
+            Candidate { batch_index, transaction: Arc::clone(transaction), key }
+        })
         .collect();
-    let candidates = order::sort(candidates, |candidate: &Candidate| &candidate.transaction, block.sort_key);
-    finish(ledger, block, candidates, Vec::new())
+    finish(ledger, block, order::sort(candidates), Vec::new())
 }
 
 impl BlockInput<'_> {
@@ -147,14 +148,14 @@ fn finish(
         let changes = Changes { fee: fee_changes, ..execution.changes };
         let result = results::result(&candidate.transaction, fee, verdict);
         let result_xdr = xdr(&result);
-        let Candidate { batch_index, transaction } = candidate;
+        let Candidate { batch_index, transaction, .. } = candidate;
         applied.push(Applied { batch_index, transaction, result, result_xdr, changes });
     }
     supply::assert_conserved(&ledger)?;
     let leaves: Vec<Digest> = applied.iter().map(Applied::leaf).collect();
     Ok(BlockOutcome {
         applied,
-        delta: ledger.delta(),
+        delta: ledger.into_delta(),
         outcomes_root: merkle::root(&leaves),
         drops_root: Dropped::root(&dropped),
         dropped,

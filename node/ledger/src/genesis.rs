@@ -81,3 +81,57 @@ pub fn genesis_entries(
     entries.dedup_by(|later, earlier| later.0 == earlier.0);
     Ok(entries.iter().map(|(key, value)| (key.to_bytes(), value.to_bytes())).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use carat_types::PublicKey;
+    use carat_types::transaction::test_root_key;
+
+    use super::*;
+    use crate::root::StateTree;
+    use crate::state::{MemoryState, StateRead as _};
+    use crate::supply::audit_supply;
+
+    fn constants() -> LedgerConstants {
+        LedgerConstants {
+            total_coins: 1_000_000_000_000_000_000,
+            base_fee: 100,
+            base_reserve: 5_000_000,
+            protocol_version: 28,
+            root_account: test_root_key("genesis tests").public(),
+            admission_restricted: true,
+            members: vec![test_root_key("a bank").public(), test_root_key("genesis tests").public()],
+        }
+    }
+
+    #[test]
+    fn genesis_holds_root_totals_and_members_and_conserves() {
+        let entries = genesis_entries(&constants(), &BlockLimits::default()).expect("sound constants");
+        assert_eq!(entries.len(), 4);
+        assert!(entries.is_sorted());
+        let audit = audit_supply(entries.iter().map(|(key, value)| (key, value))).expect("readable");
+        assert!(audit.values().all(|figures| figures.agree() && figures.supply == 1_000_000_000_000_000_000));
+        let state = MemoryState::new(entries.clone());
+        assert!(state.get(&StateKey::Member(constants().members[0]).to_bytes()).expect("readable").is_some());
+        // What this root commits to must never change for networks that exist.
+        assert_eq!(
+            StateTree::build(entries).root().to_string(),
+            "792899f89b59148dd65a1305e67592ca3bb3ffe4254180db6f7c45a4b70e2ba2"
+        );
+    }
+
+    #[test]
+    fn genesis_under_which_the_ledger_could_not_live_refused() {
+        let refused = |change: fn(&mut LedgerConstants)| {
+            let mut constants = constants();
+            change(&mut constants);
+            genesis_entries(&constants, &BlockLimits::default()).expect_err("refused")
+        };
+        assert_eq!(refused(|constants| constants.total_coins = 0), GenesisStateError::NoCoins(0));
+        assert_eq!(refused(|constants| constants.members.truncate(1)), GenesisStateError::RootIsNoMember);
+        assert_eq!(
+            refused(|constants| constants.members[0] = PublicKey([0; 32])),
+            GenesisStateError::WeakKey
+        );
+    }
+}

@@ -3,10 +3,12 @@
 //! Entries of the wire format are named by the XDR of their ledger key, whose first four bytes are a number
 //! below 1000. Ours begin with a kind of 1000 or more; the rest is XDR as well. Kinds are never used again.
 
+use std::hash::{Hash, Hasher};
+
 use carat_types::PublicKey;
 use stellar_xdr::{
-    AccountId, Asset, LedgerKey, LedgerKeyAccount, LedgerKeyData, LedgerKeyTrustLine, Limits, ReadXdr,
-    String64, TrustLineAsset, WriteXdr,
+    AccountId, Asset, LedgerKey, LedgerKeyAccount, LedgerKeyData, LedgerKeyTrustLine, Limited, Limits,
+    ReadXdr, String64, TrustLineAsset, WriteXdr,
 };
 
 use crate::error::StateError;
@@ -17,7 +19,7 @@ const KIND_MEMBER: u32 = 1002;
 const KIND_CREATOR: u32 = 1003;
 
 /// The name of a state entry.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StateKey {
     /// An entry of the wire format.
     Ledger(LedgerKey),
@@ -29,6 +31,30 @@ pub enum StateKey {
     Member(PublicKey),
     /// The member that created an account; absent for all other accounts.
     Creator(PublicKey),
+}
+
+/// Entries of payments are looked up a dozen times each, so their names are hashed in one or two long pieces; the
+/// derived form would hash every field and discriminant by itself, at ten times the cost.
+impl Hash for StateKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            StateKey::Ledger(LedgerKey::Account(key)) => state.write(&PublicKey::from(&key.account_id).0),
+            StateKey::Ledger(LedgerKey::Trustline(key)) => {
+                state.write(&PublicKey::from(&key.account_id).0);
+                match &key.asset {
+                    TrustLineAsset::CreditAlphanum4(asset) => {
+                        state.write(&asset.asset_code.0);
+                        state.write(&PublicKey::from(&asset.issuer).0);
+                    }
+                    other => other.hash(state),
+                }
+            }
+            StateKey::Ledger(key) => key.hash(state),
+            StateKey::Totals => KIND_TOTALS.hash(state),
+            StateKey::Supply(asset) => asset.hash(state),
+            StateKey::Member(id) | StateKey::Creator(id) => state.write(&id.0),
+        }
+    }
 }
 
 impl StateKey {
@@ -95,9 +121,15 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn xdr(value: &impl WriteXdr) -> Vec<u8> {
+    let mut bytes = Limited::new(Vec::with_capacity(TYPICAL_BYTES), Limits::none());
     // Writing to memory without limits has no way to fail.
-    value.to_xdr(Limits::none()).unwrap_or_default()
+    let written = value.write_xdr(&mut bytes);
+    debug_assert!(written.is_ok(), "{written:?}");
+    bytes.inner
 }
+
+/// Room that most keys, entries and results fit in.
+const TYPICAL_BYTES: usize = 192;
 
 fn tagged(kind: u32, value: &impl WriteXdr) -> Vec<u8> {
     let mut bytes = kind.to_be_bytes().to_vec();
@@ -108,3 +140,6 @@ fn tagged(kind: u32, value: &impl WriteXdr) -> Vec<u8> {
 fn account(bytes: &[u8]) -> Result<PublicKey, stellar_xdr::Error> {
     AccountId::from_xdr(bytes, STORED).map(|id| PublicKey::from(&id))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@
 //! of the block cannot steer.
 
 use carat_types::Digest;
+use std::sync::Arc;
+
 use carat_types::hash::h;
 use carat_types::transaction::SignedTransaction;
 
@@ -18,7 +20,8 @@ pub enum SortKey {
 }
 
 impl SortKey {
-    fn of(&self, transaction: &SignedTransaction) -> Digest {
+    /// The key of a transaction.
+    pub(crate) fn of(&self, transaction: &SignedTransaction) -> Digest {
         let full_hash = transaction.full_hash();
         match self {
             SortKey::Prefix(prefix) => h("order", &[&prefix.0, &full_hash.0]),
@@ -31,27 +34,28 @@ impl SortKey {
     }
 }
 
-/// Sorts transactions, each with what belongs to it, into the order of application.
-pub(crate) fn sort<T>(items: Vec<T>, transaction: impl Fn(&T) -> &SignedTransaction, key: SortKey) -> Vec<T> {
-    let mut queued: Vec<(T, Digest)> = items
-        .into_iter()
-        .map(|item| {
-            let digest = key.of(transaction(&item));
-            (item, digest)
-        })
-        .collect();
-    queued.sort_by_cached_key(|(item, _)| {
-        let transaction = transaction(item);
+/// A transaction, its position among the block's envelopes, and its sort key.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) batch_index: u32,
+    pub(crate) transaction: Arc<SignedTransaction>,
+    pub(crate) key: Digest,
+}
+
+/// Brings transactions into the order of application.
+pub(crate) fn sort(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+    candidates.sort_by_cached_key(|candidate| {
+        let transaction = &candidate.transaction;
         (transaction.source(), transaction.sequence(), *transaction.full_hash())
     });
-    let mut rounds = Vec::with_capacity(queued.len());
+    let mut rounds = Vec::with_capacity(candidates.len());
     let (mut account, mut round) = (None, 0_usize);
-    for (item, digest) in queued {
-        let source = transaction(&item).source();
+    for candidate in candidates {
+        let source = candidate.transaction.source();
         round = if account == Some(source) { round.saturating_add(1) } else { 0 };
         account = Some(source);
-        rounds.push((round, digest, item));
+        rounds.push((round, candidate));
     }
-    rounds.sort_by_key(|(round, digest, _)| (*round, *digest));
-    rounds.into_iter().map(|(_, _, item)| item).collect()
+    rounds.sort_by_key(|(round, candidate)| (*round, candidate.key));
+    rounds.into_iter().map(|(_, candidate)| candidate).collect()
 }

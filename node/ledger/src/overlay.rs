@@ -57,6 +57,7 @@ type Value = Option<Arc<StateValue>>;
 #[derive(Debug)]
 struct Cell {
     key: StateKey,
+    key_bytes: Vec<u8>,
     original: Value,
     current: Value,
     /// Position of the cell's latest entry in the log, plus one; 0 if there is none.
@@ -252,21 +253,14 @@ impl<'s> Overlay<'s> {
 
     /// All entries that differ from the state, as (name, before, now), in the order in which they were first used.
     pub fn differences(&self) -> impl Iterator<Item = (&StateKey, Option<&StateValue>, Option<&StateValue>)> {
-        self.cells.iter().filter_map(|cell| {
-            let (before, now) = (cell.original.as_deref(), cell.current.as_deref());
-            // An entry that was only read shares its value with the original: no need to compare it.
-            let same = match (&cell.original, &cell.current) {
-                (Some(original), Some(current)) => Arc::ptr_eq(original, current) || original == current,
-                (None, None) => true,
-                _ => false,
-            };
-            (!same).then_some((&cell.key, before, now))
-        })
+        let changed = self.cells.iter().filter(|cell| cell.differs());
+        changed.map(|cell| (&cell.key, cell.original.as_deref(), cell.current.as_deref()))
     }
 
     /// All differences from the state as bytes.
-    pub fn delta(&self) -> StateDelta {
-        self.differences().map(|(key, _, now)| (key.to_bytes(), now.map(StateValue::to_bytes))).collect()
+    pub fn into_delta(self) -> StateDelta {
+        let changed = self.cells.into_iter().filter(Cell::differs);
+        changed.map(|cell| (cell.key_bytes, cell.current.as_deref().map(StateValue::to_bytes))).collect()
     }
 
     fn set(&mut self, key: &StateKey, value: Value) -> Result<(), StateError> {
@@ -283,10 +277,17 @@ impl<'s> Overlay<'s> {
         if let Some(index) = self.index.get(key) {
             return Ok(*index);
         }
-        let bytes = self.state.get(&key.to_bytes())?;
+        let key_bytes = key.to_bytes();
+        let bytes = self.state.get(&key_bytes)?;
         let value = bytes.map(|bytes| StateValue::from_bytes(key, &bytes)).transpose()?.map(Arc::new);
         let index = self.cells.len();
-        self.cells.push(Cell { key: key.clone(), original: value.clone(), current: value, logged: 0 });
+        self.cells.push(Cell {
+            key: key.clone(),
+            key_bytes,
+            original: value.clone(),
+            current: value,
+            logged: 0,
+        });
         self.index.insert(key.clone(), index);
         Ok(index)
     }
@@ -303,6 +304,17 @@ impl<'s> Overlay<'s> {
     }
 }
 
+impl Cell {
+    fn differs(&self) -> bool {
+        match (&self.original, &self.current) {
+            // An entry that was only read shares its value with the original: no need to compare it.
+            (Some(original), Some(current)) => !Arc::ptr_eq(original, current) && original != current,
+            (None, None) => false,
+            _ => true,
+        }
+    }
+}
+
 const WRONG_KIND: StateError = StateError::Inconsistent("an entry is of another kind than its key");
 
 fn ledger_entry(value: &Value) -> Option<&LedgerEntry> {
@@ -311,3 +323,6 @@ fn ledger_entry(value: &Value) -> Option<&LedgerEntry> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

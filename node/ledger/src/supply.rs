@@ -112,3 +112,6 @@ fn plus(sum: &mut i128, amount: i128, sign: i128) -> Result<(), StateError> {
     *sum = sum.checked_add(amount).ok_or(OVERFLOW)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use stellar_xdr::TransactionResultCode;
 use crate::authorization::SignatureOracle;
 use crate::error::StateError;
 use crate::members;
-use crate::order::{self, SortKey};
+use crate::order::{self, Candidate, SortKey};
 use crate::overlay::Overlay;
 use crate::validity::{self, Check, Moment, Pending};
 
@@ -69,13 +69,6 @@ impl Dropped {
     }
 }
 
-/// A transaction and its position among the block's envelopes.
-#[derive(Clone, Debug)]
-pub(crate) struct Candidate {
-    pub(crate) batch_index: u32,
-    pub(crate) transaction: Arc<SignedTransaction>,
-}
-
 /// What kept transactions mean for those behind them.
 #[derive(Default)]
 struct Ahead {
@@ -92,11 +85,11 @@ pub(crate) fn trim(
     envelopes: &[Arc<SignedTransaction>],
 ) -> Result<(Vec<Candidate>, Vec<Dropped>), StateError> {
     let mut dropped = Vec::new();
-    let candidates = without_duplicates(envelopes, &mut dropped);
+    let candidates = without_duplicates(envelopes, key, &mut dropped);
     let mut kept = Vec::with_capacity(candidates.len());
     let mut ahead = Ahead::default();
     let mut verifications = 0_u32;
-    for candidate in order::sort(candidates, |candidate| &candidate.transaction, key) {
+    for candidate in order::sort(candidates) {
         let transaction = &candidate.transaction;
         let reason = if verifications >= VERIFICATIONS_MAX {
             Some(DropReason::Verifications)
@@ -123,13 +116,18 @@ pub(crate) fn trim(
     Ok((kept, dropped))
 }
 
-fn without_duplicates(envelopes: &[Arc<SignedTransaction>], dropped: &mut Vec<Dropped>) -> Vec<Candidate> {
+fn without_duplicates(
+    envelopes: &[Arc<SignedTransaction>],
+    key: SortKey,
+    dropped: &mut Vec<Dropped>,
+) -> Vec<Candidate> {
     let mut seen = BTreeSet::new();
     let mut candidates = Vec::with_capacity(envelopes.len());
     for (batch_index, transaction) in (0..).zip(envelopes) {
         let transaction = Arc::clone(transaction);
         if seen.insert(*transaction.hash()) {
-            candidates.push(Candidate { batch_index, transaction });
+            let key = key.of(&transaction);
+            candidates.push(Candidate { batch_index, transaction, key });
         } else {
             dropped.push(Dropped { batch_index, transaction, reason: DropReason::Duplicate });
         }

@@ -6,8 +6,8 @@
 //! for ordering alone. **Source**: ledger specification A.4; consensus specification, section 2.
 
 use stellar_xdr::{
-    AccountId, DecoratedSignature, EnvelopeType, FeeBumpTransactionInnerTx, Limits, MuxedAccount, Operation,
-    PublicKey as XdrPublicKey, ReadXdr, Signature as XdrSignature, SignatureHint, Transaction,
+    AccountId, DecoratedSignature, EnvelopeType, FeeBumpTransactionInnerTx, Limited, Limits, MuxedAccount,
+    Operation, PublicKey as XdrPublicKey, ReadXdr, Signature as XdrSignature, SignatureHint, Transaction,
     TransactionEnvelope, Uint256, VecM, WriteXdr,
 };
 
@@ -268,9 +268,15 @@ pub fn account_of(address: &MuxedAccount) -> PublicKey {
 
 /// The canonical XDR of a value that was decoded or built within its type's limits.
 fn encode(value: &impl WriteXdr) -> Vec<u8> {
+    let mut bytes = Limited::new(Vec::with_capacity(TYPICAL_BYTES), Limits::none());
     // Writing to memory without limits has no way to fail.
-    value.to_xdr(Limits::none()).unwrap_or_default()
+    let written = value.write_xdr(&mut bytes);
+    debug_assert!(written.is_ok(), "{written:?}");
+    bytes.inner
 }
+
+/// Room that most transactions fit in.
+const TYPICAL_BYTES: usize = 256;
 
 fn payload_hash(network_id: &Digest, kind: EnvelopeType, transaction: &[&[u8]]) -> Digest {
     let kind = i32::from(kind).to_be_bytes();

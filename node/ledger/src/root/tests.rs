@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "the figures of tests are small")]
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
