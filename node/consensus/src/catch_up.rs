@@ -161,7 +161,12 @@ impl Replica {
         let wanted = self.catch_up.blocks.as_ref().filter(|wanted| wanted.asked.contains(from));
         let Some(wanted) = wanted else { return Err(Rejection::Unrequested) };
         let top = wanted.from.0.max(self.chain.dispatched.0).saturating_add(BLOCKS_PER_FETCH);
-        if slot <= self.chain.dispatched || self.catch_up.early.contains_key(&slot) {
+        if slot <= self.chain.dispatched {
+            return Ok(());
+        }
+        if self.catch_up.early.contains_key(&slot) {
+            // It may be next in line by now: execution may have moved without blocks, by a payload that came.
+            self.take_blocks();
             return Ok(());
         }
         if slot.0 > top {
