@@ -2,17 +2,16 @@
 //! answer comes, and now and then competes with itself.
 
 use carat_types::batch::Envelope;
-use carat_types::hash::sha256;
 use carat_types::{Digest, ValidatorId};
 
-use crate::ledger::{GENESIS_TIME_MS, ModelTransaction};
+use crate::ledger::{GENESIS_TIME_MS, Order, Rules};
 use crate::plan::ClientPlan;
 use crate::rng::Rng;
 
 /// A client.
 #[derive(Debug)]
 pub struct Client {
-    account: [u8; 32],
+    number: u64,
     sequence: i64,
     under_way: Option<UnderWay>,
     /// Transactions that came to an end, one way or another.
@@ -38,6 +37,17 @@ pub enum Fate {
     Open,
 }
 
+/// What clients know of the run.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a> {
+    /// Their plan.
+    pub plan: &'a ClientPlan,
+    /// How transactions are written.
+    pub rules: &'a Rules,
+    /// Validators.
+    pub n: u16,
+}
+
 /// Where to send an envelope.
 #[derive(Debug)]
 pub struct Submission {
@@ -50,9 +60,7 @@ pub struct Submission {
 impl Client {
     /// The client with this number.
     pub fn new(number: u64) -> Self {
-        let mut account = [0xc1; 32];
-        account[..8].copy_from_slice(&number.to_be_bytes());
-        Client { account, sequence: 0, under_way: None, done: 0 }
+        Client { number, sequence: 0, under_way: None, done: 0 }
     }
 
     /// Looks at the chain, and sends what is to be sent.
@@ -62,8 +70,7 @@ impl Client {
     pub fn act(
         &mut self,
         rng: &mut Rng,
-        plan: &ClientPlan,
-        n: u16,
+        setting: Setting<'_>,
         now: u64,
         chain_second: u64,
         fate: impl Fn(&Digest) -> Fate,
@@ -77,13 +84,13 @@ impl Client {
                 self.sequence += i64::from(acknowledged);
                 self.done += 1;
                 self.under_way = None;
-            } else if now - under_way.sent_at > plan.retry {
+            } else if now - under_way.sent_at > setting.plan.retry {
                 return self.repeat(now);
             } else {
                 return Vec::new();
             }
         }
-        self.begin(rng, plan, n, now)
+        self.begin(rng, setting, now)
     }
 
     fn repeat(&mut self, now: u64) -> Vec<Submission> {
@@ -93,21 +100,18 @@ impl Client {
         under_way.competitors.iter().map(again).collect()
     }
 
-    fn begin(&mut self, rng: &mut Rng, plan: &ClientPlan, n: u16, now: u64) -> Vec<Submission> {
+    fn begin(&mut self, rng: &mut Rng, setting: Setting<'_>, now: u64) -> Vec<Submission> {
+        let Setting { plan, rules, n } = setting;
         let now_second = (GENESIS_TIME_MS + now / 1_000) / 1_000;
         let valid_until = rng.chance(plan.expiring).then(|| now_second + rng.between(0, 4));
         let count = if rng.chance(plan.double_spend) { 2 } else { 1 };
         let one = |rng: &mut Rng| {
-            let transaction = ModelTransaction {
-                source: self.account,
-                sequence: self.sequence + 1,
-                salt: rng.bits(),
-                valid_until,
-            };
-            let envelope = transaction.envelope();
-            (sha256(&[&envelope.0]), envelope)
+            let order =
+                Order { client: self.number, sequence: self.sequence + 1, salt: rng.bits(), valid_until };
+            let envelope = rules.envelope(order);
+            Some((rules.decode(&envelope)?.hash, envelope))
         };
-        let competitors: Vec<(Digest, Envelope)> = (0..count).map(|_| one(rng)).collect();
+        let competitors: Vec<(Digest, Envelope)> = (0..count).filter_map(|_| one(rng)).collect();
         let submit = |(_, envelope): &(Digest, Envelope)| Submission {
             envelope: envelope.clone(),
             to: Some(ValidatorId(u16::try_from(rng.below(u64::from(n))).unwrap_or(0))),

@@ -1,62 +1,33 @@
-//! What executes final slots. The model ledger is a few sequence numbers and a hash chain: cheap, deterministic,
-//! and sensitive to every change of order or content. `real.rs` puts the product's ledger in its place.
+//! What executes final slots: the product's ledger in a share of the seeds, a model in the others.
+//!
+//! The model is a few sequence numbers and a hash chain: cheap, deterministic, and sensitive to every change of
+//! order or content.
+
+mod model;
+mod real;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use carat_consensus::{Executed, Execute, PendingTransaction};
-use carat_types::batch::{Envelope, Payload, Value, WellFormed};
-use carat_types::codec::{Decode, DecodeError, Encode, Reader};
-use carat_types::hash::{h, m, sha256};
+use carat_types::batch::{BlockLimits, Envelope, Payload, Value, WellFormed};
+use carat_types::hash::h;
 use carat_types::header::{Header, ledger_of};
-use carat_types::message::Domain;
-use carat_types::{Digest, Epoch, Slot};
+use carat_types::{Digest, Epoch, Slot, merkle};
+
+use model::ModelState;
+use real::RealState;
 
 /// Wall clock of every run's genesis. **Units**: milliseconds since 1970.
 pub const GENESIS_TIME_MS: u64 = 1_800_000_000_000;
 
-/// An account of the model: any 32 bytes.
-pub type Account = [u8; 32];
-
-/// A transaction of the model ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelTransaction {
-    /// Whose sequence number it uses.
-    pub source: Account,
-    /// That number; executes only if it is the account's plus 1.
-    pub sequence: i64,
-    /// Tells apart transactions that compete for a number.
-    pub salt: u64,
-    /// Last second at which it may execute.
-    pub valid_until: Option<u64>,
-}
-
-impl Encode for ModelTransaction {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.source);
-        self.sequence.encode(out);
-        self.salt.encode(out);
-        self.valid_until.encode(out);
-    }
-}
-
-impl Decode for ModelTransaction {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(ModelTransaction {
-            source: input.array()?,
-            sequence: Decode::decode(input)?,
-            salt: Decode::decode(input)?,
-            valid_until: Decode::decode(input)?,
-        })
-    }
-}
-
-impl ModelTransaction {
-    /// The bytes that travel.
-    pub fn envelope(&self) -> Envelope {
-        Envelope(self.to_bytes().into())
-    }
+/// Which ledger a run uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerKind {
+    /// Sequence numbers and a hash chain.
+    Model,
+    /// `carat-ledger`, with accounts that pay each other.
+    Real,
 }
 
 /// What a validator thinks of a transaction, given its last executed state.
@@ -79,12 +50,60 @@ pub struct Outcome {
     pub applied: Vec<Digest>,
 }
 
+/// What executing a payload does to a state, before it is put into a header.
+#[derive(Debug)]
+struct Effects {
+    applied: Vec<Digest>,
+    settled: Vec<Digest>,
+    state_root: Digest,
+    outcomes_root: Digest,
+    drops_root: Digest,
+}
+
+/// Place and time of a block.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    ledger: u32,
+    time_ms: u64,
+    /// c(s-1).
+    below: Digest,
+}
+
 /// The state after some slot.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     header: Header,
-    sequences: BTreeMap<Account, i64>,
-    root: Digest,
+    /// Transactions applied in the newest block.
+    applied: u32,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Model(ModelState),
+    Real(Box<RealState>),
+}
+
+/// What a client wants to be done.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// The client's number.
+    pub client: u64,
+    /// Sequence number to use.
+    pub sequence: i64,
+    /// Tells apart orders that compete for a number.
+    pub salt: u64,
+    /// Last second at which it may execute.
+    pub valid_until: Option<u64>,
+}
+
+/// What is the same for all validators of a run: how transactions are read and written.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    kind: LedgerKind,
+    chain_id: Digest,
+    clients: u64,
+    limits: BlockLimits,
 }
 
 /// Hash of the genesis of the run of `seed`.
@@ -92,40 +111,74 @@ pub fn chain_id(seed: u64) -> Digest {
     h("genesis", &[b"carat simulation", &seed.to_be_bytes()])
 }
 
-/// The header of slot 0.
-pub fn genesis_header(domain: &Domain) -> Header {
-    Header {
-        chain_id: domain.chain_id,
-        epoch: domain.epoch,
-        slot: Slot(0),
-        ledger: 1,
-        first_transaction: 0,
-        parent: Digest::ZERO,
-        batch: Digest::ZERO,
-        prefix: domain.chain_id,
-        time_ms: GENESIS_TIME_MS,
-        state_root: Digest::ZERO,
-        outcomes_root: carat_types::merkle::empty(),
-        drops_root: carat_types::merkle::empty(),
-        epoch_end: None,
+impl Rules {
+    /// The rules of the run of `seed` with so many clients.
+    pub fn new(kind: LedgerKind, seed: u64, clients: u64, limits: BlockLimits) -> Self {
+        Rules { kind, chain_id: chain_id(seed), clients, limits }
+    }
+
+    /// The envelope of an order.
+    pub fn envelope(&self, order: Order) -> Envelope {
+        match self.kind {
+            LedgerKind::Model => model::envelope(order),
+            LedgerKind::Real => real::envelope(order, self.clients, &self.chain_id),
+        }
+    }
+
+    /// Reads an envelope.
+    pub fn decode(&self, envelope: &Envelope) -> Option<PendingTransaction> {
+        match self.kind {
+            LedgerKind::Model => model::decode(envelope),
+            LedgerKind::Real => real::decode(envelope, &self.chain_id),
+        }
+    }
+
+    /// The check before a payload may be voted for.
+    pub fn well_formed(&self, payload: &Arc<Payload>) -> Option<WellFormed> {
+        match self.kind {
+            LedgerKind::Model => model::well_formed(payload),
+            LedgerKind::Real => real::well_formed(payload, &self.chain_id, &self.limits),
+        }
+    }
+
+    /// The state at genesis.
+    pub fn genesis(&self) -> Ledger {
+        let state = match self.kind {
+            LedgerKind::Model => State::Model(ModelState::default()),
+            LedgerKind::Real => State::Real(Box::new(RealState::genesis(self.clients, &self.limits, self.chain_id))),
+        };
+        let header = Header {
+            chain_id: self.chain_id,
+            epoch: Epoch(0),
+            slot: Slot(0),
+            ledger: 1,
+            first_transaction: 0,
+            parent: Digest::ZERO,
+            batch: Digest::ZERO,
+            prefix: self.chain_id,
+            time_ms: GENESIS_TIME_MS,
+            state_root: state.root(),
+            outcomes_root: merkle::empty(),
+            drops_root: merkle::empty(),
+            epoch_end: None,
+        };
+        Ledger { header, applied: 0, state }
+    }
+}
+
+impl State {
+    fn root(&self) -> Digest {
+        match self {
+            State::Model(state) => state.root(),
+            State::Real(state) => state.root(),
+        }
     }
 }
 
 impl Ledger {
-    /// The state at genesis.
-    pub fn genesis(seed: u64) -> Self {
-        let domain = Domain { chain_id: chain_id(seed), epoch: Epoch(0) };
-        Ledger { header: genesis_header(&domain), sequences: BTreeMap::new(), root: Digest::ZERO }
-    }
-
     /// The newest header.
     pub fn header(&self) -> &Header {
         &self.header
-    }
-
-    /// The sequence number of an account.
-    pub fn sequence(&self, account: &Account) -> i64 {
-        self.sequences.get(account).copied().unwrap_or(0)
     }
 
     /// Executes the next slot.
@@ -136,23 +189,13 @@ impl Ledger {
             Value::Batch(batch) => batch.time_ms.max(parent.time_ms + 1),
         };
         let ledger = ledger_of(parent.ledger, parent.time_ms, time_ms);
-        let first_transaction = if ledger == parent.ledger { parent.first_transaction } else { 0 };
-        let (mut applied, mut settled) = (Vec::new(), Vec::new());
-        for envelope in payload.envelopes() {
-            let Ok(transaction) = ModelTransaction::from_bytes(&envelope.0) else { continue };
-            let id = sha256(&[&envelope.0]);
-            let expected = self.sequence(&transaction.source) + 1;
-            let expired = transaction.valid_until.is_some_and(|limit| time_ms / 1_000 > limit);
-            if transaction.sequence == expected && !expired {
-                self.sequences.insert(transaction.source, expected);
-                self.root = m("entry", &[&self.root.0, &id.0]);
-                applied.push(id);
-            }
-            if transaction.sequence <= expected {
-                settled.push(id);
-            }
-        }
-        let ids: Vec<&[u8]> = applied.iter().map(|id| id.0.as_slice()).collect();
+        let same_ledger = ledger == parent.ledger;
+        let first_transaction = if same_ledger { parent.first_transaction + self.applied } else { 0 };
+        let place = Place { ledger, time_ms, below: parent.prefix };
+        let effects = match &mut self.state {
+            State::Model(state) => state.execute(payload, place),
+            State::Real(state) => state.execute(payload, place),
+        };
         let header = Header {
             chain_id: parent.chain_id,
             epoch: parent.epoch,
@@ -163,13 +206,17 @@ impl Ledger {
             batch,
             prefix,
             time_ms,
-            state_root: self.root,
-            outcomes_root: m("outcome", &ids),
-            drops_root: carat_types::merkle::empty(),
+            state_root: effects.state_root,
+            outcomes_root: effects.outcomes_root,
+            drops_root: effects.drops_root,
             epoch_end: None,
         };
         self.header = header.clone();
-        Outcome { executed: Executed { slot, header, settled }, applied }
+        self.applied = u32::try_from(effects.applied.len()).unwrap_or(u32::MAX);
+        Outcome {
+            executed: Executed { slot, header, settled: effects.settled },
+            applied: effects.applied,
+        }
     }
 
     /// Executes what the core asks for.
@@ -177,38 +224,36 @@ impl Ledger {
         self.execute(execute.slot, execute.payload.payload(), execute.prefix, execute.payload.digest())
     }
 
-    /// Judges a transaction as a node's front door does.
+    /// Judges a transaction that the front door has let in.
     pub fn standing(&self, pending: &PendingTransaction) -> Standing {
-        let due = self.sequence(&pending.source) + 1;
+        let sequence = match &self.state {
+            State::Model(state) => state.sequence(&pending.source),
+            State::Real(state) => state.sequence(&pending.source),
+        };
         let expired = pending.valid_until.is_some_and(|limit| self.header.time_ms / 1_000 > limit);
-        match pending.sequence.cmp(&due) {
+        match pending.sequence.cmp(&(sequence + 1)) {
             Ordering::Less => Standing::Dead,
             _ if expired => Standing::Dead,
             Ordering::Equal => Standing::Due,
             Ordering::Greater => Standing::Early,
         }
     }
-}
 
-/// Reads an envelope of the model.
-pub fn decode(envelope: &Envelope) -> Option<PendingTransaction> {
-    let transaction = ModelTransaction::from_bytes(&envelope.0).ok()?;
-    Some(PendingTransaction {
-        hash: sha256(&[&envelope.0]),
-        source: transaction.source,
-        sequence: transaction.sequence,
-        valid_until: transaction.valid_until,
-        envelope: envelope.clone(),
-        operations: 1,
-        signatures: 1,
-    })
-}
+    /// The front door: whether a transaction that is due would be applied now.
+    pub fn admits(&self, pending: &PendingTransaction) -> bool {
+        match &self.state {
+            State::Model(_) => true,
+            State::Real(state) => state.admits(pending, &self.header),
+        }
+    }
 
-/// The check before a payload may be voted for, of the model's transactions.
-pub fn well_formed(payload: &Arc<Payload>) -> Option<WellFormed> {
-    let readable = |envelope: &Envelope| ModelTransaction::from_bytes(&envelope.0).is_ok();
-    let fine = payload.is_consistent()
-        && payload.bodies.iter().all(|body| !body.envelopes.is_empty())
-        && payload.envelopes().all(readable);
-    fine.then(|| WellFormed::trusted(payload.clone()))
+    /// Checks that nothing of an asset appeared or vanished.
+    ///
+    /// **Errors**: the figures that differ.
+    pub fn audit(&self) -> Result<(), String> {
+        match &self.state {
+            State::Model(_) => Ok(()),
+            State::Real(state) => state.audit(),
+        }
+    }
 }

@@ -92,7 +92,6 @@ pub struct Oracle {
 /// What the oracle knows of one validator.
 #[derive(Debug)]
 struct Watch {
-    id: ValidatorId,
     /// Whether its acceptor is held to the rules.
     acceptor_is_correct: bool,
     /// Whether its proposer is, too.
@@ -138,7 +137,6 @@ impl Oracle {
         let watch = |id: ValidatorId| {
             let behaviour = plan.behaviour(id);
             Watch {
-                id,
                 acceptor_is_correct: behaviour.is_none_or(|behaviour| behaviour.acceptor_is_correct()),
                 proposer_is_correct: behaviour.is_none(),
                 history: History::new(genesis.prefix),
@@ -174,8 +172,18 @@ impl Oracle {
             return Ok(());
         }
         watch.history.durable(at, record, &self.certificates, &self.params)?;
-        // A validator alone says nothing to anybody: its durable votes are the votes.
-        if self.thresholds.n == 1 { self.ballots.journaled(at, record) } else { Ok(()) }
+        // What a correct validator has journaled it will say, or report in its VIEW-CHANGE: it counts from now on,
+        // though a crash or a lossy wire may keep it from everybody else.
+        let late = matches!(record, Record::Prepared(certificate)
+            if watch.history.is_late(certificate.body.0.slot, certificate.body.0.view));
+        if late {
+            return Ok(());
+        }
+        if let Record::Vote(ballot, ..) = record {
+            let below = watch.history.vote(ballot.slot.previous(), ballot.view).map(|vote| vote.prefix);
+            self.ballots.link(*ballot, below.unwrap_or(watch.history.stable().1));
+        }
+        self.ballots.journaled(at, record)
     }
 
     /// A validator is about to begin its journal anew.
@@ -225,7 +233,7 @@ impl Oracle {
             || format!("slot {}: prefix {}, expected {expected}", execute.slot, execute.prefix),
         )?;
         self.judge_evidence(at, execute)?;
-        self.hear_evidence(at, &execute.evidence)?;
+        self.judge_signers(at, &execute.evidence)?;
         self.watches[at.index()].dispatched = execute.slot;
         self.ballots.demand_final(at, execute.slot, &execute.prefix, "execution only of final slots")
     }
@@ -331,28 +339,22 @@ impl Oracle {
         window.saturating_mul(self.thresholds.n).saturating_mul(16).saturating_add(10_000)
     }
 
-    /// Votes that the oracle knows only from a certificate: those that their signer has journaled and counts, but that
-    /// a crash or a lossy wire kept from everybody else.
-    fn hear_evidence(&mut self, at: ValidatorId, evidence: &Evidence) -> Verdict {
+    /// Every correct signer of a certificate has journaled its vote.
+    fn judge_signers(&self, at: ValidatorId, evidence: &Evidence) -> Verdict {
         let (signers, ballot) = match evidence {
-            Evidence::Unanimous(certificate) => (certificate.signers.0, certificate.body.0),
-            Evidence::Commit(certificate) => (certificate.signers.0, certificate.body.0),
+            Evidence::Unanimous(certificate) => (certificate.signers, certificate.body.0),
+            Evidence::Commit(certificate) => (certificate.signers, certificate.body.0),
             Evidence::Prefix(_) | Evidence::Sealed(_) => return Ok(()),
         };
-        let commits = matches!(evidence, Evidence::Commit(_));
-        for watch in self.watches.iter().filter(|watch| signers >> watch.id.0 & 1 == 1) {
-            let (slot, view) = (ballot.slot, ballot.view);
-            let history = &watch.history;
-            let journaled = if commits { history.prepared(slot, view) } else { history.vote(slot, view) };
-            let spoken = !watch.acceptor_is_correct || journaled == Some(&ballot);
-            demand(spoken, "votes of certificates are journaled", at, || {
-                format!("{ballot:?} signed by {}, journaled is {journaled:?}", watch.id)
+        for id in signers.iter() {
+            let Watch { acceptor_is_correct, history, .. } = &self.watches[id.index()];
+            let journaled = match evidence {
+                Evidence::Commit(_) => history.prepared(ballot.slot, ballot.view),
+                _ => history.vote(ballot.slot, ballot.view),
+            };
+            demand(!acceptor_is_correct || journaled == Some(&ballot), "votes are journaled", at, || {
+                format!("{ballot:?} signed by {id}, whose journal has {journaled:?}")
             })?;
-            if commits {
-                self.ballots.count_commit(at, watch.id, ballot)?;
-            } else {
-                self.ballots.count_prepare(at, watch.id, ballot)?;
-            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use carat_types::codec::{Decode, Encode};
 use carat_types::message::{Data, Message, Proposal};
 use carat_types::validators::{Authenticator, ValidatorSet};
 
-use crate::ledger;
+use crate::ledger::Rules;
 use crate::mix::mix_bytes;
 
 /// A message with what a receiver makes of it.
@@ -43,6 +43,7 @@ impl Packet {
         message: Message,
         set: &ValidatorSet,
         authenticator: &dyn Authenticator,
+        rules: &Rules,
         round_trip: bool,
     ) -> Packet {
         let bytes = message.to_bytes();
@@ -50,17 +51,22 @@ impl Packet {
         if round_trip {
             assert_eq!(Message::from_bytes(&bytes).as_ref(), Ok(&message), "a message survives its encoding");
         }
-        let reading = read(&message, set, authenticator);
+        let reading = read(&message, set, authenticator, rules);
         Packet { message, reading, hash }
     }
 }
 
-fn read(message: &Message, set: &ValidatorSet, authenticator: &dyn Authenticator) -> Reading {
+fn read(
+    message: &Message,
+    set: &ValidatorSet,
+    authenticator: &dyn Authenticator,
+    rules: &Rules,
+) -> Reading {
     let verified = match message {
         Message::Transactions(transactions) => {
             return Reading::Transactions(transactions.envelopes.clone());
         }
-        Message::Proposal(proposal) => read_proposal(proposal, set, authenticator),
+        Message::Proposal(proposal) => read_proposal(proposal, set, authenticator, rules),
         Message::Prepare(prepare) => set.verify(authenticator, prepare.signed.clone()).map(|vote| {
             VerifiedMessage::Prepare { vote, justification: prepare.justification.clone() }
         }),
@@ -74,7 +80,7 @@ fn read(message: &Message, set: &ValidatorSet, authenticator: &dyn Authenticator
         Message::Seal(signed) => set.verify(authenticator, signed.clone()).map(VerifiedMessage::Seal),
         Message::Status(status) => Some(VerifiedMessage::Status(*status)),
         Message::Fetch(fetch) => Some(VerifiedMessage::Fetch(fetch.clone())),
-        Message::Data(data) => read_data(data),
+        Message::Data(data) => read_data(data, rules),
     };
     verified.map_or(Reading::Refused, Reading::Core)
 }
@@ -83,21 +89,22 @@ fn read_proposal(
     proposal: &Proposal,
     set: &ValidatorSet,
     authenticator: &dyn Authenticator,
+    rules: &Rules,
 ) -> Option<VerifiedMessage> {
     let signed = set.verify(authenticator, proposal.signed.clone())?;
     let named = proposal.payload.is_consistent() && proposal.payload.value.digest() == signed.body.digest;
-    match ledger::well_formed(&proposal.payload) {
+    match rules.well_formed(&proposal.payload) {
         Some(payload) if proposal.payload_matches() => Some(VerifiedMessage::Proposal { signed, payload }),
         _ => Some(VerifiedMessage::BadProposal { signed, leader_is_to_blame: named }),
     }
 }
 
-fn read_data(data: &Data) -> Option<VerifiedMessage> {
+fn read_data(data: &Data, rules: &Rules) -> Option<VerifiedMessage> {
     Some(match data {
-        Data::Payload(payload) => VerifiedMessage::Payload(ledger::well_formed(payload)?),
+        Data::Payload(payload) => VerifiedMessage::Payload(rules.well_formed(payload)?),
         Data::Block(block) => VerifiedMessage::Block {
             block: block.clone(),
-            payload: ledger::well_formed(&block.block.payload)?,
+            payload: rules.well_formed(&block.block.payload)?,
         },
         Data::Commit(certificate) => VerifiedMessage::CommitCertificate(certificate.clone()),
         Data::Stable(stable) => VerifiedMessage::Stable(stable.clone()),

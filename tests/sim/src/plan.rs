@@ -7,6 +7,7 @@ use carat_consensus::Params;
 use carat_types::{Quorum, ValidatorId};
 
 use crate::crypto::Scheme;
+use crate::ledger::LedgerKind;
 use crate::rng::Rng;
 
 /// Microseconds in a millisecond and in a second.
@@ -25,6 +26,8 @@ pub struct Plan {
     pub params: Params,
     /// Signatures.
     pub scheme: Scheme,
+    /// What executes blocks.
+    pub ledger: LedgerKind,
     /// Whether every message is decoded from its bytes and compared.
     pub round_trip: bool,
     /// How long faults strike, in microseconds.
@@ -153,6 +156,7 @@ impl Plan {
             n,
             params,
             scheme: if rng.chance(10) { Scheme::Ed25519 } else { Scheme::Mock },
+            ledger: if rng.chance(50) { LedgerKind::Real } else { LedgerKind::Model },
             round_trip: rng.chance(60),
             chaos_us: rng.between(5, 30) * SECOND,
             network: NetworkPlan::draw(&mut rng),

@@ -8,7 +8,7 @@ use carat_consensus::PendingTransaction;
 use carat_types::Digest;
 use carat_types::batch::Envelope;
 
-use crate::ledger::{self, Ledger, Standing};
+use crate::ledger::{Ledger, Rules, Standing};
 
 /// The pool.
 #[derive(Debug, Default)]
@@ -35,10 +35,11 @@ impl Pool {
     /// Takes a transaction in.
     ///
     /// **Returns** it if the core should hear of it now.
-    pub fn offer(&mut self, ledger: &Ledger, envelope: &Envelope) -> Option<PendingTransaction> {
-        let pending = ledger::decode(envelope)?;
+    pub fn offer(&mut self, rules: &Rules, ledger: &Ledger, envelope: &Envelope) -> Option<PendingTransaction> {
+        let pending = rules.decode(envelope)?;
         match ledger.standing(&pending) {
-            Standing::Due => self.admit(pending),
+            Standing::Due if self.admitted.contains_key(&pending.hash) => None,
+            Standing::Due => ledger.admits(&pending).then(|| self.admit(pending)).flatten(),
             Standing::Early if self.parked.len() < Self::PARKED_MAX => {
                 self.parked.insert(pending.hash, pending);
                 None

@@ -19,10 +19,10 @@ use carat_types::validators::{Authenticator, ValidatorSet};
 use carat_types::{Slot, ValidatorId};
 
 use crate::adversary::Adversary;
-use crate::clients::Client;
+use crate::clients::{Client, Setting};
 use crate::crypto::{self, Keys};
 use crate::disk::Disk;
-use crate::ledger::{self, GENESIS_TIME_MS, Ledger};
+use crate::ledger::{self, GENESIS_TIME_MS, Ledger, Rules};
 use crate::mix::mix;
 use crate::network::Network;
 use crate::oracle::{Oracle, Standpoint, Verdict, Violation};
@@ -67,6 +67,8 @@ pub struct Simulation {
     scheduled: u64,
     set: Arc<ValidatorSet>,
     authenticator: Arc<dyn Authenticator>,
+    rules: Rules,
+    genesis: Ledger,
     network: Network,
     nodes: Vec<Node>,
     clients: Vec<Client>,
@@ -151,7 +153,8 @@ impl Simulation {
         let (keys, set) = crypto::validators(plan.scheme, plan.seed, plan.n, chain_id);
         let authenticator = crypto::authenticator(plan.scheme);
         let mut rng = Rng::new(plan.seed);
-        let genesis = Ledger::genesis(plan.seed);
+        let rules = Rules::new(plan.ledger, plan.seed, plan.clients.count, plan.params.limits);
+        let genesis = rules.genesis();
         let oracle = Oracle::new(&plan, set.clone(), authenticator.clone(), genesis.header());
         let nodes = set.ids().zip(keys).map(|(id, keys)| {
             let adversary = plan
@@ -174,6 +177,8 @@ impl Simulation {
             scheduled: 0,
             set,
             authenticator,
+            rules,
+            genesis,
             nodes,
             oracle,
             trace: Trace::new(wanted),
@@ -341,7 +346,7 @@ impl Simulation {
     /// A transaction reaches a node; the first node that admits it spreads it to the others.
     fn offer(&mut self, index: usize, envelope: &Envelope, spread: bool) -> Verdict {
         let Some(process) = &mut self.nodes[index].process else { return Ok(()) };
-        let admitted = process.pool.offer(&process.ledger, envelope);
+        let admitted = process.pool.offer(&self.rules, &process.ledger, envelope);
         if spread {
             let envelopes = vec![envelope.clone()];
             let gossip = carat_types::message::Transactions { envelopes };
@@ -364,8 +369,8 @@ impl Simulation {
         if content {
             return;
         }
-        let (plan, n) = (&self.plan.clients, self.plan.n);
-        let submissions = client.act(&mut self.rng, plan, n, self.now, chain_second, |id| oracle.fate(id));
+        let setting = Setting { plan: &self.plan.clients, rules: &self.rules, n: self.plan.n };
+        let submissions = client.act(&mut self.rng, setting, self.now, chain_second, |id| oracle.fate(id));
         for submission in submissions {
             let targets: Vec<ValidatorId> = submission.to.map_or_else(|| self.set.ids().collect(), |to| vec![to]);
             for to in targets {

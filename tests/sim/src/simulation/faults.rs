@@ -6,7 +6,6 @@ use carat_consensus::{ChainTip, Config, RecentBlock, Replica};
 use carat_types::{Slot, ValidatorId};
 
 use super::{Event, Process, Simulation};
-use crate::ledger::Ledger;
 use crate::oracle::{Verdict, Violation};
 use crate::outbox::Outbox;
 use crate::plan::{Behaviour, MS};
@@ -45,7 +44,7 @@ impl Simulation {
                 return self.oracle.refused_to_start(node.id, &error);
             }
         };
-        let mut ledger = Ledger::genesis(self.plan.seed);
+        let mut ledger = self.genesis.clone();
         for block in node.disk.blocks() {
             ledger.execute(block.header.slot, &block.payload, block.header.prefix, block.header.batch);
             if ledger.header() != &block.header {
@@ -81,7 +80,7 @@ impl Simulation {
             params: self.plan.params,
             signer: Box::new(node.keys.clone()),
             authenticator: self.authenticator.clone(),
-            genesis_header: Ledger::genesis(self.plan.seed).header().clone(),
+            genesis_header: self.genesis.header().clone(),
         }
     }
 
@@ -96,7 +95,7 @@ impl Simulation {
         });
         let recent: Vec<RecentBlock> = recent.collect();
         let header = recent.last().map(|block| block.header.clone());
-        let header = header.unwrap_or_else(|| Ledger::genesis(self.plan.seed).header().clone());
+        let header = header.unwrap_or_else(|| self.genesis.header().clone());
         ChainTip { header, recent }
     }
 
@@ -253,6 +252,10 @@ impl Simulation {
     fn compare_states(&self) -> Verdict {
         let Some(end) = &self.end else { return Ok(()) };
         for id in &end.core {
+            let ledger = self.nodes[id.index()].process.as_ref().map(|process| &process.ledger);
+            if let Some(detail) = ledger.and_then(|ledger| ledger.audit().err()) {
+                return Err(Violation { rule: "conservation", validator: Some(*id), detail });
+            }
             for block in self.nodes[id.index()].disk.blocks() {
                 let (slot, hash) = (block.header.slot, block.header.hash());
                 if hash != self.oracle.header_hash(slot) {

@@ -152,7 +152,7 @@ impl Simulation {
 
     fn put_on_wire(&mut self, from: ValidatorId, targets: &[ValidatorId], message: Message) -> Verdict {
         self.oracle.sent(from, &message)?;
-        let packet = Packet::new(message, &self.set, &*self.authenticator, self.plan.round_trip);
+        let packet = Packet::new(message, &self.set, &*self.authenticator, &self.rules, self.plan.round_trip);
         let packet = Rc::new(packet);
         for to in targets {
             let arrivals = self.network.deliveries(&mut self.rng, self.now, from, *to);

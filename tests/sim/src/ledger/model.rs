@@ -1,0 +1,111 @@
+//! The model ledger.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use carat_consensus::PendingTransaction;
+use carat_types::Digest;
+use carat_types::batch::{Envelope, Payload, WellFormed};
+use carat_types::codec::{Decode, DecodeError, Encode, Reader};
+use carat_types::hash::{m, sha256};
+use carat_types::merkle;
+
+use super::{Effects, Order, Place};
+
+/// An account: any 32 bytes.
+type Account = [u8; 32];
+
+/// Uses a sequence number of its source, and does nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Transaction {
+    source: Account,
+    sequence: i64,
+    salt: u64,
+    valid_until: Option<u64>,
+}
+
+/// Sequence numbers, and a hash over all that was applied.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ModelState {
+    sequences: BTreeMap<Account, i64>,
+    root: Digest,
+}
+
+impl ModelState {
+    pub(super) fn root(&self) -> Digest {
+        self.root
+    }
+
+    pub(super) fn sequence(&self, account: &Account) -> i64 {
+        self.sequences.get(account).copied().unwrap_or(0)
+    }
+
+    pub(super) fn execute(&mut self, payload: &Payload, place: Place) -> Effects {
+        let (mut applied, mut settled) = (Vec::new(), Vec::new());
+        for envelope in payload.envelopes() {
+            let Ok(transaction) = Transaction::from_bytes(&envelope.0) else { continue };
+            let id = sha256(&[&envelope.0]);
+            let expected = self.sequence(&transaction.source) + 1;
+            let expired = transaction.valid_until.is_some_and(|limit| place.time_ms / 1_000 > limit);
+            if transaction.sequence == expected && !expired {
+                self.sequences.insert(transaction.source, expected);
+                self.root = m("entry", &[&self.root.0, &id.0]);
+                applied.push(id);
+            }
+            if transaction.sequence <= expected {
+                settled.push(id);
+            }
+        }
+        let ids: Vec<&[u8]> = applied.iter().map(|id| id.0.as_slice()).collect();
+        let outcomes_root = m("outcome", &ids);
+        Effects { applied, settled, state_root: self.root, outcomes_root, drops_root: merkle::empty() }
+    }
+}
+
+pub(super) fn envelope(order: Order) -> Envelope {
+    let mut source = [0xc1; 32];
+    source[..8].copy_from_slice(&order.client.to_be_bytes());
+    let Order { sequence, salt, valid_until, .. } = order;
+    Envelope(Transaction { source, sequence, salt, valid_until }.to_bytes().into())
+}
+
+pub(super) fn decode(envelope: &Envelope) -> Option<PendingTransaction> {
+    let transaction = Transaction::from_bytes(&envelope.0).ok()?;
+    Some(PendingTransaction {
+        hash: sha256(&[&envelope.0]),
+        source: transaction.source,
+        sequence: transaction.sequence,
+        valid_until: transaction.valid_until,
+        envelope: envelope.clone(),
+        operations: 1,
+        signatures: 1,
+    })
+}
+
+pub(super) fn well_formed(payload: &Arc<Payload>) -> Option<WellFormed> {
+    let readable = |envelope: &Envelope| Transaction::from_bytes(&envelope.0).is_ok();
+    let fine = payload.is_consistent()
+        && payload.bodies.iter().all(|body| !body.envelopes.is_empty())
+        && payload.envelopes().all(readable);
+    fine.then(|| WellFormed::trusted(payload.clone()))
+}
+
+impl Encode for Transaction {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.source);
+        self.sequence.encode(out);
+        self.salt.encode(out);
+        self.valid_until.encode(out);
+    }
+}
+
+impl Decode for Transaction {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Transaction {
+            source: input.array()?,
+            sequence: Decode::decode(input)?,
+            salt: Decode::decode(input)?,
+            valid_until: Decode::decode(input)?,
+        })
+    }
+}
