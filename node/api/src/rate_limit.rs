@@ -93,6 +93,3 @@ fn network_of(address: IpAddr) -> IpAddr {
         },
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -40,7 +40,7 @@ pub(crate) async fn respond(request: Request, now: Now, fetch: Fetch) -> Result<
     let position = context.read(position).await?;
     let cursor_now = match now {
         Now::LastTransaction => position.now(),
-        Now::LastLedger => Toid::ledger_start(position.last_closed().unwrap_or(0)),
+        Now::LastLedger => Toid::ledger_end(position.last_closed().unwrap_or(0)),
     };
     let page = page::query(&request.params, request.last_event(), cursor_now)?;
     page::within_history(&page, position.first_ledger)?;
