@@ -1,0 +1,600 @@
+//! A cluster by hand: replicas, a queue of messages, virtual clocks, journals that survive a crash. Everything that
+//! a replica sends is checked against everything that it ever sent (I1, I2), and all blocks against each other.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use carat_consensus::effect::{Execute, Halt, Report};
+use carat_consensus::{
+    ChainTip, Config, Effect, Executed, Input, Now, Params, PendingTransaction, RecentBlock, Record,
+    Rejection, Replica, Signer, Timer, VerifiedMessage,
+};
+use carat_types::batch::{Envelope, Payload, Value, WellFormed};
+use carat_types::block::{Block, CertifiedBlock};
+use carat_types::certificate::SealCertificate;
+use carat_types::hash::{h, sha256};
+use carat_types::header::Header;
+use carat_types::message::{
+    Ballot, Data, Fetch, Message, PrePrepare, Proposal, Signed, SignedBody, SignerRole, ViewChange,
+};
+use carat_types::validators::{Authenticator, ValidatorKeys, ValidatorSet};
+use carat_types::{Digest, Epoch, PublicKey, Signature, Slot, ValidatorId, View};
+
+/// A keyed hash in place of a signature: the "secret" is the public key. Sound enough where nobody cheats but the
+/// test itself.
+pub(crate) struct HashAuthenticator;
+
+impl Authenticator for HashAuthenticator {
+    fn verify(&self, key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
+        hash_signature(key, message) == *signature
+    }
+}
+
+fn hash_signature(key: &PublicKey, message: &[u8]) -> Signature {
+    let digest = h("test signature", &[&key.0, message]);
+    let mut signature = [0; 64];
+    signature[..32].copy_from_slice(&digest.0);
+    Signature(signature)
+}
+
+#[derive(Clone)]
+pub(crate) struct HashSigner(pub(crate) ValidatorKeys);
+
+impl Signer for HashSigner {
+    fn sign(&self, role: SignerRole, bytes: &[u8]) -> Signature {
+        match role {
+            SignerRole::Acceptor => hash_signature(&self.0.acceptor, bytes),
+            SignerRole::Proposer => hash_signature(&self.0.proposer, bytes),
+        }
+    }
+}
+
+pub(crate) fn keys_of(index: usize) -> ValidatorKeys {
+    let key = |role: &[u8]| PublicKey(h("test key", &[role, &(index as u64).to_be_bytes()]).0);
+    ValidatorKeys { acceptor: key(b"acceptor"), proposer: key(b"proposer") }
+}
+
+pub(crate) fn validators(n: usize) -> ValidatorSet {
+    ValidatorSet::new(chain_id(), Epoch(0), (0..n).map(keys_of).collect()).expect("a possible size")
+}
+
+pub(crate) fn chain_id() -> Digest {
+    h("genesis", &[b"test"])
+}
+
+pub(crate) fn genesis_header() -> Header {
+    Header {
+        chain_id: chain_id(),
+        epoch: Epoch(0),
+        slot: Slot(0),
+        ledger: 1,
+        first_transaction: 0,
+        parent: Digest::ZERO,
+        batch: Digest::ZERO,
+        prefix: chain_id(),
+        time_ms: 0,
+        state_root: Digest::ZERO,
+        outcomes_root: Digest::ZERO,
+        drops_root: Digest::ZERO,
+        epoch_end: None,
+    }
+}
+
+/// Small windows, so that tests reach checkpoints and terms soon.
+pub(crate) fn params() -> Params {
+    Params { window: 16, checkpoint_interval: 8, term: 1_000, ..Params::default() }
+}
+
+/// What a validator has on disk, and its timers.
+pub(crate) struct Node {
+    pub(crate) replica: Option<Replica>,
+    pub(crate) journal: Vec<Record>,
+    pub(crate) blocks: Vec<(Header, Arc<Payload>, Option<SealCertificate>)>,
+    pub(crate) timers: BTreeMap<Timer, u64>,
+    pub(crate) halted: Option<Halt>,
+    pub(crate) reports: Vec<Report>,
+    pub(crate) rejections: Vec<(ValidatorId, Rejection)>,
+    pub(crate) executed: Vec<Execute>,
+    /// Persists left until a power cut; none for ever.
+    pub(crate) persists_left: Option<usize>,
+    pub(crate) persists: usize,
+    pub(crate) wall_offset_ms: i64,
+    /// Executions wait in `held` while set.
+    pub(crate) hold_execution: bool,
+    pub(crate) held: VecDeque<Executed>,
+}
+
+type Filter = Box<dyn Fn(ValidatorId, ValidatorId, &Message) -> bool>;
+
+pub(crate) struct Cluster {
+    pub(crate) n: usize,
+    pub(crate) set: ValidatorSet,
+    pub(crate) params: Params,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) queue: VecDeque<(ValidatorId, ValidatorId, Message)>,
+    pub(crate) now_us: u64,
+    /// Whether a message passes.
+    pub(crate) filter: Filter,
+    /// Every vote ever sent: (signer, kind, view, slot) -> what.
+    sent: BTreeMap<(u16, u8, u64, u64), Digest>,
+    highest_view_change: BTreeMap<u16, u64>,
+}
+
+pub(crate) fn id(index: usize) -> ValidatorId {
+    ValidatorId(u16::try_from(index).expect("few validators"))
+}
+
+impl Cluster {
+    pub(crate) fn new(n: usize) -> Self {
+        Self::with(n, params())
+    }
+
+    pub(crate) fn with(n: usize, params: Params) -> Self {
+        let mut cluster = Cluster {
+            n,
+            set: validators(n),
+            params,
+            nodes: Vec::new(),
+            queue: VecDeque::new(),
+            now_us: 1_000_000,
+            filter: Box::new(|_, _, _| true),
+            sent: BTreeMap::new(),
+            highest_view_change: BTreeMap::new(),
+        };
+        for _ in 0..n {
+            cluster.nodes.push(Node {
+                replica: None,
+                journal: Vec::new(),
+                blocks: Vec::new(),
+                timers: BTreeMap::new(),
+                halted: None,
+                reports: Vec::new(),
+                rejections: Vec::new(),
+                executed: Vec::new(),
+                persists_left: None,
+                persists: 0,
+                wall_offset_ms: 0,
+                hold_execution: false,
+                held: VecDeque::new(),
+            });
+        }
+        for index in 0..n {
+            cluster.start(index);
+        }
+        cluster
+    }
+
+    pub(crate) fn config(&self, index: usize) -> Config {
+        Config {
+            me: id(index),
+            validators: self.set.clone(),
+            params: self.params,
+            signer: Box::new(HashSigner(keys_of(index))),
+            authenticator: Arc::new(HashAuthenticator),
+            genesis_header: genesis_header(),
+        }
+    }
+
+    pub(crate) fn tip(&self, index: usize) -> ChainTip {
+        let blocks = &self.nodes[index].blocks;
+        let recent = blocks
+            .iter()
+            .rev()
+            .take(2 * self.params.window as usize)
+            .rev()
+            .map(|(header, _, certificate)| RecentBlock {
+                header: header.clone(),
+                sealed: certificate.is_some(),
+            })
+            .collect();
+        let header = blocks.last().map_or_else(genesis_header, |(header, _, _)| header.clone());
+        ChainTip { header, recent }
+    }
+
+    /// Starts, or restarts from disk.
+    pub(crate) fn start(&mut self, index: usize) {
+        let (config, tip) = (self.config(index), self.tip(index));
+        let records = self.nodes[index].journal.clone();
+        let now = self.now(index);
+        let (replica, effects) = Replica::start(config, now, records, tip).expect("the own journal is sound");
+        let node = &mut self.nodes[index];
+        node.replica = Some(replica);
+        node.timers.clear();
+        node.executed.clear();
+        node.held.clear();
+        self.perform(index, effects);
+    }
+
+    pub(crate) fn crash(&mut self, index: usize) {
+        self.nodes[index].replica = None;
+        self.nodes[index].timers.clear();
+        self.queue.retain(|(_, to, _)| *to != id(index));
+    }
+
+    pub(crate) fn now(&self, index: usize) -> Now {
+        let wall = (self.now_us / 1_000) as i64 + 1_700_000_000_000 + self.nodes[index].wall_offset_ms;
+        Now { monotonic_us: self.now_us, wall_ms: wall as u64 }
+    }
+
+    pub(crate) fn replica(&self, index: usize) -> &Replica {
+        self.nodes[index].replica.as_ref().expect("running")
+    }
+
+    pub(crate) fn input(&mut self, index: usize, input: Input) {
+        let now = self.now(index);
+        let Some(replica) = self.nodes[index].replica.as_mut() else { return };
+        let effects = replica.handle(now, input);
+        self.perform(index, effects);
+    }
+
+    fn perform(&mut self, index: usize, effects: Vec<Effect>) {
+        let me = id(index);
+        for effect in effects {
+            match effect {
+                Effect::Persist(record) => {
+                    self.nodes[index].journal.push(record);
+                    self.nodes[index].persists += 1;
+                    if let Some(left) = &mut self.nodes[index].persists_left {
+                        *left -= 1;
+                        if *left == 0 {
+                            self.nodes[index].persists_left = None;
+                            return self.crash(index);
+                        }
+                    }
+                }
+                Effect::SyncBlocks { slot } => {
+                    assert!(
+                        self.nodes[index].blocks.len() as u64 >= slot.0,
+                        "only written blocks are synced"
+                    );
+                }
+                Effect::Compact { stable, carry } => {
+                    let journal = &mut self.nodes[index].journal;
+                    let kept = std::mem::take(journal).into_iter();
+                    journal.extend(carry);
+                    journal.extend(kept.filter(|record| record.slot().is_some_and(|slot| slot > stable)));
+                }
+                Effect::Send { to, message } => self.transmit(me, to, message),
+                Effect::Broadcast(message) => {
+                    for to in (0..self.n).map(id).filter(|to| *to != me) {
+                        self.transmit(me, to, message.clone());
+                    }
+                }
+                Effect::Execute(execute) => self.execute(index, *execute),
+                Effect::Serve { to, fetch } => self.serve(index, to, &fetch),
+                Effect::Sealed { slot, certificate } => {
+                    self.nodes[index].blocks[slot.0 as usize - 1].2 = Some(certificate);
+                }
+                Effect::ArchiveNewView(_) => {}
+                Effect::SetTimer { timer, after_us } => {
+                    let due = self.now_us + after_us;
+                    self.nodes[index].timers.insert(timer, due);
+                }
+                Effect::CancelTimer(timer) => {
+                    self.nodes[index].timers.remove(&timer);
+                }
+                Effect::Reject { from, reason } => self.nodes[index].rejections.push((from, reason)),
+                Effect::Report(report) => self.nodes[index].reports.push(report),
+                Effect::Halt(halt) => self.nodes[index].halted = Some(halt),
+            }
+        }
+    }
+
+    fn execute(&mut self, index: usize, execute: Execute) {
+        let node = &mut self.nodes[index];
+        let parent = node
+            .held
+            .back()
+            .map(|held| held.header.clone())
+            .or_else(|| node.blocks.last().map(|block| block.0.clone()))
+            .unwrap_or_else(genesis_header);
+        assert_eq!(execute.slot, parent.slot.next(), "blocks are executed in order");
+        assert_eq!(execute.parent_prefix, parent.prefix);
+        let header = next_header(&parent, &execute);
+        let settled = execute.payload.payload().envelopes().map(|envelope| sha256(&[&envelope.0])).collect();
+        let slot = execute.slot;
+        node.executed.push(execute);
+        node.held.push_back(Executed { slot, header, settled });
+        if !node.hold_execution {
+            self.release_executions(index);
+        }
+    }
+
+    pub(crate) fn release_executions(&mut self, index: usize) {
+        while let Some(executed) = self.nodes[index].held.pop_front() {
+            let node = &mut self.nodes[index];
+            let slot = executed.slot;
+            let payload = node.executed.iter().rev().find(|execute| execute.slot == slot).expect("asked for");
+            let payload = Arc::clone(payload.payload.payload());
+            self.check_block(&executed.header);
+            self.nodes[index].blocks.push((executed.header.clone(), payload, None));
+            self.input(index, Input::Executed(executed));
+        }
+    }
+
+    /// Agreement: one block for each slot, for ever.
+    fn check_block(&self, header: &Header) {
+        for node in &self.nodes {
+            if let Some((other, _, _)) = node.blocks.get(header.slot.0 as usize - 1) {
+                assert_eq!(other, header, "two blocks for slot {}", header.slot);
+            }
+        }
+    }
+
+    fn serve(&mut self, index: usize, to: ValidatorId, fetch: &Fetch) {
+        let data: Vec<Data> = match fetch {
+            Fetch::Payload(digest) => self.nodes[index]
+                .blocks
+                .iter()
+                .filter(|(header, _, _)| header.batch == *digest)
+                .map(|(_, payload, _)| Data::Payload(Arc::clone(payload)))
+                .take(1)
+                .collect(),
+            Fetch::Blocks(from) => self.nodes[index]
+                .blocks
+                .iter()
+                .filter(|(header, _, _)| header.slot >= *from)
+                .take(carat_consensus::BLOCKS_PER_FETCH as usize)
+                .filter_map(|(header, payload, certificate)| {
+                    let block = Block { header: header.clone(), payload: Arc::clone(payload) };
+                    let certificate = certificate.clone()?;
+                    Some(Data::Block(Arc::new(CertifiedBlock { block, certificate })))
+                })
+                .collect(),
+            Fetch::HighestVotes(_) => panic!("the core answers this one itself"),
+        };
+        for data in data {
+            self.transmit(id(index), to, Message::Data(data));
+        }
+    }
+
+    fn transmit(&mut self, from: ValidatorId, to: ValidatorId, message: Message) {
+        self.check_sent(&message);
+        if (self.filter)(from, to, &message) {
+            self.queue.push_back((from, to, message));
+        }
+    }
+
+    /// I1 and its kin: nobody signs two different things for one (kind, view, slot); I2: no vote below a view left.
+    fn check_sent(&mut self, message: &Message) {
+        let (signer, kind, ballot) = match message {
+            Message::Prepare(prepare) => (prepare.signed.signer, 2, prepare.signed.body.0),
+            Message::Commit(commit) => (commit.signer, 3, commit.body.0),
+            Message::Seal(seal) => {
+                let Signed { signer, body, .. } = seal;
+                return self.check_one((signer.0, 6, 0, body.slot.0), body.header);
+            }
+            Message::ViewChange(signed) => {
+                let highest = self.highest_view_change.entry(signed.signer.0).or_default();
+                *highest = (*highest).max(signed.body.view.0);
+                let digest = h("vc", &[&carat_types::codec::Encode::to_bytes(signed.as_ref())]);
+                return self.check_one((signed.signer.0, 4, signed.body.view.0, 0), digest);
+            }
+            Message::Proposal(proposal) => {
+                let Signed { signer, body, .. } = &proposal.signed;
+                return self.check_one((signer.0, 1, body.view.0, body.slot.0), body.digest);
+            }
+            _ => return,
+        };
+        let left = self.highest_view_change.get(&signer.0).copied().unwrap_or(0);
+        assert!(
+            ballot.view.0 >= left,
+            "I2: {signer:?} votes in view {} after leaving for {left}",
+            ballot.view
+        );
+        self.check_one((signer.0, kind, ballot.view.0, ballot.slot.0), ballot.prefix);
+    }
+
+    fn check_one(&mut self, key: (u16, u8, u64, u64), what: Digest) {
+        let earlier = *self.sent.entry(key).or_insert(what);
+        assert_eq!(earlier, what, "I1: two different messages for {key:?}");
+    }
+
+    // Running.
+
+    /// Delivers one message, or else advances time to the next timer.
+    pub(crate) fn step(&mut self) {
+        if let Some((from, to, message)) = self.queue.pop_front() {
+            if let Some(message) = self.verify(message) {
+                self.input(to.0 as usize, Input::Message { from, message });
+            }
+            return;
+        }
+        let next = self
+            .nodes
+            .iter()
+            .enumerate()
+            .flat_map(|(index, node)| node.timers.iter().map(move |(timer, due)| (*due, index, *timer)))
+            .min();
+        let Some((due, index, timer)) = next else { panic!("nothing is left to happen") };
+        self.now_us = self.now_us.max(due);
+        self.nodes[index].timers.remove(&timer);
+        self.input(index, Input::Timer(timer));
+    }
+
+    /// Delivers all messages; time stands still.
+    pub(crate) fn settle(&mut self) {
+        while !self.queue.is_empty() {
+            self.step();
+        }
+    }
+
+    /// Runs until `done` holds.
+    pub(crate) fn run_until(&mut self, what: &str, done: impl Fn(&Cluster) -> bool) {
+        let deadline = self.now_us + 600_000_000;
+        while !done(self) {
+            self.step();
+            assert!(self.now_us < deadline, "{what}: not within ten minutes\n{}", self.describe());
+        }
+    }
+
+    pub(crate) fn run_for(&mut self, us: u64) {
+        let end = self.now_us + us;
+        loop {
+            let due = self.nodes.iter().flat_map(|node| node.timers.values()).min().copied();
+            if self.queue.is_empty() && due.is_none_or(|due| due > end) {
+                self.now_us = end;
+                return;
+            }
+            self.step();
+        }
+    }
+
+    pub(crate) fn running(&self) -> impl Iterator<Item = &Replica> {
+        self.nodes.iter().filter_map(|node| node.replica.as_ref())
+    }
+
+    /// Runs until every running replica has executed `slot`.
+    pub(crate) fn run_to(&mut self, slot: u64) {
+        self.run_until(&format!("slot {slot}"), |cluster| {
+            cluster.running().all(|replica| replica.last_executed() >= Slot(slot) && !replica.is_guarded())
+        });
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        self.running().map(|replica| replica.describe() + "\n").collect()
+    }
+
+    /// Gives a transaction to every running replica.
+    pub(crate) fn admit(&mut self, number: u64) {
+        for index in 0..self.n {
+            self.input(index, Input::Admitted(transaction(number)));
+        }
+    }
+
+    /// At which slots of a node's chain a transaction stands.
+    pub(crate) fn slots_of(&self, index: usize, number: u64) -> Vec<u64> {
+        let envelope = transaction(number).envelope;
+        self.nodes[index]
+            .blocks
+            .iter()
+            .filter(|(_, payload, _)| payload.envelopes().any(|other| *other == envelope))
+            .map(|(header, _, _)| header.slot.0)
+            .collect()
+    }
+
+    // Making messages.
+
+    pub(crate) fn verify(&self, message: Message) -> Option<VerifiedMessage> {
+        fn check<B: SignedBody>(
+            set: &ValidatorSet,
+            signed: Signed<B>,
+        ) -> Option<carat_types::validators::Verified<B>> {
+            set.verify(&HashAuthenticator, signed)
+        }
+        let set = &self.set;
+        Some(match message {
+            Message::Proposal(proposal) => {
+                let fits = proposal.payload_matches();
+                let Proposal { signed, payload } = Arc::unwrap_or_clone(proposal);
+                let signed = check(set, signed)?;
+                if fits {
+                    VerifiedMessage::Proposal { signed, payload: WellFormed::trusted(payload) }
+                } else {
+                    VerifiedMessage::BadProposal { signed, leader_is_to_blame: false }
+                }
+            }
+            Message::Prepare(prepare) => VerifiedMessage::Prepare {
+                vote: check(set, prepare.signed)?,
+                justification: prepare.justification,
+            },
+            Message::Commit(commit) => VerifiedMessage::Commit(check(set, commit)?),
+            Message::ViewChange(vc) => {
+                VerifiedMessage::ViewChange(Arc::new(check(set, Arc::unwrap_or_clone(vc))?))
+            }
+            Message::NewView(nv) => VerifiedMessage::NewView(Arc::new(check(set, Arc::unwrap_or_clone(nv))?)),
+            Message::Seal(seal) => VerifiedMessage::Seal(check(set, seal)?),
+            Message::Status(status) => VerifiedMessage::Status(status),
+            Message::Fetch(fetch) => VerifiedMessage::Fetch(fetch),
+            Message::Data(Data::Payload(payload)) => VerifiedMessage::Payload(WellFormed::trusted(payload)),
+            Message::Data(Data::Block(block)) => {
+                let payload = WellFormed::trusted(Arc::clone(&block.block.payload));
+                VerifiedMessage::Block { block, payload }
+            }
+            Message::Data(Data::Commit(certificate)) => VerifiedMessage::CommitCertificate(certificate),
+            Message::Data(Data::Stable(checkpoint)) => VerifiedMessage::Stable(checkpoint),
+            Message::Data(Data::HighestVotes(votes)) => VerifiedMessage::HighestVotes(votes),
+            Message::Transactions(_) => return None,
+        })
+    }
+
+    /// Hands a message to a replica as if it came from `from`.
+    pub(crate) fn deliver(&mut self, from: usize, to: usize, message: Message) {
+        let message = self.verify(message).expect("valid outer signature");
+        self.input(to, Input::Message { from: id(from), message });
+    }
+
+    /// What node `to` refused last.
+    pub(crate) fn last_rejection(&self, to: usize) -> Option<Rejection> {
+        self.nodes[to].rejections.last().map(|(_, reason)| *reason)
+    }
+}
+
+/// Signs anything in anybody's name.
+pub(crate) fn forge<B: SignedBody>(set: &ValidatorSet, signer: usize, body: B) -> Signed<B> {
+    let bytes = set.domain().signing_bytes(&body);
+    let signature = HashSigner(keys_of(signer)).sign(B::SIGNER, &bytes);
+    Signed { signer: id(signer), body, signature }
+}
+
+pub(crate) fn ballot(view: u64, slot: u64, digest: Digest, prefix: Digest) -> Ballot {
+    Ballot { view: View(view), slot: Slot(slot), digest, prefix }
+}
+
+/// A proposal of a batch with these transactions.
+pub(crate) fn proposal(
+    set: &ValidatorSet,
+    leader: usize,
+    view: u64,
+    slot: u64,
+    parent: Digest,
+    payload: &Arc<Payload>,
+) -> Message {
+    let body = PrePrepare { view: View(view), slot: Slot(slot), parent, digest: payload.value.digest() };
+    Message::Proposal(Arc::new(Proposal { signed: forge(set, leader, body), payload: Arc::clone(payload) }))
+}
+
+pub(crate) fn payload_of(time_ms: u64, numbers: &[u64]) -> Arc<Payload> {
+    let envelopes: Vec<_> = numbers.iter().map(|number| transaction(*number).envelope).collect();
+    let bodies: Vec<_> = if envelopes.is_empty() {
+        Vec::new()
+    } else {
+        vec![Arc::new(carat_types::batch::Body { envelopes })]
+    };
+    let digests = bodies.iter().map(|body| body.digest()).collect();
+    let value = Value::Batch(carat_types::batch::Batch { time_ms, bodies: digests });
+    Arc::new(Payload { value, bodies })
+}
+
+pub(crate) fn transaction(number: u64) -> PendingTransaction {
+    let envelope = Envelope(number.to_be_bytes().as_slice().into());
+    PendingTransaction {
+        hash: sha256(&[&envelope.0]),
+        source: sha256(&[b"source", &number.to_be_bytes()]).0,
+        sequence: 1,
+        valid_until: None,
+        envelope,
+        operations: 1,
+        signatures: 1,
+    }
+}
+
+pub(crate) fn view_change(view: u64) -> ViewChange {
+    ViewChange { view: View(view), stable: None, reports: Vec::new() }
+}
+
+fn next_header(parent: &Header, execute: &Execute) -> Header {
+    let time_ms = match &execute.payload.payload().value {
+        Value::Null => parent.time_ms + 1,
+        Value::Batch(batch) => batch.time_ms.max(parent.time_ms + 1),
+    };
+    Header {
+        slot: execute.slot,
+        parent: parent.hash(),
+        batch: execute.payload.digest(),
+        prefix: execute.prefix,
+        time_ms,
+        state_root: h("test state", &[&parent.state_root.0, &execute.payload.digest().0]),
+        ..parent.clone()
+    }
+}

@@ -1,0 +1,16 @@
+//! The protocol, rule by rule, on clusters driven by hand.
+//!
+//! | module | sections |
+//! |---|---|
+//! | `normal` | 5, 6, 10 (heartbeats), 14 (term) |
+//! | `view_change` | 7 |
+//! | `recovery` | 4 (journal, guard) |
+//! | `catch_up` | 11 |
+//! | `refusals` | 2, 3, 5.2, 7.2: what a Byzantine peer may try |
+
+mod catch_up;
+mod harness;
+mod normal;
+mod recovery;
+mod refusals;
+mod view_change;

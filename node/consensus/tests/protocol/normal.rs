@@ -1,0 +1,177 @@
+//! The normal case.
+
+use carat_consensus::effect::{Evidence, Report, Rule};
+use carat_consensus::{Input, Params};
+use carat_types::message::Message;
+use carat_types::{Slot, View};
+
+use crate::harness::*;
+
+#[test]
+fn one_validator_alone_orders_and_seals() {
+    let mut cluster = Cluster::new(1);
+    cluster.admit(1);
+    cluster.run_to(20);
+    assert_eq!(cluster.slots_of(0, 1).len(), 1);
+    assert!(cluster.replica(0).stable() >= Slot(16), "checkpoints are stable at n = 1");
+    assert!(cluster.nodes[0].blocks.iter().all(|(_, _, certificate)| certificate.is_some()));
+}
+
+#[test]
+fn four_and_seven_validators_execute_the_same_blocks() {
+    for n in [4, 5, 7] {
+        let mut cluster = Cluster::new(n);
+        for number in 0..20 {
+            cluster.admit(number);
+            cluster.settle();
+        }
+        cluster.run_to(25);
+        for index in 0..n {
+            for number in 0..20 {
+                assert_eq!(cluster.slots_of(index, number).len(), 1, "n = {n}: exactly once");
+            }
+            assert_eq!(cluster.replica(index).view(), View(0));
+            assert!(cluster.replica(index).stable() >= Slot(16));
+        }
+    }
+}
+
+#[test]
+fn pending_transaction_is_proposed_at_once_and_final_without_any_timer() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    let now = cluster.now_us;
+    cluster.admit(1);
+    cluster.settle();
+    assert_eq!(cluster.now_us, now);
+    assert_eq!(cluster.slots_of(3, 1).len(), 1);
+}
+
+#[test]
+fn transactions_gather_while_the_pipeline_is_full() {
+    let mut cluster = Cluster::with(4, Params { pipeline: 2, ..params() });
+    cluster.run_to(1);
+    cluster.settle();
+    // Nothing becomes final while no COMMIT and no PREPARE of node 3 arrives.
+    cluster.filter = Box::new(|from, _, message| {
+        !matches!(message, Message::Commit(_)) && !(from == id(3) && matches!(message, Message::Prepare(_)))
+    });
+    for number in 0..10 {
+        cluster.admit(number);
+        cluster.settle();
+    }
+    let voted = cluster.replica(0).status().highest_vote;
+    let last_final = cluster.replica(0).last_final();
+    assert_eq!(voted.0 - last_final.0, 2, "two slots in flight");
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_until("all ordered", |cluster| (0..10).all(|number| cluster.slots_of(0, number).len() == 1));
+    assert_eq!(cluster.slots_of(0, 2), cluster.slots_of(0, 9), "the rest went into one batch");
+}
+
+#[test]
+fn idle_leader_proposes_one_heartbeat_each_second() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    let before = cluster.replica(0).last_executed().0;
+    cluster.run_for(10_000_000);
+    let slots = cluster.replica(0).last_executed().0 - before;
+    assert!((9..=11).contains(&slots), "{slots} heartbeats in ten seconds");
+    assert_eq!(cluster.replica(0).view(), View(0));
+}
+
+#[test]
+fn unanimous_is_met_before_commit_and_execution_names_it() {
+    let mut cluster = Cluster::new(4);
+    cluster.filter = Box::new(|_, _, message| !matches!(message, Message::Commit(_)));
+    cluster.run_to(3);
+    assert!(matches!(cluster.nodes[0].executed[0].evidence, Evidence::Unanimous(_)));
+}
+
+#[test]
+fn commit_is_met_with_one_validator_silent_and_fast_is_only_reported() {
+    let mut cluster = Cluster::new(4);
+    cluster.filter = Box::new(|from, _, _| from != id(3));
+    cluster.run_until("three slots", |cluster| cluster.replica(0).last_executed() >= Slot(3));
+    assert!(matches!(cluster.nodes[0].executed[0].evidence, Evidence::Commit(_)));
+    let fast = |report: &&Report| matches!(report, Report::RuleMet { rule: Rule::Fast, .. });
+    assert!(cluster.nodes[0].reports.iter().filter(fast).count() >= 3);
+}
+
+#[test]
+fn fast_alone_executes_nothing() {
+    let mut cluster = Cluster::new(4);
+    cluster.filter = Box::new(|from, _, message| {
+        !matches!(message, Message::Commit(_)) && !(from == id(3) && matches!(message, Message::Prepare(_)))
+    });
+    cluster.run_for(900_000);
+    let met = |rule: Rule| move |report: &Report| matches!(report, Report::RuleMet { rule: met, .. } if *met == rule);
+    assert!(cluster.nodes[0].reports.iter().any(met(Rule::Fast)));
+    assert_eq!(cluster.replica(0).last_final(), Slot(0), "validators never act on FAST");
+}
+
+#[test]
+fn batches_of_a_slow_execution_stay_in_order() {
+    let mut cluster = Cluster::new(4);
+    cluster.nodes[2].hold_execution = true;
+    cluster.admit(1);
+    cluster.run_until("others", |cluster| cluster.replica(0).last_executed() >= Slot(5));
+    assert_eq!(cluster.replica(2).last_executed(), Slot(0));
+    assert!(cluster.nodes[2].held.len() >= 4, "several executions are outstanding");
+    cluster.nodes[2].hold_execution = false;
+    cluster.release_executions(2);
+    cluster.run_to(20);
+}
+
+#[test]
+fn lost_votes_are_sent_again_on_status() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(2);
+    cluster.filter = Box::new(|_, to, message| {
+        to != id(2) || !matches!(message, Message::Prepare(_) | Message::Commit(_) | Message::Proposal(_))
+    });
+    cluster.admit(7);
+    cluster.settle();
+    assert!(cluster.slots_of(2, 7).is_empty());
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_until("delivery", |cluster| cluster.slots_of(2, 7).len() == 1);
+    let voted = cluster.replica(0).status().highest_vote;
+    cluster.run_until("voting again", |cluster| cluster.replica(2).status().highest_commit >= voted);
+}
+
+#[test]
+fn end_of_term_passes_the_lead_on() {
+    let mut cluster = Cluster::with(4, Params { term: 8, ..params() });
+    cluster.run_to(30);
+    assert!(cluster.replica(0).view() >= View(3), "{}", cluster.describe());
+}
+
+#[test]
+fn proposal_from_the_future_waits_until_the_clock_reaches_it() {
+    let mut cluster = Cluster::new(4);
+    for index in 1..4 {
+        cluster.nodes[index].wall_offset_ms = -5_500;
+    }
+    cluster.run_for(100_000);
+    assert_eq!(cluster.replica(1).status().highest_vote, Slot(0), "more than DRIFT ahead");
+    cluster.run_until("the clock", |cluster| cluster.replica(1).status().highest_vote >= Slot(1));
+    assert_eq!(cluster.replica(1).view(), View(0), "a refused proposal is looked at again, not forgotten");
+}
+
+#[test]
+fn proposal_from_the_future_is_taken_once_a_quorum_has_voted_for_it() {
+    let mut cluster = Cluster::new(4);
+    cluster.nodes[3].wall_offset_ms = -60_000;
+    cluster.run_for(100_000);
+    assert_eq!(cluster.replica(3).status().highest_vote, Slot(1));
+}
+
+#[test]
+fn withdrawn_transaction_is_not_proposed() {
+    let mut cluster = Cluster::new(4);
+    cluster.filter = Box::new(|_, _, _| false);
+    for index in 0..4 {
+        cluster.input(index, Input::Admitted(transaction(5)));
+        cluster.input(index, Input::Withdrawn(vec![transaction(5).hash]));
+        assert_eq!(cluster.replica(index).pending_count(), 0);
+    }
+}

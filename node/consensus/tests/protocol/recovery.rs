@@ -1,0 +1,155 @@
+//! Restart from the journal, and the start-up guard.
+
+use carat_consensus::effect::Halt;
+use carat_consensus::{Params, Record};
+use carat_types::message::Message;
+use carat_types::{Slot, View};
+
+use crate::harness::*;
+
+/// Every kind of record is hit: views end by term, checkpoints pass, all of it with one power cut after the k-th record.
+#[test]
+fn power_cut_after_any_record_leads_to_no_second_vote() {
+    for k in 1..120 {
+        for victim in [0, 1] {
+            let mut cluster = Cluster::with(4, Params { term: 6, ..params() });
+            cluster.nodes[victim].persists_left = Some(k);
+            for number in 0..40 {
+                cluster.admit(number);
+                cluster.settle();
+            }
+            cluster.run_for(3_000_000);
+            if cluster.nodes[victim].replica.is_none() {
+                cluster.start(victim);
+            }
+            let target = cluster.running().map(|replica| replica.last_executed().0).max().unwrap_or(0) + 12;
+            cluster.run_to(target);
+        }
+    }
+}
+
+#[test]
+fn whole_network_restarts_from_its_journals() {
+    for n in [1, 4, 7] {
+        let mut cluster = Cluster::with(n, Params { term: 20, ..params() });
+        for round in 0..5 {
+            cluster.admit(round);
+            cluster.run_until("the transaction", |cluster| {
+                (0..n).all(|index| cluster.slots_of(index, round).len() == 1)
+            });
+            for index in 0..n {
+                cluster.crash(index);
+            }
+            cluster.queue.clear();
+            for index in 0..n {
+                cluster.start(index);
+            }
+        }
+        cluster.run_to(30);
+    }
+}
+
+#[test]
+fn restarted_leader_is_barred_from_its_view() {
+    let mut cluster = Cluster::new(1);
+    cluster.run_to(2);
+    cluster.crash(0);
+    cluster.start(0);
+    assert!(cluster.replica(0).view() > View(0), "J7");
+    cluster.run_to(5);
+}
+
+#[test]
+fn restarted_leader_of_four_gives_its_view_up() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(2);
+    cluster.crash(0);
+    cluster.start(0);
+    cluster.run_to(10);
+    assert_eq!(cluster.replica(0).view(), View(1));
+}
+
+#[test]
+fn guard_holds_every_signature_back_until_a_quorum_answered() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(2);
+    cluster.crash(3);
+    cluster.filter = Box::new(|from, to, _| !(from != id(0) && to == id(3)));
+    cluster.start(3);
+    cluster.run_for(3_000_000);
+    assert!(cluster.replica(3).is_guarded(), "one answer of the two that are needed");
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_until("the guard", |cluster| !cluster.replica(3).is_guarded());
+    cluster.run_to(10);
+}
+
+#[test]
+fn guard_stops_a_validator_whose_journal_was_lost() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(3);
+    cluster.crash(2);
+    cluster.nodes[2].journal.clear();
+    cluster.nodes[2].blocks.clear();
+    cluster.start(2);
+    cluster.run_for(2_000_000);
+    assert!(matches!(cluster.nodes[2].halted, Some(Halt::ForgottenVote { .. })));
+}
+
+#[test]
+fn guard_stops_a_validator_whose_journal_was_rolled_back() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(5);
+    cluster.crash(2);
+    // All records of the last voted slot are gone.
+    let last = cluster.nodes[2].journal.iter().filter_map(Record::slot).max().expect("votes");
+    cluster.nodes[2].journal.retain(|record| record.slot() != Some(last));
+    cluster.start(2);
+    cluster.run_for(2_000_000);
+    assert!(matches!(cluster.nodes[2].halted, Some(Halt::ForgottenVote { .. })));
+}
+
+#[test]
+fn halted_replica_says_nothing_more() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(3);
+    cluster.crash(2);
+    cluster.nodes[2].journal.clear();
+    cluster.nodes[2].blocks.clear();
+    cluster.start(2);
+    cluster.run_for(2_000_000);
+    cluster.queue.clear();
+    cluster.input(2, carat_consensus::Input::Admitted(transaction(1)));
+    assert!(cluster.queue.is_empty());
+    assert!(cluster.replica(2).is_halted());
+}
+
+#[test]
+fn compacted_journal_restarts_like_a_whole_one() {
+    let mut cluster = Cluster::with(4, Params { term: 10, ..params() });
+    cluster.run_to(40);
+    assert!(cluster.replica(2).stable() >= Slot(32));
+    assert!(
+        cluster.nodes[2].journal.iter().filter_map(Record::slot).all(|slot| slot > Slot(31)),
+        "garbage is collected"
+    );
+    cluster.crash(2);
+    cluster.start(2);
+    let target = cluster.replica(0).last_executed().0 + 10;
+    cluster.run_to(target);
+    assert_eq!(cluster.replica(2).view(), cluster.replica(3).view());
+}
+
+#[test]
+fn vote_is_journaled_before_it_is_sent() {
+    let mut cluster = Cluster::new(4);
+    cluster.crash(1);
+    cluster.nodes[1].persists_left = Some(1);
+    cluster.start(1);
+    // Node 1 loses power with its first record on disk: its vote, which therefore never left.
+    cluster.filter = Box::new(|from, _, message| {
+        assert!(!(from == id(1) && matches!(message, Message::Prepare(_))), "sent before it was durable");
+        true
+    });
+    cluster.run_until("the power cut", |cluster| cluster.nodes[1].replica.is_none());
+    assert!(matches!(cluster.nodes[1].journal.last(), Some(Record::Vote(..))));
+}

@@ -1,0 +1,270 @@
+//! View change.
+
+use carat_consensus::Params;
+use carat_consensus::effect::{Report, Trigger};
+use carat_types::header::prefix_digest;
+use carat_types::message::{Commit, Justification, Message, NewView, PrePrepare, Prepare, ProposalSignature};
+use carat_types::{Slot, View};
+use std::sync::Arc;
+
+use crate::harness::*;
+
+#[test]
+fn crashed_leader_is_replaced_and_pending_transactions_are_ordered() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(3);
+    cluster.crash(0);
+    cluster.admit(9);
+    cluster.run_until("the transaction", |cluster| cluster.slots_of(1, 9).len() == 1);
+    assert_eq!(cluster.replica(1).view(), View(1));
+    let waited =
+        |report: &Report| matches!(report, Report::ViewChangeStarted { trigger: Trigger::Waiting, .. });
+    assert!((1..4).any(|index| cluster.nodes[index].reports.iter().any(waited)), "T1");
+    cluster.run_to(12);
+}
+
+#[test]
+fn idle_network_turns_when_its_leader_dies() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(3);
+    cluster.crash(0);
+    cluster.run_to(10);
+    let idle = |report: &Report| matches!(report, Report::ViewChangeStarted { trigger: Trigger::Idle, .. });
+    assert!((1..4).any(|index| cluster.nodes[index].reports.iter().any(idle)), "T7");
+}
+
+#[test]
+fn two_dead_leaders_in_a_row_are_passed_at_n_7() {
+    let mut cluster = Cluster::new(7);
+    cluster.run_to(3);
+    cluster.crash(0);
+    cluster.crash(1);
+    cluster.admit(4);
+    cluster.run_until("the transaction", |cluster| cluster.slots_of(3, 4).len() == 1);
+    assert_eq!(cluster.replica(3).view(), View(2));
+}
+
+#[test]
+fn prepared_values_are_proposed_again_and_the_gap_is_null() {
+    let mut cluster = Cluster::with(4, Params { pipeline: 8, ..params() });
+    cluster.run_to(1);
+    cluster.settle();
+    // Slots from 3 on reach everybody, slot 2 nobody; so nobody votes, and the new view proves 2 and above free.
+    cluster.filter = Box::new(|_, _, message| match message {
+        Message::Proposal(proposal) => proposal.signed.body.slot == Slot(3),
+        _ => true,
+    });
+    for number in 0..3 {
+        cluster.input(0, carat_consensus::Input::Admitted(transaction(number)));
+        cluster.settle();
+    }
+    cluster.crash(0);
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_to(8);
+    assert!(cluster.replica(1).view() >= View(1));
+}
+
+#[test]
+fn value_that_was_committed_by_one_survives_the_view_change() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    cluster.settle();
+    // Only node 1 gets COMMITs; then it is cut off together with the leader's death.
+    cluster.filter = Box::new(|from, to, message| match message {
+        Message::Commit(_) => to == id(1),
+        Message::Prepare(_) => from != id(3),
+        _ => true,
+    });
+    cluster.admit(5);
+    cluster.settle();
+    let slot = cluster.slots_of(1, 5);
+    assert_eq!(slot.len(), 1, "final at node 1 alone");
+    assert!(cluster.slots_of(2, 5).is_empty());
+    cluster.crash(0);
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_until("the others", |cluster| {
+        cluster.slots_of(2, 5).len() == 1 && cluster.slots_of(3, 5).len() == 1
+    });
+    assert_eq!(cluster.slots_of(2, 5), slot, "forced into the same slot");
+    cluster.run_to(10);
+}
+
+#[test]
+fn transaction_of_a_batch_that_lost_its_slot_is_ordered_later() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    cluster.settle();
+    // The leader's batch reaches nobody.
+    cluster.filter = Box::new(|from, _, message| from != id(0) || !matches!(message, Message::Proposal(_)));
+    cluster.admit(5);
+    cluster.settle();
+    cluster.crash(0);
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_until("the transaction", |cluster| cluster.slots_of(1, 5).len() == 1);
+    cluster.start(0);
+    cluster.run_until("the old leader", |cluster| cluster.slots_of(0, 5).len() == 1);
+    cluster.run_to(15);
+}
+
+#[test]
+fn two_proposals_of_one_leader_are_proof_against_it() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    cluster.settle();
+    cluster.crash(0);
+    let parent = cluster.nodes[1].blocks[0].0.prefix;
+    let time = cluster.now(1).wall_ms;
+    let (a, b) = (payload_of(time, &[1]), payload_of(time, &[2]));
+    let slot = cluster.replica(1).status().highest_vote.0 + 1;
+    assert_eq!(slot, 2);
+    for (to, payload) in [(1, &a), (2, &b), (3, &b)] {
+        let message = proposal(&cluster.set, 0, 0, slot, parent, payload);
+        cluster.deliver(0, to, message);
+    }
+    cluster.settle();
+    for index in 1..4 {
+        let proof = |report: &Report| {
+            matches!(
+                report,
+                Report::ViewChangeStarted { trigger: Trigger::LeaderProof | Trigger::Followed, .. }
+            )
+        };
+        assert!(cluster.nodes[index].reports.iter().any(proof), "T3 at {index}\n{}", cluster.describe());
+    }
+    cluster.run_to(6);
+    assert_eq!(cluster.slots_of(1, 2), vec![slot], "two of three voted for it, so it had to be kept");
+}
+
+#[test]
+fn conflicting_prepare_without_a_proof_moves_nobody() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    cluster.settle();
+    cluster.filter = Box::new(|from, _, _| from != id(3));
+    let parent = cluster.nodes[1].blocks[0].0.prefix;
+    let lie = payload_of(1, &[6]).value.digest();
+    let vote = ballot(0, 2, lie, prefix_digest(&parent, Slot(2), &lie));
+    cluster.input(0, carat_consensus::Input::Admitted(transaction(1)));
+    cluster.settle();
+    let signature = forge(&cluster.set, 3, Prepare(vote)).signature;
+    let justification = Justification::Proposal(ProposalSignature { parent, signature });
+    let signed = forge(&cluster.set, 3, Prepare(vote));
+    cluster.deliver(3, 1, Message::Prepare(carat_types::message::PrepareMessage { signed, justification }));
+    assert_eq!(cluster.replica(1).view(), View(0));
+    assert!(cluster.nodes[1].rejections.iter().any(|(_, reason)| reason.name() == "unjustified"));
+}
+
+#[test]
+fn one_validator_alone_moves_nobody_and_f_plus_1_move_all() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    cluster.settle();
+    let vc = |cluster: &Cluster, signer| {
+        Message::ViewChange(Arc::new(forge(&cluster.set, signer, view_change(5))))
+    };
+    let message = vc(&cluster, 3);
+    cluster.deliver(3, 1, message);
+    assert_eq!(cluster.replica(1).view(), View(0));
+    let message = vc(&cluster, 2);
+    cluster.deliver(2, 1, message);
+    assert_eq!(cluster.replica(1).view(), View(5), "T4");
+}
+
+#[test]
+fn commit_of_an_old_view_is_read_as_final_but_never_answered() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    cluster.settle();
+    cluster.filter = Box::new(|_, _, message| !matches!(message, Message::Commit(_)));
+    cluster.filter = Box::new(|from, to, message| match message {
+        Message::Commit(_) => false,
+        Message::Prepare(_) => from != id(3),
+        _ => to != id(3),
+    });
+    cluster.admit(1);
+    cluster.settle();
+    let voted = cluster.replica(1).status().highest_vote;
+    assert_eq!(voted, Slot(2));
+    let own = |cluster: &Cluster| {
+        cluster.nodes[1]
+            .journal
+            .iter()
+            .rev()
+            .find_map(|record| match record {
+                carat_consensus::Record::Vote(ballot, ..) if ballot.slot == Slot(2) => Some(*ballot),
+                _ => None,
+            })
+            .expect("voted for slot 2")
+    };
+    let ballot = own(&cluster);
+    for signer in [2, 3] {
+        let message = Message::ViewChange(Arc::new(forge(&cluster.set, signer, view_change(5))));
+        cluster.deliver(signer, 1, message);
+    }
+    assert_eq!(cluster.replica(1).view(), View(5));
+    for signer in [0, 2, 3] {
+        let message = Message::Commit(forge(&cluster.set, signer, Commit(ballot)));
+        cluster.deliver(signer, 1, message);
+    }
+    assert_eq!(cluster.replica(1).last_final(), Slot(2));
+}
+
+#[test]
+fn timeouts_double_only_after_f_plus_1_fruitless_views() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    cluster.settle();
+    // No NEW-VIEW ever arrives: views pass by T2.
+    cluster.filter = Box::new(|_, _, message| {
+        !matches!(
+            message,
+            Message::NewView(_) | Message::Proposal(_) | Message::Commit(_) | Message::Prepare(_)
+        )
+    });
+    cluster.run_for(60_000_000);
+    let view = cluster.replica(3).view().0;
+    assert!((6..=16).contains(&view), "views in a minute: {view}");
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.admit(3);
+    cluster.run_until("healing", |cluster| (0..4).all(|index| cluster.slots_of(index, 3).len() == 1));
+}
+
+#[test]
+fn invalid_new_view_of_the_leader_is_proof_against_it() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    cluster.crash(1);
+    for signer in [0, 3] {
+        let message = Message::ViewChange(Arc::new(forge(&cluster.set, signer, view_change(1))));
+        cluster.deliver(signer, 2, message);
+    }
+    assert_eq!(cluster.replica(2).view(), View(1));
+    // Two VIEW-CHANGEs where three are demanded.
+    let view_changes = [0, 3].map(|signer| Arc::new(forge(&cluster.set, signer, view_change(1)))).to_vec();
+    let new_view = NewView { view: View(1), view_changes };
+    let message = Message::NewView(Arc::new(forge(&cluster.set, 1, new_view)));
+    cluster.deliver(1, 2, message);
+    assert_eq!(cluster.replica(2).view(), View(2), "T3");
+    assert_eq!(cluster.last_rejection(2).map(|reason| reason.name()), Some("wrong_quorum"));
+}
+
+#[test]
+fn fresh_proposal_for_a_forced_slot_is_refused() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(3);
+    cluster.crash(0);
+    cluster.run_to(5);
+    assert_eq!(cluster.replica(2).view(), View(1));
+    let body = PrePrepare {
+        view: View(1),
+        slot: Slot(1),
+        parent: chain_id(),
+        digest: payload_of(1, &[1]).value.digest(),
+    };
+    let message = Message::Proposal(Arc::new(carat_types::message::Proposal {
+        signed: forge(&cluster.set, 1, body),
+        payload: payload_of(1, &[1]),
+    }));
+    cluster.deliver(1, 2, message);
+    assert_eq!(cluster.last_rejection(2).map(|reason| reason.name()), Some("forced_slot"));
+}
