@@ -49,7 +49,7 @@ pub struct StateTree {
 }
 
 impl StateTree {
-    /// The tree over (key bytes, value bytes), in any order, no key twice.
+    /// The tree over (key bytes, value bytes) in any order. Of a key that stands twice, one value counts.
     ///
     /// **Panics** beyond 2^31 entries; a node's memory ends long before.
     pub fn build<K: AsRef<[u8]>, V: AsRef<[u8]>>(entries: impl IntoIterator<Item = (K, V)>) -> Self {
@@ -108,6 +108,8 @@ impl StateTree {
 
     fn apply(&mut self, mut changes: Vec<Change>) {
         changes.sort_unstable_by_key(|(tree_key, _)| *tree_key);
+        // Two leaves of one key could never be parted.
+        changes.dedup_by_key(|(tree_key, _)| *tree_key);
         self.root = self.update_below(self.root, 0, &changes);
     }
 

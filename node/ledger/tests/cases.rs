@@ -113,6 +113,69 @@ fn the_trim_keeps_and_drops_as_in_its_table() {
     check_all(cases_of::trim::table());
 }
 
+/// Result codes that nothing of stage 1 can give, and why.
+const NEVER_GIVEN: &[(&str, &str)] = &[
+    ("Payment(NoIssuer)", "of protocols before 13"),
+    ("ChangeTrust(SelfNotAllowed)", "MALFORMED since protocol 16"),
+    ("ChangeTrust(TrustLineMissing)", "of pool shares"),
+    ("ChangeTrust(NotAuthMaintainLiabilities)", "of pool shares"),
+    ("AllowTrust(TrustNotRequired)", "of protocols before 16"),
+    ("AllowTrust(SelfNotAllowed)", "MALFORMED since protocol 16"),
+    ("AllowTrust(LowReserve)", "of pool shares that become claimable balances"),
+    ("SetTrustLineFlags(LowReserve)", "of pool shares that become claimable balances"),
+    ("ManageData(NotSupportedYet)", "of protocols before 2"),
+    ("OpExceededWorkLimit", "of offers"),
+    ("OpTooManySponsoring", "of sponsorships"),
+    ("BadSponsorship", "of sponsorships"),
+    ("SorobanInvalid", "of contracts"),
+    ("FrozenKeyAccessed", "of keys frozen by vote"),
+    ("InternalError", "we stop instead"),
+];
+
+#[test]
+fn tables_have_a_row_for_every_result_code() {
+    use stellar_xdr::*;
+    let tables = [cases_of::operations::table(), cases_of::validity::table(), cases_of::trim::table()];
+    let mut words: Vec<&str> = Vec::new();
+    for case in tables.iter().flatten() {
+        words.extend(case.expect.iter().map(|expect| match expect {
+            Refused(words) | Applied(words) | Dropped(words) => *words,
+        }));
+    }
+    let mut codes: Vec<String> = Vec::new();
+    let mut of_operation = |operation: &str, names: &[&str]| {
+        codes.extend(names.iter().map(|name| format!("{operation}({name}")));
+    };
+    of_operation("CreateAccount", &CreateAccountResult::VARIANTS_STR);
+    of_operation("Payment", &PaymentResult::VARIANTS_STR);
+    of_operation("SetOptions", &SetOptionsResult::VARIANTS_STR);
+    of_operation("ChangeTrust", &ChangeTrustResult::VARIANTS_STR);
+    of_operation("AllowTrust", &AllowTrustResult::VARIANTS_STR);
+    of_operation("AccountMerge", &AccountMergeResult::VARIANTS_STR);
+    of_operation("ManageData", &ManageDataResult::VARIANTS_STR);
+    of_operation("BumpSequence", &BumpSequenceResult::VARIANTS_STR);
+    of_operation("Clawback", &ClawbackResult::VARIANTS_STR);
+    of_operation("SetTrustLineFlags", &SetTrustLineFlagsResult::VARIANTS_STR);
+    codes.extend(
+        OperationResult::VARIANTS_STR.iter().filter(|name| **name != "OpInner").map(|name| (*name).into()),
+    );
+    // Success, failure and fee bumps have forms of their own.
+    let forms = ["TxSuccess", "TxFailed", "TxFeeBumpInnerSuccess", "TxFeeBumpInnerFailed"];
+    let plain = TransactionResultResult::VARIANTS_STR.iter().filter(|name| !forms.contains(name));
+    let plain = plain.map(|name| name.trim_start_matches("Tx").to_owned());
+    let one_row = |code: &str, given: bool| {
+        let never = NEVER_GIVEN.iter().any(|(never, _)| never.starts_with(code));
+        assert!(given != never, "{code}: {}", if given { "given after all" } else { "no row" });
+    };
+    codes.extend(["success ", "failed ", "bump(success ", "bump(failed "].map(str::to_owned));
+    for code in codes {
+        one_row(&code, words.iter().any(|words| words.contains(&code)));
+    }
+    for code in plain {
+        one_row(&code, words.contains(&code.as_str()));
+    }
+}
+
 #[test]
 fn admitted_transaction_tells_the_pool_what_it_needs() {
     let world = World::new().account("alice", 1_000).account("bob", 100);

@@ -103,3 +103,9 @@ fn tree_updated_many_times_does_not_grow() {
     );
     assert_eq!(tree.leaves.values.len(), 500);
 }
+
+#[test]
+fn tree_of_a_key_that_stands_twice_is_that_of_one() {
+    let once = StateTree::build([([1], [5])]);
+    assert_eq!(StateTree::build([([1], [5]), ([1], [5])]).root(), once.root());
+}

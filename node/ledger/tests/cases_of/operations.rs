@@ -55,6 +55,7 @@ pub(crate) fn table() -> Vec<Case> {
         account_merge(),
         manage_data(),
         bump_sequence_rows(),
+        sponsored_entries(),
         any_operation(),
     ]
     .into_iter()
@@ -1130,6 +1131,93 @@ fn bump_sequence_rows() -> Vec<Case> {
         ),
         bumping("sequence_bumped_backward", 3, Applied("success BumpSequence(Success)"), &[ALICE_PAID, PAID]),
         bumping("sequence_bumped_below_zero", -1, Refused("failed BumpSequence(BadSeq)"), &[]),
+    ]
+}
+
+/// Sponsorships come with a later stage, but entries may carry them: counts must stay right.
+fn sponsored_entries() -> Vec<Case> {
+    let line = carat_ledger::StateKey::trustline(&id("alice"), &asset("EUR:anchor"));
+    let name = carat_ledger::StateKey::data(&id("alice"), &string64("motto"));
+    let alice = carat_ledger::StateKey::account(&id("alice"));
+    let with_signer =
+        two().signer("alice", key_of("carol"), 1).sponsorships("alice", 1, 0).with("alice", |alice| {
+            let AccountEntryExt::V1(v1) = &mut alice.ext else { panic!("sponsored") };
+            let AccountEntryExtensionV1Ext::V2(v2) = &mut v1.ext else { panic!("sponsored") };
+            v2.signer_sponsoring_i_ds =
+                vec![SponsorshipDescriptor(Some(account_id("bob")))].try_into().expect("one");
+        });
+    vec![
+        row(
+            "sponsored_trustline_closed",
+            two()
+                .line("alice", "EUR:anchor", 0)
+                .sponsor_of(&line, "bob")
+                .sponsorships("alice", 1, 0)
+                .sponsorships("bob", 0, 1),
+            tx("alice").op(trust("EUR:anchor", 0)),
+            Applied("success ChangeTrust(Success)"),
+            &[
+                "alice/EUR: gone",
+                "alice: balance -100, sequence +1, subentries -1, sponsored -1",
+                "bob: sponsoring -1",
+                PAID,
+            ],
+        ),
+        row(
+            "sponsored_data_deleted",
+            two()
+                .data("alice", "motto", "pay")
+                .sponsor_of(&name, "bob")
+                .sponsorships("alice", 1, 0)
+                .sponsorships("bob", 0, 1),
+            tx("alice").op(data("motto", None)),
+            Applied("success ManageData(Success)"),
+            &[
+                "alice/data motto: gone",
+                "alice: balance -100, sequence +1, subentries -1, sponsored -1",
+                "bob: sponsoring -1",
+                PAID,
+            ],
+        ),
+        row(
+            "sponsored_signer_removed",
+            with_signer.sponsorships("bob", 0, 1),
+            tx("alice").op(set_signer(key_of("carol"), 0)),
+            Applied("success SetOptions(Success)"),
+            &[
+                "alice: balance -100, sequence +1, subentries -1, signers [], sponsored -1",
+                "bob: sponsoring -1",
+                PAID,
+            ],
+        ),
+        row(
+            "sponsored_account_merged",
+            two().sponsor_of(&alice, "bob").sponsorships("alice", 2, 0).sponsorships("bob", 0, 2),
+            tx("alice").op(merge("bob")),
+            Applied("success AccountMerge(Success(900))"),
+            &["alice: gone", "bob: balance +900, sponsoring -2", PAID],
+        ),
+        row(
+            "sponsored_account_may_spend_all",
+            two().sponsorships("alice", 2, 0),
+            tx("alice").op(pay("bob", 900, "native")),
+            Applied("success Payment(Success)"),
+            &["alice: balance -1000, sequence +1", "bob: balance +900", PAID],
+        ),
+        row(
+            "sponsor_keeps_the_reserve_of_others",
+            two().sponsorships("alice", 0, 3),
+            tx("alice").op(pay("bob", 851, "native")),
+            Applied("failed Payment(Underfunded)"),
+            &[ALICE_PAID, PAID],
+        ),
+        row(
+            "signer_added_to_an_account_that_notes_sponsors",
+            two().signer("alice", hash_of(b"x"), 1).sponsorships("alice", 0, 0),
+            tx("alice").op(set_signer(key_of("carol"), 1)).op(set_signer(hash_of(b"x"), 0)),
+            Applied("success SetOptions(Success) SetOptions(Success)"),
+            &["alice: balance -200, sequence +1, signers [1]", "totals: fee pool +200"],
+        ),
     ]
 }
 

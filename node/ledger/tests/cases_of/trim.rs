@@ -133,6 +133,14 @@ fn interplay() -> Vec<Case> {
             changes: &["alice: balance -980, sequence +2", "bob: balance +780", "totals: fee pool +200"],
         },
         Case {
+            // The trim looks at the state at the start of the block; the use of the number before counts at its cost.
+            name: "age_asked_for_after_a_transaction_of_the_same_block",
+            given: two(),
+            block: vec![one_coin(1), one_coin(2).conditions(|conditions| conditions.min_seq_ledger_gap = 1)],
+            expect: vec![success, Applied("BadMinSeqAgeOrGap")],
+            changes: &["alice: balance -201, sequence +2", "bob: balance +1", "totals: fee pool +200"],
+        },
+        Case {
             name: "account_created_in_the_block_cannot_act_in_it",
             given: {
                 let mut world = two();

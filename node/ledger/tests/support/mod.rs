@@ -182,6 +182,35 @@ impl World {
         self.with(owner, |account| account.num_sub_entries += 1)
     }
 
+    /// Counts of entries whose reserve others pay for the account, and it for others.
+    pub(crate) fn sponsorships(self, name: &str, sponsored: u32, sponsoring: u32) -> Self {
+        self.with(name, |account| {
+            let nobody = vec![SponsorshipDescriptor(None); account.signers.len()];
+            account.ext = AccountEntryExt::V1(AccountEntryExtensionV1 {
+                liabilities: Liabilities { buying: 0, selling: 0 },
+                ext: AccountEntryExtensionV1Ext::V2(AccountEntryExtensionV2 {
+                    num_sponsored: sponsored,
+                    num_sponsoring: sponsoring,
+                    signer_sponsoring_i_ds: nobody.try_into().expect("at most 20"),
+                    ext: AccountEntryExtensionV2Ext::V0,
+                }),
+            });
+        })
+    }
+
+    /// Notes who pays the reserve of an entry.
+    pub(crate) fn sponsor_of(mut self, key: &StateKey, sponsor: &str) -> Self {
+        let Ok(Some(StateValue::Ledger(mut entry))) = self.state.value(key) else {
+            panic!("no entry {key:?}")
+        };
+        entry.ext = LedgerEntryExt::V1(LedgerEntryExtensionV1 {
+            sponsoring_id: SponsorshipDescriptor(Some(account_id(sponsor))),
+            ext: LedgerEntryExtensionV1Ext::V0,
+        });
+        self.state.insert(key, &StateValue::Ledger(entry));
+        self
+    }
+
     /// A member of the network.
     pub(crate) fn member(mut self, name: &str) -> Self {
         self.flags |= Totals::FLAG_MEMBERS;
@@ -722,9 +751,21 @@ fn account_aspects(old: &AccountEntry, new: &AccountEntry, words: &mut Vec<Strin
     if old.home_domain != new.home_domain {
         words.push(format!("domain {}", new.home_domain.0.to_utf8_string_lossy()));
     }
+    let (before, after) = (sponsorship_counts(old), sponsorship_counts(new));
+    moved("sponsored", before.0, after.0, words);
+    moved("sponsoring", before.1, after.1, words);
     if old.inflation_dest != new.inflation_dest {
         words.push("inflation destination".to_owned());
     }
+}
+
+fn sponsorship_counts(account: &AccountEntry) -> (i64, i64) {
+    if let AccountEntryExt::V1(v1) = &account.ext
+        && let AccountEntryExtensionV1Ext::V2(v2) = &v1.ext
+    {
+        return (v2.num_sponsored.into(), v2.num_sponsoring.into());
+    }
+    (0, 0)
 }
 
 fn moved(what: &str, old: i64, new: i64, words: &mut Vec<String>) {
