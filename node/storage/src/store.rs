@@ -77,7 +77,7 @@ impl Store {
         let totals_key = StateKey::Totals.to_bytes();
         let totals = match outcome.delta.get(&totals_key) {
             Some(changed) => changed.clone(),
-            None => self.get(Column::State, &totals_key)?,
+            None => self.value(Column::State, &totals_key)?,
         };
         let totals: Totals = match totals {
             Some(bytes) => self.decode(Column::State, &bytes)?,
@@ -250,12 +250,12 @@ impl Store {
         self.tip.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    fn value(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.settled("read", self.engine.get(column, key))
     }
 
     fn read<T: Decode>(&self, column: Column, key: &[u8]) -> Result<Option<T>, StoreError> {
-        self.get(column, key)?.map(|bytes| self.decode(column, &bytes)).transpose()
+        self.value(column, key)?.map(|bytes| self.decode(column, &bytes)).transpose()
     }
 
     fn decode<T: Decode>(&self, column: Column, bytes: &[u8]) -> Result<T, StoreError> {
@@ -336,7 +336,7 @@ fn put_block(batch: &mut Batch, block: &Block, execution: &Execution) -> Tip {
 
 impl StateRead for Store {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Store::get(self, Column::State, key).map_err(|error| StateError::Read(error.into()))
+        self.value(Column::State, key).map_err(|error| StateError::Read(error.into()))
     }
 }
 

@@ -21,7 +21,7 @@ impl HistoryColumn {
     ///
     /// **Errors**: the database's.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(Column::History, key)
+        self.store.value(Column::History, key)
     }
 
     /// Sets all pairs, or none.

@@ -87,7 +87,7 @@ impl Store {
             tip: Mutex::new(nowhere),
             failed: AtomicBool::new(false),
         };
-        match store.get(Column::Meta, record::VERSION_KEY)?.as_deref().map(u32::from_bytes) {
+        match store.value(Column::Meta, record::VERSION_KEY)?.as_deref().map(u32::from_bytes) {
             Some(Ok(VERSION)) => {}
             Some(Ok(seen)) => {
                 return Err(StoreError::Version { folder: folder.into(), seen, expected: VERSION });
