@@ -192,6 +192,33 @@ fn admitted_transaction_tells_the_pool_what_it_needs() {
 }
 
 #[test]
+fn use_of_a_sequence_number_is_noted_with_ledger_and_time() {
+    use stellar_xdr::*;
+    let mut world = World::new().account("alice", 1_000).account("bob", 500).account("carol", 500);
+    let noted = |world: &World, name: &str| match world.read_account(&id(name)).expect("an account").ext {
+        AccountEntryExt::V1(AccountEntryExtensionV1 {
+            ext:
+                AccountEntryExtensionV1Ext::V2(AccountEntryExtensionV2 {
+                    ext: AccountEntryExtensionV2Ext::V3(v3),
+                    ..
+                }),
+            ..
+        }) => Some((v3.seq_ledger, v3.seq_time.0)),
+        _ => None,
+    };
+    // Bob bumps to a number that he has long passed: no effect, but a use.
+    let block =
+        [tx("alice").op_by("bob", bump_sequence(3)).op(pay("carol", 1, "native")).by(&["alice", "bob"])];
+    world.state.apply(&world.apply(&block).delta);
+    for (name, note) in
+        [("alice", Some((LEDGER, CLOSE_TIME))), ("bob", Some((LEDGER, CLOSE_TIME))), ("carol", None)]
+    {
+        assert_eq!(noted(&world, name), note, "{name}");
+    }
+    assert_eq!(world.read_account(&id("bob")).expect("bob").seq_num.0, SEQUENCE);
+}
+
+#[test]
 fn admission_counts_what_is_pending() {
     let world = World::new().account("alice", 350).account("bob", 100);
     let second = tx("alice").seq(2).op(pay("bob", 1, "native")).signed();

@@ -209,6 +209,13 @@ fn signatures() -> Vec<Case> {
             &[],
         ),
         row(
+            "two_of_three_with_one_twice",
+            two_of_three(),
+            one_coin().by(&["carol", "carol"]),
+            Refused("failed OpBadAuth"),
+            &[],
+        ),
+        row(
             "two_of_three_with_all",
             two_of_three(),
             one_coin().by(&["carol", "dave", "alice"]),
