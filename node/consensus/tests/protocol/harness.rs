@@ -120,6 +120,11 @@ pub(crate) struct Cluster {
     highest_view_change: BTreeMap<u16, u64>,
 }
 
+/// Where the block of a slot stands in a node's chain.
+fn index_of(slot: Slot) -> usize {
+    usize::try_from(slot.0 - 1).expect("a slot above genesis, of a short test")
+}
+
 pub(crate) fn id(index: usize) -> ValidatorId {
     ValidatorId(u16::try_from(index).expect("few validators"))
 }
@@ -180,7 +185,7 @@ impl Cluster {
         let recent = blocks
             .iter()
             .rev()
-            .take(2 * self.params.window as usize)
+            .take(2 * index_of(Slot(self.params.window)) + 2)
             .rev()
             .map(|(header, _, certificate)| RecentBlock {
                 header: header.clone(),
@@ -212,8 +217,9 @@ impl Cluster {
     }
 
     pub(crate) fn now(&self, index: usize) -> Now {
-        let wall = (self.now_us / 1_000) as i64 + 1_700_000_000_000 + self.nodes[index].wall_offset_ms;
-        Now { monotonic_us: self.now_us, wall_ms: wall as u64 }
+        let wall_ms = 1_700_000_000_000 + self.now_us / 1_000;
+        let offset_ms = self.nodes[index].wall_offset_ms;
+        Now { monotonic_us: self.now_us, wall_ms: wall_ms.saturating_add_signed(offset_ms) }
     }
 
     pub(crate) fn replica(&self, index: usize) -> &Replica {
@@ -263,7 +269,7 @@ impl Cluster {
                 Effect::Execute(execute) => self.execute(index, *execute),
                 Effect::Serve { to, fetch } => self.serve(index, to, &fetch),
                 Effect::Sealed { slot, certificate } => {
-                    self.nodes[index].blocks[slot.0 as usize - 1].2 = Some(certificate);
+                    self.nodes[index].blocks[index_of(slot)].2 = Some(certificate);
                 }
                 Effect::ArchiveNewView(_) => {}
                 Effect::SetTimer { timer, after_us } => {
@@ -315,7 +321,7 @@ impl Cluster {
     /// Agreement: one block for each slot, for ever.
     fn check_block(&self, header: &Header) {
         for node in &self.nodes {
-            if let Some((other, _, _)) = node.blocks.get(header.slot.0 as usize - 1) {
+            if let Some((other, _, _)) = node.blocks.get(index_of(header.slot)) {
                 assert_eq!(other, header, "two blocks for slot {}", header.slot);
             }
         }
@@ -334,7 +340,7 @@ impl Cluster {
                 .blocks
                 .iter()
                 .filter(|(header, _, _)| header.slot >= *from)
-                .take(carat_consensus::BLOCKS_PER_FETCH as usize)
+                .take(index_of(Slot(carat_consensus::BLOCKS_PER_FETCH)) + 1)
                 .filter_map(|(header, payload, certificate)| {
                     let block = Block { header: header.clone(), payload: Arc::clone(payload) };
                     let certificate = certificate.clone()?;

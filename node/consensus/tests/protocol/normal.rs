@@ -54,7 +54,7 @@ fn transactions_gather_while_the_pipeline_is_full() {
     cluster.settle();
     // Nothing becomes final while no COMMIT and no PREPARE of node 3 arrives.
     cluster.filter = Box::new(|from, _, message| {
-        !matches!(message, Message::Commit(_)) && !(from == id(3) && matches!(message, Message::Prepare(_)))
+        !(matches!(message, Message::Commit(_)) || from == id(3) && matches!(message, Message::Prepare(_)))
     });
     for number in 0..10 {
         cluster.admit(number);
@@ -101,7 +101,7 @@ fn commit_is_met_with_one_validator_silent_and_fast_is_only_reported() {
 fn fast_alone_executes_nothing() {
     let mut cluster = Cluster::new(4);
     cluster.filter = Box::new(|from, _, message| {
-        !matches!(message, Message::Commit(_)) && !(from == id(3) && matches!(message, Message::Prepare(_)))
+        !(matches!(message, Message::Commit(_)) || from == id(3) && matches!(message, Message::Prepare(_)))
     });
     cluster.run_for(900_000);
     let met = |rule: Rule| move |report: &Report| matches!(report, Report::RuleMet { rule: met, .. } if *met == rule);
