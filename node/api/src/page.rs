@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::links::{Link, Links};
 use crate::params::Params;
 use crate::problem::{Kind, Problem};
+use crate::request::to_value;
 
 /// Records of a page when the client names no number.
 pub const LIMIT_DEFAULT: usize = 10;
@@ -25,10 +26,7 @@ pub struct Record {
 impl Record {
     /// A resource with the cursor that stands for it.
     pub fn new(paging_token: impl ToString, resource: &impl Serialize) -> Result<Self, Problem> {
-        let body = serde_json::to_value(resource).map_err(|error| {
-            tracing::error!(%error, "a resource cannot be written as JSON");
-            Problem::from(Kind::SERVER_ERROR)
-        })?;
+        let body = to_value(resource)?;
         Ok(Record { paging_token: paging_token.to_string(), body })
     }
 }

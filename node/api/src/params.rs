@@ -1,34 +1,37 @@
 //! Parameters of requests, and what is said when they cannot be understood.
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use carat_types::{Digest, PublicKey};
 
 use crate::problem::{Kind, Problem};
 
-/// The parameters of a query string. Names that a route does not know are ignored: clients add their own.
-#[derive(Clone, Debug, Default)]
+/// The parameters of a query string or form. Names that a route does not know are ignored: clients add their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
     pairs: Vec<(String, String)>,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Params {
+impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let query = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
-        let Query(pairs) = query.map_err(|_| Problem::from(Kind::BAD_REQUEST))?;
-        Ok(Params { pairs })
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        Params::parse(parts.uri.query().unwrap_or_default().as_bytes())
     }
 }
 
 impl Params {
-    /// The parameters of a form.
-    pub fn of_form(body: &[u8]) -> Result<Self, Problem> {
-        let text = std::str::from_utf8(body).map_err(|_| Problem::from(Kind::BAD_REQUEST))?;
-        let uri = format!("/?{text}").parse().map_err(|_| Problem::from(Kind::BAD_REQUEST))?;
-        let Query(pairs) = Query::try_from_uri(&uri).map_err(|_| Problem::from(Kind::BAD_REQUEST))?;
-        Ok(Params { pairs })
+    /// Reads `name=value` pairs joined by `&`, in which `+` stands for a space and `%` begins an escape.
+    ///
+    /// **Errors**: a name or value that is not UTF-8.
+    pub fn parse(text: &[u8]) -> Result<Self, Problem> {
+        let pairs = text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+        let pairs = pairs.map(|pair| {
+            let mut halves = pair.splitn(2, |byte| *byte == b'=');
+            let mut half = || unescape(halves.next().unwrap_or_default());
+            Ok((half()?, half()?))
+        });
+        Ok(Params { pairs: pairs.collect::<Result<_, Problem>>()? })
     }
 
     /// The first parameter of this name, if there is one that is not empty.
@@ -55,6 +58,37 @@ impl Params {
             Some(_) => Err(Problem::invalid_field(name, "Filter should be true or false")),
         }
     }
+}
+
+/// What was escaped, as it was. A `%` that begins no escape stands for itself.
+fn unescape(text: &[u8]) -> Result<String, Problem> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = match (first, after) {
+            (b'%', [high, low, ..]) => hex_digit(*high).zip(hex_digit(*low)),
+            _ => None,
+        };
+        match (escaped, first) {
+            (Some((high, low)), _) => {
+                bytes.push(high << 4 | low);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            (None, b'+') => {
+                bytes.push(b' ');
+                rest = after;
+            }
+            (None, plain) => {
+                bytes.push(*plain);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Kind::BAD_REQUEST.into())
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// An account's id.

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::accept::{Form, negotiate};
 use crate::context::Context;
@@ -53,9 +54,16 @@ impl Request {
 
 /// An answer in JSON.
 pub(crate) fn json(resource: &impl Serialize) -> Result<Response, Problem> {
-    let body = serde_json::to_vec(resource).map_err(|error| {
-        tracing::error!(%error, "a resource cannot be written as JSON");
-        Problem::from(Kind::SERVER_ERROR)
-    })?;
+    let body = serde_json::to_vec(resource).map_err(unwritable)?;
     Ok(([("content-type", "application/hal+json; charset=utf-8")], body).into_response())
+}
+
+/// A resource as a JSON value.
+pub(crate) fn to_value(resource: &impl Serialize) -> Result<Value, Problem> {
+    serde_json::to_value(resource).map_err(unwritable)
+}
+
+fn unwritable(error: serde_json::Error) -> Problem {
+    tracing::error!(%error, "a resource cannot be written as JSON");
+    Kind::SERVER_ERROR.into()
 }

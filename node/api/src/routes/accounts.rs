@@ -6,13 +6,12 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use carat_history::keys::List;
 use carat_types::PublicKey;
-use serde_json::Value;
 
 use crate::accept::Form;
 use crate::params;
 use crate::port::Node;
 use crate::problem::{Kind, Problem};
-use crate::request::Request;
+use crate::request::{Request, to_value};
 use crate::resources::account::{Account, Data};
 use crate::routes::collection::{self, ScopeOf, Show};
 
@@ -68,11 +67,4 @@ pub(crate) async fn payments(Path(id): Path<String>, request: Request) -> Result
 
 fn state_of(node: &dyn Node, account: &PublicKey) -> Result<crate::port::Account, Problem> {
     node.account(account)?.ok_or_else(|| Kind::NOT_FOUND.into())
-}
-
-fn to_value(resource: &impl serde::Serialize) -> Result<Value, Problem> {
-    serde_json::to_value(resource).map_err(|error| {
-        tracing::error!(%error, "a resource cannot be written as JSON");
-        Kind::SERVER_ERROR.into()
-    })
 }

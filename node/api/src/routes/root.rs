@@ -15,11 +15,8 @@ pub(crate) async fn show(request: Request) -> Result<Response, Problem> {
     let form = request.accepts(FORMS)?;
     let links = request.links.clone();
     if form == Form::Html {
-        return request
-            .context
-            .read(|node| Ok(Html(page(&node.network().passphrase, node.network().is_test))))
-            .await
-            .map(IntoResponse::into_response);
+        let network = request.context.node.network();
+        return Ok(Html(page(&network.passphrase, network.is_test)).into_response());
     }
     let root = request.context.read(move |node| {
         let index = node.history().position()?;

@@ -147,5 +147,5 @@ pub(crate) async fn form(request: &Request, body: Body) -> Result<Params, Proble
         .await
         .map_err(|_| Problem::from(Kind::TIMEOUT))?
         .map_err(|_| Problem::from(Kind::PAYLOAD_TOO_LARGE))?;
-    Params::of_form(&bytes)
+    Params::parse(&bytes)
 }

@@ -1,5 +1,7 @@
 //! `/transactions`: what was applied, and the proof of it.
 
+use std::time::Duration;
+
 use axum::extract::Path;
 use axum::response::Response;
 use carat_history::keys::List;
@@ -45,8 +47,15 @@ pub(crate) async fn receipt(Path(hash): Path<String>, request: Request) -> Resul
     let links = request.links.clone();
     let receipt = request.context.read(move |node| {
         // A fee bump is known by its inner hash as well; its outcome stands under its own.
-        let own = node.history().transaction(&hash)?.map_or(hash, |record| *record.transaction.hash());
-        let receipt = node.receipt(&own)?.ok_or(Kind::NOT_FOUND)?;
+        let known = node.history().transaction(&hash)?;
+        let own = known.as_ref().map_or(hash, |record| *record.transaction.hash());
+        let receipt = node.receipt(&own)?.ok_or_else(|| match known {
+            None => Problem::from(Kind::NOT_FOUND),
+            // The seals of a block follow it within milliseconds.
+            Some(_) => Problem::from(Kind::NOT_FOUND)
+                .with("reason", "the transaction is applied, but its block is not sealed yet")
+                .retry_after(Duration::from_secs(1)),
+        })?;
         Ok(Receipt::new(&links, &receipt))
     });
     json(&receipt.await?)

@@ -2,6 +2,7 @@
 
 use crate::accept::{Form, negotiate};
 use crate::format;
+use crate::params::Params;
 use crate::rate_limit::{RateLimit, RateLimiter};
 use axum::http::HeaderMap;
 use std::net::IpAddr;
@@ -55,6 +56,30 @@ fn code_loses_its_padding_only() {
     assert_eq!(format::code(b"EUR\0"), "EUR");
     assert_eq!(format::code(b"\0\0\0\0"), "");
     assert_eq!(format::code(b"A\0B\0"), "A\0B");
+}
+
+#[test]
+fn parameters_are_read_as_browsers_write_them() {
+    let params = |text: &str| {
+        Params::parse(text.as_bytes()).map(|params| {
+            params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()
+        })
+    };
+    for (text, pairs) in [
+        ("", vec![]),
+        ("a=1&b=2", vec![("a", "1"), ("b", "2")]),
+        ("a=x%2By+z%3d&&c", vec![("a", "x+y z="), ("c", "")]),
+        ("a=b=c", vec![("a", "b=c")]),
+        ("a=%", vec![("a", "%")]),
+        ("a=%2", vec![("a", "%2")]),
+        ("a=%zz%41", vec![("a", "%zzA")]),
+        ("%61=%C3%A9", vec![("a", "é")]),
+    ] {
+        let pairs: Vec<_> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        assert_eq!(params(text).ok(), Some(pairs), "{text}");
+    }
+    assert!(params("a=%ff").is_err(), "not UTF-8");
 }
 
 #[test]

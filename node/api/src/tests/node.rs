@@ -30,6 +30,7 @@ pub(super) enum Staged {
     TimesOut,
     Refuses(Refusal),
     NotReady,
+    NotSealed,
 }
 
 pub(super) struct TestNode {
@@ -89,7 +90,7 @@ impl TestNode {
 
     fn execute(&self, transaction: &SignedTransaction) -> Submission {
         match self.staged() {
-            Staged::Nothing | Staged::NotReady => {}
+            Staged::Nothing | Staged::NotReady | Staged::NotSealed => {}
             Staged::Busy => return Submission::Busy { retry_after: Duration::from_millis(2_500) },
             Staged::TimesOut => return Submission::TimedOut,
             Staged::Refuses(refusal) => return Submission::Refused(refusal),
@@ -187,6 +188,9 @@ impl Node for TestNode {
     }
 
     fn receipt(&self, transaction: &Digest) -> Result<Option<CheckedReceipt>, NodeError> {
+        if matches!(self.staged(), Staged::NotSealed) {
+            return Ok(None);
+        }
         let Some(record) = self.history.transaction(transaction)? else { return Ok(None) };
         let chain = self.chain();
         let header = chain.header.clone();

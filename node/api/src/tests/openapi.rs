@@ -198,16 +198,14 @@ async fn samples() -> BTreeMap<&'static str, Vec<Value>> {
         time_bounds: Some(TimeBounds { min_time: TimePoint(1), max_time: TimePoint(u64::MAX) }),
         ledger_bounds: Some(LedgerBounds { min_ledger: 1, max_ledger: 1_000 }),
         min_seq_num: Some(SequenceNumber(0)),
-        min_seq_age: Duration(0),
-        min_seq_ledger_gap: 0,
+        min_seq_age: Duration(1),
+        min_seq_ledger_gap: 1,
         extra_signers: vec![SignerKey::Ed25519(Uint256(key(1).public().0))].try_into().expect("one"),
     };
-    let bumped = api.node.block(300, |chain| {
+    let bumped = api.node.block(2_000, |chain| {
         let bob =
             MuxedAccount::MuxedEd25519(MuxedAccountMed25519 { id: 4, ed25519: Uint256(key(2).public().0) });
         let sequence = chain.sequence(&key(2).public());
-        let conditions =
-            PreconditionsV2 { min_seq_age: Duration(0), min_seq_ledger_gap: 1, ..conditions.clone() };
         let inner =
             carat_types::builder::TransactionBuilder::new(bob.clone(), sequence).expect("a next number");
         let inner = inner.operation(payment(key(1).public(), Asset::Native, 1)).preconditions(conditions);
@@ -260,7 +258,14 @@ async fn samples() -> BTreeMap<&'static str, Vec<Value>> {
             "AsyncTransactionSubmissionResponse",
             vec![api.post("/transactions_async", form(&refused)).await.json()],
         ),
-        ("SubmitTransaction", vec![api.submit(&submitted).await.ok()]),
+        // The description wraps the one transaction of this answer into a page; clients read it without.
+        (
+            "SubmitTransaction",
+            vec![page_of(vec![
+                api.submit(&submitted).await.ok(),
+                one(format!("/transactions/{}", bumped[0].transaction.hash())).await,
+            ])],
+        ),
     ])
 }
 

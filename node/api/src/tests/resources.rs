@@ -14,7 +14,7 @@ use stellar_xdr::{
     PreconditionsV2, ReadXdr, SequenceNumber, SignerKey, TimeBounds, TimePoint, Uint256,
 };
 
-use super::node::GENESIS;
+use super::node::{GENESIS, Staged};
 use super::{Api, COIN, address, key};
 
 /// The flags with which an issuer can do everything that it may do to a trustline.
@@ -469,6 +469,13 @@ async fn receipt_holds_the_proof_and_says_what_it_proves() {
             "assumption": "holds if at most 1 of this epoch's validators are, or ever become, dishonest",
             "result_codes": { "transaction": "tx_success", "operations": ["op_success", "op_success"] },
         }),
+    );
+    api.node.stage(Staged::NotSealed);
+    let early = api.get(&format!("/transactions/{hash}/receipt")).await;
+    assert_eq!(
+        (early.status.as_u16(), early.header("retry-after")),
+        (404, "1"),
+        "applied, but not sealed yet"
     );
     use base64::Engine as _;
     use carat_types::codec::Decode as _;

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use carat_types::builder::fee_bump;
-use carat_types::builder::operation::{create_account, payment};
+use carat_types::builder::operation::{create_account, manage_data, payment};
 use carat_types::transaction::sign_envelope;
 use serde_json::{Value, json};
 use stellar_xdr::{Asset, ReadXdr, TransactionResult};
@@ -206,6 +206,23 @@ async fn body_of_another_type_is_refused() {
         let request = request.body(Body::from("{}")).expect("a request");
         problem(&Answer::of(api.send(request).await).await, 415, "unsupported_media_type");
     }
+}
+
+#[tokio::test]
+async fn longest_envelope_fits() {
+    let api = Api::funded();
+    let envelope = {
+        let chain = api.node.chain();
+        let bytes = vec![7; 64];
+        let entry = |number: usize| manage_data(&format!("{number:064}"), Some(&bytes)).expect("64 bytes");
+        chain.signed(&key(1), (0..100).map(entry).collect())
+    };
+    assert!(form(&envelope).len() > 20_000);
+    assert_eq!(api.submit(&envelope).await.ok()["operation_count"], 100);
+    let long = "A".repeat(130_000);
+    let extras =
+        problem(&api.post("/transactions", format!("tx={long}")).await, 400, "transaction_malformed");
+    assert_eq!(extras["envelope_xdr"], long, "a form longer than an address may be is read");
 }
 
 #[tokio::test]
