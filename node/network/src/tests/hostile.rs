@@ -137,43 +137,58 @@ async fn peer_that_floods_both_lanes_stays_within_its_budget_and_others_are_serv
     assert!(places[0] <= 2 && places[1] <= 40, "{places:?}");
 }
 
-#[tokio::test]
-async fn strangers_that_begin_handshakes_and_vanish_leave_room_for_validators() {
-    let limits =
-        Limits { handshakes: 8, retry_above: 2, handshake_timeout: Duration::from_millis(500), ..limits() };
-    let target = Network::bind(BindConfig { limits, ..config(0) }).expect("free port");
-    let honest = bind(1);
-    let (target_address, honest_address) = (target.local_address(), honest.local_address());
-    let (target, mut inbox) = target.start(&[peer(1, honest_address)]).expect("started");
-
-    // First packets of real clients, sent on from an address that belongs to nobody we know.
+/// Sends `count` first packets of real clients to `target` from an address that belongs to nobody it knows, and as
+/// many datagrams that are no QUIC at all. Nobody ever answers on behalf of those clients.
+async fn begin_handshakes(target: SocketAddr, count: usize) {
     let sink = UdpSocket::bind(loopback()).expect("free port");
     let stranger = UdpSocket::bind(SocketAddr::from(([127, 0, 0, 2], 0))).expect("second loopback address");
     let endpoint = client_endpoint();
-    let mut buffer = [0; 2048];
-    let mut dialled = Vec::new();
-    for _ in 0..100 {
+    let sink_address = sink.local_addr().expect("bound");
+    let dial = |_| {
         let config = client_config(&secret(5), &CHAIN, public(0));
-        let sink_address = sink.local_addr().expect("bound");
-        dialled.push(endpoint.connect_with(config, sink_address, "v").expect("dialled"));
-    }
+        endpoint.connect_with(config, sink_address, "v").expect("dialled")
+    };
+    let _dialled: Vec<_> = (0..count).map(dial).collect();
     let forward = tokio::task::spawn_blocking(move || {
-        let mut sent = 0;
-        while sent < 100 {
+        let mut buffer = [0; 2048];
+        for _ in 0..count {
             let length = sink.recv(&mut buffer).expect("a first packet");
-            stranger.send_to(&buffer[..length], target_address).expect("sent");
-            // And what is no QUIC at all.
-            stranger.send_to(&[0xff; 1200], target_address).expect("sent");
-            sent += 1;
+            stranger.send_to(&buffer[..length], target).expect("sent");
+            stranger.send_to(&[0xff; 1200], target).expect("sent");
         }
-        stranger
     });
-    let _stranger = within("the flood", forward).await.expect("sent");
-    counted(&target, "the threshold", |stats| stats.retried > 0).await;
+    within("the flood", forward).await.expect("sent");
+}
 
-    // A validator gets in while the half-open handshakes stand, and they end by themselves.
-    let (honest, _events) = honest.start(&[peer(0, target_address)]).expect("started");
+/// Validator 0 with these limits, and validator 1, which it knows and which has not started.
+fn gate(limits: Limits) -> (Network, Inbox, crate::Bound) {
+    let target = Network::bind(BindConfig { limits, ..config(0) }).expect("free port");
+    let honest = bind(1);
+    let (target, inbox) = target.start(&[peer(1, honest.local_address())]).expect("started");
+    (target, inbox, honest)
+}
+
+#[tokio::test]
+async fn strangers_that_begin_handshakes_must_prove_their_address_and_are_given_up() {
+    let limits =
+        Limits { handshakes: 8, retry_above: 2, handshake_timeout: Duration::from_millis(500), ..limits() };
+    let (target, mut inbox, honest) = gate(limits);
+    begin_handshakes(target.local_address(), 100).await;
+    counted(&target, "the threshold", |stats| stats.retried > 0).await;
+    let (honest, _events) = honest.start(&[peer(0, target.local_address())]).expect("started");
     exchange(&honest, 1, 0, &mut inbox, Lane::Urgent, "still here").await;
     let stats = counted(&target, "time-outs", |stats| refused(stats, HandshakeFailure::Timeout) >= 2).await;
     assert!(refused(&stats, HandshakeFailure::Timeout) <= 8, "{stats:?}");
+}
+
+#[tokio::test]
+async fn strangers_take_half_of_the_handshakes_and_leave_the_rest_to_known_addresses() {
+    // No address is asked for a proof, and what the strangers begin never ends.
+    let limits =
+        Limits { handshakes: 4, retry_above: 1000, handshake_timeout: Duration::from_secs(600), ..limits() };
+    let (target, mut inbox, honest) = gate(limits);
+    begin_handshakes(target.local_address(), 20).await;
+    counted(&target, "a refusal", |stats| stats.turned_away > 0).await;
+    let (honest, _events) = honest.start(&[peer(0, target.local_address())]).expect("started");
+    exchange(&honest, 1, 0, &mut inbox, Lane::Urgent, "let in").await;
 }
