@@ -6,7 +6,7 @@
 
 mod support;
 
-use carat_ledger::{Ed25519, Moment, Pending, admit};
+use carat_ledger::{Ed25519, Moment, Pending, PolicyRefusal, admit};
 use support::*;
 
 /// One row.
@@ -216,6 +216,30 @@ fn use_of_a_sequence_number_is_noted_with_ledger_and_time() {
         assert_eq!(noted(&world, name), note, "{name}");
     }
     assert_eq!(world.read_account(&id("bob")).expect("bob").seq_num.0, SEQUENCE);
+}
+
+#[test]
+fn account_of_no_member_creating_accounts_is_turned_away_and_fails_if_a_leader_takes_it_all_the_same() {
+    let world = World::new().account("alice", 1_000).account("bank", 1_000).member("bank").restricted();
+    let creation = tx("alice").op(create("new", 100));
+    let refused =
+        admit(&world.state, MOMENT, &Ed25519, &creation.signed(), Pending::default()).expect("readable");
+    let refusal = refused.expect_err("no member");
+    assert_eq!(
+        (in_words(&refusal.result).as_str(), refusal.policy),
+        ("NotSupported", Some(PolicyRefusal::NotAMember))
+    );
+    let outcome = world.apply(&[creation]);
+    assert_eq!(in_words(&outcome.applied[0].result), "failed OpNotSupported");
+    // Where admission is free, so is she; and so is whom a member created.
+    let free = World::new().account("alice", 1_000).account("bank", 1_000).member("bank");
+    let fostered = world.created_by("alice", "bank");
+    for world in [free, fostered] {
+        let creation = tx("alice").op(create("new", 100)).signed();
+        assert!(
+            admit(&world.state, MOMENT, &Ed25519, &creation, Pending::default()).expect("readable").is_ok()
+        );
+    }
 }
 
 #[test]
