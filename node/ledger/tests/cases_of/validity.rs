@@ -1,7 +1,4 @@
 //! One row at least for each result code of a transaction, and for each rule about who may sign.
-//!
-//! Not in the table, because nothing of stage 1 gives them: INTERNAL_ERROR, BAD_SPONSORSHIP, SOROBAN_INVALID,
-//! FROZEN_KEY_ACCESSED.
 
 use stellar_xdr::*;
 

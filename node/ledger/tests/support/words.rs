@@ -1,0 +1,193 @@
+//! Results and changes in words, for tables that people read.
+
+use std::collections::BTreeMap;
+
+use carat_ledger::{StateKey, StateValue};
+use carat_types::PublicKey;
+use stellar_xdr::*;
+
+use super::World;
+
+/// `success Payment(Success)`, `failed ...`, `BadSeq`, `bump(...)`.
+pub(crate) fn in_words(result: &TransactionResult) -> String {
+    match &result.result {
+        TransactionResultResult::TxFeeBumpInnerSuccess(pair)
+        | TransactionResultResult::TxFeeBumpInnerFailed(pair) => {
+            assert_eq!(pair.result.fee_charged, 0);
+            format!("bump({})", inner_in_words(&pair.result.result))
+        }
+        TransactionResultResult::TxSuccess(results) => format!("success {}", operations_in_words(results)),
+        TransactionResultResult::TxFailed(results) => format!("failed {}", operations_in_words(results)),
+        other => other.name().trim_start_matches("Tx").to_owned(),
+    }
+}
+
+fn inner_in_words(result: &InnerTransactionResultResult) -> String {
+    match result {
+        InnerTransactionResultResult::TxSuccess(results) => {
+            format!("success {}", operations_in_words(results))
+        }
+        InnerTransactionResultResult::TxFailed(results) => format!("failed {}", operations_in_words(results)),
+        other => other.name().trim_start_matches("Tx").to_owned(),
+    }
+}
+
+fn operations_in_words(results: &[OperationResult]) -> String {
+    let words: Vec<String> = results
+        .iter()
+        .map(|result| match result {
+            OperationResult::OpInner(result) => format!("{result:?}"),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    words.join(" ")
+}
+
+/// What differs between two states, one line an entry.
+pub(crate) fn changes_in_words(before: &World, after: &World) -> Vec<String> {
+    let mut keys: Vec<Vec<u8>> =
+        before.state.entries().chain(after.state.entries()).map(|(k, _)| k.to_vec()).collect();
+    keys.sort();
+    keys.dedup();
+    let mut words: Vec<String> = keys
+        .into_iter()
+        .filter_map(|key| {
+            let key = StateKey::from_bytes(&key).expect("our key");
+            let (old, new) =
+                (before.state.value(&key).expect("readable"), after.state.value(&key).expect("readable"));
+            (old != new).then(|| change_in_words(&before.names, &key, old, new))
+        })
+        .filter(|words| !words.is_empty())
+        .collect();
+    words.sort();
+    words
+}
+
+fn name_of(names: &BTreeMap<PublicKey, String>, account: &AccountId) -> String {
+    names.get(&PublicKey::from(account)).cloned().unwrap_or_else(|| "?".to_owned())
+}
+
+fn change_in_words(
+    names: &BTreeMap<PublicKey, String>,
+    key: &StateKey,
+    old: Option<StateValue>,
+    new: Option<StateValue>,
+) -> String {
+    let subject = match key {
+        StateKey::Ledger(LedgerKey::Account(key)) => name_of(names, &key.account_id),
+        StateKey::Ledger(LedgerKey::Trustline(key)) => {
+            format!("{}/{}", name_of(names, &key.account_id), trustline_code(&key.asset))
+        }
+        StateKey::Ledger(LedgerKey::Data(key)) => {
+            let mut entry = key.data_name.0.to_utf8_string_lossy();
+            for (id, name) in names {
+                entry = entry.replace(&AccountId::from(*id).to_string(), name);
+            }
+            format!("{}/data {entry}", name_of(names, &key.account_id))
+        }
+        StateKey::Totals => "totals".to_owned(),
+        StateKey::Supply(asset) => format!("supply {}", code_of(asset)),
+        StateKey::Creator(id) => format!("creator of {}", name_of(names, &AccountId::from(*id))),
+        other => format!("{other:?}"),
+    };
+    let aspects = match (old, new) {
+        (None, Some(StateValue::Creator(member))) => vec![name_of(names, &AccountId::from(member))],
+        (None, Some(new)) => vec![format!("new {}", value_in_words(&new))],
+        (Some(_), None) => vec!["gone".to_owned()],
+        (Some(old), Some(new)) => aspects(&old, &new),
+        (None, None) => Vec::new(),
+    };
+    if aspects.is_empty() { String::new() } else { format!("{subject}: {}", aspects.join(", ")) }
+}
+
+fn code_of(asset: &Asset) -> String {
+    let text = carat_ledger::asset::display(asset);
+    text.split(':').next().unwrap_or_default().to_owned()
+}
+
+fn trustline_code(asset: &TrustLineAsset) -> String {
+    match asset {
+        TrustLineAsset::CreditAlphanum4(code) => code_of(&Asset::CreditAlphanum4(code.clone())),
+        TrustLineAsset::CreditAlphanum12(code) => code_of(&Asset::CreditAlphanum12(code.clone())),
+        other => format!("{other:?}"),
+    }
+}
+
+fn value_in_words(value: &StateValue) -> String {
+    match value {
+        StateValue::Ledger(entry) => match &entry.data {
+            LedgerEntryData::Account(account) => format!("account {}", account.balance),
+            LedgerEntryData::Trustline(line) => {
+                format!("line {} limit {} flags {}", line.balance, line.limit, line.flags)
+            }
+            LedgerEntryData::Data(data) => format!("{:?}", String::from_utf8_lossy(&data.data_value.0)),
+            other => format!("{other:?}"),
+        },
+        StateValue::Supply(amount) => format!("{amount}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn aspects(old: &StateValue, new: &StateValue) -> Vec<String> {
+    let mut words = Vec::new();
+    match (old, new) {
+        (StateValue::Ledger(old), StateValue::Ledger(new)) => match (&old.data, &new.data) {
+            (LedgerEntryData::Account(old), LedgerEntryData::Account(new)) => {
+                account_aspects(old, new, &mut words)
+            }
+            (LedgerEntryData::Trustline(old), LedgerEntryData::Trustline(new)) => {
+                moved("balance", old.balance, new.balance, &mut words);
+                moved("limit", old.limit, new.limit, &mut words);
+                moved("flags", old.flags.into(), new.flags.into(), &mut words);
+            }
+            (LedgerEntryData::Data(_), LedgerEntryData::Data(data)) => {
+                words.push(format!("{:?}", String::from_utf8_lossy(&data.data_value.0)));
+            }
+            other => words.push(format!("{other:?}")),
+        },
+        (StateValue::Totals(old), StateValue::Totals(new)) => {
+            moved("fee pool", old.fee_pool, new.fee_pool, &mut words);
+        }
+        (StateValue::Supply(old), StateValue::Supply(new)) => words.push(format!("{:+}", new - old)),
+        other => words.push(format!("{other:?}")),
+    }
+    words
+}
+
+fn account_aspects(old: &AccountEntry, new: &AccountEntry, words: &mut Vec<String>) {
+    moved("balance", old.balance, new.balance, words);
+    moved("sequence", old.seq_num.0, new.seq_num.0, words);
+    moved("subentries", old.num_sub_entries.into(), new.num_sub_entries.into(), words);
+    moved("flags", old.flags.into(), new.flags.into(), words);
+    if old.thresholds != new.thresholds {
+        words.push(format!("thresholds {:?}", new.thresholds.0));
+    }
+    if old.signers != new.signers {
+        let weights: Vec<u32> = new.signers.iter().map(|signer| signer.weight).collect();
+        words.push(format!("signers {weights:?}"));
+    }
+    if old.home_domain != new.home_domain {
+        words.push(format!("domain {}", new.home_domain.0.to_utf8_string_lossy()));
+    }
+    let (before, after) = (sponsorship_counts(old), sponsorship_counts(new));
+    moved("sponsored", before.0, after.0, words);
+    moved("sponsoring", before.1, after.1, words);
+    if old.inflation_dest != new.inflation_dest {
+        words.push("inflation destination".to_owned());
+    }
+}
+
+fn sponsorship_counts(account: &AccountEntry) -> (i64, i64) {
+    if let AccountEntryExt::V1(v1) = &account.ext
+        && let AccountEntryExtensionV1Ext::V2(v2) = &v1.ext
+    {
+        return (v2.num_sponsored.into(), v2.num_sponsoring.into());
+    }
+    (0, 0)
+}
+
+fn moved(what: &str, old: i64, new: i64, words: &mut Vec<String>) {
+    if old != new {
+        words.push(format!("{what} {:+}", i128::from(new) - i128::from(old)));
+    }
+}
