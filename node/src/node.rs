@@ -150,6 +150,8 @@ pub struct Node {
     failures: mpsc::UnboundedReceiver<NodeError>,
     threads: Vec<JoinHandle<()>>,
     api: tokio::task::JoinHandle<()>,
+    /// Feeds the checking threads: they end when it does.
+    router: tokio::task::JoinHandle<()>,
 }
 
 /// Both TCP listeners, bound before anything is started.
@@ -193,6 +195,7 @@ impl Node {
             tracing::warn!("the REST interface did not end well");
         }
         self.mailbox.close();
+        self.router.abort();
         let threads = self.threads;
         let joined = tokio::task::spawn_blocking(move || {
             threads.into_iter().map(JoinHandle::join).all(|it| it.is_ok())
@@ -278,7 +281,7 @@ impl Parts {
             trace: Arc::clone(&self.trace),
         };
         tokio::spawn(admin.serve(listeners.metrics));
-        tokio::spawn(route(
+        let router = tokio::spawn(route(
             inbox,
             frames,
             Arc::clone(&health),
@@ -313,6 +316,7 @@ impl Parts {
             failures,
             threads: threads.handles,
             api,
+            router,
         })
     }
 

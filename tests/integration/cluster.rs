@@ -1,0 +1,205 @@
+//! A network of validators in this process, in a folder that goes away with it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use carat_client::client::Client;
+use carat_client::network::Network;
+use carat_genesis::init::{InitOptions, init};
+use carat_node::{Home, Node, NodeError};
+use carat_types::SecretKey;
+use carat_types::builder::{TransactionBuilder, operation};
+use carat_types::transaction::sign_envelope;
+use serde_json::Value;
+use stellar_xdr::{AccountId, Operation, TransactionEnvelope};
+use tempfile::TempDir;
+
+/// Nothing here takes longer, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Cluster {
+    folder: TempDir,
+    pub(crate) homes: Vec<PathBuf>,
+    pub(crate) nodes: Vec<Option<Node>>,
+    pub(crate) network: Network,
+    pub(crate) client: Client,
+    http: reqwest::Client,
+}
+
+impl Cluster {
+    /// A network of `validators`, started and ready.
+    pub(crate) async fn start(validators: u16) -> Self {
+        let mut cluster = Cluster::make(validators);
+        for index in 0..cluster.homes.len() {
+            cluster.start_node(index).await.expect("starts");
+        }
+        for index in 0..cluster.homes.len() {
+            cluster.await_ready(index).await;
+        }
+        cluster
+    }
+
+    /// The folders of a network; nothing runs yet.
+    pub(crate) fn make(validators: u16) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path().join("net");
+        let made = init(&InitOptions::test(validators, &out)).expect("a network");
+        let network = Network::load(&out).expect("its description");
+        let client = Client::new(network.clone()).expect("a client").patience(PATIENCE / 4, PATIENCE);
+        let nodes = made.homes.iter().map(|_| None).collect();
+        let http = carat_client::rest::Rest::pool().expect("a pool");
+        Cluster { folder, homes: made.homes, nodes, network, client, http }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("net")
+    }
+
+    pub(crate) async fn start_node(&mut self, index: usize) -> Result<(), NodeError> {
+        let node = Node::start(Home::read(&self.homes[index])?).await?;
+        self.nodes[index] = Some(node);
+        Ok(())
+    }
+
+    pub(crate) async fn stop_node(&mut self, index: usize) {
+        let node = self.nodes[index].take().expect("it runs");
+        node.stop().await.expect("stops");
+    }
+
+    pub(crate) async fn stop(mut self) {
+        for index in 0..self.nodes.len() {
+            if self.nodes[index].is_some() {
+                self.stop_node(index).await;
+            }
+        }
+    }
+
+    /// GETs JSON of a validator's REST interface, whatever the status.
+    pub(crate) async fn get(&self, index: usize, path: &str) -> (u16, Value) {
+        let url = format!("{}{path}", self.network.nodes[index].api);
+        answer(self.http.get(url)).await
+    }
+
+    /// POSTs an envelope as a client library does.
+    pub(crate) async fn post(&self, index: usize, path: &str, tx: &str) -> (u16, Value) {
+        let url = format!("{}{path}", self.network.nodes[index].api);
+        answer(self.http.post(url).form(&[("tx", tx)])).await
+    }
+
+    pub(crate) async fn status(&self, index: usize) -> Value {
+        answer(self.http.get(format!("{}/status", self.network.nodes[index].metrics))).await.1
+    }
+
+    pub(crate) async fn await_ready(&self, index: usize) {
+        self.await_status(index, "ready", |status| status["ready"] == true).await;
+    }
+
+    /// Asks for the status until it is as wanted.
+    pub(crate) async fn await_status(
+        &self,
+        index: usize,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let mut last = Value::Null;
+        let asking = async {
+            let mut pause = tokio::time::interval(Duration::from_millis(50));
+            loop {
+                pause.tick().await;
+                last = self.status(index).await;
+                if wanted(&last) {
+                    break;
+                }
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, asking).await.is_ok();
+        assert!(in_time, "validator {index} is not {what}: {last}");
+        last
+    }
+
+    /// All validators at one slot or above, with the state root that each has there.
+    pub(crate) async fn assert_same_state(&self) {
+        let slot = self.status(0).await["slot"].as_u64().expect("a slot");
+        let mut roots = Vec::new();
+        for index in 0..self.nodes.len() {
+            let settled = |status: &Value| status["slot"].as_u64() >= Some(slot) && status["pending"] == 0;
+            let status = self.await_status(index, "as far as the others", settled).await;
+            roots.push(status["state_root"].clone());
+        }
+        assert!(roots.windows(2).all(|pair| pair[0] == pair[1]), "state roots differ: {roots:?}");
+    }
+
+    /// A new account with coins from the root account.
+    pub(crate) async fn fund(&self, index: usize, key: &SecretKey) {
+        let (status, body) = self.get(index, &format!("/friendbot?addr={}", address(key))).await;
+        assert_eq!(status, 200, "{body}");
+    }
+
+    pub(crate) async fn sequence(&self, key: &SecretKey) -> i64 {
+        let account = self.client.load_account(&address(key)).await.expect("an account");
+        account.sequence.parse().expect("a number")
+    }
+
+    /// A transaction of `key`'s account with the next sequence number.
+    pub(crate) async fn build(&self, key: &SecretKey, operations: Vec<Operation>) -> TransactionEnvelope {
+        let sequence = self.sequence(key).await;
+        self.build_at(key, sequence, operations)
+    }
+
+    pub(crate) fn build_at(
+        &self,
+        key: &SecretKey,
+        sequence: i64,
+        operations: Vec<Operation>,
+    ) -> TransactionEnvelope {
+        let mut builder =
+            TransactionBuilder::new(id(key), sequence).expect("a sequence number").fee_per_operation(1_000);
+        for operation in operations {
+            builder = builder.operation(operation);
+        }
+        builder.sign(&self.network.genesis.network_id(), &[key]).expect("signs")
+    }
+
+    pub(crate) fn sign(&self, envelope: &mut TransactionEnvelope, key: &SecretKey) {
+        sign_envelope(&self.network.genesis.network_id(), envelope, &[key]).expect("signs");
+    }
+
+    /// Pays natively and waits for proof.
+    pub(crate) async fn pay(&self, from: &SecretKey, to: &SecretKey, stroops: i64) {
+        let payment = operation::payment(id(to), stellar_xdr::Asset::Native, stroops);
+        let envelope = self.build(from, vec![payment]).await;
+        let finality = self.client.submit(envelope).await.expect("settles");
+        assert!(carat_client::outcome::Outcome::of(&finality.result).successful);
+    }
+
+    /// Native balance in stroops as validator `index` tells it.
+    pub(crate) async fn balance(&self, index: usize, key: &SecretKey) -> i64 {
+        let (status, account) = self.get(index, &format!("/accounts/{}", address(key))).await;
+        assert_eq!(status, 200, "{account}");
+        let balances = account["balances"].as_array().expect("balances");
+        let native = balances.iter().find(|balance| balance["asset_type"] == "native").expect("native");
+        carat_types::builder::amount::parse(native["balance"].as_str().expect("text")).expect("an amount")
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    match request.timeout(PATIENCE).send().await {
+        Ok(response) => {
+            let status = response.status().as_u16();
+            (status, response.json().await.unwrap_or(Value::Null))
+        }
+        Err(error) => (0, Value::String(error.to_string())),
+    }
+}
+
+pub(crate) fn id(key: &SecretKey) -> AccountId {
+    AccountId::from(key.public())
+}
+
+pub(crate) fn address(key: &SecretKey) -> String {
+    id(key).to_string()
+}
+
+pub(crate) fn key(number: u8) -> SecretKey {
+    SecretKey::from_seed(&[number; 32])
+}

@@ -1,0 +1,7 @@
+//! Whole validators in one process: real journals, databases, QUIC and HTTP on loopback.
+
+mod bad_input;
+mod cluster;
+mod payments;
+mod restart;
+mod start_up;

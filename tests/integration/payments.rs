@@ -1,0 +1,120 @@
+//! Settling payments: one validator, four validators, a dead leader, the proof of an outcome.
+
+use carat_types::codec::Encode;
+use carat_types::receipt::Receipt;
+
+use crate::cluster::{Cluster, key};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn network_of_one_settles_payments() {
+    let cluster = Cluster::start(1).await;
+    cluster.fund(0, &key(1)).await;
+    cluster.fund(0, &key(2)).await;
+    let before = cluster.balance(0, &key(2)).await;
+    cluster.pay(&key(1), &key(2), 70_000_000).await;
+    assert_eq!(cluster.balance(0, &key(2)).await, before + 70_000_000);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_validators_settle_while_the_leader_is_gone() {
+    let mut cluster = Cluster::start(4).await;
+    cluster.fund(0, &key(1)).await;
+    cluster.fund(1, &key(2)).await;
+    cluster.pay(&key(1), &key(2), 1).await;
+    let leader = cluster.status(1).await["leader"].as_u64().expect("a leader");
+    let leader = usize::try_from(leader).expect("small");
+    cluster.stop_node(leader).await;
+    // The client asks f+1 validators and then all: one that is gone costs nothing but time.
+    cluster.pay(&key(1), &key(2), 2).await;
+    let other = (leader + 1) % 4;
+    let view = cluster.status(other).await["view"].as_u64().expect("a view");
+    assert!(view > 0, "the others went on under a new leader");
+    cluster.start_node(leader).await.expect("starts again");
+    cluster.await_ready(leader).await;
+    cluster.pay(&key(2), &key(1), 1).await;
+    cluster.assert_same_state().await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipt_proves_the_outcome_and_no_changed_byte_passes() {
+    let cluster = Cluster::start(4).await;
+    cluster.fund(2, &key(3)).await;
+    let operation = carat_types::builder::operation::bump_sequence(0);
+    let envelope = cluster.build(&key(3), vec![operation]).await;
+    let finality = cluster.client.submit(envelope).await.expect("settles");
+    let genesis = &cluster.network.genesis;
+    let verdict = Receipt::verify(&finality.receipt, genesis).expect("holds");
+    assert_eq!(verdict.transaction, finality.hash);
+    assert_eq!(
+        verdict.assumption.to_string(),
+        "holds if at most 1 of this epoch's validators are, or ever become, dishonest"
+    );
+    for position in 0..finality.receipt.len() {
+        let mut changed = finality.receipt.clone();
+        changed[position] ^= 1;
+        assert!(Receipt::verify(&changed, genesis).is_err(), "byte {position} of {}", changed.len());
+    }
+    // Another network's genesis file does not vouch for it.
+    let stranger = Cluster::make(4);
+    let error = Receipt::verify(&finality.receipt, &stranger.network.genesis).expect_err("refused");
+    assert!(error.to_string().contains("hint"), "{error}");
+    // Fewer than f+1 seals prove nothing.
+    let mut receipt =
+        <Receipt as carat_types::codec::Decode>::from_bytes(&finality.receipt).expect("decodes");
+    if let carat_types::receipt::Proof::Result(proof) = &mut receipt.proof {
+        proof.seals.signatures.truncate(1);
+        proof.seals.signers = proof.seals.signers.iter().take(1).collect();
+    }
+    assert!(Receipt::verify(&receipt.to_bytes(), genesis).is_err());
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn same_bytes_sent_often_and_everywhere_execute_once() {
+    let cluster = Cluster::start(4).await;
+    cluster.fund(0, &key(4)).await;
+    cluster.fund(0, &key(5)).await;
+    let before = cluster.balance(0, &key(5)).await;
+    let payment =
+        carat_types::builder::operation::payment(crate::cluster::id(&key(5)), stellar_xdr::Asset::Native, 11);
+    let envelope = cluster.build(&key(4), vec![payment]).await;
+    let bytes =
+        stellar_xdr::WriteXdr::to_xdr_base64(&envelope, stellar_xdr::Limits::none()).expect("encodes");
+    let answers = futures_join((0..8).map(|index| cluster.post(index % 4, "/transactions", &bytes))).await;
+    for (status, body) in &answers {
+        assert_eq!(*status, 200, "{body}");
+        assert_eq!(body["hash"], answers[0].1["hash"]);
+        assert_eq!(body["ledger"], answers[0].1["ledger"]);
+    }
+    cluster.assert_same_state().await;
+    for index in 0..4 {
+        assert_eq!(cluster.balance(index, &key(5)).await, before + 11);
+    }
+    let (status, again) = cluster.post(2, "/transactions", &bytes).await;
+    assert_eq!((status, &again["hash"]), (200, &answers[0].1["hash"]), "its outcome again");
+    cluster.stop().await;
+}
+
+/// All answers, asked for at the same time.
+async fn futures_join<T>(questions: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut pending: Vec<_> = questions.map(Box::pin).collect();
+    let mut answers: Vec<Option<T>> = pending.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (question, answer) in pending.iter_mut().zip(&mut answers) {
+            if answer.is_none()
+                && let std::task::Poll::Ready(value) = question.as_mut().poll(context)
+            {
+                *answer = Some(value);
+            }
+        }
+        if answers.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    answers.into_iter().flatten().collect()
+}
