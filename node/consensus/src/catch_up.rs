@@ -47,6 +47,8 @@ pub(crate) struct CatchUp {
     early: BTreeMap<Slot, (Arc<CertifiedBlock>, WellFormed)>,
     /// The lowest unsealed slot at the last look: asked for when it is the same at the next.
     unsealed: Option<Slot>,
+    /// Who was asked for seals last.
+    seals_of: Option<ValidatorId>,
     /// The last final slot at the last look: blocks are asked for when it is the same at the next.
     last_final: Option<Slot>,
 }
@@ -54,6 +56,11 @@ pub(crate) struct CatchUp {
 impl CatchUp {
     pub(crate) fn forget_payload(&mut self, digest: &Digest) {
         self.payloads.remove(digest);
+    }
+
+    /// A view is over: what its slots lacked may be wanted no more, and must not crowd out what the next one lacks.
+    pub(crate) fn forget_payloads(&mut self) {
+        self.payloads.clear();
     }
 }
 
@@ -234,7 +241,11 @@ impl Replica {
     pub(crate) fn ask_for_seals(&mut self) {
         let lowest = self.seals.lowest_unsealed();
         if let Some(slot) = lowest.filter(|slot| self.catch_up.unsealed == Some(*slot)) {
-            self.broadcast(Message::Fetch(Fetch::Blocks(slot)));
+            let peer = self.next_peer(self.catch_up.seals_of, |_| true);
+            self.catch_up.seals_of = peer;
+            if let Some(peer) = peer {
+                self.send(peer, Message::Fetch(Fetch::Blocks(slot)));
+            }
         }
         self.catch_up.unsealed = lowest;
     }

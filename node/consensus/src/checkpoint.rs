@@ -107,7 +107,7 @@ impl Replica {
             self.payloads.forget_through(slot);
             self.seals.forget_through(self.chain.stable, self.config.params.window);
         } else {
-            self.payloads.make_room(slot);
+            self.payloads.executed_through(slot);
         }
         self.continue_catch_up();
     }

@@ -89,10 +89,10 @@ impl Replica {
 
     /// The own votes of this view for the slots that the peer has not committed or decided.
     fn resend_votes(&mut self, to: ValidatorId, status: &Status) {
-        if !self.position.active || self.guard.is_some() {
+        let view = self.position.view;
+        if !self.position.active || self.guard.is_some() || status.view > view {
             return;
         }
-        let view = self.position.view;
         // A peer that is not in this view yet will need all of them when it is.
         let same_view = status.view == view && status.active;
         let committed = if same_view { status.highest_commit } else { Slot(0) };

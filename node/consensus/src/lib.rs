@@ -1,7 +1,13 @@
 //! PBFT and the fast path as one pure state machine: `Replica::handle(now, input) -> effects`.
 //!
 //! Absent on purpose: clocks, files, sockets, threads, randomness, async, and everything about the ledger but
-//! the names of its blocks. Reading order: [`input`], [`effect`], [`record`], `replica`, `normal`, `view_change`.
+//! the names of its blocks. Reading order: [`input`], [`effect`], [`record`], `replica`, `normal`, `leader`,
+//! `commit_rules`, `checkpoint`, `view_change` with `pick`, `recovery` with `guard`, `delivery`, `catch_up`.
+//!
+//! The rules and their tests are listed in `docs/protocol/rules.md`; a rule's id stands at its guard. The invariants
+//! I1 to I12 are asserted in every build: a broken one is a bug of this crate, which no peer can reach, and stops the
+//! process before it breaks a promise. What a peer sends is at worst a [`Rejection`]. What proves that more than f
+//! validators cheat, or that this one has lost its memory, is an [`effect::Halt`].
 
 #![warn(
     clippy::arithmetic_side_effects,
@@ -17,6 +23,7 @@ mod delivery;
 pub mod effect;
 mod guard;
 pub mod input;
+mod leader;
 mod log;
 mod normal;
 pub mod params;

@@ -1,13 +1,13 @@
-//! The normal case: PRE-PREPARE, PREPARE, COMMIT; leader and acceptor. **Source**: consensus specification,
+//! The normal case: PRE-PREPARE, PREPARE, COMMIT; the acceptor. **Source**: consensus specification,
 //! section 5. Each handler refuses first, then records, and leaves the acting to `advance_*`, which look at one slot
 //! each: votes and commits go in slot order (I7).
 
 use std::sync::Arc;
 
-use carat_types::batch::{Batch, Body, Payload, Value, WellFormed, null_digest};
+use carat_types::batch::{Value, WellFormed, null_digest};
 use carat_types::header::prefix_digest;
 use carat_types::message::{
-    Ballot, Commit, HighestVotes, Justification, Message, PrePrepare, Prepare, PrepareMessage, Proposal,
+    Ballot, Commit, HighestVotes, Justification, Message, PrePrepare, Prepare, PrepareMessage,
     ProposalSignature, Signed,
 };
 use carat_types::{Digest, SignerSet, Slot, View};
@@ -514,91 +514,5 @@ impl Replica {
             self.after_commit_quorum(&ballot);
         }
         true
-    }
-
-    // Leading.
-
-    /// Whether this replica may propose in its view.
-    pub(crate) fn is_leading(&self) -> bool {
-        let view = self.position.view;
-        self.position.active
-            && self.guard.is_none()
-            && self.leader_of(view) == self.config.me
-            && self.barred_through.is_none_or(|barred| view > barred)
-    }
-
-    /// s_max + R: the last slot that the view may order (T6).
-    pub(crate) fn term_end(&self) -> Slot {
-        self.position.s_max.plus(self.config.params.term)
-    }
-
-    /// Proposes a batch, or a heartbeat when it is time, if the window, the term and the pipeline have room.
-    pub(crate) fn propose(&mut self) -> bool {
-        if self.halted || !self.is_leading() || self.position.blocked {
-            return false;
-        }
-        let slot = self.position.voted.next();
-        let in_flight = slot.previous().0.saturating_sub(self.chain.last_final.0.max(self.chain.stable.0));
-        let room = slot > self.position.s_max
-            && slot <= self.term_end()
-            && self.check_window(slot).is_ok()
-            && in_flight < self.config.params.pipeline
-            && self
-                .log
-                .get(slot)
-                .is_none_or(|state| state.current.proposal.is_none() && state.decided.is_none());
-        if !room || self.chain.certified.contains_key(&slot) {
-            return false;
-        }
-        if !self.pending.has_waiting() || self.is_far_behind() {
-            let next = self
-                .position
-                .proposed_us
-                .map_or(0, |last| last.saturating_add(millis(self.config.params.heartbeat_ms)));
-            let left = next.saturating_sub(self.now.monotonic_us);
-            if left > 0 {
-                self.arm(Timer::Propose, left);
-                return false;
-            }
-            self.propose_batch(slot, Vec::new());
-        } else {
-            let envelopes = self.pending.take_batch();
-            self.propose_batch(slot, envelopes);
-        }
-        true
-    }
-
-    /// Section 14: a leader more than L/4 slots behind in execution proposes heartbeats only.
-    fn is_far_behind(&self) -> bool {
-        let ahead = self.chain.last_final.0.max(self.chain.stable.0);
-        ahead.saturating_sub(self.chain.executed.0) > self.config.params.window / 4
-    }
-
-    fn propose_batch(&mut self, slot: Slot, envelopes: Vec<carat_types::batch::Envelope>) {
-        let view = self.position.view;
-        let body = Body { envelopes };
-        let bodies = if body.envelopes.is_empty() { Vec::new() } else { vec![Arc::new(body)] };
-        let batch =
-            Batch { time_ms: self.now.wall_ms, bodies: bodies.iter().map(|body| body.digest()).collect() };
-        let payload = WellFormed::trusted(Arc::new(Payload { value: Value::Batch(batch), bodies }));
-        self.persist_led(view);
-        let digest = payload.digest();
-        let signed = self.sign(PrePrepare { view, slot, parent: self.position.voted_prefix, digest });
-        let proposal = Proposal { signed: signed.clone(), payload: Arc::clone(payload.payload()) };
-        self.broadcast(Message::Proposal(Arc::new(proposal)));
-        self.position.proposed_us = Some(self.now.monotonic_us);
-        self.disarm(Timer::Propose);
-        self.payloads.insert(slot, payload, true);
-        // The own acceptor takes the same path as everyone else's: `advance_votes`.
-        self.log.entry(slot).current.proposal = Some(signed);
-    }
-
-    /// J7 before the first PRE-PREPARE (or NEW-VIEW) of a view.
-    pub(crate) fn persist_led(&mut self, view: View) {
-        if self.led.is_none_or(|led| led < view) {
-            self.led = Some(view);
-            let epoch = self.config.validators.domain().epoch;
-            self.emit(Effect::Persist(Record::Led(epoch, view)));
-        }
     }
 }

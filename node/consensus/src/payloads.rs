@@ -25,6 +25,8 @@ pub(crate) struct Payloads {
     held: BTreeMap<Digest, Held>,
     by_slot: BTreeMap<Slot, Vec<Digest>>,
     bytes: usize,
+    /// Payloads of slots up to here are in the store.
+    executed: Slot,
 }
 
 impl Payloads {
@@ -39,6 +41,7 @@ impl Payloads {
             return;
         }
         let bytes = payload.payload().bodies.iter().map(|body| body.bytes()).sum();
+        self.make_room(bytes);
         if !needed && self.bytes.saturating_add(bytes) > BUDGET_BYTES {
             return;
         }
@@ -60,11 +63,17 @@ impl Payloads {
         }
     }
 
-    /// Makes room by dropping payloads of executed slots, lowest first; the store still has them.
-    pub(crate) fn make_room(&mut self, executed: Slot) {
-        while self.bytes > BUDGET_BYTES {
+    /// Slots up to `slot` are executed, and their payloads in the store.
+    pub(crate) fn executed_through(&mut self, slot: Slot) {
+        self.executed = slot;
+        self.make_room(0);
+    }
+
+    /// Makes room for `bytes` by dropping payloads of executed slots, lowest first.
+    fn make_room(&mut self, bytes: usize) {
+        while self.bytes.saturating_add(bytes) > BUDGET_BYTES {
             let Some((slot, digests)) = self.by_slot.pop_first() else { return };
-            if slot > executed {
+            if slot > self.executed {
                 self.by_slot.insert(slot, digests);
                 return;
             }

@@ -35,6 +35,7 @@ impl Replica {
     fn enter_passively(&mut self, view: View) {
         self.log.change_view(self.position.view, view, self.quorum.quorum());
         self.pending.release_in_flight();
+        self.catch_up.forget_payloads();
         self.position =
             Position { view, active: false, entered_us: self.now.monotonic_us, ..Position::default() };
         self.reset_cursors();
@@ -101,12 +102,14 @@ impl Replica {
         if held.is_some_and(|held| held > view) {
             return Err(Rejection::OldView);
         }
-        if held != Some(view) {
-            self.check_rate(signer)?;
-            let signed = Arc::new(view_change.signed().clone());
-            self.highest_mut(signer).view_change = Some(Arc::clone(&signed));
-            self.view_changes.insert(signer, signed);
+        if held == Some(view) {
+            // Sent again; STATUS tells what its sender lacks.
+            return Ok(());
         }
+        self.check_rate(signer)?;
+        let signed = Arc::new(view_change.signed().clone());
+        self.highest_mut(signer).view_change = Some(Arc::clone(&signed));
+        self.view_changes.insert(signer, signed);
         if self.position.active && view == self.position.view {
             // The sender missed the NEW-VIEW of the view that it asks for.
             if let Some(new_view) = self.position.new_view.clone() {
