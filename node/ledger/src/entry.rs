@@ -2,7 +2,7 @@
 
 use carat_types::PublicKey;
 use carat_types::codec::{Decode, DecodeError, Encode, Reader};
-use stellar_xdr::{LedgerEntry, ReadXdr};
+use stellar_xdr::{AccountEntry, LedgerEntry, LedgerEntryData, ReadXdr, TrustLineEntry};
 
 use crate::error::StateError;
 use crate::key::{STORED, StateKey, hex, xdr};
@@ -101,6 +101,38 @@ impl Decode for Totals {
 }
 
 impl StateValue {
+    /// The account, if this is one.
+    pub fn as_account(&self) -> Option<&AccountEntry> {
+        match self {
+            StateValue::Ledger(LedgerEntry { data: LedgerEntryData::Account(account), .. }) => Some(account),
+            _ => None,
+        }
+    }
+
+    /// The account to be changed, if this is one.
+    pub(crate) fn as_account_mut(&mut self) -> Option<&mut AccountEntry> {
+        match self {
+            StateValue::Ledger(LedgerEntry { data: LedgerEntryData::Account(account), .. }) => Some(account),
+            _ => None,
+        }
+    }
+
+    /// The trustline, if this is one.
+    pub fn as_trustline(&self) -> Option<&TrustLineEntry> {
+        match self {
+            StateValue::Ledger(LedgerEntry { data: LedgerEntryData::Trustline(line), .. }) => Some(line),
+            _ => None,
+        }
+    }
+
+    /// The trustline to be changed, if this is one.
+    pub(crate) fn as_trustline_mut(&mut self) -> Option<&mut TrustLineEntry> {
+        match self {
+            StateValue::Ledger(LedgerEntry { data: LedgerEntryData::Trustline(line), .. }) => Some(line),
+            _ => None,
+        }
+    }
+
     /// The value bytes: what stores keep and the state tree hashes.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {

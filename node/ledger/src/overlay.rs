@@ -201,24 +201,14 @@ impl<'s> Overlay<'s> {
 
     /// An account.
     pub fn account(&mut self, id: &PublicKey) -> Result<Option<&AccountEntry>, StateError> {
-        match self.get(&StateKey::account(id))? {
-            Some(StateValue::Ledger(LedgerEntry { data: LedgerEntryData::Account(account), .. })) => {
-                Ok(Some(account))
-            }
-            None => Ok(None),
-            Some(_) => Err(WRONG_KIND),
-        }
+        self.get(&StateKey::account(id))?.map(|value| value.as_account().ok_or(WRONG_KIND)).transpose()
     }
 
     /// An account, to be changed.
     pub fn account_mut(&mut self, id: &PublicKey) -> Result<Option<&mut AccountEntry>, StateError> {
-        match self.get_mut(&StateKey::account(id))? {
-            Some(StateValue::Ledger(LedgerEntry { data: LedgerEntryData::Account(account), .. })) => {
-                Ok(Some(account))
-            }
-            None => Ok(None),
-            Some(_) => Err(WRONG_KIND),
-        }
+        self.get_mut(&StateKey::account(id))?
+            .map(|value| value.as_account_mut().ok_or(WRONG_KIND))
+            .transpose()
     }
 
     /// A trustline.
@@ -227,13 +217,8 @@ impl<'s> Overlay<'s> {
         holder: &PublicKey,
         asset: &Asset,
     ) -> Result<Option<&TrustLineEntry>, StateError> {
-        match self.get(&StateKey::trustline(holder, asset))? {
-            Some(StateValue::Ledger(LedgerEntry { data: LedgerEntryData::Trustline(line), .. })) => {
-                Ok(Some(line))
-            }
-            None => Ok(None),
-            Some(_) => Err(WRONG_KIND),
-        }
+        let value = self.get(&StateKey::trustline(holder, asset))?;
+        value.map(|value| value.as_trustline().ok_or(WRONG_KIND)).transpose()
     }
 
     /// A trustline, to be changed.
@@ -242,13 +227,8 @@ impl<'s> Overlay<'s> {
         holder: &PublicKey,
         asset: &Asset,
     ) -> Result<Option<&mut TrustLineEntry>, StateError> {
-        match self.get_mut(&StateKey::trustline(holder, asset))? {
-            Some(StateValue::Ledger(LedgerEntry { data: LedgerEntryData::Trustline(line), .. })) => {
-                Ok(Some(line))
-            }
-            None => Ok(None),
-            Some(_) => Err(WRONG_KIND),
-        }
+        let value = self.get_mut(&StateKey::trustline(holder, asset))?;
+        value.map(|value| value.as_trustline_mut().ok_or(WRONG_KIND)).transpose()
     }
 
     /// All entries that differ from the state, as (name, before, now), in the order in which they were first used.

@@ -337,6 +337,20 @@ fn clawback_rows() -> Vec<Case> {
         ),
         clawing("clawback_of_nothing", 5, 0, MALFORMED, &[]),
         from("clawback_from_oneself", "anchor", "EUR:anchor", "anchor"),
+        row(
+            "clawback_from_oneself_by_a_customer_s_address",
+            euros(),
+            tx("anchor").op(OperationBody::Clawback(ClawbackOp {
+                asset: asset("EUR:anchor"),
+                from: MuxedAccount::MuxedEd25519(MuxedAccountMed25519 {
+                    id: 1,
+                    ed25519: Uint256(id("anchor").0),
+                }),
+                amount: 1,
+            })),
+            Applied("failed Clawback(NoTrust)"),
+            &[ANCHOR_PAID, PAID],
+        ),
         from("clawback_of_the_coin", "anchor", "native", "alice"),
         from("clawback_of_another_s_asset", "bob", "EUR:anchor", "alice"),
         from("clawback_of_a_bad_code", "anchor", "E-R:anchor", "alice"),
