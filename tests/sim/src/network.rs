@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use carat_types::ValidatorId;
+use carat_types::message::{Data, Message};
 
+use crate::mix::mix;
 use crate::plan::NetworkPlan;
 use crate::rng::Rng;
 
@@ -12,6 +14,8 @@ use crate::rng::Rng;
 pub struct Network {
     plan: NetworkPlan,
     n: usize,
+    /// Makes the choice of what is withheld another one for each seed.
+    salt: u64,
     /// `cut[from * n + to]`: nothing gets through.
     cut: Vec<bool>,
     /// Latest delivery on each link, where order is kept.
@@ -20,9 +24,9 @@ pub struct Network {
 
 impl Network {
     /// A whole network of `n` validators.
-    pub fn new(plan: NetworkPlan, n: u16) -> Self {
+    pub fn new(plan: NetworkPlan, n: u16, seed: u64) -> Self {
         let n = usize::from(n);
-        Network { plan, n, cut: vec![false; n * n], latest: BTreeMap::new() }
+        Network { plan, n, salt: mix(seed, 7), cut: vec![false; n * n], latest: BTreeMap::new() }
     }
 
     /// Ends all faults.
@@ -36,10 +40,11 @@ impl Network {
         &mut self,
         rng: &mut Rng,
         now: u64,
-        from: ValidatorId,
-        to: ValidatorId,
+        (from, to): (ValidatorId, ValidatorId),
+        message: &Message,
     ) -> [Option<u64>; 2] {
-        if self.cut[from.index() * self.n + to.index()] || rng.chance(self.plan.loss) {
+        let cut = self.cut[from.index() * self.n + to.index()];
+        if cut || self.is_withheld(from, to, message) || rng.chance(self.plan.loss) {
             return [None; 2];
         }
         let first = self.arrival(rng, now, from, to);
@@ -68,6 +73,25 @@ impl Network {
     /// Ends a partition.
     pub fn heal(&mut self) {
         self.cut.fill(false);
+    }
+
+    /// Whether this view's luck keeps votes of this kind from this link. Drawn anew for each view, and for each view
+    /// with another strength.
+    fn is_withheld(&self, from: ValidatorId, to: ValidatorId, message: &Message) -> bool {
+        let (kind, view) = match message {
+            Message::Proposal(proposal) => (1, proposal.signed.body.view),
+            Message::Prepare(prepare) => (2, prepare.signed.body.0.view),
+            Message::Commit(commit) => (3, commit.body.0.view),
+            Message::Data(Data::Commit(certificate)) => (3, certificate.body.0.view),
+            _ => return false,
+        };
+        if self.plan.withheld == 0 {
+            return false;
+        }
+        let of_view = mix(mix(self.salt, view.0), kind);
+        let strength = [0, self.plan.withheld / 4, self.plan.withheld, 1_000][(of_view >> 60) as usize % 4];
+        let of_link = mix(of_view, u64::from(from.0) << 16 | u64::from(to.0));
+        of_link % 1_000 < strength
     }
 
     fn arrival(&mut self, rng: &mut Rng, now: u64, from: ValidatorId, to: ValidatorId) -> u64 {

@@ -339,8 +339,9 @@ impl Oracle {
         window.saturating_mul(self.thresholds.n).saturating_mul(16).saturating_add(10_000)
     }
 
-    /// Every correct signer of a certificate has journaled its vote.
-    fn judge_signers(&self, at: ValidatorId, evidence: &Evidence) -> Verdict {
+    /// Every correct signer of a certificate has journaled its vote. An adversary's may be new here: it showed it to
+    /// nobody but the maker of the certificate.
+    fn judge_signers(&mut self, at: ValidatorId, evidence: &Evidence) -> Verdict {
         let (signers, ballot) = match evidence {
             Evidence::Unanimous(certificate) => (certificate.signers, certificate.body.0),
             Evidence::Commit(certificate) => (certificate.signers, certificate.body.0),
@@ -355,6 +356,10 @@ impl Oracle {
             demand(!acceptor_is_correct || journaled == Some(&ballot), "votes are journaled", at, || {
                 format!("{ballot:?} signed by {id}, whose journal has {journaled:?}")
             })?;
+            match evidence {
+                Evidence::Commit(_) => self.ballots.count_commit(at, id, ballot)?,
+                _ => self.ballots.count_prepare(at, id, ballot)?,
+            }
         }
         Ok(())
     }

@@ -59,6 +59,9 @@ pub struct NetworkPlan {
     pub duplicate: u64,
     /// Whether messages of one link keep their order.
     pub ordered: bool,
+    /// Per mille of (view, kind of vote, link) on which nothing of that kind gets through while the view lasts. It
+    /// leaves slots half voted, half certified, in one view after another: what the rule of section 7.3 is for.
+    pub withheld: u64,
     /// Mean time between partitions; 0 for none.
     pub partition_every: u64,
     /// Longest partition.
@@ -78,6 +81,8 @@ pub struct ProcessPlan {
     pub down_max: u64,
     /// Per million performed effects after which the validator crashes at once.
     pub crash_at_effect: u64,
+    /// Whether timers are set as soon as they are asked for, instead of behind the journal: they promise nothing.
+    pub timers_at_once: bool,
     /// Largest difference of a wall clock from the true time, in milliseconds.
     pub skew_ms: u64,
 }
@@ -200,6 +205,7 @@ impl NetworkPlan {
             loss: maybe(rng, 1, 300),
             duplicate: maybe(rng, 1, 200),
             ordered: rng.chance(300),
+            withheld: maybe(rng, 100, 700),
             partition_every: maybe(rng, SECOND, 8 * SECOND),
             partition_max: rng.between(SECOND / 2, 6 * SECOND),
         }
@@ -208,7 +214,7 @@ impl NetworkPlan {
     /// A network without faults, with the same delays: the end phase.
     #[must_use]
     pub fn calm(self) -> Self {
-        NetworkPlan { straggler: 0, loss: 0, duplicate: 0, partition_every: 0, ..self }
+        NetworkPlan { straggler: 0, loss: 0, duplicate: 0, withheld: 0, partition_every: 0, ..self }
     }
 }
 
@@ -220,6 +226,7 @@ impl ProcessPlan {
             crash_every: maybe(rng, SECOND / 2, 8 * SECOND),
             down_max: rng.between(10 * MS, 6 * SECOND),
             crash_at_effect: maybe(rng, 100, 3_000),
+            timers_at_once: rng.chance(500),
             skew_ms: maybe(rng, 1, 2_000),
         }
     }

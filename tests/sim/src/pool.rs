@@ -3,6 +3,7 @@
 //! Volatile: a restart begins with an empty pool, and the clients' retries fill it again.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use carat_consensus::PendingTransaction;
 use carat_types::Digest;
@@ -10,11 +11,14 @@ use carat_types::batch::Envelope;
 
 use crate::ledger::{Ledger, Rules, Standing};
 
+/// A transaction's source, as consensus names it.
+type Account = [u8; 32];
+
 /// The pool.
 #[derive(Debug, Default)]
 pub struct Pool {
-    /// Told to the core.
-    admitted: BTreeMap<Digest, PendingTransaction>,
+    /// Told to the core: one for each source and sequence number. A competitor must come again later.
+    admitted: BTreeMap<(Account, i64), PendingTransaction>,
     /// Wait for a lower sequence number of their source.
     parked: BTreeMap<Digest, PendingTransaction>,
 }
@@ -38,7 +42,7 @@ impl Pool {
     pub fn offer(&mut self, rules: &Rules, ledger: &Ledger, envelope: &Envelope) -> Option<PendingTransaction> {
         let pending = rules.decode(envelope)?;
         match ledger.standing(&pending) {
-            Standing::Due if self.admitted.contains_key(&pending.hash) => None,
+            Standing::Due if self.admitted.contains_key(&key(&pending)) => None,
             Standing::Due => ledger.admits(&pending).then(|| self.admit(pending)).flatten(),
             Standing::Early if self.parked.len() < Self::PARKED_MAX => {
                 self.parked.insert(pending.hash, pending);
@@ -50,12 +54,10 @@ impl Pool {
 
     /// Follows the ledger to a new state.
     pub fn follow(&mut self, ledger: &Ledger, settled: &[Digest]) -> Change {
-        for id in settled {
-            self.admitted.remove(id);
-        }
+        self.admitted.retain(|_, pending| !settled.contains(&pending.hash));
         let dead = |pending: &PendingTransaction| ledger.standing(pending) == Standing::Dead;
-        let withdrawn: Vec<Digest> =
-            self.admitted.extract_if(.., |_, pending| dead(pending)).map(|(id, _)| id).collect();
+        let withdrawn = self.admitted.extract_if(.., |_, pending| dead(pending));
+        let withdrawn: Vec<Digest> = withdrawn.map(|(_, pending)| pending.hash).collect();
         let ready = self.parked.extract_if(.., |_, pending| ledger.standing(pending) != Standing::Early);
         let ready: Vec<PendingTransaction> = ready.map(|(_, pending)| pending).collect();
         let due = ready.into_iter().filter(|pending| !dead(pending));
@@ -74,7 +76,14 @@ impl Pool {
     }
 
     fn admit(&mut self, pending: PendingTransaction) -> Option<PendingTransaction> {
-        let new = self.admitted.insert(pending.hash, pending.clone()).is_none();
-        new.then_some(pending)
+        let entry = self.admitted.entry(key(&pending));
+        match entry {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(entry) => Some(entry.insert(pending).clone()),
+        }
     }
+}
+
+fn key(pending: &PendingTransaction) -> (Account, i64) {
+    (pending.source, pending.sequence)
 }

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use carat_consensus::{Execute, Input, Now, Replica, Timer};
+use carat_consensus::{Effect, Execute, Input, Now, Replica, Timer};
 use carat_types::batch::Envelope;
 use carat_types::validators::{Authenticator, ValidatorSet};
 use carat_types::{Slot, ValidatorId};
@@ -167,7 +167,7 @@ impl Simulation {
         });
         let nodes = nodes.collect();
         Simulation {
-            network: Network::new(plan.network, plan.n),
+            network: Network::new(plan.network, plan.n, plan.seed),
             clients: (0..plan.clients.count).map(Client::new).collect(),
             plan,
             planted,
@@ -313,9 +313,20 @@ impl Simulation {
             let speaker = Speaker { id: node.id, keys: &node.keys, set: &self.set };
             effects = effects.into_iter().flat_map(|effect| planted.mangle(effect, speaker)).collect();
         }
-        process.outbox.extend(effects);
+        self.take_effects(index, effects)?;
         self.check_standpoint(index)?;
         self.drain(index)
+    }
+
+    /// Hands effects to the outbox; those about timers go at once, in runs that say so.
+    fn take_effects(&mut self, index: usize, effects: Vec<Effect>) -> Verdict {
+        let is_timer = |effect: &Effect| matches!(effect, Effect::SetTimer { .. } | Effect::CancelTimer(_));
+        let at_once = self.plan.process.timers_at_once;
+        let (timers, effects) = effects.into_iter().partition(|effect| at_once && is_timer(effect));
+        if let Some(process) = &mut self.nodes[index].process {
+            process.outbox.extend(effects);
+        }
+        Vec::into_iter(timers).try_for_each(|timer| self.perform(index, timer))
     }
 
     fn happen_to_process(&mut self, index: usize, what: Happening) -> Verdict {

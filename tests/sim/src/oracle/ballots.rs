@@ -107,7 +107,7 @@ impl Ballots {
         self.finals.get(&slot).copied()
     }
 
-    fn count_prepare(&mut self, from: ValidatorId, signer: ValidatorId, ballot: Ballot) -> Verdict {
+    pub(super) fn count_prepare(&mut self, from: ValidatorId, signer: ValidatorId, ballot: Ballot) -> Verdict {
         let count = add(&mut self.prepares, ballot, signer);
         if count == Some(self.thresholds.quorum) && self.acceptors_only_crash {
             self.decide(from, ballot, Rule::Fast)?;
@@ -115,7 +115,7 @@ impl Ballots {
         if count == Some(self.thresholds.n) { self.decide(from, ballot, Rule::Byzantine) } else { Ok(()) }
     }
 
-    fn count_commit(&mut self, from: ValidatorId, signer: ValidatorId, ballot: Ballot) -> Verdict {
+    pub(super) fn count_commit(&mut self, from: ValidatorId, signer: ValidatorId, ballot: Ballot) -> Verdict {
         let count = add(&mut self.commits, ballot, signer);
         if count == Some(self.thresholds.quorum) {
             self.decide(from, ballot, Rule::Byzantine)

@@ -55,12 +55,10 @@ impl Simulation {
                 });
             }
         }
-        let mut outbox = Outbox::default();
-        outbox.extend(effects);
         node.process = Some(Process {
             replica,
             started_at: self.now,
-            outbox,
+            outbox: Outbox::default(),
             ledger,
             pool: Pool::default(),
             timers: BTreeMap::new(),
@@ -68,6 +66,7 @@ impl Simulation {
             journal_syncing: false,
             blocks_syncing: false,
         });
+        self.take_effects(index, effects)?;
         self.check_standpoint(index)?;
         self.drain(index)
     }

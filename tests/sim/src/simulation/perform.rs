@@ -60,7 +60,7 @@ impl Simulation {
         }
     }
 
-    fn perform(&mut self, index: usize, effect: Effect) -> Verdict {
+    pub(super) fn perform(&mut self, index: usize, effect: Effect) -> Verdict {
         let id = self.nodes[index].id;
         match effect {
             Effect::Send { to, message } => {
@@ -132,6 +132,8 @@ impl Simulation {
         let Some(adversary) = &mut node.adversary else {
             return self.put_on_wire(id, targets, message);
         };
+        // What it signs and keeps to itself may still come up, inside a certificate.
+        self.oracle.sent(id, &message)?;
         let addressed = adversary.outgoing(&mut self.rng, targets, message);
         self.put_all_on_wire(id, addressed)
     }
@@ -155,7 +157,7 @@ impl Simulation {
         let packet = Packet::new(message, &self.set, &*self.authenticator, &self.rules, self.plan.round_trip);
         let packet = Rc::new(packet);
         for to in targets {
-            let arrivals = self.network.deliveries(&mut self.rng, self.now, from, *to);
+            let arrivals = self.network.deliveries(&mut self.rng, self.now, (from, *to), &packet.message);
             for at in arrivals.into_iter().flatten() {
                 let packet = packet.clone();
                 self.schedule(at - self.now, Event::Deliver { from, to: *to, packet });
