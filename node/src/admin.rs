@@ -28,11 +28,11 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Serves `listener` until the process stops.
-    ///
-    /// **Errors**: the listener's.
-    pub async fn serve(self, listener: TcpListener) -> std::io::Result<()> {
-        axum::serve(listener, self.router()).await
+    /// Serves `listener` until the task is cut off.
+    pub async fn serve(self, listener: TcpListener) {
+        if let Err(error) = axum::serve(listener, self.router()).await {
+            tracing::error!(%error, "metrics and health are no longer served");
+        }
     }
 
     fn router(self) -> Router {

@@ -30,6 +30,7 @@ use carat_types::validators::Ed25519;
 use carat_types::{Slot, ValidatorId};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::admin::{self, Admin};
 use crate::chronicle::{Chronicle, Waiting};
@@ -150,8 +151,9 @@ pub struct Node {
     failures: mpsc::UnboundedReceiver<NodeError>,
     threads: Vec<JoinHandle<()>>,
     api: tokio::task::JoinHandle<()>,
-    /// Feeds the checking threads: they end when it does.
-    router: tokio::task::JoinHandle<()>,
+    /// Everything that may be cut off at any moment: the operator's listener, gossip, the feeding of the
+    /// checking threads, which end when it does.
+    tasks: JoinSet<()>,
 }
 
 /// Both TCP listeners, bound before anything is started.
@@ -189,13 +191,13 @@ impl Node {
     /// Stops: lets requests finish, closes the mailbox, and waits for every thread.
     ///
     /// **Errors**: the last sync of the store.
-    pub async fn stop(self) -> Result<(), NodeError> {
+    pub async fn stop(mut self) -> Result<(), NodeError> {
         self.stopping.send_replace(true);
         if self.api.await.is_err() {
             tracing::warn!("the REST interface did not end well");
         }
         self.mailbox.close();
-        self.router.abort();
+        self.tasks.shutdown().await;
         let threads = self.threads;
         let joined = tokio::task::spawn_blocking(move || {
             threads.into_iter().map(JoinHandle::join).all(|it| it.is_ok())
@@ -280,16 +282,17 @@ impl Parts {
             health: Arc::clone(&health),
             trace: Arc::clone(&self.trace),
         };
-        tokio::spawn(admin.serve(listeners.metrics));
-        let router = tokio::spawn(route(
+        let mut tasks = JoinSet::new();
+        tasks.spawn(admin.serve(listeners.metrics));
+        tasks.spawn(route(
             inbox,
             frames,
             Arc::clone(&health),
             Arc::clone(&network),
             Arc::clone(&self.standing),
         ));
-        tokio::spawn(crate::gossip::run(envelopes, Arc::clone(&network)));
-        tokio::spawn(sweep(Arc::clone(&front_door), Arc::clone(&self.waiting)));
+        tasks.spawn(crate::gossip::run(envelopes, Arc::clone(&network)));
+        tasks.spawn(sweep(Arc::clone(&front_door), Arc::clone(&self.waiting)));
         let rest = Rest {
             network: public_facts(home),
             genesis: Arc::clone(&home.genesis),
@@ -316,7 +319,7 @@ impl Parts {
             failures,
             threads: threads.handles,
             api,
-            router,
+            tasks,
         })
     }
 

@@ -64,6 +64,14 @@ impl Cluster {
     pub(crate) async fn stop_node(&mut self, index: usize) {
         let node = self.nodes[index].take().expect("it runs");
         node.stop().await.expect("stops");
+        // QUIC lets its socket go on a task of its own, a moment later.
+        let address = carat_node::Settings::load(&self.homes[index]).expect("valid").network.listen;
+        let released = async {
+            while std::net::UdpSocket::bind(address).is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, released).await.expect("the port is free again");
     }
 
     pub(crate) async fn stop(mut self) {
