@@ -54,6 +54,11 @@ pub(crate) struct CatchUp {
 }
 
 impl CatchUp {
+    /// Blocks held, and payloads wanted.
+    pub(crate) fn len(&self) -> usize {
+        self.early.len().saturating_add(self.payloads.len())
+    }
+
     pub(crate) fn forget_payload(&mut self, digest: &Digest) {
         self.payloads.remove(digest);
     }

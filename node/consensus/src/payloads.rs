@@ -50,6 +50,10 @@ impl Payloads {
         self.held.insert(digest, Held { payload, bytes, slot });
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.held.len()
+    }
+
     pub(crate) fn get(&self, digest: &Digest) -> Option<&WellFormed> {
         self.held.get(digest).map(|held| &held.payload)
     }

@@ -413,6 +413,14 @@ impl Replica {
         self.pending.len()
     }
 
+    /// Slots, blocks and payloads held in memory, in all the places that a peer's messages fill. Bounded by a few
+    /// windows, whatever peers send.
+    pub fn buffered(&self) -> usize {
+        let chain = self.chain.certified.len().saturating_add(self.chain.in_flight.len());
+        let log = self.log.len().saturating_add(self.seals.blocks.len());
+        chain.saturating_add(log).saturating_add(self.payloads.len()).saturating_add(self.catch_up.len())
+    }
+
     /// What this replica would say in a STATUS now; to be sent at once on every new connection.
     pub fn status(&self) -> Status {
         Status {
