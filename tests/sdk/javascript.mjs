@@ -196,7 +196,8 @@ await test("one signature of three is refused: tx_bad_auth", () =>
 await test("an old sequence number is refused: tx_bad_seq", async () => {
   const account = await server.loadAccount(alice.publicKey());
   await execute(alice, [pay(bob, "1")]);
-  await refused(() => execute(alice, [pay(bob, "1")], { account }), { transaction: "tx_bad_seq" });
+  // Another amount: the same one within the same second would be the same transaction, which is answered again.
+  await refused(() => execute(alice, [pay(bob, "2")], { account }), { transaction: "tx_bad_seq" });
 });
 
 await test("too small a fee is refused: tx_insufficient_fee", () =>

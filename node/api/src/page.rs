@@ -2,12 +2,12 @@
 
 use carat_history::{Order, PageQuery, Toid};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::links::{Link, Links};
 use crate::params::Params;
 use crate::problem::{Kind, Problem};
-use crate::request::to_value;
+use crate::request::to_raw;
 
 /// Records of a page when the client names no number.
 pub const LIMIT_DEFAULT: usize = 10;
@@ -20,13 +20,13 @@ pub struct Record {
     /// The cursor that stands for it.
     pub paging_token: String,
     /// The record.
-    pub body: Value,
+    pub body: Box<RawValue>,
 }
 
 impl Record {
     /// A resource with the cursor that stands for it.
     pub fn new(paging_token: impl ToString, resource: &impl Serialize) -> Result<Self, Problem> {
-        let body = to_value(resource)?;
+        let body = to_raw(resource)?;
         Ok(Record { paging_token: paging_token.to_string(), body })
     }
 }
@@ -102,7 +102,7 @@ struct PageLinks {
 
 #[derive(Debug, Serialize)]
 struct Embedded {
-    records: Vec<Value>,
+    records: Vec<Box<RawValue>>,
 }
 
 impl Page {

@@ -10,9 +10,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use carat_history::HistoryError;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 use crate::port::NodeError;
+use crate::result_codes::ResultCodes;
 
 /// A problem report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -23,10 +23,39 @@ pub struct Problem {
     status: u16,
     #[serde(skip_serializing_if = "str::is_empty")]
     detail: &'static str,
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    extras: Map<String, Value>,
+    #[serde(skip_serializing_if = "Extras::is_empty")]
+    extras: Box<Extras>,
     #[serde(skip)]
     retry_after: Option<Duration>,
+}
+
+/// What else a report says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Extras {
+    /// The parameter that cannot be understood.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invalid_field: Option<String>,
+    /// Why, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The transaction's hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// The envelope as it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub envelope_xdr: Option<String>,
+    /// Why the transaction failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result_codes: Option<ResultCodes>,
+    /// The same as XDR.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result_xdr: Option<String>,
+}
+
+impl Extras {
+    fn is_empty(&self) -> bool {
+        *self == Extras::default()
+    }
 }
 
 /// The name space of the problem types that existing clients compare.
@@ -145,7 +174,7 @@ impl From<Kind> for Problem {
             title: kind.title,
             status: kind.status.as_u16(),
             detail: kind.detail,
-            extras: Map::new(),
+            extras: Box::default(),
             retry_after: None,
         }
     }
@@ -154,13 +183,21 @@ impl From<Kind> for Problem {
 impl Problem {
     /// A parameter that cannot be understood.
     pub fn invalid_field(field: &str, reason: impl Into<String>) -> Self {
-        Problem::from(Kind::BAD_REQUEST).with("invalid_field", field).with("reason", reason.into())
+        let (invalid_field, reason) = (Some(field.to_owned()), Some(reason.into()));
+        Problem::from(Kind::BAD_REQUEST).with(Extras { invalid_field, reason, ..Extras::default() })
     }
 
-    /// Adds a value to the extras.
+    /// Says more.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.extras.insert(name.to_owned(), value.into());
+    pub fn with(mut self, extras: Extras) -> Self {
+        self.extras = Box::new(extras);
+        self
+    }
+
+    /// Says why, in words.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.extras.reason = Some(reason.into());
         self
     }
 
@@ -177,15 +214,14 @@ impl Problem {
     }
 
     /// The report as JSON.
-    pub fn to_json(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_else(|_| json!({ "status": self.status }))
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| format!("{{\"status\":{}}}", self.status))
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = self.to_json().to_string();
-        let mut response = (self.status(), body).into_response();
+        let mut response = (self.status(), self.to_json()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json; charset=utf-8"));
         if let Some(time) = self.retry_after {

@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::accept::{Form, negotiate};
 use crate::context::Context;
@@ -58,9 +58,9 @@ pub(crate) fn json(resource: &impl Serialize) -> Result<Response, Problem> {
     Ok(([("content-type", "application/hal+json; charset=utf-8")], body).into_response())
 }
 
-/// A resource as a JSON value.
-pub(crate) fn to_value(resource: &impl Serialize) -> Result<Value, Problem> {
-    serde_json::to_value(resource).map_err(unwritable)
+/// A resource as the text of its JSON, its fields in their own order.
+pub(crate) fn to_raw(resource: &impl Serialize) -> Result<Box<RawValue>, Problem> {
+    serde_json::value::to_raw_value(resource).map_err(unwritable)
 }
 
 fn unwritable(error: serde_json::Error) -> Problem {

@@ -126,7 +126,7 @@ fn write(out: &mut String, records: &[Record], limit: usize) -> usize {
         if !record.paging_token.is_empty() {
             out.push_str(&format!("id: {}\n", record.paging_token));
         }
-        out.push_str(&format!("data: {}\n\n", record.body));
+        out.push_str(&format!("data: {}\n\n", record.body.get()));
     }
     limit.saturating_sub(records.len())
 }

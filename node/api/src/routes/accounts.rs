@@ -11,7 +11,7 @@ use crate::accept::Form;
 use crate::params;
 use crate::port::Node;
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, to_value};
+use crate::request::{Request, to_raw};
 use crate::resources::account::{Account, Data};
 use crate::routes::collection::{self, ScopeOf, Show};
 
@@ -24,7 +24,7 @@ pub(crate) async fn show(Path(id): Path<String>, request: Request) -> Result<Res
         let state = state_of(node, &account)?;
         let modified = node.history().ledger_time_ms(state.account.last_modified_ledger_seq)?;
         let shown = Account::new(&links, &state, modified).ok_or(Kind::SERVER_ERROR)?;
-        to_value(&shown)
+        to_raw(&shown)
     });
     collection::object(request, show).await
 }
@@ -45,7 +45,7 @@ pub(crate) async fn data(
     }
     let show: Show = Arc::new(move |node| {
         let (shown, _) = Data::find(&state_of(node, &account)?, &name).ok_or(Kind::NOT_FOUND)?;
-        to_value(&shown)
+        to_raw(&shown)
     });
     collection::object(request, show).await
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use carat_history::keys::List;
 use carat_history::{PageQuery, Position, Scope, Toid};
 use carat_types::PublicKey;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::accept::{Form, STREAMABLE};
 use crate::context::Context;
@@ -22,7 +22,7 @@ use crate::stream::{self, Source};
 pub(crate) type Fetch = Arc<dyn Fn(&dyn Node, PageQuery) -> Result<Vec<Record>, Problem> + Send + Sync>;
 
 /// Reads an object as it stands.
-pub(crate) type Show = Arc<dyn Fn(&dyn Node) -> Result<Value, Problem> + Send + Sync>;
+pub(crate) type Show = Arc<dyn Fn(&dyn Node) -> Result<Box<RawValue>, Problem> + Send + Sync>;
 
 /// Which cursor `now` stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +56,9 @@ pub(crate) async fn respond(request: Request, now: Now, fetch: Fetch) -> Result<
 ///
 /// **Errors**: 503 while it has not begun.
 pub(crate) fn position(node: &dyn Node) -> Result<Position, Problem> {
-    node.history().position()?.ok_or_else(|| {
-        Problem::from(Kind::STALE_HISTORY).with("reason", "the node has not indexed its genesis yet")
-    })
+    node.history()
+        .position()?
+        .ok_or_else(|| Problem::from(Kind::STALE_HISTORY).because("the node has not indexed its genesis yet"))
 }
 
 struct Collection {
@@ -179,14 +179,14 @@ const OBJECT_STREAM_LIMIT: usize = 10;
 struct Object {
     context: Arc<Context>,
     show: Show,
-    last: Option<Value>,
+    last: Option<Box<RawValue>>,
 }
 
 impl Source for Object {
     async fn next(&mut self, _limit: usize) -> Result<Vec<Record>, Problem> {
         let show = Arc::clone(&self.show);
         let body = self.context.read(move |node| show(node)).await?;
-        if self.last.as_ref() == Some(&body) {
+        if self.last.as_ref().is_some_and(|last| last.get() == body.get()) {
             return Ok(Vec::new());
         }
         self.last = Some(body.clone());

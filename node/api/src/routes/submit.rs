@@ -11,14 +11,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use carat_types::transaction::SignedTransaction;
 use serde::Serialize;
-use serde_json::json as json_value;
 
 use crate::accept::{Form, OBJECT};
 use crate::context::Context;
 use crate::format;
 use crate::params::Params;
 use crate::port::{Acceptance, Refusal, Submission};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Extras, Kind, Problem};
 use crate::request::{Request, json};
 use crate::resources::transaction::Transaction;
 use crate::result_codes::ResultCodes;
@@ -92,9 +91,14 @@ pub(crate) async fn outcome(
         Submission::Busy { retry_after } => {
             Err(Problem::from(Kind::SERVER_OVER_CAPACITY).retry_after(retry_after))
         }
-        Submission::TimedOut => Err(Problem::from(Kind::TRANSACTION_TIMEOUT)
-            .with("hash", transaction.hash().to_string())
-            .with("envelope_xdr", text)),
+        Submission::TimedOut => {
+            let (hash, envelope_xdr) = (Some(transaction.hash().to_string()), Some(text.to_owned()));
+            Err(Problem::from(Kind::TRANSACTION_TIMEOUT).with(Extras {
+                hash,
+                envelope_xdr,
+                ..Extras::default()
+            }))
+        }
     }
 }
 
@@ -102,21 +106,20 @@ pub(crate) async fn outcome(
 const INDEX_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) fn failed(envelope: &str, result: &TransactionResult, reason: Option<String>) -> Problem {
-    let problem = Problem::from(Kind::TRANSACTION_FAILED)
-        .with("envelope_xdr", envelope)
-        .with("result_xdr", format::xdr(result))
-        .with("result_codes", json_value!(ResultCodes::of(result)));
-    match reason {
-        Some(reason) => problem.with("reason", reason),
-        None => problem,
-    }
+    Problem::from(Kind::TRANSACTION_FAILED).with(Extras {
+        reason,
+        envelope_xdr: Some(envelope.to_owned()),
+        result_codes: Some(ResultCodes::of(result)),
+        result_xdr: Some(format::xdr(result)),
+        ..Extras::default()
+    })
 }
 
 fn ready(context: &Context) -> Result<(), Problem> {
     match context.node.not_ready() {
         None => Ok(()),
         Some(reason) => {
-            Err(Problem::from(Kind::STALE_HISTORY).with("reason", reason).retry_after(Duration::from_secs(1)))
+            Err(Problem::from(Kind::STALE_HISTORY).because(reason).retry_after(Duration::from_secs(1)))
         }
     }
 }
@@ -126,7 +129,9 @@ async fn envelope(request: &Request, body: Body) -> Result<(String, Arc<SignedTr
     let form = form(request, body).await?;
     let text = form.get("tx").or_else(|| request.params.get("tx")).unwrap_or_default().to_owned();
     let malformed = |reason: String| {
-        Problem::from(Kind::TRANSACTION_MALFORMED).with("envelope_xdr", text.as_str()).with("reason", reason)
+        let envelope_xdr = Some(text.clone());
+        let extras = Extras { envelope_xdr, reason: Some(reason), ..Extras::default() };
+        Problem::from(Kind::TRANSACTION_MALFORMED).with(extras)
     };
     let bytes = STANDARD.decode(text.trim()).map_err(|error| malformed(format!("not base64: {error}")))?;
     let transaction = SignedTransaction::decode(&request.context.node.network().network_id, &bytes)

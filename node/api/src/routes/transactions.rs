@@ -53,7 +53,7 @@ pub(crate) async fn receipt(Path(hash): Path<String>, request: Request) -> Resul
             None => Problem::from(Kind::NOT_FOUND),
             // The seals of a block follow it within milliseconds.
             Some(_) => Problem::from(Kind::NOT_FOUND)
-                .with("reason", "the transaction is applied, but its block is not sealed yet")
+                .because("the transaction is applied, but its block is not sealed yet")
                 .retry_after(Duration::from_secs(1)),
         })?;
         Ok(Receipt::new(&links, &receipt))
