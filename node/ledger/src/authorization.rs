@@ -112,19 +112,9 @@ impl<'a> Signatures<'a> {
         self.verifications
     }
 
-    fn spend(&mut self, signers: Vec<Weighted<'_>>, needed: u32) -> bool {
-        let mut groups: [Vec<Weighted<'_>>; 4] = Default::default();
-        let [pre_authorized, hashes, keys, payloads] = &mut groups;
-        for signer in signers {
-            match signer.key {
-                Key::PreAuthorized(_) => pre_authorized.push(signer),
-                Key::HashOf(_) => hashes.push(signer),
-                Key::Ed25519(_) => keys.push(signer),
-                Key::Payload(_) => payloads.push(signer),
-            }
-        }
+    fn spend(&mut self, mut signers: Vec<Weighted<'_>>, needed: u32) -> bool {
         let mut weight = 0_u32;
-        for signer in pre_authorized.iter() {
+        for signer in &signers {
             if matches!(signer.key, Key::PreAuthorized(hash) if *hash == self.hash.0) {
                 weight = weight.saturating_add(counted(signer.weight));
                 if weight >= needed {
@@ -132,14 +122,26 @@ impl<'a> Signatures<'a> {
                 }
             }
         }
-        [hashes, keys, payloads].into_iter().any(|group| self.spend_group(group, &mut weight, needed))
+        let groups: [fn(&Key<'_>) -> bool; 3] = [
+            |key| matches!(key, Key::HashOf(_)),
+            |key| matches!(key, Key::Ed25519(_)),
+            |key| matches!(key, Key::Payload(_)),
+        ];
+        groups.into_iter().any(|group| self.spend_on_group(&mut signers, group, &mut weight, needed))
     }
 
-    fn spend_group(&mut self, signers: &mut Vec<Weighted<'_>>, weight: &mut u32, needed: u32) -> bool {
-        for (index, signature) in self.signatures.iter().enumerate() {
-            let Some(position) = signers.iter().position(|signer| self.fits(signature, signer.key)) else {
-                continue;
-            };
+    fn spend_on_group(
+        &mut self,
+        signers: &mut Vec<Weighted<'_>>,
+        group: fn(&Key<'_>) -> bool,
+        weight: &mut u32,
+        needed: u32,
+    ) -> bool {
+        let signatures = self.signatures;
+        for (index, signature) in signatures.iter().enumerate() {
+            let fitting =
+                signers.iter().position(|signer| group(&signer.key) && self.fits(signature, signer.key));
+            let Some(position) = fitting else { continue };
             if let Some(used) = self.used.get_mut(index) {
                 *used = true;
             }
