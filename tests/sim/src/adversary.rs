@@ -53,7 +53,13 @@ impl Adversary {
     const ASSENTED_MAX: usize = 4_096;
 
     /// The adversary in validator `id`.
-    pub fn new(behaviour: Behaviour, id: ValidatorId, keys: Keys, set: Arc<ValidatorSet>, window: u64) -> Self {
+    pub fn new(
+        behaviour: Behaviour,
+        id: ValidatorId,
+        keys: Keys,
+        set: Arc<ValidatorSet>,
+        window: u64,
+    ) -> Self {
         Adversary {
             behaviour,
             id,
@@ -97,7 +103,8 @@ impl Adversary {
             }
             (Behaviour::NewViewLiar, Message::NewView(new_view)) if new_view.signer == self.id => {
                 let other = |rng: &mut Rng| self.other_new_view(rng, new_view);
-                let choose = |to: &ValidatorId| (*to, if rng.chance(500) { other(rng) } else { message.clone() });
+                let choose =
+                    |to: &ValidatorId| (*to, if rng.chance(500) { other(rng) } else { message.clone() });
                 targets.iter().map(choose).collect()
             }
             (Behaviour::NewViewLiar, Message::Proposal(_)) if rng.chance(300) => Vec::new(),
@@ -158,7 +165,10 @@ impl Adversary {
         let Value::Batch(batch) = &mut payload.value else { return Vec::new() };
         *batch = Batch { time_ms: batch.time_ms + 1, bodies: batch.bodies.clone() };
         if rng.chance(200) {
-            payload = Payload { value: Value::Batch(Batch { time_ms: batch.time_ms, bodies: Vec::new() }), bodies: Vec::new() };
+            payload = Payload {
+                value: Value::Batch(Batch { time_ms: batch.time_ms, bodies: Vec::new() }),
+                bodies: Vec::new(),
+            };
         }
         let digest = payload.value.digest();
         let body = PrePrepare { view, slot, parent: below, digest };
@@ -344,7 +354,10 @@ impl Adversary {
             }
             _ => {
                 let payload = Payload {
-                    value: Value::Batch(Batch { time_ms: extreme(rng, 1_800_000_000_000), bodies: Vec::new() }),
+                    value: Value::Batch(Batch {
+                        time_ms: extreme(rng, 1_800_000_000_000),
+                        bodies: Vec::new(),
+                    }),
                     bodies: Vec::new(),
                 };
                 let digest = if rng.chance(500) { payload.value.digest() } else { ballot.digest };

@@ -9,7 +9,7 @@ mod real;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use carat_consensus::{Executed, Execute, PendingTransaction};
+use carat_consensus::{Execute, Executed, PendingTransaction};
 use carat_types::batch::{BlockLimits, Envelope, Payload, Value, WellFormed};
 use carat_types::hash::h;
 use carat_types::header::{Header, ledger_of};
@@ -145,7 +145,9 @@ impl Rules {
     pub fn genesis(&self) -> Ledger {
         let state = match self.kind {
             LedgerKind::Model => State::Model(ModelState::default()),
-            LedgerKind::Real => State::Real(Box::new(RealState::genesis(self.clients, &self.limits, self.chain_id))),
+            LedgerKind::Real => {
+                State::Real(Box::new(RealState::genesis(self.clients, &self.limits, self.chain_id)))
+            }
         };
         let header = Header {
             chain_id: self.chain_id,
@@ -213,10 +215,7 @@ impl Ledger {
         };
         self.header = header.clone();
         self.applied = u32::try_from(effects.applied.len()).unwrap_or(u32::MAX);
-        Outcome {
-            executed: Executed { slot, header, settled: effects.settled },
-            applied: effects.applied,
-        }
+        Outcome { executed: Executed { slot, header, settled: effects.settled }, applied: effects.applied }
     }
 
     /// Executes what the core asks for.

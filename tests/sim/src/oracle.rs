@@ -122,7 +122,7 @@ pub struct Standpoint {
     pub stable: Slot,
     /// Its last final slot.
     pub last_final: Slot,
-    /// Messages and votes that it keeps in memory.
+    /// Slots, blocks and payloads that it keeps in memory.
     pub buffered: usize,
 }
 
@@ -275,9 +275,12 @@ impl Oracle {
 
     /// A validator cannot start from its disk.
     pub fn refused_to_start(&self, at: ValidatorId, error: &RecoverError) -> Verdict {
-        demand(!self.watches[at.index()].acceptor_is_correct, "no correct validator refuses to start", at, || {
-            error.to_string()
-        })
+        demand(
+            !self.watches[at.index()].acceptor_is_correct,
+            "no correct validator refuses to start",
+            at,
+            || error.to_string(),
+        )
     }
 
     /// A validator reports.
@@ -304,7 +307,7 @@ impl Oracle {
         })?;
         let limit = self.buffer_limit();
         demand(now.buffered <= limit, "bounded buffers", at, || {
-            format!("{} messages buffered, at most {limit} expected", now.buffered)
+            format!("{} things buffered, at most {limit} expected", now.buffered)
         })
     }
 
@@ -333,10 +336,9 @@ impl Oracle {
         self.chain.acknowledged()
     }
 
-    /// Two views, one message of each kind from each validator for each slot of the window, and some change.
+    /// Slots of the log, seals, certified slots, slots in execution, payloads of two views, blocks on their way.
     fn buffer_limit(&self) -> usize {
-        let window = usize::try_from(self.params.window).unwrap_or(usize::MAX);
-        window.saturating_mul(self.thresholds.n).saturating_mul(16).saturating_add(10_000)
+        usize::try_from(self.params.window).unwrap_or(usize::MAX).saturating_mul(8).saturating_add(64)
     }
 
     /// Every correct signer of a certificate has journaled its vote. An adversary's may be new here: it showed it to
@@ -376,9 +378,12 @@ impl Oracle {
                 (certificate.body.0.slot, certificate.body.0.prefix)
             }
             Evidence::Prefix(higher) => {
-                return demand(*higher >= slot && self.ballots.final_tip() >= *higher, "I9 evidence", at, || {
-                    format!("slot {slot} by slot {higher}, which is not final")
-                });
+                return demand(
+                    *higher >= slot && self.ballots.final_tip() >= *higher,
+                    "I9 evidence",
+                    at,
+                    || format!("slot {slot} by slot {higher}, which is not final"),
+                );
             }
             Evidence::Sealed(block) => {
                 self.certificates.seals(at, &block.certificate, self.thresholds.faults + 1)?;

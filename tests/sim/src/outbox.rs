@@ -21,6 +21,7 @@ pub type Position = u64;
 
 /// What to do next.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "handed over at once, never stored")]
 pub enum Step {
     /// Perform this effect: none of `Persist`, `SyncBlocks`, `Compact`.
     Perform(Effect),
@@ -40,6 +41,7 @@ pub enum Step {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all entries are of the large kind")]
 enum Entry {
     /// Opens when the journal is durable up to the position.
     Barrier(Position),

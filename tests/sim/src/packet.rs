@@ -26,6 +26,7 @@ pub struct Packet {
 
 /// What a receiver makes of a message.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all messages are for the core")]
 pub enum Reading {
     /// For the core.
     Core(VerifiedMessage),
@@ -56,20 +57,15 @@ impl Packet {
     }
 }
 
-fn read(
-    message: &Message,
-    set: &ValidatorSet,
-    authenticator: &dyn Authenticator,
-    rules: &Rules,
-) -> Reading {
+fn read(message: &Message, set: &ValidatorSet, authenticator: &dyn Authenticator, rules: &Rules) -> Reading {
     let verified = match message {
         Message::Transactions(transactions) => {
             return Reading::Transactions(transactions.envelopes.clone());
         }
         Message::Proposal(proposal) => read_proposal(proposal, set, authenticator, rules),
-        Message::Prepare(prepare) => set.verify(authenticator, prepare.signed.clone()).map(|vote| {
-            VerifiedMessage::Prepare { vote, justification: prepare.justification.clone() }
-        }),
+        Message::Prepare(prepare) => set
+            .verify(authenticator, prepare.signed.clone())
+            .map(|vote| VerifiedMessage::Prepare { vote, justification: prepare.justification.clone() }),
         Message::Commit(signed) => set.verify(authenticator, signed.clone()).map(VerifiedMessage::Commit),
         Message::ViewChange(signed) => set
             .verify(authenticator, (**signed).clone())
@@ -102,10 +98,9 @@ fn read_proposal(
 fn read_data(data: &Data, rules: &Rules) -> Option<VerifiedMessage> {
     Some(match data {
         Data::Payload(payload) => VerifiedMessage::Payload(rules.well_formed(payload)?),
-        Data::Block(block) => VerifiedMessage::Block {
-            block: block.clone(),
-            payload: rules.well_formed(&block.block.payload)?,
-        },
+        Data::Block(block) => {
+            VerifiedMessage::Block { block: block.clone(), payload: rules.well_formed(&block.block.payload)? }
+        }
         Data::Commit(certificate) => VerifiedMessage::CommitCertificate(certificate.clone()),
         Data::Stable(stable) => VerifiedMessage::Stable(stable.clone()),
         Data::HighestVotes(votes) => VerifiedMessage::HighestVotes(votes.clone()),

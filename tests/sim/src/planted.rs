@@ -93,10 +93,16 @@ impl Planted {
             (Planted::IgnoresPrefix, Effect::Persist(Record::Vote(ballot, why, payload))) => {
                 vec![Effect::Persist(Record::Vote(with_other_prefix(ballot), why, payload))]
             }
-            (Planted::HidesVotes | Planted::HidesCertificates, Effect::Persist(Record::ViewChange(change))) => {
+            (
+                Planted::HidesVotes | Planted::HidesCertificates,
+                Effect::Persist(Record::ViewChange(change)),
+            ) => {
                 vec![Effect::Persist(Record::ViewChange(self.hide(&change, speaker)))]
             }
-            (Planted::HidesVotes | Planted::HidesCertificates, Effect::Broadcast(Message::ViewChange(change))) => {
+            (
+                Planted::HidesVotes | Planted::HidesCertificates,
+                Effect::Broadcast(Message::ViewChange(change)),
+            ) => {
                 vec![Effect::Broadcast(Message::ViewChange(self.hide(&change, speaker)))]
             }
             (Planted::CompactsEarly, Effect::Execute(execute)) => {

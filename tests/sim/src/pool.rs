@@ -39,7 +39,12 @@ impl Pool {
     /// Takes a transaction in.
     ///
     /// **Returns** it if the core should hear of it now.
-    pub fn offer(&mut self, rules: &Rules, ledger: &Ledger, envelope: &Envelope) -> Option<PendingTransaction> {
+    pub fn offer(
+        &mut self,
+        rules: &Rules,
+        ledger: &Ledger,
+        envelope: &Envelope,
+    ) -> Option<PendingTransaction> {
         let pending = rules.decode(envelope)?;
         match ledger.standing(&pending) {
             Standing::Due if self.admitted.contains_key(&key(&pending)) => None,

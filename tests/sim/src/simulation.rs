@@ -157,9 +157,9 @@ impl Simulation {
         let genesis = rules.genesis();
         let oracle = Oracle::new(&plan, set.clone(), authenticator.clone(), genesis.header());
         let nodes = set.ids().zip(keys).map(|(id, keys)| {
-            let adversary = plan
-                .behaviour(id)
-                .map(|behaviour| Adversary::new(behaviour, id, keys.clone(), set.clone(), plan.params.window));
+            let adversary = plan.behaviour(id).map(|behaviour| {
+                Adversary::new(behaviour, id, keys.clone(), set.clone(), plan.params.window)
+            });
             let skew = i64::try_from(rng.below(2 * plan.process.skew_ms + 1)).unwrap_or(0);
             let skew_ms = skew - i64::try_from(plan.process.skew_ms).unwrap_or(0);
             let disk = Disk::default();
@@ -365,7 +365,8 @@ impl Simulation {
         }
         match admitted {
             Some(pending) => {
-                let fingerprint = mix(3, u64::from_be_bytes(pending.hash.0[..8].try_into().unwrap_or_default()));
+                let fingerprint =
+                    mix(3, u64::from_be_bytes(pending.hash.0[..8].try_into().unwrap_or_default()));
                 self.input(index, Input::Admitted(pending), fingerprint)
             }
             None => Ok(()),
@@ -383,7 +384,8 @@ impl Simulation {
         let setting = Setting { plan: &self.plan.clients, rules: &self.rules, n: self.plan.n };
         let submissions = client.act(&mut self.rng, setting, self.now, chain_second, |id| oracle.fate(id));
         for submission in submissions {
-            let targets: Vec<ValidatorId> = submission.to.map_or_else(|| self.set.ids().collect(), |to| vec![to]);
+            let targets: Vec<ValidatorId> =
+                submission.to.map_or_else(|| self.set.ids().collect(), |to| vec![to]);
             for to in targets {
                 let delay = self.network.delay(&mut self.rng);
                 self.schedule(delay, Event::Submit { to, envelope: submission.envelope.clone() });
@@ -409,7 +411,7 @@ impl Simulation {
             view: replica.view(),
             stable: replica.stable(),
             last_final: replica.last_final(),
-            buffered: replica.pending_count(),
+            buffered: replica.buffered(),
         };
         self.oracle.stands(node.id, standpoint)
     }
@@ -453,7 +455,9 @@ fn describe(message: &carat_types::message::Message) -> String {
             let count = proposal.payload.envelopes().count();
             format!("view {} slot {} value {} ({count} tx)", body.view, body.slot, body.digest.short())
         }
-        Message::Prepare(prepare) => format!("{} of v{}", ballot(&prepare.signed.body.0), prepare.signed.signer),
+        Message::Prepare(prepare) => {
+            format!("{} of v{}", ballot(&prepare.signed.body.0), prepare.signed.signer)
+        }
         Message::Commit(commit) => format!("{} of v{}", ballot(&commit.body.0), commit.signer),
         Message::ViewChange(change) => format!(
             "view {} of v{}, checkpoint {}, {} reports",
@@ -468,7 +472,9 @@ fn describe(message: &carat_types::message::Message) -> String {
         }
         Message::Seal(seal) => format!("slot {} header {}", seal.body.slot, seal.body.header.short()),
         Message::Data(Data::Block(block)) => format!("block {}", block.block.header.slot),
-        Message::Data(Data::Commit(certificate)) => format!("commit certificate {}", ballot(&certificate.body.0)),
+        Message::Data(Data::Commit(certificate)) => {
+            format!("commit certificate {}", ballot(&certificate.body.0))
+        }
         Message::Data(Data::Stable(stable)) => format!("stable checkpoint {}", stable.header.slot),
         Message::Data(Data::Payload(payload)) => format!("payload {}", payload.value.digest().short()),
         Message::Data(Data::HighestVotes(votes)) => format!("highest votes of v{}", votes.of),

@@ -116,7 +116,12 @@ fn one(seed: u64, arguments: &Arguments) -> ExitCode {
     }
     println!(
         "slots={} transactions={} crashes={} highest_view={} recovery_ms={} trace={:016x}",
-        outcome.slots, outcome.acknowledged, outcome.crashes, outcome.views, outcome.recovery_ms, outcome.trace_hash
+        outcome.slots,
+        outcome.acknowledged,
+        outcome.crashes,
+        outcome.views,
+        outcome.recovery_ms,
+        outcome.trace_hash
     );
     let failed = outcome.violation.is_some();
     if failed {

@@ -94,7 +94,8 @@ impl RealState {
 
     /// **Panics** if the ledger fails, as a node would stop.
     pub(super) fn execute(&mut self, payload: &Payload, place: Place) -> Effects {
-        let decode = |envelope: &Envelope| SignedTransaction::decode(&self.network, &envelope.0).map(Arc::new);
+        let decode =
+            |envelope: &Envelope| SignedTransaction::decode(&self.network, &envelope.0).map(Arc::new);
         let envelopes: Result<Vec<_>, _> = payload.envelopes().map(decode).collect();
         let envelopes = envelopes.expect("a well-formed payload decodes");
         let block = BlockInput {
@@ -110,9 +111,9 @@ impl RealState {
         self.entries.apply(&delta);
         let state_root = self.tree.update(&delta);
         let applied = applied.iter().map(|applied| *applied.transaction.hash()).collect();
-        let settled = envelopes.iter().filter(|transaction| {
-            transaction.sequence() <= self.sequence(&transaction.source().0)
-        });
+        let settled = envelopes
+            .iter()
+            .filter(|transaction| transaction.sequence() <= self.sequence(&transaction.source().0));
         let settled = settled.map(|transaction| *transaction.hash()).collect();
         Effects { applied, settled, state_root, outcomes_root, drops_root }
     }
@@ -143,7 +144,10 @@ impl RealState {
             }
         }
         if sum != self.total_coins {
-            return Err(format!("accounts and fee pool hold {sum} stroops, genesis gave {}", self.total_coins));
+            return Err(format!(
+                "accounts and fee pool hold {sum} stroops, genesis gave {}",
+                self.total_coins
+            ));
         }
         let rebuilt = StateTree::build(self.entries.entries()).root();
         if rebuilt != self.tree.root() {
@@ -191,6 +195,10 @@ pub(super) fn decode(envelope: &Envelope, network: &Digest) -> Option<PendingTra
     })
 }
 
-pub(super) fn well_formed(payload: &Arc<Payload>, network: &Digest, limits: &BlockLimits) -> Option<WellFormed> {
+pub(super) fn well_formed(
+    payload: &Arc<Payload>,
+    network: &Digest,
+    limits: &BlockLimits,
+) -> Option<WellFormed> {
     payload::check(payload.clone(), network, limits).ok().map(|(well_formed, _)| well_formed)
 }

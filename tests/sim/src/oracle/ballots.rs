@@ -107,7 +107,12 @@ impl Ballots {
         self.finals.get(&slot).copied()
     }
 
-    pub(super) fn count_prepare(&mut self, from: ValidatorId, signer: ValidatorId, ballot: Ballot) -> Verdict {
+    pub(super) fn count_prepare(
+        &mut self,
+        from: ValidatorId,
+        signer: ValidatorId,
+        ballot: Ballot,
+    ) -> Verdict {
         let count = add(&mut self.prepares, ballot, signer);
         if count == Some(self.thresholds.quorum) && self.acceptors_only_crash {
             self.decide(from, ballot, Rule::Fast)?;

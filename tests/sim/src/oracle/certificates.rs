@@ -52,7 +52,12 @@ impl Certificates {
     }
 
     /// Whether a signature is `signer`'s on `body`.
-    pub(super) fn signature<B: SignedBody>(&self, signer: ValidatorId, body: &B, signature: &Signature) -> bool {
+    pub(super) fn signature<B: SignedBody>(
+        &self,
+        signer: ValidatorId,
+        body: &B,
+        signature: &Signature,
+    ) -> bool {
         let bytes = self.set.domain().signing_bytes(body);
         self.set.key(signer, B::SIGNER).is_some_and(|key| self.authenticator.verify(key, &bytes, signature))
     }

@@ -96,13 +96,15 @@ pub(super) fn choose(new_view: &NewView, overlap: usize, genesis: Digest) -> Cho
 
 /// The forced value of one slot; none if it is free.
 fn pick(new_view: &NewView, slot: Slot, overlap: usize) -> Option<Digest> {
-    let (mut votes, mut certificate): (BTreeMap<Digest, Vec<View>>, Option<(View, Digest)>) = Default::default();
+    let mut votes: BTreeMap<Digest, Vec<View>> = BTreeMap::new();
+    let mut certificate = None;
     for change in &new_view.view_changes {
         for report in change.body.reports.iter().filter(|report| report.slot == slot) {
             if let Some(vote) = report.last_vote {
                 votes.entry(vote.digest).or_default().push(vote.view);
             }
-            let found = report.prepared.as_ref().map(|prepared| (prepared.body.0.view, prepared.body.0.digest));
+            let found =
+                report.prepared.as_ref().map(|prepared| (prepared.body.0.view, prepared.body.0.digest));
             certificate = certificate.max(found);
         }
     }

@@ -184,9 +184,12 @@ impl History {
         for key in self.prepared.range(above..).map(|(key, _)| key) {
             let highest = self.prepared.range((key.0, View(0))..=(key.0, View(u64::MAX))).next_back();
             let is_highest = highest.is_some_and(|(top, _)| top == key);
-            demand(!is_highest || certified.contains(key), "I8 certificates above the checkpoint stay", at, || {
-                format!("certificate at {key:?} is lost")
-            })?;
+            demand(
+                !is_highest || certified.contains(key),
+                "I8 certificates above the checkpoint stay",
+                at,
+                || format!("certificate at {key:?} is lost"),
+            )?;
         }
         Ok(())
     }

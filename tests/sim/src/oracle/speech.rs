@@ -65,7 +65,9 @@ impl Oracle {
         demand(led >= Some(body.view), "J7 before the first PRE-PREPARE", from, || {
             format!("{body:?}, led {led:?} is durable")
         })?;
-        demand(self.certificates.leader(body.view.0) == from, "leader of the view", from, || format!("{body:?}"))?;
+        demand(self.certificates.leader(body.view.0) == from, "leader of the view", from, || {
+            format!("{body:?}")
+        })?;
         demand(self.certificates.is_signed(signed), "signature", from, || format!("{body:?}"))?;
         let known = watch.speech.proposals.get(&(body.view, body.slot)).copied();
         demand(known.is_none_or(|known| known == body.digest), "E1 one PRE-PREPARE a slot", from, || {
@@ -121,16 +123,21 @@ impl Oracle {
                 format!("{known:?} and {ballot:?} were sent")
             });
         }
-        demand(self.certificates.is_signed(commit), "I11 signed by the acceptor", from, || format!("{ballot:?}"))?;
+        demand(self.certificates.is_signed(commit), "I11 signed by the acceptor", from, || {
+            format!("{ballot:?}")
+        })?;
         demand(
             watch.history.prepared(ballot.slot, ballot.view) == Some(&ballot),
             "I5/J4 certificate durable before COMMIT",
             from,
             || format!("{ballot:?}, durable is {:?}", watch.history.prepared(ballot.slot, ballot.view)),
         )?;
-        demand(!watch.history.is_late(ballot.slot, ballot.view), "I5 COMMIT while in its view", from, || {
-            format!("{ballot:?} on a late certificate")
-        })?;
+        demand(
+            !watch.history.is_late(ballot.slot, ballot.view),
+            "I5 COMMIT while in its view",
+            from,
+            || format!("{ballot:?} on a late certificate"),
+        )?;
         self.judge_view_of_vote(from, &ballot)?;
         self.judge_chain(from, &ballot, |watch, slot| {
             let speech = watch.speech.commits.get(&(slot, ballot.view));
@@ -182,9 +189,12 @@ impl Oracle {
             format!("{ballot:?}, expected prefix {expected}")
         })?;
         let known = if ballot.slot <= watch.executed { self.ballots.final_prefix(ballot.slot) } else { None };
-        demand(known.is_none_or(|known| known == ballot.prefix), "I7 agrees with what is final", from, || {
-            format!("{ballot:?}, final is {known:?}")
-        })?;
+        demand(
+            known.is_none_or(|known| known == ballot.prefix),
+            "I7 agrees with what is final",
+            from,
+            || format!("{ballot:?}, final is {known:?}"),
+        )?;
         Ok(below)
     }
 
@@ -225,9 +235,12 @@ impl Oracle {
         let watch = self.watch(from);
         let view = change.body.view;
         let known = watch.history.view_change(view);
-        demand(known == Some(mix_bytes(0, &change.to_bytes())), "J5 durable before VIEW-CHANGE", from, || {
-            format!("VIEW-CHANGE({view})")
-        })?;
+        demand(
+            known == Some(mix_bytes(0, &change.to_bytes())),
+            "J5 durable before VIEW-CHANGE",
+            from,
+            || format!("VIEW-CHANGE({view})"),
+        )?;
         demand(watch.history.view() >= view, "J1 durable before VIEW-CHANGE", from, || {
             format!("VIEW-CHANGE({view}), durable view is {}", watch.history.view())
         })?;
@@ -302,7 +315,9 @@ impl Oracle {
         demand(self.chain.hash(slot) == header, "SEAL of the executed header", from, || {
             format!("slot {slot}: {header}, executed {}", self.chain.hash(slot))
         })?;
-        demand(self.certificates.is_signed(seal), "I11 signed by the acceptor", from, || format!("{seal:?}"))?;
+        demand(self.certificates.is_signed(seal), "I11 signed by the acceptor", from, || {
+            format!("{seal:?}")
+        })?;
         self.ballots.demand_final(from, slot, &self.chain.prefix(slot), "I9 SEAL only after finality")?;
         self.watches[from.index()].speech.seals.insert(slot, header);
         Ok(())
@@ -325,7 +340,9 @@ impl Oracle {
             }
             Data::Block(block) => {
                 let header = block.block.header.hash();
-                demand(block.certificate.body.header == header, "DATA holds", from, || format!("block {header}"))?;
+                demand(block.certificate.body.header == header, "DATA holds", from, || {
+                    format!("block {header}")
+                })?;
                 self.certificates.seals(from, &block.certificate, self.thresholds.faults + 1)
             }
             Data::Commit(certificate) => self.certificates.commits(from, certificate),

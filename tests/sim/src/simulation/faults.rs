@@ -233,7 +233,8 @@ impl Simulation {
             return self.compare_states();
         }
         if self.now >= end.deadline {
-            let waiting: Vec<usize> = (0..self.clients.len()).filter(|i| self.clients[*i].done < end.goals[*i]).collect();
+            let waiting: Vec<usize> =
+                (0..self.clients.len()).filter(|i| self.clients[*i].done < end.goals[*i]).collect();
             let detail = format!(
                 "after {} ms without faults: core {:?} executed {heights:?}, target {:?}, clients waiting {waiting:?}",
                 (self.now - end.began_at) / MS,
