@@ -3,8 +3,8 @@
 //! Pure: no clock, no files, no sockets, no threads, no randomness, no floating point. A state is read through one
 //! port, [`StateRead`]; applying a block returns what changes and writes nothing.
 //!
-//! Reading order: [`apply`] (the pipeline), [`trim`], [`validity`], [`operations`], then what they stand on:
-//! [`overlay`], [`state`], [`entry`], [`key`], and [`root`] for the state tree.
+//! Reading order: `apply` (the pipeline), `trim`, `validity`, `operations`, then what they stand on:
+//! `overlay`, `state`, `entry`, `key`, and `root` for the state tree.
 
 #![warn(
     clippy::arithmetic_side_effects,
