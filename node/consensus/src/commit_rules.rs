@@ -83,10 +83,12 @@ impl Replica {
     /// DATA: a peer proves that a slot is final.
     pub(crate) fn on_commit_certificate(&mut self, certificate: CommitCertificate) -> Result<(), Rejection> {
         let ballot = certificate.body.0;
-        if ballot.slot <= self.chain.last_final || self.chain.certified.contains_key(&ballot.slot) {
+        self.check_window(ballot.slot)?;
+        let decided = self.log.get(ballot.slot).and_then(|state| state.decided).map(|known| known.prefix);
+        let certified = self.chain.certified.get(&ballot.slot).map(|known| known.prefix);
+        if decided.or(certified) == Some(ballot.prefix) {
             return Ok(());
         }
-        self.check_window(ballot.slot)?;
         self.check_certificate(&certificate, self.quorum.quorum())?;
         self.certify(&ballot, Rule::Commit, || Evidence::Commit(certificate));
         Ok(())

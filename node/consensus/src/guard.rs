@@ -4,10 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use carat_types::message::{Ballot, Fetch, HighestVotes, Message};
+use carat_types::message::{
+    Ballot, Commit, Fetch, HighestVotes, Message, Prepare, PrepareMessage, Signed, SignedBody,
+};
 use carat_types::{SignerSet, ValidatorId, View};
 
 use crate::effect::{Halt, Trigger};
+use crate::log::OwnVote;
 use crate::rejection::Rejection;
 use crate::replica::Replica;
 
@@ -92,10 +95,7 @@ impl Replica {
         Ok(None)
     }
 
-    fn demand_valid<B: carat_types::message::SignedBody>(
-        &self,
-        signed: &carat_types::message::Signed<B>,
-    ) -> Result<(), Rejection> {
+    fn demand_valid<B: SignedBody>(&self, signed: &Signed<B>) -> Result<(), Rejection> {
         if self.is_valid(signed) { Ok(()) } else { Err(Rejection::BadSignature) }
     }
 
@@ -121,23 +121,23 @@ impl Replica {
         self.after_view_changes();
     }
 
-    /// The own votes of the current view are counted again, with the same signatures as before the restart; peers
-    /// that lack them say so in their STATUS.
+    /// The own votes of the current view are counted and sent again, in slot order, with the same signatures as before:
+    /// the crash may have come between the journal and the message.
     fn repeat_votes(&mut self) {
         let view = self.position.view;
-        let own: Vec<Ballot> = self
+        let own: Vec<OwnVote> = self
             .log
             .above(self.chain.stable)
-            .filter_map(|(_, state)| state.voted_in(view).map(|vote| vote.ballot))
+            .filter_map(|(_, state)| state.voted_in(view).cloned())
             .collect();
-        for ballot in own {
-            let prepare = self.sign(carat_types::message::Prepare(ballot));
-            let committed = ballot.slot <= self.position.committed;
-            let commit = committed.then(|| self.sign(carat_types::message::Commit(ballot)));
-            let round = &mut self.log.entry(ballot.slot).current;
-            round.prepares.add(&ballot, prepare.signer, prepare.signature);
-            if let Some(commit) = commit {
-                round.commits.add(&ballot, commit.signer, commit.signature);
+        for OwnVote { ballot, justification } in own {
+            let signed = self.sign(Prepare(ballot));
+            self.log.entry(ballot.slot).current.prepares.add(&ballot, signed.signer, signed.signature);
+            self.broadcast(Message::Prepare(PrepareMessage { signed, justification }));
+            if ballot.slot <= self.position.committed {
+                let signed = self.sign(Commit(ballot));
+                self.log.entry(ballot.slot).current.commits.add(&ballot, signed.signer, signed.signature);
+                self.broadcast(Message::Commit(signed));
             }
         }
     }

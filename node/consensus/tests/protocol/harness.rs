@@ -118,6 +118,8 @@ pub(crate) struct Cluster {
     /// Every vote ever sent: (signer, kind, view, slot) -> what.
     sent: BTreeMap<(u16, u8, u64, u64), Digest>,
     highest_view_change: BTreeMap<u16, u64>,
+    /// How many messages of each kind were compared with the journal.
+    pub(crate) checked: BTreeMap<&'static str, u64>,
 }
 
 /// Where the block of a slot stands in a node's chain.
@@ -145,6 +147,7 @@ impl Cluster {
             filter: Box::new(|_, _, _| true),
             sent: BTreeMap::new(),
             highest_view_change: BTreeMap::new(),
+            checked: BTreeMap::new(),
         };
         for _ in 0..n {
             cluster.nodes.push(Node {
@@ -256,6 +259,9 @@ impl Cluster {
                 }
                 Effect::Compact { stable, carry } => {
                     let journal = &mut self.nodes[index].journal;
+                    let proven =
+                        |record: &Record| matches!(record, Record::Stable(h) if h.header.slot >= stable);
+                    assert!(journal.iter().any(proven), "J6: deletes before the checkpoint is durable");
                     let kept = std::mem::take(journal).into_iter();
                     journal.extend(carry);
                     journal.extend(kept.filter(|record| record.slot().is_some_and(|slot| slot > stable)));
@@ -356,6 +362,7 @@ impl Cluster {
 
     fn transmit(&mut self, from: ValidatorId, to: ValidatorId, message: Message) {
         self.check_sent(&message);
+        self.check_recorded(from, &message);
         if (self.filter)(from, to, &message) {
             self.queue.push_back((from, to, message));
         }
@@ -389,6 +396,70 @@ impl Cluster {
             ballot.view
         );
         self.check_one((signer.0, kind, ballot.view.0, ballot.slot.0), ballot.prefix);
+    }
+
+    /// J1 to J8: what a message of a running node rests on is in its journal already. (A filter may hold the message
+    /// back; it was sent all the same.)
+    fn check_recorded(&mut self, from: ValidatorId, message: &Message) {
+        let node = &self.nodes[from.0 as usize];
+        let has = |wanted: &dyn Fn(&Record) -> bool| node.journal.iter().any(wanted);
+        let stable = node
+            .journal
+            .iter()
+            .filter_map(|record| match record {
+                Record::Stable(stable) => Some(stable.header.slot),
+                _ => None,
+            })
+            .max()
+            .unwrap_or(Slot(0));
+        let in_view = |view: View| view == View(0) || has(&|r| matches!(r, Record::View(_, v) if *v == view));
+        let (rule, recorded) = match message {
+            Message::Prepare(prepare) if prepare.signed.signer == from => {
+                let ballot = prepare.signed.body.0;
+                let entered = ballot.view == View(0)
+                    || has(&|r| matches!(r, Record::NewView(nv) if nv.body.view == ballot.view));
+                let voted = has(&|r| matches!(r, Record::Vote(vote, ..) if *vote == ballot));
+                ("J1 J2 J3", in_view(ballot.view) && entered && (voted || ballot.slot <= stable))
+            }
+            Message::Commit(commit) if commit.signer == from => {
+                let ballot = commit.body.0;
+                let prepared = has(&|r| matches!(r, Record::Prepared(held) if held.body.0 == ballot));
+                ("J1 J4", in_view(ballot.view) && (prepared || ballot.slot <= stable))
+            }
+            Message::ViewChange(signed) if signed.signer == from => {
+                let sent = has(&|r| matches!(r, Record::ViewChange(held) if held == signed));
+                ("J1 J5", in_view(signed.body.view) && sent)
+            }
+            Message::NewView(signed) if signed.signer == from => {
+                ("J7", has(&|r| matches!(r, Record::Led(_, led) if *led >= signed.body.view)))
+            }
+            Message::Proposal(proposal) if proposal.signed.signer == from => {
+                ("J7", has(&|r| matches!(r, Record::Led(_, led) if *led >= proposal.signed.body.view)))
+            }
+            Message::Seal(seal) if seal.signer == from => {
+                let written = node.blocks.get(index_of(seal.body.slot));
+                ("J8", written.is_some_and(|(header, ..)| header.hash() == seal.body.header))
+            }
+            _ => return,
+        };
+        assert!(recorded, "{rule}: {from:?} sent {message:?} before it was recorded");
+        *self.checked.entry(message.name()).or_default() += 1;
+        self.check_order(from, message);
+    }
+
+    /// I7: in one view, a slot's first PREPARE or COMMIT follows that of the slot below, down to a checkpoint.
+    fn check_order(&mut self, from: ValidatorId, message: &Message) {
+        let (kind, ballot) = match message {
+            Message::Prepare(prepare) => (2, prepare.signed.body.0),
+            Message::Commit(commit) => (3, commit.body.0),
+            _ => return,
+        };
+        let checkpoint = ballot.slot.0 % self.params.checkpoint_interval == 1;
+        let below = (from.0, kind, ballot.view.0, ballot.slot.0 - 1);
+        assert!(
+            checkpoint || self.sent.contains_key(&below),
+            "I7: {from:?} skips the slot below in {message:?}"
+        );
     }
 
     fn check_one(&mut self, key: (u16, u8, u64, u64), what: Digest) {

@@ -1,9 +1,15 @@
 //! Restart from the journal, and the start-up guard.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
 use carat_consensus::effect::Halt;
-use carat_consensus::{Params, Record};
-use carat_types::message::Message;
-use carat_types::{Slot, View};
+use carat_consensus::{ChainTip, Params, Record, RecoverError, Replica};
+use carat_types::certificate::Certificate;
+use carat_types::header::{Header, prefix_digest};
+use carat_types::message::{Justification, Message, Seal, StableCheckpoint};
+use carat_types::{Digest, Epoch, Slot, View};
 
 use crate::harness::*;
 
@@ -152,4 +158,100 @@ fn vote_is_journaled_before_it_is_sent() {
     });
     cluster.run_until("the power cut", |cluster| cluster.nodes[1].replica.is_none());
     assert!(matches!(cluster.nodes[1].journal.last(), Some(Record::Vote(..))));
+}
+
+/// The harness compares each message with the sender's journal at the moment of sending; this run has all kinds.
+#[test]
+fn every_message_follows_its_record() {
+    let mut cluster = Cluster::with(4, Params { term: 6, ..params() });
+    for number in 0..30 {
+        cluster.admit(number);
+        cluster.run_for(100_000);
+    }
+    cluster.crash(1);
+    cluster.run_for(4_000_000);
+    cluster.start(1);
+    let target = cluster.replica(0).last_executed().0 + 20;
+    cluster.run_to(target);
+    for name in ["PRE-PREPARE", "PREPARE", "COMMIT", "SEAL", "VIEW-CHANGE", "NEW-VIEW"] {
+        assert!(cluster.checked.get(name).is_some_and(|count| *count > 10), "{name}: {:?}", cluster.checked);
+    }
+}
+
+#[test]
+fn view_change_is_sent_again_byte_for_byte() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(3);
+    let sent = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&sent);
+    cluster.filter = Box::new(move |from, _, message| {
+        if let Message::ViewChange(signed) = message
+            && from == id(3)
+            && signed.body.view == View(6)
+        {
+            seen.borrow_mut().push(Arc::clone(signed));
+        }
+        from != id(3) || !matches!(message, Message::ViewChange(_))
+    });
+    for signer in [0, 1] {
+        let message = Message::ViewChange(Arc::new(forge(&cluster.set, signer, view_change(6))));
+        cluster.deliver(signer, 3, message);
+    }
+    cluster.run_for(100_000);
+    let before = sent.borrow().len();
+    cluster.crash(3);
+    cluster.start(3);
+    cluster.run_for(2_000_000);
+    let sent = sent.borrow();
+    assert!(before >= 3 && sent.len() > before, "sent before and after the restart");
+    assert!(sent.iter().all(|signed| *signed == sent[0]));
+}
+
+#[test]
+fn journal_that_breaks_a_rule_is_refused() {
+    let payload = payload_of(1, &[1]);
+    let digest = payload.value.digest();
+    let prefix = prefix_digest(&chain_id(), Slot(1), &digest);
+    let justification = || Justification::NewView(Digest::ZERO);
+    let vote = |prefix: Digest, payload| Record::Vote(ballot(0, 1, digest, prefix), justification(), payload);
+    let header = Header { slot: Slot(8), ..genesis_header() };
+    let seal = Seal { slot: Slot(8), header: header.hash() };
+    let unproven = StableCheckpoint {
+        header,
+        certificate: Certificate::assemble(seal, [(id(0), forge(&validators(4), 0, seal).signature)]),
+    };
+    for (what, records) in [
+        (
+            "two votes in one view",
+            vec![vote(prefix, Some(Arc::clone(&payload))), vote(Digest::ZERO, Some(Arc::clone(&payload)))],
+        ),
+        ("a vote without its payload", vec![vote(prefix, None)]),
+        ("a vote with another's payload", vec![vote(prefix, Some(payload_of(2, &[2])))]),
+        ("an unproven checkpoint", vec![Record::Stable(Arc::new(unproven))]),
+    ] {
+        let cluster = Cluster::new(4);
+        let error = Replica::start(cluster.config(0), cluster.now(0), records, cluster.tip(0))
+            .map(|_| ())
+            .expect_err(what);
+        assert!(matches!(&error, RecoverError::Journal { what: seen, .. } if *seen == what), "{error}");
+        assert!(error.to_string().contains("hint:"), "{error}");
+    }
+}
+
+#[test]
+fn store_of_another_chain_is_refused() {
+    let cluster = Cluster::new(4);
+    for header in [
+        Header { chain_id: Digest::ZERO, ..genesis_header() },
+        Header { epoch: Epoch(1), slot: Slot(3), ..genesis_header() },
+        Header { time_ms: 1, ..genesis_header() },
+    ] {
+        let tip = ChainTip { header, recent: Vec::new() };
+        let error = Replica::start(cluster.config(0), cluster.now(0), Vec::new(), tip).map(|_| ());
+        assert!(matches!(error, Err(RecoverError::ForeignChain { .. })));
+    }
+    let mut config = cluster.config(0);
+    config.me = id(4);
+    let error = Replica::start(config, cluster.now(0), Vec::new(), cluster.tip(0)).map(|_| ());
+    assert!(matches!(error, Err(RecoverError::Stranger { .. })));
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use carat_consensus::effect::Report;
+use carat_consensus::effect::{Halt, Report};
 use carat_consensus::{Input, Params, Rejection, VerifiedMessage};
 use carat_types::certificate::{Certificate, CommitCertificate};
 use carat_types::header::prefix_digest;
@@ -394,4 +394,47 @@ fn flood_of_extreme_messages_leaves_the_open_slots_bounded_and_the_network_alive
     cluster.admit(77);
     cluster.run_until("the others", |cluster| (0..3).all(|index| cluster.slots_of(index, 77).len() == 1));
     assert!(cluster.replica(1).describe().contains("open"), "{}", cluster.describe());
+}
+
+#[test]
+fn vote_signed_with_the_proposers_key_is_no_vote() {
+    let cluster = ready(4);
+    let body = Commit(next_ballot(&cluster));
+    let bytes = cluster.set.domain().signing_bytes(&body);
+    let signer = HashSigner(keys_of(3));
+    let signature = carat_consensus::Signer::sign(&signer, PrePrepare::SIGNER, &bytes);
+    let signed = carat_types::message::Signed { signer: id(3), body, signature };
+    assert!(cluster.verify(Message::Commit(signed)).is_none(), "I11");
+}
+
+#[test]
+fn contradicting_commit_certificate_stops_the_replica() {
+    let mut cluster = ready(4);
+    let other = ballot(0, 1, value(), prefix_digest(&chain_id(), Slot(1), &value()));
+    let certificate = commit_certificate(&cluster, other, &[0, 2, 3]);
+    cluster.deliver(3, 1, Message::Data(Data::Commit(certificate)));
+    assert!(matches!(cluster.nodes[1].halted, Some(Halt::Forked { slot: Slot(1), .. })));
+}
+
+#[test]
+fn validator_that_executes_to_another_header_stops() {
+    let mut cluster = Cluster::new(4);
+    cluster.filter = Box::new(|_, to, message| to != id(1) || !matches!(message, Message::Seal(_)));
+    cluster.run_to(1);
+    cluster.settle();
+    let seal = Seal { slot: Slot(1), header: Digest::ZERO };
+    cluster.deliver(2, 1, Message::Seal(forge(&cluster.set, 2, seal)));
+    assert!(cluster.nodes[1].halted.is_none(), "one may lie");
+    cluster.deliver(3, 1, Message::Seal(forge(&cluster.set, 3, seal)));
+    assert!(matches!(cluster.nodes[1].halted, Some(Halt::Diverged { slot: Slot(1), .. })));
+}
+
+#[test]
+fn second_seal_of_one_validator_is_refused_and_reported() {
+    let mut cluster = ready(4);
+    for header in [Digest([1; 32]), Digest([2; 32])] {
+        let seal = Seal { slot: Slot(5), header };
+        cluster.deliver(3, 1, Message::Seal(forge(&cluster.set, 3, seal)));
+    }
+    assert_eq!(cluster.last_rejection(1), Some(Rejection::Conflict));
 }

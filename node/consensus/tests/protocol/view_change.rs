@@ -268,3 +268,147 @@ fn fresh_proposal_for_a_forced_slot_is_refused() {
     cluster.deliver(1, 2, message);
     assert_eq!(cluster.last_rejection(2).map(|reason| reason.name()), Some("forced_slot"));
 }
+
+/// Puts node 1 of a cluster at slot 1 into view 2, whose NEW-VIEW forces slot 1 again, leaves slot 2 free and forces
+/// slot 3 to a payload that node 1 does not hold.
+fn forced_with_a_gap(payload: &Arc<carat_types::batch::Payload>) -> Cluster {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    cluster.settle();
+    let first = cluster.nodes[1].blocks[0].0.batch;
+    let report = |slot: u64, digest| carat_types::message::SlotReport {
+        slot: Slot(slot),
+        last_vote: Some(carat_types::message::LastVote { view: View(0), digest }),
+        prepared: None,
+    };
+    let view_changes = [0, 2, 3]
+        .map(|signer| {
+            let reports = vec![report(1, first), report(3, payload.value.digest())];
+            let body = carat_types::message::ViewChange { view: View(2), stable: None, reports };
+            Arc::new(forge(&cluster.set, signer, body))
+        })
+        .to_vec();
+    cluster.filter = Box::new(|_, _, _| false);
+    let new_view = NewView { view: View(2), view_changes };
+    let message = Message::NewView(Arc::new(forge(&cluster.set, 2, new_view)));
+    cluster.deliver(2, 1, message);
+    assert_eq!(cluster.replica(1).view(), View(2));
+    cluster
+}
+
+#[test]
+fn missing_payload_of_a_forced_slot_is_fetched() {
+    let payload = payload_of(1, &[42]);
+    let mut cluster = forced_with_a_gap(&payload);
+    assert_eq!(cluster.replica(1).status().highest_vote, Slot(2), "not before the payload is there");
+    let message = Message::Data(carat_types::message::Data::Payload(Arc::clone(&payload)));
+    cluster.deliver(3, 1, message);
+    assert_eq!(cluster.replica(1).status().highest_vote, Slot(3));
+}
+
+#[test]
+fn gap_below_a_forced_slot_is_executed_as_null() {
+    let payload = payload_of(1, &[42]);
+    let mut cluster = forced_with_a_gap(&payload);
+    cluster.deliver(3, 1, Message::Data(carat_types::message::Data::Payload(Arc::clone(&payload))));
+    let voted = |cluster: &Cluster, slot: u64| {
+        cluster.nodes[1]
+            .journal
+            .iter()
+            .find_map(|record| match record {
+                carat_consensus::Record::Vote(ballot, ..)
+                    if ballot.view == View(2) && ballot.slot == Slot(slot) =>
+                {
+                    Some(*ballot)
+                }
+                _ => None,
+            })
+            .expect("voted")
+    };
+    assert_eq!(voted(&cluster, 2).digest, carat_types::batch::null_digest());
+    let ballot = voted(&cluster, 3);
+    for signer in [0, 2, 3] {
+        cluster.deliver(signer, 1, Message::Commit(forge(&cluster.set, signer, Commit(ballot))));
+    }
+    let chain = &cluster.nodes[1].blocks;
+    assert_eq!(chain[1].0.batch, carat_types::batch::null_digest());
+    assert_eq!(chain[1].0.time_ms, chain[0].0.time_ms + 1);
+    assert_eq!(chain[2].0.batch, payload.value.digest());
+}
+
+/// Node 1 has voted for slot 2 in view 0 and holds its certificate, and nothing is final above slot 1.
+fn prepared_but_not_final() -> Cluster {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    cluster.settle();
+    cluster.filter = Box::new(|from, _, message| match message {
+        Message::Commit(_) => false,
+        Message::Prepare(_) => from != id(3),
+        _ => true,
+    });
+    cluster.admit(1);
+    cluster.settle();
+    let status = cluster.replica(1).status();
+    assert_eq!((status.highest_vote, status.last_final), (Slot(2), Slot(1)));
+    cluster
+}
+
+#[test]
+fn view_change_reports_votes_and_certificates() {
+    let mut cluster = prepared_but_not_final();
+    for signer in [2, 3] {
+        let message = Message::ViewChange(Arc::new(forge(&cluster.set, signer, view_change(5))));
+        cluster.deliver(signer, 1, message);
+    }
+    let sent = cluster.nodes[1].journal.iter().rev().find_map(|record| match record {
+        carat_consensus::Record::ViewChange(signed) => Some(Arc::clone(signed)),
+        _ => None,
+    });
+    let reports = &sent.expect("J5").body.reports;
+    assert_eq!(reports.iter().map(|report| report.slot.0).collect::<Vec<_>>(), [1, 2]);
+    for report in reports {
+        let vote = report.last_vote.expect("voted");
+        let prepared = report.prepared.as_ref().expect("committed").body.0;
+        assert_eq!((vote.view, vote.digest), (View(0), prepared.digest));
+        assert_eq!(prepared.slot, report.slot);
+    }
+}
+
+#[test]
+fn final_value_that_contradicts_the_own_votes_stops_them() {
+    let mut cluster = prepared_but_not_final();
+    let below = cluster.nodes[1].blocks[0].0.prefix;
+    let other = payload_of(1, &[50]).value.digest();
+    let decided = ballot(0, 2, other, prefix_digest(&below, Slot(2), &other));
+    let body = Commit(decided);
+    let votes = [0, 2, 3].map(|signer| (id(signer), forge(&cluster.set, signer, body).signature));
+    let certificate = carat_types::certificate::Certificate::assemble(body, votes);
+    cluster.deliver(3, 1, Message::Data(carat_types::message::Data::Commit(certificate)));
+    assert_eq!(cluster.replica(1).last_final(), Slot(2));
+    cluster.admit(2);
+    cluster.settle();
+    assert_eq!(cluster.replica(0).status().highest_vote, Slot(3), "the leader goes on, on the other log");
+    assert_eq!(cluster.replica(1).status().highest_vote, Slot(2), "I7");
+}
+
+#[test]
+fn certificate_for_a_higher_slot_finalises_the_slots_below_it() {
+    let mut cluster = prepared_but_not_final();
+    cluster.admit(2);
+    cluster.settle();
+    assert_eq!(cluster.replica(1).status().highest_vote, Slot(3));
+    let ballot = cluster.nodes[1]
+        .journal
+        .iter()
+        .find_map(|record| match record {
+            carat_consensus::Record::Vote(ballot, ..) if ballot.slot == Slot(3) => Some(*ballot),
+            _ => None,
+        })
+        .expect("voted");
+    for signer in [0, 2, 3] {
+        cluster.deliver(signer, 1, Message::Commit(forge(&cluster.set, signer, Commit(ballot))));
+    }
+    let evidence: Vec<_> = cluster.nodes[1].executed.iter().map(|execute| &execute.evidence).collect();
+    assert!(matches!(evidence[1], carat_consensus::effect::Evidence::Prefix(Slot(3))));
+    assert!(matches!(evidence[2], carat_consensus::effect::Evidence::Commit(_)));
+}
