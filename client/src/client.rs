@@ -2,7 +2,8 @@
 //!
 //! **Source**: consensus specification, section 12. An envelope goes to f+1 nodes, so that one of them is
 //! correct; when the time is over the *same bytes* go to all, which can never execute them twice. The outcome
-//! is what a verified receipt says. A refusal has no receipt: it counts when f+1 nodes agree on it.
+//! is what a verified receipt says. A refusal has no receipt: it counts when all nodes were asked, f+1 agree on it and
+//! none executed.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -19,6 +20,9 @@ use crate::rest::{Account, Problem, Rest, RestError};
 
 /// How long one node may take for a question that it can answer at once.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Codes that only an executed transaction can have: one of its operations failed.
+const EXECUTED: [&str; 2] = ["tx_failed", "tx_fee_bump_inner_failed"];
 
 /// Between two rounds of questions to the same nodes.
 const ROUND_PAUSE: Duration = Duration::from_millis(100);
@@ -175,7 +179,13 @@ impl Client {
         let mut targets = self.one_correct();
         loop {
             let last = match self.round(hash, bytes, targets).await {
-                Round::Executed => return self.await_finality(hash).await,
+                // A node that lies about it must not keep us from asking the others.
+                Round::Executed => match self.await_for(hash, self.round_timeout).await {
+                    Ok(finality) => return Ok(finality),
+                    Err(error) => error.to_string(),
+                },
+                // Nodes that lag refuse what the rest of the network accepts: all have a say.
+                Round::Refused(problem) if targets < self.nodes.len() => problem.to_string(),
                 Round::Refused(problem) => return Err(ClientError::Refused(problem)),
                 Round::Open(last) => last,
             };
@@ -192,36 +202,40 @@ impl Client {
         }
     }
 
-    /// Sends the bytes to the first `targets` nodes at once and takes the first answer that decides.
+    /// Sends the bytes to the first `targets` nodes at once. One that executed them decides; a refusal is quick
+    /// and so has to wait for those who may still execute.
     async fn round(&self, hash: &Digest, bytes: &[u8], targets: usize) -> Round {
         let mut answers = JoinSet::new();
         for node in self.nodes().take(targets) {
             let (node, bytes, hash, patience) = (node.clone(), bytes.to_vec(), *hash, self.round_timeout);
             answers.spawn(async move { offer(&node, &hash, &bytes, patience).await });
         }
-        let mut refusals = 0;
+        let mut refusals = Vec::new();
         let mut last = String::from("no node answered");
         while let Some(answer) = answers.join_next().await {
             match answer {
                 Ok(Round::Executed) => return Round::Executed,
-                Ok(Round::Refused(problem)) => {
-                    refusals += 1;
-                    if refusals >= self.one_correct() {
-                        return Round::Refused(problem);
-                    }
-                    last = problem.to_string();
-                }
+                Ok(Round::Refused(problem)) => refusals.push(problem),
                 Ok(Round::Open(reason)) => last = reason,
                 Err(error) => last = error.to_string(),
             }
         }
-        Round::Open(last)
+        let agreed = refusals.len() >= self.one_correct();
+        match refusals.pop() {
+            Some(problem) if agreed => Round::Refused(problem),
+            Some(problem) => Round::Open(problem.to_string()),
+            None => Round::Open(last),
+        }
     }
 
     /// Waits until a receipt of `hash` proves its outcome.
     ///
     /// **Errors**: [`ClientError::TimedOut`].
     pub async fn await_finality(&self, hash: &Digest) -> Result<Finality, ClientError> {
+        self.await_for(hash, self.deadline).await
+    }
+
+    async fn await_for(&self, hash: &Digest, patience: Duration) -> Result<Finality, ClientError> {
         let started = Instant::now();
         loop {
             let last = match self.receipt_now(hash).await {
@@ -230,7 +244,7 @@ impl Client {
                 Err(error) => error.to_string(),
             };
             let waited = started.elapsed();
-            if waited >= self.deadline {
+            if waited >= patience {
                 return Err(ClientError::TimedOut { hash: *hash, waited, last });
             }
             tokio::time::sleep(ROUND_PAUSE).await;
@@ -292,7 +306,15 @@ async fn offer(node: &Rest, hash: &Digest, bytes: &[u8], patience: Duration) -> 
     match node.submit(bytes, patience).await {
         Ok(_) => Round::Executed,
         Err(RestError::Problem(problem)) if (400..500).contains(&problem.status) && problem.status != 429 => {
-            // Executed without success and refused at the door look alike; only the first is on record.
+            if problem
+                .extras
+                .result_codes
+                .as_ref()
+                .is_some_and(|codes| EXECUTED.contains(&&*codes.transaction))
+            {
+                return Round::Executed;
+            }
+            // Otherwise an executed failure and a refusal at the door look alike; only the first is on record.
             match node.transaction(hash, QUESTION_TIMEOUT).await {
                 Ok(Some(_)) => Round::Executed,
                 _ => Round::Refused(problem),
@@ -301,3 +323,6 @@ async fn offer(node: &Rest, hash: &Digest, bytes: &[u8], patience: Duration) -> 
         Err(error) => Round::Open(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

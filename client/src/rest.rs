@@ -145,6 +145,12 @@ pub struct TransactionRecord {
     pub successful: bool,
 }
 
+/// The proof in a node's answer; what the node reads in it does not matter.
+#[derive(Deserialize)]
+struct ReceiptRecord {
+    receipt: String,
+}
+
 impl Rest {
     /// The interface at `base`, such as `http://127.0.0.1:8000`.
     pub fn new(base: &str, http: reqwest::Client) -> Self {
@@ -206,9 +212,10 @@ impl Rest {
     ///
     /// **Errors**: [`RestError`].
     pub async fn receipt(&self, hash: &Digest, patience: Duration) -> Result<Option<Vec<u8>>, RestError> {
-        let url = format!("{}/transactions/{hash}/receipt", self.base);
-        let request = self.http.get(&url).header("accept", "application/octet-stream").timeout(patience);
-        absent(answer(&url, request).await)
+        let path = format!("/transactions/{hash}/receipt");
+        let Some(record) = absent(self.get::<ReceiptRecord>(&path, patience).await)? else { return Ok(None) };
+        let shape = |reason: String| RestError::Shape { url: format!("{}{path}", self.base), reason };
+        BASE64.decode(record.receipt).map(Some).map_err(|error| shape(error.to_string()))
     }
 }
 

@@ -7,11 +7,11 @@ use carat_client::ClientError;
 use carat_client::keystore::KeyError;
 use carat_client::network::NetworkError;
 use carat_client::processes::ProcessError;
+use carat_client::receipt::TextError;
 use carat_client::rest::RestError;
 use carat_types::builder::BuildError;
 use carat_types::builder::amount::AmountError;
 use carat_types::builder::asset::AssetError;
-use carat_types::receipt::ReceiptError;
 use carat_types::transaction::EnvelopeError;
 
 /// The documented exit codes.
@@ -132,7 +132,7 @@ macro_rules! failures {
 failures! {
     NetworkError => Failed,
     KeyError => Failed,
-    ReceiptError => Failed,
+    TextError => Failed,
     EnvelopeError => Failed,
     std::io::Error => Failed,
     BuildError => Usage,

@@ -3,14 +3,12 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use carat_client::client::decode_result;
 use carat_client::network::read_genesis;
 use carat_client::outcome::Outcome;
+use carat_client::receipt::{to_text, verify_text};
 use carat_types::Digest;
-use carat_types::genesis::GenesisFile;
-use carat_types::receipt::{Receipt, Verdict};
+use carat_types::receipt::Verdict;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -43,7 +41,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
     match command {
         Command::Fetch { hash } => {
             let finality = session.client()?.await_finality(&hash).await?;
-            output::line(&BASE64.encode(&finality.receipt));
+            output::line(&to_text(&finality.receipt));
             let verdict = &finality.verdict;
             session.say(&format!("{}: {}", verdict.rule, verdict.assumption));
             Ok(())
@@ -53,19 +51,10 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
                 Some(path) => read_genesis(&path)?,
                 None => session.network()?.genesis,
             };
-            let verdict = verify(&read(&receipt)?, &genesis)?;
+            let verdict = verify_text(&read(&receipt)?, &genesis)?;
             show(session, &verdict)
         }
     }
-}
-
-/// Checks the text of a receipt, exactly as `fetch` printed it.
-pub(crate) fn verify(text: &[u8], genesis: &GenesisFile) -> Result<Verdict, Failure> {
-    // One text form for one receipt: a byte more, less or other is a tampered receipt.
-    let line = text.strip_suffix(b"\n").unwrap_or(text);
-    let bytes = BASE64.decode(line);
-    let bytes = bytes.map_err(|error| Failure::failed(format!("not a receipt: not base64: {error}")))?;
-    Ok(Receipt::verify(&bytes, genesis)?)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -107,6 +96,3 @@ fn show(session: &Session, verdict: &Verdict) -> Result<(), Failure> {
     session.output.fields(&value, &fields);
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

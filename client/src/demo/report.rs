@@ -46,9 +46,9 @@ struct Check {
 pub(crate) struct Figures {
     /// Payments whose outcome was proved.
     pub(crate) acknowledged: usize,
-    /// Of these, between the leader's death and its restart.
+    /// Of these, submitted and proved between the leader's death and its restart.
     pub(crate) while_leader_dead: usize,
-    /// From the leader's death to the next proved payment.
+    /// From the leader's death to the proof of the first payment submitted after it.
     pub(crate) outage_seconds: f64,
     /// From submission to proof, half of the payments of the quiet phase are faster.
     pub(crate) latency_p50_seconds: f64,
@@ -117,7 +117,7 @@ impl Report {
         }
         if let Some(figures) = &self.figures {
             line(&format!(
-                "{} payments proved, {} of them without the leader; {:.2} s from its death to the next; latency p50 {:.0} ms, p99 {:.0} ms",
+                "{} payments proved, {} of them without the leader; {:.2} s from its death to the next proof; latency p50 {:.0} ms, p99 {:.0} ms",
                 figures.acknowledged,
                 figures.while_leader_dead,
                 figures.outage_seconds,

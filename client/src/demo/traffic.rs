@@ -33,8 +33,8 @@ const SILENCE_PATIENCE: Duration = Duration::from_secs(60);
 /// A proved payment, and when.
 struct Proved {
     payment: Payment,
+    submitted: Instant,
     at: Instant,
-    latency: Duration,
 }
 
 /// A bank's endless payments, each a little different, to the others in turn.
@@ -53,11 +53,11 @@ impl Payer {
         // No two payments of a bank are equal, so that a mix-up cannot cancel out.
         let amount = amount::UNIT + i64::try_from(self.count * BANKS.len() + self.from).unwrap_or(0);
         self.count += 1;
-        let began = Instant::now();
+        let submitted = Instant::now();
         let payment = operation::payment(self.parties[to], self.assets[currency].clone(), amount);
         let finality = self.bank.execute(vec![payment]).await?;
         let payment = Payment { hash: finality.hash, from: self.from, to, currency, amount };
-        Ok(Proved { payment, at: Instant::now(), latency: began.elapsed() })
+        Ok(Proved { payment, submitted, at: Instant::now() })
     }
 }
 
@@ -78,7 +78,7 @@ pub(crate) async fn quiet(scene: &mut Scene) -> Result<Vec<Duration>, Failure> {
     let mut latencies = Vec::new();
     for (payer, proved) in joined(tasks).await? {
         scene.banks[payer.from] = payer.bank;
-        latencies.extend(proved.iter().map(|one| one.latency));
+        latencies.extend(proved.iter().map(|one| one.at.saturating_duration_since(one.submitted)));
         scene.payments.extend(proved.into_iter().map(|one| one.payment));
     }
     Ok(latencies)
@@ -96,6 +96,7 @@ pub(crate) async fn without_leader(
     let over = Arc::new(AtomicBool::new(false));
     let (sender, mut proofs) = mpsc::unbounded_channel();
     let mut tasks = JoinSet::new();
+    let began = Instant::now();
     for mut payer in payers(scene, QUIET_PAYMENTS)? {
         let (over, sender) = (Arc::clone(&over), sender.clone());
         tasks.spawn(async move {
@@ -110,7 +111,7 @@ pub(crate) async fn without_leader(
     }
     drop(sender);
 
-    take(scene, &mut proofs, BEFORE_KILL).await?;
+    take(scene, &mut proofs, BEFORE_KILL, began).await?;
     let leader = leader(network).await?;
     let node = &network.nodes[leader];
     if !processes.kill(node).await? {
@@ -119,16 +120,16 @@ pub(crate) async fn without_leader(
     let killed = Instant::now();
     report.step(format!("{}, the leader, killed with SIGKILL while all banks pay", node.name));
 
-    let outage =
-        take(scene, &mut proofs, 1).await?.map_or(Duration::ZERO, |at| at.saturating_duration_since(killed));
-    take(scene, &mut proofs, BEFORE_RESTART - 1).await?;
+    let first = take(scene, &mut proofs, 1, killed).await?;
+    let outage = first.map_or(Duration::ZERO, |at| at.saturating_duration_since(killed));
+    take(scene, &mut proofs, BEFORE_RESTART - 1, killed).await?;
     report.step(format!(
         "{BEFORE_RESTART} payments proved without it, the first after {:.2} s",
         outage.as_secs_f64()
     ));
 
     processes.start(node)?;
-    take(scene, &mut proofs, AFTER_RESTART).await?;
+    take(scene, &mut proofs, AFTER_RESTART, Instant::now()).await?;
     over.store(true, Ordering::Relaxed);
     processes.await_ready(node, READY_PATIENCE).await?;
     for (payer, ()) in joined(tasks).await? {
@@ -148,19 +149,24 @@ pub(crate) async fn without_leader(
     Ok(())
 }
 
-/// Notes the next `count` proved payments.
+/// Notes proved payments until `count` of them were submitted at or after `since`.
 ///
 /// **Returns** when the last of them was proved.
 async fn take(
     scene: &mut Scene,
     proofs: &mut mpsc::UnboundedReceiver<Proved>,
     count: usize,
+    since: Instant,
 ) -> Result<Option<Instant>, Failure> {
     let mut last = None;
-    for _ in 0..count {
+    let mut counted = 0;
+    while counted < count {
         match tokio::time::timeout(SILENCE_PATIENCE, proofs.recv()).await {
             Ok(Some(proved)) => {
-                last = Some(proved.at);
+                if proved.submitted >= since {
+                    counted += 1;
+                    last = Some(proved.at);
+                }
                 scene.payments.push(proved.payment);
             }
             // All payers ended: their failure is reported where they are joined.

@@ -1,0 +1,113 @@
+//! A hand-made network for unit tests: four validators with known keys, and receipts of theirs.
+
+use carat_types::batch::{Batch, Envelope};
+use carat_types::builder::{TransactionBuilder, operation};
+use carat_types::certificate::Certificate;
+use carat_types::genesis::{
+    ConsensusConstants, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile, Trust,
+};
+use carat_types::header::Header;
+use carat_types::merkle::Path as MerklePath;
+use carat_types::message::{Ballot, Seal, SignedBody, SignerRole};
+use carat_types::receipt::{OrderProof, OrderVotes, Receipt, ResultBytes, ResultProof, outcome_leaf};
+use carat_types::transaction::{SignedTransaction, test_root_key};
+use carat_types::{Digest, SecretKey, Signature, Slot, ValidatorId, View};
+use stellar_xdr::{Limits, TransactionResult, TransactionResultExt, TransactionResultResult, WriteXdr as _};
+
+/// Passphrase of the network.
+pub(crate) const PASSPHRASE: &str = "carat receipt tests";
+
+pub(crate) fn acceptor(validator: u8) -> SecretKey {
+    SecretKey::from_seed(&[10 + validator; 32])
+}
+
+pub(crate) fn genesis_of(passphrase: &str) -> GenesisFile {
+    let key = |seed: u8| SecretKey::from_seed(&[seed; 32]).public();
+    let validators = (0..4).map(|i| GenesisValidator {
+        name: format!("bank {i}"),
+        acceptor: acceptor(i).public(),
+        proposer: key(20 + i),
+        network: key(30 + i),
+    });
+    let genesis = Genesis {
+        format: FORMAT.into(),
+        network_passphrase: passphrase.into(),
+        profile: Profile::Test,
+        trust: Trust::Bft,
+        time_ms: 1_700_000_000_000,
+        validators: validators.collect(),
+        consensus: ConsensusConstants::default(),
+        ledger: LedgerConstants {
+            total_coins: 1_000_000_000_000_000_000,
+            base_fee: 100,
+            base_reserve: 5_000_000,
+            protocol_version: 23,
+            root_account: test_root_key(passphrase).public(),
+            admission_restricted: false,
+            members: Vec::new(),
+        },
+        state_root: Digest::ZERO,
+    };
+    GenesisFile::parse(&serde_json::to_vec(&genesis).expect("serialises")).expect("valid")
+}
+
+pub(crate) fn sign<B: SignedBody>(genesis: &GenesisFile, validator: u8, body: B) -> (ValidatorId, Signature) {
+    assert_eq!(B::SIGNER, SignerRole::Acceptor);
+    let set = genesis.validators().expect("four");
+    (ValidatorId(validator.into()), acceptor(validator).sign(&set.domain().signing_bytes(&body)))
+}
+
+pub(crate) fn certificate<B: SignedBody + Copy>(
+    genesis: &GenesisFile,
+    signers: u8,
+    body: B,
+) -> Certificate<B> {
+    Certificate::assemble(body, (0..signers).map(|validator| sign(genesis, validator, body)))
+}
+
+pub(crate) fn transaction(genesis: &GenesisFile, sequence: i64) -> SignedTransaction {
+    let key = SecretKey::from_seed(&[1; 32]);
+    let builder = TransactionBuilder::new(key.public(), sequence).expect("small");
+    let envelope = builder.operation(operation::bump_sequence(99)).sign(&genesis.network_id(), &[&key]);
+    SignedTransaction::from_envelope(&genesis.network_id(), envelope.expect("builds")).expect("fits")
+}
+
+/// A receipt of the second of three outcomes of slot 7, sealed by `seals` validators.
+pub(crate) fn result_receipt(genesis: &GenesisFile, seals: u8) -> Receipt {
+    let result = TransactionResult {
+        fee_charged: 100,
+        result: TransactionResultResult::TxBadAuth,
+        ext: TransactionResultExt::V0,
+    };
+    let result = result.to_xdr(Limits::none()).expect("encodes");
+    let hashes: Vec<Digest> = (0..3).map(|sequence| *transaction(genesis, sequence).hash()).collect();
+    let leaves: Vec<Digest> = hashes.iter().map(|hash| outcome_leaf(hash, &result)).collect();
+    let header = Header {
+        slot: Slot(7),
+        ledger: 3,
+        outcomes_root: carat_types::merkle::root(&leaves),
+        ..genesis.header()
+    };
+    Receipt::of_result(ResultProof {
+        transaction: hashes[1],
+        result: ResultBytes(result),
+        path: MerklePath::of(&leaves, 1).expect("three leaves"),
+        seals: certificate(genesis, seals, Seal { slot: Slot(7), header: header.hash() }),
+        header,
+    })
+}
+
+pub(crate) fn order_receipt(genesis: &GenesisFile, votes: impl FnOnce(Ballot) -> OrderVotes) -> Receipt {
+    let envelopes: Vec<Envelope> =
+        (0..3).map(|sequence| Envelope(transaction(genesis, sequence).bytes().into())).collect();
+    let leaves: Vec<Digest> = envelopes.iter().map(Envelope::leaf).collect();
+    let batch = Batch { time_ms: 5, bodies: vec![carat_types::merkle::root(&leaves)] };
+    let ballot = Ballot { view: View(2), slot: Slot(7), digest: batch.digest(), prefix: Digest([3; 32]) };
+    Receipt::of_order(OrderProof {
+        envelope: envelopes[2].clone(),
+        path: MerklePath::of(&leaves, 2).expect("three leaves"),
+        batch,
+        body: 0,
+        votes: votes(ballot),
+    })
+}

@@ -1,0 +1,77 @@
+//! A hand-made chain of one block, its receipts, and what happens when a byte of them is changed.
+
+use carat_types::Slot;
+use carat_types::codec::Encode as _;
+use carat_types::message::{Commit, Prepare};
+use carat_types::receipt::{OrderVotes, Receipt};
+
+use super::*;
+use crate::fixture::{PASSPHRASE, certificate, genesis_of, order_receipt, result_receipt};
+
+fn verify(text: &[u8], genesis: &GenesisFile) -> Result<Verdict, TextError> {
+    verify_text(text, genesis)
+}
+
+fn text(receipt: &Receipt) -> Vec<u8> {
+    format!("{}\n", to_text(&receipt.to_bytes())).into_bytes()
+}
+
+#[test]
+fn good_receipt_gives_its_verdict_and_names_its_assumption() {
+    let genesis = genesis_of(PASSPHRASE);
+    let check = |receipt: Receipt, rule: &str, assumption: &str, outcome: bool| {
+        let verdict = verify(&text(&receipt), &genesis).expect("valid");
+        assert_eq!((verdict.slot, verdict.rule.to_string().as_str()), (Slot(7), rule));
+        assert!(verdict.assumption.to_string().contains(assumption), "{}", verdict.assumption);
+        assert_eq!(verdict.result.is_some(), outcome);
+    };
+    check(result_receipt(&genesis, 2), "SEAL", "at most 1", true);
+    let prepares = |signers| {
+        let genesis = &genesis;
+        move |ballot| OrderVotes::Prepared(certificate(genesis, signers, Prepare(ballot)))
+    };
+    check(order_receipt(&genesis, prepares(3)), "FAST", "crash-only", false);
+    check(order_receipt(&genesis, prepares(4)), "UNANIMOUS", "at most 1", false);
+    let commits = |ballot| OrderVotes::Committed(certificate(&genesis, 3, Commit(ballot)));
+    check(order_receipt(&genesis, commits), "COMMIT", "at most 1", false);
+}
+
+#[test]
+fn receipt_with_any_byte_changed_is_refused() {
+    let genesis = genesis_of(PASSPHRASE);
+    let commits = |ballot| OrderVotes::Committed(certificate(&genesis, 3, Commit(ballot)));
+    for receipt in [result_receipt(&genesis, 2), order_receipt(&genesis, commits)] {
+        let bytes = receipt.to_bytes();
+        for position in 0..bytes.len() {
+            // The lowest and the highest bit, and all bits.
+            for flip in [0x01, 0x80, 0xff] {
+                let mut tampered = bytes.clone();
+                tampered[position] ^= flip;
+                let text = to_text(&tampered).into_bytes();
+                assert!(verify(&text, &genesis).is_err(), "byte {position} ^ {flip:#x}");
+            }
+        }
+        let text = text(&receipt);
+        for position in 0..text.len() {
+            let mut tampered = text.clone();
+            tampered[position] ^= 0x01;
+            assert!(verify(&tampered, &genesis).is_err(), "character {position}");
+        }
+        for length in [0, 1, text.len() / 2, text.len() - 2] {
+            assert!(verify(&text[..length], &genesis).is_err(), "cut to {length}");
+        }
+        assert!(verify(&[text.as_slice(), b"A"].concat(), &genesis).is_err());
+        assert!(verify(&[text.as_slice(), b"\n"].concat(), &genesis).is_err());
+    }
+}
+
+#[test]
+fn receipt_with_too_few_votes_or_of_another_network_is_refused() {
+    let genesis = genesis_of(PASSPHRASE);
+    let refused = |receipt: Receipt, genesis: &GenesisFile| verify(&text(&receipt), genesis).is_err();
+    assert!(refused(result_receipt(&genesis, 1), &genesis));
+    let few = |ballot| OrderVotes::Committed(certificate(&genesis, 2, Commit(ballot)));
+    assert!(refused(order_receipt(&genesis, few), &genesis));
+    let error = verify(&text(&result_receipt(&genesis, 2)), &genesis_of("another")).expect_err("refused");
+    assert!(error.to_string().contains("hint: use that network's genesis file"), "{error}");
+}
