@@ -10,7 +10,7 @@ const addresses = process.env.CARAT_API.split(",");
 const server = new Horizon.Server(addresses[0], { allowHttp: true });
 const other = new Horizon.Server(addresses[1 % addresses.length], { allowHttp: true });
 const VALID_SECONDS = 120;
-const STREAM_PATIENCE_MS = 30_000;
+const PATIENCE_MS = 30_000;
 
 let passed = 0;
 let failed = 0;
@@ -69,6 +69,18 @@ const balanceOf = async (from, account, asset) => {
   return found?.balance;
 };
 
+// The transaction as the other node shows it, once that has executed it too.
+async function shownByOther(hash) {
+  for (const began = Date.now(); ; ) {
+    try {
+      return await other.transactions().transaction(hash).call();
+    } catch (error) {
+      if (!(error instanceof NotFoundError) || Date.now() - began > PATIENCE_MS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
 const anchor = Keypair.random();
 const alice = Keypair.random();
 const bob = Keypair.random();
@@ -107,7 +119,7 @@ await test("trustlines are set", async () => {
 await test("an asset is issued and paid, and another node shows it", async () => {
   await execute(anchor, [pay(alice, "1000"), pay(joint, "500")]);
   const paid = await execute(alice, [pay(bob, "12.3456789")], { memo: Memo.text("rent") });
-  const shown = await other.transactions().transaction(paid.hash).call();
+  const shown = await shownByOther(paid.hash);
   equal([shown.successful, shown.memo, shown.ledger_attr], [true, "rent", paid.ledger], "transaction");
   equal(await balanceOf(other, bob, eur), "12.3456789", "balance of bob");
   equal(await balanceOf(other, alice, eur), "987.6543211", "balance of alice");
@@ -153,7 +165,7 @@ await test("payments are streamed, each once", async () => {
   let arrived;
   const all = new Promise((resolve, reject) => {
     arrived = resolve;
-    setTimeout(() => reject(new Error(`only ${seen.length} of 3 came within ${STREAM_PATIENCE_MS} ms`)), STREAM_PATIENCE_MS).unref();
+    setTimeout(() => reject(new Error(`only ${seen.length} of 3 came within ${PATIENCE_MS} ms`)), PATIENCE_MS).unref();
   });
   const close = server
     .payments()

@@ -7,6 +7,7 @@ Environment: CARAT_API (addresses, separated by commas), CARAT_PASSPHRASE. Last 
 import os
 import sys
 import threading
+import time
 import traceback
 from decimal import Decimal
 
@@ -17,7 +18,7 @@ from stellar_sdk.exceptions import BadRequestError, NotFoundError
 PASSPHRASE = os.environ["CARAT_PASSPHRASE"]
 ADDRESSES = os.environ["CARAT_API"].split(",")
 VALID_SECONDS = 120
-STREAM_PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 30
 
 server = Server(ADDRESSES[0])
 other = Server(ADDRESSES[1 % len(ADDRESSES)])
@@ -81,6 +82,18 @@ def refused(submit, codes):
     raise AssertionError(f"it was applied: {answer['hash']}")
 
 
+def shown_by_other(transaction_hash):
+    """The transaction as the other node shows it, once that has executed it too."""
+    began = time.monotonic()
+    while True:
+        try:
+            return other.transactions().transaction(transaction_hash).call()
+        except NotFoundError:
+            if time.monotonic() - began > PATIENCE_SECONDS:
+                raise
+            time.sleep(0.02)
+
+
 def balance_of(source, account, asset):
     for line in source.accounts().account_id(account.public_key).call()["balances"]:
         if line.get("asset_code") == asset.code or (asset.is_native() and line["asset_type"] == "native"):
@@ -122,7 +135,7 @@ def issue():
     pay(anchor, joint, "500")
     build = builder(alice).append_payment_op(bob.public_key, eur, "12.3456789").add_text_memo("rent")
     paid = execute(build, [alice])
-    shown = other.transactions().transaction(paid["hash"]).call()
+    shown = shown_by_other(paid["hash"])
     equal((shown["successful"], shown["memo"], shown["ledger"]), (True, "rent", paid["ledger"]), "transaction")
     equal(balance_of(other, bob, eur), "12.3456789", "balance of bob")
     equal(balance_of(other, alice, eur), "987.6543211", "balance of alice")
@@ -187,7 +200,7 @@ def stream():
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     sent = [pay(alice, bob, amount)["hash"] for amount in ("0.1", "0.2", "0.3")]
-    listener.join(STREAM_PATIENCE_SECONDS)
+    listener.join(PATIENCE_SECONDS)
     equal(seen, sent, "streamed payments")
 
 
