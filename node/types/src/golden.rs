@@ -91,6 +91,7 @@ fn messages() -> Vec<Message> {
         last_final: Slot(3),
         last_executed: Slot(4),
         highest_vote: Slot(5),
+        highest_commit: Slot(6),
     };
     vec![
         Message::Proposal(Arc::new(proposal)),
@@ -228,7 +229,7 @@ const GOLDEN_ENCODINGS: &[&str] = &[
     "VIEW-CHANGE 823 6a5703bc",
     "NEW-VIEW 901 9c41f513",
     "SEAL 107 7dc7ab4b",
-    "STATUS 42 caf0d5a8",
+    "STATUS 50 6cd54751",
     "FETCH 34 2aef6491",
     "FETCH 10 fd69742e",
     "FETCH 4 0ec3f5cb",

@@ -144,3 +144,26 @@ fn decode_of_any_changed_byte_is_refused_or_gives_another_full_hash() {
         }
     }
 }
+
+#[test]
+fn decode_of_values_nested_too_deeply_refused() {
+    use stellar_xdr::{Asset, ClaimPredicate, Claimant, ClaimantV0, CreateClaimableBalanceOp};
+
+    let nested = |depth: usize| {
+        let predicate = (0..depth)
+            .fold(ClaimPredicate::Unconditional, |inner, _| ClaimPredicate::Not(Some(Box::new(inner))));
+        let claimant =
+            Claimant::ClaimantTypeV0(ClaimantV0 { destination: key(3).public().into(), predicate });
+        let body = OperationBody::CreateClaimableBalance(CreateClaimableBalanceOp {
+            asset: Asset::Native,
+            amount: 1,
+            claimants: vec![claimant].try_into().expect("one"),
+        });
+        let mut tx = plain();
+        tx.operations = vec![Operation { source_account: None, body }].try_into().expect("one");
+        encode(&TransactionEnvelope::Tx(TransactionV1Envelope { tx, signatures: VecM::default() }))
+    };
+    let network = network_id(PASSPHRASE);
+    assert!(SignedTransaction::decode(&network, &nested(10)).is_ok());
+    assert!(matches!(SignedTransaction::decode(&network, &nested(300)), Err(EnvelopeError::Malformed(_))));
+}
