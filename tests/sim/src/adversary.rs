@@ -220,8 +220,8 @@ impl Adversary {
     fn lie(&self, rng: &mut Rng, honest: &Signed<ViewChange>) -> Message {
         let mut body = honest.body.clone();
         let below = View(body.view.0.saturating_sub(1));
-        match rng.below(7) {
-            0 => body.reports.clear(),
+        match rng.below(9) {
+            0 | 7 | 8 => body.reports.clear(),
             1 => body.reports.iter_mut().for_each(|report| report.prepared = None),
             2 => body.reports.iter_mut().for_each(|report| report.last_vote = None),
             3 => {

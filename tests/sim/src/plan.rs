@@ -136,6 +136,12 @@ impl Behaviour {
         Behaviour::NewViewLiar,
     ];
 
+    /// Whether it is most dangerous where few know what was voted and certified: a lie in a VIEW-CHANGE counts only if
+    /// the truth is known to one or two.
+    fn thrives_on_withheld_votes(self) -> bool {
+        matches!(self, Behaviour::ViewChangeLiar | Behaviour::Equivocator | Behaviour::YesSayer)
+    }
+
     /// Whether the validator's votes can still be relied upon.
     pub fn acceptor_is_correct(self) -> bool {
         self == Behaviour::BadProposer
@@ -154,8 +160,14 @@ impl Plan {
             window: checkpoint_interval * rng.pick(&[2, 2, 3, 4]),
             term: checkpoint_interval * rng.pick(&[2, 8, 64]),
             pipeline: rng.pick(&[1, 2, 4, 8]),
+            timeout_ms: rng.pick(&[250, 1_000]),
             ..Params::default()
         };
+        let adversaries = draw_adversaries(n, &mut rng);
+        let mut network = NetworkPlan::draw(&mut rng);
+        if adversaries.iter().any(|(_, behaviour)| behaviour.thrives_on_withheld_votes()) && rng.chance(800) {
+            network.withheld = rng.between(300, 900);
+        }
         Plan {
             seed,
             n,
@@ -164,10 +176,10 @@ impl Plan {
             ledger: if rng.chance(50) { LedgerKind::Real } else { LedgerKind::Model },
             round_trip: rng.chance(60),
             chaos_us: rng.between(5, 30) * SECOND,
-            network: NetworkPlan::draw(&mut rng),
+            network,
             process: ProcessPlan::draw(&mut rng),
             clients: ClientPlan::draw(&mut rng),
-            adversaries: draw_adversaries(n, &mut rng),
+            adversaries,
             adversaries_survive: rng.chance(500),
         }
     }
