@@ -73,8 +73,7 @@ pub async fn run(nodes: &[Rest], payers: Vec<Payer>, plan: Plan) -> Result<Measu
 }
 
 async fn pay(node: Rest, payer: Payer, index: usize, payers: usize, shared: Arc<Shared>) {
-    let mut sent = 0;
-    for payment in payer.payments {
+    for (sent, payment) in payer.payments.into_iter().enumerate() {
         let intended = match shared.plan.rate {
             None => Instant::now(),
             Some(rate) => {
@@ -101,7 +100,6 @@ async fn pay(node: Rest, payer: Payer, index: usize, payers: usize, shared: Arc<
             Ok(record) => note(&mut measured, format!("{} failed", record.hash)),
             Err(error) => note(&mut measured, error.to_string()),
         }
-        sent += 1;
     }
 }
 

@@ -71,7 +71,7 @@ pub enum KeyFileError {
 
 /// Writes the contents of a key file.
 pub fn write(role: KeyRole, key: &SecretKey) -> Zeroizing<String> {
-    let seed = Zeroizing::new(hex::encode(&*key.to_seed()));
+    let seed = Zeroizing::new(hex::encode(key.to_seed().as_slice()));
     let file = KeyFile { format: FORMAT.into(), role, public_key: key.public(), seed };
     // A struct of strings always serialises.
     Zeroizing::new(serde_json::to_string_pretty(&file).unwrap_or_default())
