@@ -18,7 +18,7 @@ mod speech;
 use std::sync::Arc;
 
 use carat_consensus::effect::{Evidence, Halt, Report};
-use carat_consensus::{Execute, Params, Record, RecoverError};
+use carat_consensus::{BLOCKS_PER_FETCH, Execute, Params, Record, RecoverError};
 use carat_types::certificate::SealCertificate;
 use carat_types::header::{Header, prefix_digest};
 use carat_types::message::Message;
@@ -336,9 +336,12 @@ impl Oracle {
         self.chain.acknowledged()
     }
 
-    /// Slots of the log, seals, certified slots, slots in execution, payloads of two views, blocks on their way.
+    /// Slots of the log, seals, certified slots, slots in execution, payloads of two views, blocks on their way: each at
+    /// most a window, and what a validator that is behind fetches and executes at a time.
     fn buffer_limit(&self) -> usize {
-        usize::try_from(self.params.window).unwrap_or(usize::MAX).saturating_mul(8).saturating_add(64)
+        const KINDS: u64 = 8;
+        let at_a_time = self.params.window.saturating_add(2 * BLOCKS_PER_FETCH);
+        usize::try_from(at_a_time.saturating_mul(KINDS)).unwrap_or(usize::MAX)
     }
 
     /// Every correct signer of a certificate has journaled its vote. An adversary's may be new here: it showed it to
