@@ -28,6 +28,8 @@ pub struct Settings {
     pub submissions_max: usize,
     /// Streams open at the same time; more are turned away with 503.
     pub streams_max: usize,
+    /// Reads of the database at the same time; more wait for their turn. Each takes a thread.
+    pub reads_max: usize,
     /// How long a stream lasts before the client is asked to take it up again.
     pub stream_duration: Duration,
     /// Requests of one address; `None` sets no limit.
@@ -45,6 +47,7 @@ impl Default for Settings {
             requests_max: 512,
             submissions_max: 4_096,
             streams_max: 1_024,
+            reads_max: 32,
             stream_duration: Duration::from_secs(55),
             rate_limit: None,
         }
@@ -59,6 +62,7 @@ pub struct Context {
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) submissions: Arc<Semaphore>,
     pub(crate) streams: Arc<Semaphore>,
+    reads: Semaphore,
     /// The fee statistics of the last request for them, and how far the index was then.
     pub(crate) fees: Mutex<Option<(Toid, FeeStats)>>,
     /// Becomes true when the server stops, so that streams end.
@@ -74,6 +78,7 @@ impl Context {
             requests: Arc::new(Semaphore::new(settings.requests_max)),
             submissions: Arc::new(Semaphore::new(settings.submissions_max)),
             streams: Arc::new(Semaphore::new(settings.streams_max)),
+            reads: Semaphore::new(settings.reads_max),
             fees: Mutex::new(None),
             settings,
             stopping,
@@ -88,6 +93,8 @@ impl Context {
         T: Send + 'static,
         F: FnOnce(&dyn Node) -> Result<T, Problem> + Send + 'static,
     {
+        // Never closed: without a turn the read would only be made at once.
+        let _turn = self.reads.acquire().await.ok();
         let node = Arc::clone(&self.node);
         tokio::task::spawn_blocking(move || read(node.as_ref())).await.unwrap_or_else(|error| {
             tracing::error!(%error, "a request did not come to its end");

@@ -146,6 +146,7 @@ fn pages_forwards_and_backwards_join_without_gap_or_overlap() {
                     assert!(part.len() <= limit);
                     cursor = Some(*last);
                     walked.extend(part);
+                    assert!(walked.len() <= whole.len(), "pages overlap: limit {limit}, {order:?}");
                 }
                 if order == Order::Descending {
                     walked.reverse();
@@ -182,7 +183,10 @@ fn ledger_is_listed_when_a_slot_of_a_later_window_is_indexed() {
 
 #[test]
 fn ledger_counts_its_transactions_and_operations_over_all_its_slots() {
-    let chain = small_chain();
+    let mut chain = small_chain();
+    chain.block(250, &[]);
+    let next = chain.history.ledger(3).expect("a sound index").expect("closed");
+    assert_eq!(next.counts, crate::record::Counts::default(), "each ledger counts for itself");
     let ledger = chain.history.ledger(2).expect("a sound index").expect("closed");
     let counts = ledger.counts;
     assert_eq!((counts.successful, counts.failed), (2, 1));
