@@ -20,11 +20,11 @@ pub mod problem;
 pub mod rate_limit;
 mod request;
 pub mod resources;
-pub mod result_codes;
 pub mod routes;
 pub mod server;
 mod stream;
 
+pub use carat_types::result_codes;
 pub use context::{Context, Settings};
 pub use port::Node;
 pub use rate_limit::RateLimit;

@@ -26,6 +26,7 @@ pub mod message;
 pub mod payload;
 pub mod quorum;
 pub mod receipt;
+pub mod result_codes;
 pub mod signature;
 pub mod state_proof;
 pub mod transaction;

@@ -299,19 +299,19 @@ impl ResultCodes {
 
 /// The word for a transaction's code.
 pub fn transaction(code: TransactionResultCode) -> &'static str {
-    word(TRANSACTION, 1 - code as i32)
+    word(TRANSACTION, 1_i32.saturating_sub(code as i32))
 }
 
 /// The word for an operation's result.
 pub fn operation(result: &OperationResult) -> &'static str {
     match result {
         OperationResult::OpInner(inner) => own_rule(inner),
-        other => word(OPERATION, -(other.discriminant() as i32)),
+        other => word(OPERATION, (other.discriminant() as i32).saturating_neg()),
     }
 }
 
 fn own_rule(result: &OperationResultTr) -> &'static str {
-    word(words_of(result.discriminant()), -code_of(result))
+    word(words_of(result.discriminant()), code_of(result).saturating_neg())
 }
 
 /// Every code has a word, which a test proves; the fall-back keeps a new code from stopping the node.

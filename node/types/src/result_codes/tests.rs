@@ -59,7 +59,7 @@ fn regular(prefix: &str, name: &str) -> String {
 fn check(kind: &str, words: Words, codes: &[(&'static str, i32)], first: i32) {
     assert_eq!(words.len(), codes.len(), "{kind}: one row for each code");
     for (name, code) in codes {
-        let seen = words[usize::try_from(first - code).expect("codes count down")];
+        let seen = words[usize::try_from(first.saturating_sub(*code)).expect("codes count down")];
         let irregular = IRREGULAR.iter().find(|(of, code, _)| *of == kind && code == name);
         let expected = match (irregular, kind) {
             (Some((_, _, word)), _) => (*word).to_owned(),
