@@ -1,6 +1,7 @@
 //! A network of validators in this process, in a folder that goes away with it.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use carat_client::client::Client;
@@ -43,7 +44,9 @@ impl Cluster {
     pub(crate) fn make(validators: u16) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let out = folder.path().join("net");
-        let made = init(&InitOptions::test(validators, &out)).expect("a network");
+        let options =
+            InitOptions { base_port: Some(free_ports(validators)), ..InitOptions::test(validators, &out) };
+        let made = init(&options).expect("a network");
         let network = Network::load(&out).expect("its description");
         let client = Client::new(network.clone()).expect("a client").patience(PATIENCE / 4, PATIENCE);
         let nodes = made.homes.iter().map(|_| None).collect();
@@ -187,6 +190,22 @@ impl Cluster {
         let balances = account["balances"].as_array().expect("balances");
         let native = balances.iter().find(|balance| balance["asset_type"] == "native").expect("native");
         carat_types::builder::amount::parse(native["balance"].as_str().expect("text")).expect("an amount")
+    }
+}
+
+/// The first of the ports of a network. Each test has its own, and nobody else has them now.
+fn free_ports(validators: u16) -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    loop {
+        let base = NEXT.fetch_add(3 * validators, Ordering::Relaxed);
+        let free = |port| {
+            std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
+                && std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok()
+        };
+        if (base..base + 3 * validators).all(free) {
+            return base;
+        }
+        assert!(base < 30_000, "no free ports");
     }
 }
 

@@ -33,7 +33,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const UNBOUND: &[&str] = &["carat-tests", "carat-sim", "carat-benches"];
 
 /// What the pure crates may not bring along, directly or through others: clocks, files, sockets, threads, databases.
-const IMPURE: &[&str] = &["tokio", "quinn", "rocksdb", "axum", "reqwest", "rand", "getrandom", "rayon", "mio"];
+const IMPURE: &[&str] =
+    &["tokio", "quinn", "rocksdb", "axum", "reqwest", "rand", "getrandom", "rayon", "mio"];
 const PURE: &[&str] = &["carat-types", "carat-consensus", "carat-ledger"];
 
 #[test]

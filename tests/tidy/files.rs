@@ -47,7 +47,10 @@ fn every_rule_names_code_and_a_test_that_exist() {
         }
         for name in test.split(',').map(|cell| cell.trim().trim_matches('`')) {
             let name = name.rsplit("::").next().unwrap_or(name);
-            assert!(sources.contains(&format!("fn {name}(")), "rule {id} names the test {name}, which is nowhere");
+            assert!(
+                sources.contains(&format!("fn {name}(")),
+                "rule {id} names the test {name}, which is nowhere"
+            );
         }
         rows += 1;
     }

@@ -1,3 +1,5 @@
+//! Hashes against the wire format's own, strict decoding, signing.
+
 use stellar_xdr::{
     FeeBumpTransaction, FeeBumpTransactionEnvelope, FeeBumpTransactionExt, Memo, OperationBody,
     Preconditions, SequenceNumber, TransactionExt, TransactionV0, TransactionV0Envelope, TransactionV0Ext,
