@@ -175,3 +175,24 @@ fn withdrawn_transaction_is_not_proposed() {
         assert_eq!(cluster.replica(index).pending_count(), 0);
     }
 }
+
+/// With one validator dead, each PREPARE and COMMIT of the others is needed.
+#[test]
+fn quorum_without_slack_gets_over_every_lost_message_in_its_view() {
+    for lost in ["PRE-PREPARE", "PREPARE", "COMMIT"] {
+        let mut cluster = Cluster::with(4, Params { timeout_ms: 8_000, ..params() });
+        cluster.run_to(1);
+        cluster.settle();
+        cluster.crash(3);
+        cluster.filter = Box::new(move |_, to, message| to != id(2) || message.name() != lost);
+        cluster.admit(1);
+        cluster.settle();
+        assert!(cluster.slots_of(2, 1).is_empty(), "{lost}");
+        cluster.filter = Box::new(|_, _, _| true);
+        cluster.run_for(3_000_000);
+        for index in 0..3 {
+            assert_eq!(cluster.slots_of(index, 1).len(), 1, "{lost}");
+            assert_eq!(cluster.replica(index).view(), View(0), "{lost}");
+        }
+    }
+}

@@ -8,7 +8,9 @@ use carat_consensus::effect::Halt;
 use carat_consensus::{ChainTip, Params, Record, RecoverError, Replica};
 use carat_types::certificate::Certificate;
 use carat_types::header::{Header, prefix_digest};
-use carat_types::message::{Justification, Message, Seal, StableCheckpoint};
+use carat_types::message::{
+    Commit, Data, HighestVotes, Justification, Message, Prepare, Seal, StableCheckpoint,
+};
 use carat_types::{Digest, Epoch, Slot, View};
 
 use crate::harness::*;
@@ -254,4 +256,45 @@ fn store_of_another_chain_is_refused() {
     config.me = id(4);
     let error = Replica::start(config, cluster.now(0), Vec::new(), cluster.tip(0)).map(|_| ());
     assert!(matches!(error, Err(RecoverError::Stranger { .. })));
+}
+
+/// Shows node 3, restarted with an empty journal, one forgotten signature.
+fn check_guard(what: &str, stops: bool, show: impl Fn(&Cluster) -> HighestVotes) {
+    let mut cluster = Cluster::new(4);
+    cluster.crash(3);
+    cluster.filter = Box::new(|_, to, _| to != id(3));
+    cluster.start(3);
+    let shown = show(&cluster);
+    cluster.deliver(0, 3, Message::Data(Data::HighestVotes(Arc::new(shown))));
+    let halted = matches!(cluster.nodes[3].halted, Some(Halt::ForgottenVote { .. }));
+    assert_eq!(halted, stops, "{what}");
+    assert_eq!(cluster.last_rejection(3).is_some(), !stops, "{what}");
+}
+
+#[test]
+fn guard_looks_at_each_kind_of_vote_and_believes_only_own_signatures() {
+    let none = |of: usize| HighestVotes { of: id(of), prepare: None, commit: None, view_change: None };
+    let body = ballot(0, 3, Digest::ZERO, Digest::ZERO);
+    check_guard("a PREPARE", true, |c| HighestVotes {
+        prepare: Some(forge(&c.set, 3, Prepare(body))),
+        ..none(3)
+    });
+    check_guard("a COMMIT", true, |c| HighestVotes {
+        commit: Some(forge(&c.set, 3, Commit(body))),
+        ..none(3)
+    });
+    check_guard("a VIEW-CHANGE", true, |c| HighestVotes {
+        view_change: Some(Arc::new(forge(&c.set, 3, view_change(4)))),
+        ..none(3)
+    });
+    check_guard("another's vote", false, |c| HighestVotes {
+        prepare: Some(forge(&c.set, 2, Prepare(body))),
+        ..none(3)
+    });
+    check_guard("votes of another", false, |_| none(2));
+    check_guard("a forged vote", false, |c| {
+        let mut vote = forge(&c.set, 3, Prepare(body));
+        vote.signature = forge(&c.set, 2, Prepare(body)).signature;
+        HighestVotes { prepare: Some(vote), ..none(3) }
+    });
 }

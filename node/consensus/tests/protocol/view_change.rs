@@ -412,3 +412,17 @@ fn certificate_for_a_higher_slot_finalises_the_slots_below_it() {
     assert!(matches!(evidence[1], carat_consensus::effect::Evidence::Prefix(Slot(3))));
     assert!(matches!(evidence[2], carat_consensus::effect::Evidence::Commit(_)));
 }
+
+#[test]
+fn leader_whose_batch_was_lost_proposes_its_transactions_when_it_leads_again() {
+    let mut cluster = Cluster::with(4, Params { term: 4, ..params() });
+    cluster.run_to(1);
+    cluster.settle();
+    cluster.filter = Box::new(|from, _, message| from != id(0) || !matches!(message, Message::Proposal(_)));
+    // Nobody else knows the transaction.
+    cluster.input(0, carat_consensus::Input::Admitted(transaction(5)));
+    cluster.run_until("the next view", |cluster| cluster.replica(0).view() > View(0));
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_until("the leader's next turn", |cluster| cluster.slots_of(1, 5).len() == 1);
+    assert!(cluster.replica(1).view() >= View(4));
+}
