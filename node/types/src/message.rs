@@ -450,8 +450,7 @@ impl Encode for Status {
     fn encode(&self, out: &mut Vec<u8>) {
         self.view.encode(out);
         out.push(u8::from(self.active));
-        for slot in
-            [self.stable, self.last_final, self.last_executed, self.highest_vote, self.highest_commit]
+        for slot in [self.stable, self.last_final, self.last_executed, self.highest_vote, self.highest_commit]
         {
             slot.encode(out);
         }
