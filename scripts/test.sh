@@ -49,6 +49,8 @@ step "format" cargo fmt --all --check
 step "lints" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 step "tests" cargo test --release --locked --workspace --no-fail-fast
 # The tests with the public SDKs, in their own languages.
+# Real processes, a real SIGKILL: the only part of the tests that a harness in one process cannot stand for.
+step "demo" scripts/demo.sh --json target/demo.json
 if [ -x tests/sdk/run.sh ]; then
     step "SDK tests" tests/sdk/run.sh
 fi
