@@ -44,3 +44,18 @@ async fn validator_that_missed_more_than_a_window_catches_up_by_certified_blocks
     assert_eq!(cluster.balance(3, &key(2)).await, cluster.balance(0, &key(2)).await);
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn validator_without_a_quorum_says_so_and_is_ready_again_with_it() {
+    let mut cluster = Cluster::start(4).await;
+    cluster.stop_node(2).await;
+    cluster.stop_node(3).await;
+    let alone = cluster.await_status(0, "without a quorum", |status| status["state"] == "no-quorum").await;
+    assert_eq!(alone["ready"], false);
+    let reasons = alone["reasons"].to_string();
+    assert!(reasons.contains("reaches 2 validators with itself, 3 are needed"), "{reasons}");
+    cluster.start_node(2).await.expect("starts again");
+    cluster.await_ready(0).await;
+    cluster.await_ready(2).await;
+    cluster.stop().await;
+}
