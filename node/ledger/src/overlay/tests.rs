@@ -1,3 +1,5 @@
+//! Nested layers of changes: what is read, committed and dropped.
+
 #![expect(clippy::arithmetic_side_effects, reason = "the figures of tests are small")]
 
 use carat_types::PublicKey;

@@ -1,3 +1,5 @@
+//! The state tree against a naive recomputation, and its proofs.
+
 #![expect(clippy::arithmetic_side_effects, reason = "the figures of tests are small")]
 
 use std::collections::BTreeMap;

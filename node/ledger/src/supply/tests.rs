@@ -1,3 +1,5 @@
+//! Conservation: what a block may and may not do to the supply of an asset.
+
 use carat_types::PublicKey;
 use carat_types::batch::BlockLimits;
 use carat_types::genesis::LedgerConstants;
