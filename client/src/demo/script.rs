@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use carat_client::keystore::KeyStore;
 use carat_client::processes::{Processes, sibling};
@@ -21,6 +22,12 @@ const STARTING_BALANCE: i64 = 10_000 * amount::UNIT;
 
 /// What each anchor issues to each bank. **Units**: stroops.
 const ISSUED: i64 = 1_000_000 * amount::UNIT;
+
+/// How long the first nodes may take before all are asked.
+const ROUND_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long one transaction may take in all, on a machine that may be busy with a build.
+const SUBMIT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Plays all of it, in `folder`.
 ///
@@ -77,7 +84,7 @@ async fn make(folder: &Path, report: &mut Report) -> Result<Network, Failure> {
 
 /// Makes the participants' accounts, paid for by the root account of the test network.
 async fn cast(network: &Network, report: &mut Report) -> Result<Scene, Failure> {
-    let client = Client::new(network.clone())?;
+    let client = Client::new(network.clone())?.patience(ROUND_PATIENCE, SUBMIT_PATIENCE);
     let store = KeyStore::new(network.folder.join("keys"));
     let actor = |(node, name): (usize, &str)| Actor::generate(name, &store, &client, node);
     let banks: Vec<Actor> = BANKS.into_iter().enumerate().map(actor).collect::<Result<_, _>>()?;
