@@ -186,7 +186,7 @@ impl Replica {
         }
         self.log.forget_through(self.chain.stable.min(self.chain.executed));
         self.seals.blocks.retain(|slot, block| *slot > self.chain.stable || !block.sealed);
-        self.load_votes(votes)?;
+        self.load_votes(view, votes)?;
         for certificate in prepared {
             let slot = certificate.body.0.slot;
             if slot > self.chain.stable {
@@ -202,6 +202,7 @@ impl Replica {
 
     fn load_votes(
         &mut self,
+        view: View,
         votes: BTreeMap<carat_types::message::Ballot, JournaledVote>,
     ) -> Result<(), RecoverError> {
         let mut last = None;
@@ -213,6 +214,10 @@ impl Replica {
                 return Err(RecoverError::Journal { what: "two votes in one view", slot });
             }
             last = Some((ballot.view, slot));
+            if ballot.view > view {
+                // J1.
+                return Err(RecoverError::Journal { what: "a vote in a view that was not entered", slot });
+            }
             if slot <= self.chain.stable {
                 continue;
             }

@@ -228,6 +228,10 @@ fn journal_that_breaks_a_rule_is_refused() {
             vec![vote(prefix, Some(Arc::clone(&payload))), vote(Digest::ZERO, Some(Arc::clone(&payload)))],
         ),
         ("a vote without its payload", vec![vote(prefix, None)]),
+        (
+            "a vote in a view that was not entered",
+            vec![Record::Vote(ballot(3, 1, digest, prefix), justification(), Some(Arc::clone(&payload)))],
+        ),
         ("a vote with another's payload", vec![vote(prefix, Some(payload_of(2, &[2])))]),
         ("an unproven checkpoint", vec![Record::Stable(Arc::new(unproven))]),
     ] {
