@@ -146,9 +146,15 @@ impl Cluster {
         assert_eq!(status, 200, "{body}");
     }
 
+    /// The account's sequence number where it is highest: one validator may not have executed what another proved.
     pub(crate) async fn sequence(&self, key: &SecretKey) -> i64 {
-        let account = self.client.load_account(&address(key)).await.expect("an account");
-        account.sequence.parse().expect("a number")
+        let mut highest = None;
+        for index in (0..self.nodes.len()).filter(|index| self.nodes[*index].is_some()) {
+            let (_, account) = self.get(index, &format!("/accounts/{}", address(key))).await;
+            let sequence = account["sequence"].as_str().and_then(|text| text.parse::<i64>().ok());
+            highest = highest.max(sequence);
+        }
+        highest.expect("an account")
     }
 
     /// A transaction of `key`'s account with the next sequence number.
