@@ -32,6 +32,9 @@ use crate::context::{Context, Settings};
 use chain::{COIN, Chain, key};
 use node::TestNode;
 
+/// How long a test waits for what never comes if there is a bug.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A node with its routes.
 struct Api {
     node: Arc<TestNode>,

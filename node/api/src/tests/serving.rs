@@ -47,7 +47,8 @@ impl Running {
 async fn read(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     // A connection that the server resets has ended as well.
-    _ = stream.read_to_end(&mut answer).await;
+    let ended = tokio::time::timeout(super::PATIENCE, stream.read_to_end(&mut answer)).await;
+    assert!(ended.is_ok(), "the connection did not end");
     String::from_utf8_lossy(&answer).into_owned()
 }
 

@@ -44,7 +44,8 @@ impl Events {
     /// The next event; `None` when the stream has ended.
     async fn next(&mut self) -> Option<Event> {
         while !self.buffer.contains("\n\n") {
-            let chunk = self.body.next().await?.expect("no error on the way");
+            let chunk = tokio::time::timeout(super::PATIENCE, self.body.next()).await.expect("an event");
+            let chunk = chunk?.expect("no error on the way");
             self.buffer.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
         }
         let (text, rest) = self.buffer.split_once("\n\n").expect("seen above");
