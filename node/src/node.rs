@@ -17,14 +17,14 @@ use std::time::Duration;
 
 use carat_api::{ConnectionLimits, RateLimit};
 use carat_consensus::effect::Halt;
-use carat_consensus::{ChainTip, KeySigner, Params, RecentBlock, Record, Replica};
+use carat_consensus::{ChainTip, KeySigner, RecentBlock, Record, Replica};
 use carat_history::{History, Indexer};
 use carat_network::{BindConfig, Event, Inbox, Incoming, Lane, Limits, Network, Peer};
 use carat_storage::Identity;
 use carat_storage::journal::Journal;
 use carat_storage::store::{Genesis as GenesisState, Store};
 use carat_types::codec::Decode;
-use carat_types::genesis::{ConsensusConstants, GenesisFile, GenesisValidator, Profile};
+use carat_types::genesis::{GenesisFile, GenesisValidator, Profile};
 use carat_types::message::Message;
 use carat_types::validators::Ed25519;
 use carat_types::{Slot, ValidatorId};
@@ -385,7 +385,7 @@ impl Parts {
         records: Vec<Record>,
         effects: Sender<Vec<carat_consensus::Effect>>,
     ) -> Result<(CoreLoop, Vec<carat_consensus::Effect>), NodeError> {
-        let params = params(&home.genesis.genesis.consensus);
+        let params = home.genesis.genesis.consensus;
         let config = carat_consensus::Config {
             me: home.identity.validator,
             validators: home.genesis.validators()?,
@@ -587,21 +587,6 @@ fn peers(home: &Home) -> Vec<Peer> {
         })
     };
     home.settings.network.peers.iter().filter_map(peer).collect()
-}
-
-fn params(constants: &ConsensusConstants) -> Params {
-    Params {
-        window: constants.window,
-        checkpoint_interval: constants.checkpoint_interval,
-        term: constants.term,
-        timeout_ms: constants.timeout_ms,
-        timeout_max_ms: constants.timeout_max_ms,
-        heartbeat_ms: constants.heartbeat_ms,
-        drift_ms: constants.drift_ms,
-        pool: constants.pool,
-        pipeline: constants.pipeline,
-        limits: constants.block,
-    }
 }
 
 fn public_facts(home: &Home) -> carat_api::port::Network {

@@ -106,7 +106,7 @@ impl Replica {
     fn blank(config: Config, now: Now, tip: &Header) -> Replica {
         let quorum = config.validators.quorum();
         let params = &config.params;
-        let pending = Pending::new(params.pool, quorum.n(), params.limits);
+        let pending = Pending::new(params.pool, quorum.n(), params.block);
         let peers = config.validators.ids().map(|id| (id, Peer::default())).collect();
         let genesis_prefix = config.genesis_header.prefix;
         Replica {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use carat_types::genesis::ConsensusConstants;
 use carat_types::header::Header;
 use carat_types::message::{
     HighestVotes, Message, NewView, Signed, SignedBody, StableCheckpoint, Status, ViewChange,
@@ -21,7 +22,6 @@ use crate::effect::{Effect, Halt, Report, Trigger};
 use crate::guard::Guard;
 use crate::input::{Input, Now, VerifiedMessage};
 use crate::log::Log;
-use crate::params::Params;
 use crate::payloads::Payloads;
 use crate::pending::Pending;
 use crate::pick::Forced;
@@ -46,7 +46,7 @@ pub struct Config {
     /// All validators.
     pub validators: ValidatorSet,
     /// The constants of the genesis file.
-    pub params: Params,
+    pub params: ConsensusConstants,
     /// Signs with the own keys.
     pub signer: Box<dyn Signer + Send>,
     /// Checks the signatures inside messages.

@@ -18,8 +18,9 @@ mod speech;
 use std::sync::Arc;
 
 use carat_consensus::effect::{Evidence, Halt, Report};
-use carat_consensus::{BLOCKS_PER_FETCH, Execute, Params, Record, RecoverError};
+use carat_consensus::{BLOCKS_PER_FETCH, Execute, Record, RecoverError};
 use carat_types::certificate::SealCertificate;
+use carat_types::genesis::ConsensusConstants;
 use carat_types::header::{Header, prefix_digest};
 use carat_types::message::Message;
 use carat_types::validators::{Authenticator, ValidatorSet};
@@ -81,7 +82,7 @@ impl Thresholds {
 /// The oracle of one run.
 #[derive(Debug)]
 pub struct Oracle {
-    params: Params,
+    params: ConsensusConstants,
     thresholds: Thresholds,
     certificates: Certificates,
     ballots: Ballots,

@@ -3,7 +3,7 @@
 //! Each seed draws a random subset of faults with random strength ("swarm testing"): runs in which everything
 //! goes wrong at once seldom get far enough to show the deeper errors.
 
-use carat_consensus::Params;
+use carat_types::genesis::ConsensusConstants;
 use carat_types::{Quorum, ValidatorId};
 
 use crate::crypto::Scheme;
@@ -23,7 +23,7 @@ pub struct Plan {
     /// Validators.
     pub n: u16,
     /// Constants of the core.
-    pub params: Params,
+    pub params: ConsensusConstants,
     /// Signatures.
     pub scheme: Scheme,
     /// What executes blocks.
@@ -155,13 +155,13 @@ impl Plan {
         let drawn = rng.pick(&[1, 4, 4, 4, 4, 4, 4, 7, 7, 7]);
         let n = n.unwrap_or(drawn);
         let checkpoint_interval = rng.pick(&[2, 4, 8, 16]);
-        let params = Params {
+        let params = ConsensusConstants {
             checkpoint_interval,
             window: checkpoint_interval * rng.pick(&[2, 2, 3, 4]),
             term: checkpoint_interval * rng.pick(&[2, 8, 64]),
             pipeline: rng.pick(&[1, 2, 4, 8]),
             timeout_ms: rng.pick(&[250, 1_000]),
-            ..Params::default()
+            ..ConsensusConstants::default()
         };
         let adversaries = draw_adversaries(n, &mut rng);
         let mut network = NetworkPlan::draw(&mut rng);

@@ -153,7 +153,7 @@ impl Simulation {
         let (keys, set) = crypto::validators(plan.scheme, plan.seed, plan.n, chain_id);
         let authenticator = crypto::authenticator(plan.scheme);
         let mut rng = Rng::new(plan.seed);
-        let rules = Rules::new(plan.ledger, plan.seed, plan.clients.count, plan.params.limits);
+        let rules = Rules::new(plan.ledger, plan.seed, plan.clients.count, plan.params.block);
         let genesis = rules.genesis();
         let oracle = Oracle::new(&plan, set.clone(), authenticator.clone(), genesis.header());
         let nodes = set.ids().zip(keys).map(|(id, keys)| {

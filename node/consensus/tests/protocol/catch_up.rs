@@ -1,8 +1,8 @@
 //! Falling behind and catching up; sealing.
 
-use carat_consensus::Params;
 use carat_consensus::effect::Evidence;
 use carat_types::Slot;
+use carat_types::genesis::ConsensusConstants;
 use carat_types::message::{Data, Message};
 
 use crate::harness::*;
@@ -84,7 +84,7 @@ fn lost_seals_are_made_good_so_that_every_block_can_be_served() {
 
 #[test]
 fn two_thousand_slots_leave_no_garbage() {
-    let mut cluster = Cluster::with(4, Params { term: 100, ..params() });
+    let mut cluster = Cluster::with(4, ConsensusConstants { term: 100, ..params() });
     cluster.run_to(1);
     for number in 0..2_000 {
         cluster.admit(number);
@@ -95,4 +95,37 @@ fn two_thousand_slots_leave_no_garbage() {
     assert!(replica.stable().0 + 16 > replica.last_executed().0);
     assert_eq!(replica.pending_count(), 0);
     assert!(cluster.nodes[2].journal.len() < 200, "{} records", cluster.nodes[2].journal.len());
+}
+
+/// Slots that are final here wait for a payload; blocks above them come first, are kept, and are executed after it.
+#[test]
+fn blocks_that_came_before_a_missing_payload_are_executed_after_it() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    cluster.settle();
+    cluster.admit(1);
+    cluster.filter = Box::new(|_, to, message| match message {
+        // Node 3 learns that slots up to 5 are final, and has none of their payloads.
+        Message::Proposal(_) | Message::Data(Data::Payload(_)) => to != id(3),
+        Message::Data(Data::Block(block)) => to != id(3) || block.block.header.slot > Slot(5),
+        Message::Data(Data::Stable(_)) => to != id(3),
+        Message::Prepare(vote) => to != id(3) || vote.signed.body.0.slot <= Slot(5),
+        Message::Commit(vote) => to != id(3) || vote.body.0.slot <= Slot(5),
+        Message::Data(Data::Commit(certificate)) => to != id(3) || certificate.body.0.slot <= Slot(5),
+        _ => true,
+    });
+    cluster.run_until("blocks above", |cluster| {
+        cluster.replica(0).last_executed() >= Slot(40) && cluster.replica(3).last_final() == Slot(5)
+    });
+    assert!(cluster.replica(3).last_executed() < Slot(5), "a payload below is missing");
+    // From now on blocks and payloads pass, but the slots above 5 reach node 3 by blocks alone.
+    let held = cluster.replica(3).buffered();
+    cluster.filter = Box::new(|_, to, message| match message {
+        Message::Data(Data::Payload(_) | Data::Block(_)) => true,
+        Message::Proposal(_) | Message::Prepare(_) | Message::Commit(_) | Message::NewView(_) => to != id(3),
+        Message::Data(_) => to != id(3),
+        _ => true,
+    });
+    assert!(held > 16, "blocks are kept: {}", cluster.describe());
+    cluster.run_until("execution", |cluster| cluster.replica(3).last_executed() >= Slot(30));
 }

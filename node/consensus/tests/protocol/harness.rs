@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use carat_consensus::effect::{Execute, Halt, Report};
 use carat_consensus::{
-    ChainTip, Config, Effect, Executed, Input, Now, Params, PendingTransaction, RecentBlock, Record,
-    Rejection, Replica, Signer, Timer, VerifiedMessage,
+    ChainTip, Config, Effect, Executed, Input, Now, PendingTransaction, RecentBlock, Record, Rejection,
+    Replica, Signer, Timer, VerifiedMessage,
 };
 use carat_types::batch::{Envelope, Payload, Value, WellFormed};
 use carat_types::block::{Block, CertifiedBlock};
 use carat_types::certificate::SealCertificate;
+use carat_types::genesis::ConsensusConstants;
 use carat_types::hash::{h, sha256};
 use carat_types::header::Header;
 use carat_types::message::{
@@ -81,8 +82,8 @@ pub(crate) fn genesis_header() -> Header {
 }
 
 /// Small windows, so that tests reach checkpoints and terms soon.
-pub(crate) fn params() -> Params {
-    Params { window: 16, checkpoint_interval: 8, term: 1_000, ..Params::default() }
+pub(crate) fn params() -> ConsensusConstants {
+    ConsensusConstants { window: 16, checkpoint_interval: 8, term: 1_000, ..ConsensusConstants::default() }
 }
 
 /// What a validator has on disk, and its timers.
@@ -109,7 +110,7 @@ type Filter = Box<dyn Fn(ValidatorId, ValidatorId, &Message) -> bool>;
 pub(crate) struct Cluster {
     pub(crate) n: usize,
     pub(crate) set: ValidatorSet,
-    pub(crate) params: Params,
+    pub(crate) params: ConsensusConstants,
     pub(crate) nodes: Vec<Node>,
     pub(crate) queue: VecDeque<(ValidatorId, ValidatorId, Message)>,
     pub(crate) now_us: u64,
@@ -136,7 +137,7 @@ impl Cluster {
         Self::with(n, params())
     }
 
-    pub(crate) fn with(n: usize, params: Params) -> Self {
+    pub(crate) fn with(n: usize, params: ConsensusConstants) -> Self {
         let mut cluster = Cluster {
             n,
             set: validators(n),

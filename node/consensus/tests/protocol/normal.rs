@@ -1,7 +1,8 @@
 //! The normal case.
 
+use carat_consensus::Input;
 use carat_consensus::effect::{Evidence, Report, Rule};
-use carat_consensus::{Input, Params};
+use carat_types::genesis::ConsensusConstants;
 use carat_types::message::Message;
 use carat_types::{Slot, View};
 
@@ -49,7 +50,7 @@ fn pending_transaction_is_proposed_at_once_and_final_without_any_timer() {
 
 #[test]
 fn transactions_gather_while_the_pipeline_is_full() {
-    let mut cluster = Cluster::with(4, Params { pipeline: 2, ..params() });
+    let mut cluster = Cluster::with(4, ConsensusConstants { pipeline: 2, ..params() });
     cluster.run_to(1);
     cluster.settle();
     // Nothing becomes final while no COMMIT and no PREPARE of node 3 arrives.
@@ -140,7 +141,7 @@ fn lost_votes_are_sent_again_on_status() {
 
 #[test]
 fn end_of_term_passes_the_lead_on() {
-    let mut cluster = Cluster::with(4, Params { term: 8, ..params() });
+    let mut cluster = Cluster::with(4, ConsensusConstants { term: 8, ..params() });
     cluster.run_to(30);
     assert!(cluster.replica(0).view() >= View(3), "{}", cluster.describe());
 }
@@ -180,7 +181,7 @@ fn withdrawn_transaction_is_not_proposed() {
 #[test]
 fn quorum_without_slack_gets_over_every_lost_message_in_its_view() {
     for lost in ["PRE-PREPARE", "PREPARE", "COMMIT"] {
-        let mut cluster = Cluster::with(4, Params { timeout_ms: 8_000, ..params() });
+        let mut cluster = Cluster::with(4, ConsensusConstants { timeout_ms: 8_000, ..params() });
         cluster.run_to(1);
         cluster.settle();
         cluster.crash(3);

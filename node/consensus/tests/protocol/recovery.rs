@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use carat_consensus::effect::Halt;
-use carat_consensus::{ChainTip, Params, Record, RecoverError, Replica};
+use carat_consensus::{ChainTip, Record, RecoverError, Replica};
 use carat_types::certificate::Certificate;
+use carat_types::genesis::ConsensusConstants;
 use carat_types::header::{Header, prefix_digest};
 use carat_types::message::{
     Commit, Data, HighestVotes, Justification, Message, Prepare, Seal, StableCheckpoint,
@@ -20,7 +21,7 @@ use crate::harness::*;
 fn power_cut_after_any_record_leads_to_no_second_vote() {
     for k in 1..120 {
         for victim in [0, 1] {
-            let mut cluster = Cluster::with(4, Params { term: 6, ..params() });
+            let mut cluster = Cluster::with(4, ConsensusConstants { term: 6, ..params() });
             cluster.nodes[victim].persists_left = Some(k);
             for number in 0..40 {
                 cluster.admit(number);
@@ -39,7 +40,7 @@ fn power_cut_after_any_record_leads_to_no_second_vote() {
 #[test]
 fn whole_network_restarts_from_its_journals() {
     for n in [1, 4, 7] {
-        let mut cluster = Cluster::with(n, Params { term: 20, ..params() });
+        let mut cluster = Cluster::with(n, ConsensusConstants { term: 20, ..params() });
         for round in 0..5 {
             cluster.admit(round);
             cluster.run_until("the transaction", |cluster| {
@@ -133,7 +134,7 @@ fn halted_replica_says_nothing_more() {
 
 #[test]
 fn compacted_journal_restarts_like_a_whole_one() {
-    let mut cluster = Cluster::with(4, Params { term: 10, ..params() });
+    let mut cluster = Cluster::with(4, ConsensusConstants { term: 10, ..params() });
     cluster.run_to(40);
     assert!(cluster.replica(2).stable() >= Slot(32));
     assert!(
@@ -165,7 +166,7 @@ fn vote_is_journaled_before_it_is_sent() {
 /// The harness compares each message with the sender's journal at the moment of sending; this run has all kinds.
 #[test]
 fn every_message_follows_its_record() {
-    let mut cluster = Cluster::with(4, Params { term: 6, ..params() });
+    let mut cluster = Cluster::with(4, ConsensusConstants { term: 6, ..params() });
     for number in 0..30 {
         cluster.admit(number);
         cluster.run_for(100_000);

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use carat_consensus::effect::{Halt, Report};
-use carat_consensus::{Input, Params, Rejection, VerifiedMessage};
+use carat_consensus::{Input, Rejection, VerifiedMessage};
 use carat_types::certificate::{Certificate, CommitCertificate};
+use carat_types::genesis::ConsensusConstants;
 use carat_types::header::prefix_digest;
 use carat_types::message::{
     Commit, Data, Domain, Fetch, Justification, LastVote, Message, NewView, PrePrepare, Prepare,
@@ -352,7 +353,7 @@ fn more_view_changes_than_one_per_quarter_of_t0_are_refused() {
 
 #[test]
 fn flood_of_extreme_messages_leaves_the_open_slots_bounded_and_the_network_alive() {
-    let mut cluster = Cluster::with(4, Params { ..params() });
+    let mut cluster = Cluster::with(4, ConsensusConstants { ..params() });
     cluster.run_to(1);
     cluster.settle();
     let extremes = [0, 1, 2, 3, 16, 17, 18, u64::MAX - 1, u64::MAX];

@@ -1,10 +1,11 @@
 //! View change.
 
-use carat_consensus::Params;
 use carat_consensus::effect::{Report, Trigger};
+use carat_consensus::{Record, Replica};
+use carat_types::genesis::ConsensusConstants;
 use carat_types::header::prefix_digest;
 use carat_types::message::{Commit, Justification, Message, NewView, PrePrepare, Prepare, ProposalSignature};
-use carat_types::{Slot, View};
+use carat_types::{Epoch, Slot, View};
 use std::sync::Arc;
 
 use crate::harness::*;
@@ -33,6 +34,26 @@ fn idle_network_turns_when_its_leader_dies() {
     assert!((1..4).any(|index| cluster.nodes[index].reports.iter().any(idle)), "T7");
 }
 
+/// Two validators are passive in view 4, the third in view 5, the fourth, which would lead view 4, is dead. Were only
+/// VIEW-CHANGEs for exactly the own view counted, nobody would ever move (decision record 1).
+#[test]
+fn view_changes_for_a_higher_view_start_the_wait_for_new_view() {
+    let mut cluster = Cluster::new(4);
+    for index in 0..4 {
+        cluster.crash(index);
+    }
+    for (index, view) in [(1, 4), (2, 4), (3, 5)] {
+        let sent = Arc::new(forge(&cluster.set, index, view_change(view)));
+        cluster.nodes[index].journal = vec![Record::View(Epoch(0), View(view)), Record::ViewChange(sent)];
+        cluster.start(index);
+    }
+    cluster.run_until("a view that works", |cluster| cluster.running().all(Replica::is_active));
+    let timed_out =
+        |report: &Report| matches!(report, Report::ViewChangeStarted { trigger: Trigger::NoNewView, .. });
+    assert!((1..3).any(|index| cluster.nodes[index].reports.iter().any(timed_out)), "T2");
+    cluster.run_to(3);
+}
+
 #[test]
 fn two_dead_leaders_in_a_row_are_passed_at_n_7() {
     let mut cluster = Cluster::new(7);
@@ -46,7 +67,7 @@ fn two_dead_leaders_in_a_row_are_passed_at_n_7() {
 
 #[test]
 fn prepared_values_are_proposed_again_and_the_gap_is_null() {
-    let mut cluster = Cluster::with(4, Params { pipeline: 8, ..params() });
+    let mut cluster = Cluster::with(4, ConsensusConstants { pipeline: 8, ..params() });
     cluster.run_to(1);
     cluster.settle();
     // Slots from 3 on reach everybody, slot 2 nobody; so nobody votes, and the new view proves 2 and above free.
@@ -415,7 +436,7 @@ fn certificate_for_a_higher_slot_finalises_the_slots_below_it() {
 
 #[test]
 fn leader_whose_batch_was_lost_proposes_its_transactions_when_it_leads_again() {
-    let mut cluster = Cluster::with(4, Params { term: 4, ..params() });
+    let mut cluster = Cluster::with(4, ConsensusConstants { term: 4, ..params() });
     cluster.run_to(1);
     cluster.settle();
     cluster.filter = Box::new(|from, _, message| from != id(0) || !matches!(message, Message::Proposal(_)));

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use carat_consensus::{Params, Record};
+use carat_consensus::Record;
 use carat_types::batch::{Payload, null_digest};
 use carat_types::codec::Encode;
+use carat_types::genesis::ConsensusConstants;
 use carat_types::message::{Ballot, NewView, Signed, StableCheckpoint, ViewChange};
 use carat_types::{Digest, Slot, ValidatorId, View};
 
@@ -103,7 +104,7 @@ impl History {
         at: ValidatorId,
         record: &Record,
         certificates: &Certificates,
-        params: &Params,
+        params: &ConsensusConstants,
     ) -> Verdict {
         match record {
             Record::View(_, view) => self.journal_view(at, *view),
@@ -205,7 +206,7 @@ impl History {
         at: ValidatorId,
         new_view: &Signed<NewView>,
         certificates: &Certificates,
-        params: &Params,
+        params: &ConsensusConstants,
     ) -> Verdict {
         let view = new_view.body.view;
         let hash = new_view.body.hash();
@@ -253,7 +254,7 @@ impl History {
         at: ValidatorId,
         stable: &StableCheckpoint,
         certificates: &Certificates,
-        params: &Params,
+        params: &ConsensusConstants,
     ) -> Verdict {
         certificates.stable(at, stable, params.checkpoint_interval)?;
         let before = self.stable.0;
