@@ -124,9 +124,7 @@ fn sign(
 }
 
 async fn sequence_of(client: &Client, key: &SecretKey) -> Result<i64> {
-    let address = stellar_strkey(key);
-    let loaded = client.load_account(&address).await?;
-    loaded.sequence.parse().context("a sequence number")
+    Ok(client.load_account(&stellar_strkey(key)).await?.sequence)
 }
 
 fn stellar_strkey(key: &SecretKey) -> String {

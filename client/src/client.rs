@@ -136,11 +136,36 @@ impl Client {
         after.iter().chain(before)
     }
 
-    /// The account as the first node knows it that answers: good for its sequence number, proof of nothing.
+    /// The account as the furthest of f+1 nodes knows it: good for its sequence number, proof of nothing.
     ///
-    /// **Errors**: [`ClientError::Rest`] where a node knows no such account.
+    /// One node alone may lag behind what another has already answered, and its number would then be used twice.
+    ///
+    /// **Errors**: [`ClientError::Rest`] where no such account is known, [`ClientError::Unreachable`].
     pub async fn load_account(&self, address: &str) -> Result<Account, ClientError> {
-        self.ask(|node| node.account(address, QUESTION_TIMEOUT)).await
+        let mut furthest: Option<Account> = None;
+        let mut failure = None;
+        let mut answers = 0;
+        for node in self.nodes() {
+            match node.account(address, QUESTION_TIMEOUT).await {
+                Ok(account) => {
+                    answers += 1;
+                    if furthest.as_ref().is_none_or(|known| known.sequence < account.sequence) {
+                        furthest = Some(account);
+                    }
+                }
+                Err(error) if is_refusal(&error) => {
+                    answers += 1;
+                    failure = Some(ClientError::Rest(error));
+                }
+                Err(error) => {
+                    failure.get_or_insert(ClientError::Unreachable(error));
+                }
+            }
+            if answers >= self.one_correct() {
+                break;
+            }
+        }
+        furthest.ok_or_else(|| failure.unwrap_or_else(|| ClientError::Unreachable(no_nodes())))
     }
 
     /// The first answer, asking the nodes in turn; a problem report is an answer.
@@ -154,14 +179,11 @@ impl Client {
         for node in self.nodes() {
             match question(node).await {
                 Ok(answer) => return Ok(answer),
-                Err(error @ RestError::Problem(_)) if error.problem().is_some_and(|p| p.status < 500) => {
-                    return Err(ClientError::Rest(error));
-                }
+                Err(error) if is_refusal(&error) => return Err(ClientError::Rest(error)),
                 Err(error) => last = Some(error),
             }
         }
-        let none = || RestError::Shape { url: String::new(), reason: "the network has no nodes".into() };
-        Err(ClientError::Unreachable(last.unwrap_or_else(none)))
+        Err(ClientError::Unreachable(last.unwrap_or_else(no_nodes)))
     }
 
     /// Submits an envelope and waits until its outcome is proved.
@@ -299,6 +321,15 @@ impl Client {
 pub fn decode_result(xdr: &[u8]) -> Result<TransactionResult, ClientError> {
     let limits = Limits { depth: 200, len: xdr.len() };
     TransactionResult::from_xdr(xdr, limits).map_err(|error| ClientError::Result(error.to_string()))
+}
+
+/// Whether a node understood the question and says no.
+fn is_refusal(error: &RestError) -> bool {
+    error.problem().is_some_and(|problem| problem.status < 500)
+}
+
+fn no_nodes() -> RestError {
+    RestError::Shape { url: String::new(), reason: "the network has no nodes".into() }
 }
 
 /// Offers an envelope to one node.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use carat_types::Digest;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 /// Longest answer that is read. **Units**: bytes.
@@ -94,11 +94,16 @@ pub struct ResultCodes {
 pub struct Account {
     /// Its address.
     pub account_id: String,
-    /// Its current sequence number.
-    pub sequence: String,
+    /// Its current sequence number; text in JSON, which has no 64-bit numbers.
+    #[serde(deserialize_with = "number_in_text")]
+    pub sequence: i64,
     /// Its holdings.
     #[serde(default)]
     pub balances: Vec<Balance>,
+}
+
+fn number_in_text<'de, D: Deserializer<'de>>(source: D) -> Result<i64, D::Error> {
+    String::deserialize(source)?.parse().map_err(D::Error::custom)
 }
 
 /// One holding of an account.

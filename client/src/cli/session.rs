@@ -96,10 +96,7 @@ impl Session {
         source: &PublicKey,
         operations: Vec<Operation>,
     ) -> Result<TransactionBuilder, Failure> {
-        let account = client.load_account(&keystore::address(source)).await?;
-        let sequence = account.sequence.parse().map_err(|_| {
-            Failure::failed(format!("the node says that the sequence number is {:?}", account.sequence))
-        })?;
+        let sequence = client.load_account(&keystore::address(source)).await?.sequence;
         let builder = TransactionBuilder::new(*source, sequence)?
             .fee_per_operation(client.network().genesis.genesis.ledger.base_fee.max(100))
             .time_bounds(0, now_seconds().saturating_add(VALID_FOR_SECONDS));

@@ -162,11 +162,7 @@ async fn build(session: &Session, arguments: BuildArguments) -> Result<Transacti
     let source = session.account(&arguments.source)?;
     let current = match arguments.sequence {
         Some(sequence) => sequence.saturating_sub(1),
-        None => {
-            let account = session.client()?.load_account(&keystore::address(&source)).await?;
-            let refused = |_| Failure::failed(format!("{:?} is no sequence number", account.sequence));
-            account.sequence.parse().map_err(refused)?
-        }
+        None => session.client()?.load_account(&keystore::address(&source)).await?.sequence,
     };
     let operation = arguments.operation.build(session)?;
     let mut builder =

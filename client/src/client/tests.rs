@@ -25,6 +25,8 @@ enum Behaviour {
     Executed(Option<Vec<u8>>),
     /// Takes nothing now.
     Busy,
+    /// Knows every account, with this sequence number.
+    Account(i64),
 }
 
 /// The status line and body of a node's answer.
@@ -37,6 +39,9 @@ fn answer(behaviour: &Behaviour, post: bool, receipt: bool) -> (&'static str, St
             ("400 Bad Request", problem.into())
         }
         Behaviour::Refuses => missing,
+        Behaviour::Account(sequence) => {
+            ("200 OK", format!(r#"{{"account_id":"G","sequence":"{sequence}"}}"#))
+        }
         Behaviour::Executed(Some(proof)) if receipt => {
             ("200 OK", format!(r#"{{"receipt":"{}"}}"#, BASE64.encode(proof)))
         }
@@ -75,25 +80,29 @@ async fn node(behaviour: Behaviour) -> String {
     address
 }
 
-async fn submit(nodes: [Behaviour; 4]) -> Result<Finality, ClientError> {
+async fn client_of(nodes: [Behaviour; 4]) -> Client {
     let mut addresses = Vec::new();
     for behaviour in nodes {
         let api = node(behaviour).await;
         addresses.push(NodeAddress { name: String::new(), home: PathBuf::new(), metrics: api.clone(), api });
     }
-    let genesis = genesis_of(PASSPHRASE);
-    // The fixture's receipt is of this transaction.
-    let envelope = decode(&transaction(&genesis, 1));
-    let network = Network { folder: PathBuf::new(), genesis, nodes: addresses };
+    let network = Network { folder: PathBuf::new(), genesis: genesis_of(PASSPHRASE), nodes: addresses };
     let client = Client::new(network).expect("connections");
-    client.patience(Duration::from_millis(300), Duration::from_millis(600)).submit(envelope).await
+    client.patience(Duration::from_millis(300), Duration::from_millis(600))
+}
+
+async fn submit(nodes: [Behaviour; 4]) -> Result<Finality, ClientError> {
+    let client = client_of(nodes).await;
+    // The fixture's receipt is of this transaction.
+    let envelope = decode(&transaction(&client.network().genesis, 1));
+    client.submit(envelope).await
 }
 
 fn decode(transaction: &SignedTransaction) -> TransactionEnvelope {
     carat_types::transaction::decode_envelope(transaction.bytes()).expect("an envelope")
 }
 
-use Behaviour::{Busy, Dead, Executed, Refuses};
+use Behaviour::{Account, Busy, Dead, Executed, Refuses};
 
 #[tokio::test]
 async fn outcome_is_what_the_receipt_proves() {
@@ -135,5 +144,23 @@ async fn refusal_counts_when_more_than_f_nodes_give_it_and_none_executed() {
     for nodes in [[Refuses, Dead, Dead, Dead], [Refuses, Busy, Busy, Busy], [Dead, Dead, Dead, Dead]] {
         let outcome = submit(nodes).await;
         assert!(matches!(outcome, Err(ClientError::TimedOut { .. })), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn sequence_number_is_that_of_the_furthest_of_one_more_than_f_nodes() {
+    let cases = [
+        ([Account(7), Account(9), Account(11), Dead], Some(9)),
+        ([Account(9), Account(7), Dead, Dead], Some(9)),
+        // A node that lags does not even know the account yet.
+        ([Refuses, Account(7), Dead, Dead], Some(7)),
+        ([Dead, Busy, Dead, Account(5)], Some(5)),
+        ([Refuses, Refuses, Account(7), Account(7)], None),
+        ([Dead, Dead, Busy, Dead], None),
+    ];
+    for (nodes, expected) in cases {
+        let shown = format!("{nodes:?}");
+        let account = client_of(nodes).await.load_account("G").await;
+        assert_eq!(account.ok().map(|account| account.sequence), expected, "{shown}");
     }
 }

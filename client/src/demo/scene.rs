@@ -59,9 +59,7 @@ impl Actor {
 
     /// Learns the account's sequence number.
     pub(crate) async fn load(&mut self) -> Result<(), Failure> {
-        let account = self.client.load_account(&self.address()).await?;
-        let reason = |_| Failure::failed(format!("{:?} is no sequence number", account.sequence));
-        self.sequence = account.sequence.parse().map_err(reason)?;
+        self.sequence = self.client.load_account(&self.address()).await?.sequence;
         Ok(())
     }
 
