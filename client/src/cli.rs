@@ -3,6 +3,7 @@
 //! Data goes to standard output and talk to standard error. Nothing ever asks a question back.
 
 mod account;
+mod doctor;
 mod envelope;
 mod failure;
 mod keys;
@@ -55,6 +56,8 @@ enum Command {
     Network(network::Command),
     /// How the validators are, one row each
     Status(status::Arguments),
+    /// Why there is no block: each validator's diagnosis, who is missing, what to do
+    Doctor,
     /// Accounts: show, create
     #[command(subcommand)]
     Account(account::Command),
@@ -101,6 +104,7 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Keys(command) => keys::run(&session, command),
         Command::Network(command) => network::run(&session, command).await,
         Command::Status(arguments) => status::run(&session, arguments).await,
+        Command::Doctor => doctor::run(&session).await,
         Command::Account(command) => account::run(&session, command).await,
         Command::Trust(command) => payment::trust(&session, command).await,
         Command::Pay(arguments) => payment::pay(&session, arguments).await,

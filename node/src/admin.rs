@@ -41,6 +41,7 @@ impl Admin {
             .route("/livez", get(livez))
             .route("/readyz", get(readyz))
             .route("/status", get(status))
+            .route("/consensus", get(consensus))
             .route("/consensus/trace", get(trace))
             .with_state(self)
     }
@@ -81,6 +82,11 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, Json<Readiness>) {
 
 async fn status(State(admin): State<Admin>) -> Response {
     Json(admin.health.status()).into_response()
+}
+
+/// Why there is no block.
+async fn consensus(State(admin): State<Admin>) -> Response {
+    Json(admin.health.consensus()).into_response()
 }
 
 #[derive(Debug, Deserialize)]

@@ -11,6 +11,7 @@ use carat_types::message::Status;
 use carat_types::{Slot, ValidatorId, View};
 
 use crate::clock::Clock;
+use crate::diagnosis::Heard;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::trace::Trace;
@@ -36,6 +37,8 @@ pub struct Standing {
     pub pending: usize,
     /// The highest slot that a peer claims to have executed.
     pub peers_at: Slot,
+    /// What each peer last said.
+    pub peers: BTreeMap<ValidatorId, Heard>,
     /// Monotonic microseconds at which `last_final` last rose.
     pub progressed_at_us: u64,
     /// Monotonic microseconds at which this was written.
@@ -58,9 +61,9 @@ pub struct CoreLoop {
     pub trace: Arc<Trace>,
     /// What others may know.
     pub standing: Arc<RwLock<Standing>>,
-    /// What each peer last claimed to have executed.
-    pub claims: BTreeMap<ValidatorId, Slot>,
-    /// f: so many of the claims may be lies.
+    /// What each peer last said of itself.
+    pub peers: BTreeMap<ValidatorId, Heard>,
+    /// f: so many of them may be lying.
     pub faults: usize,
 }
 
@@ -79,7 +82,7 @@ impl CoreLoop {
             let inputs = self.mailbox.take(timers.next())?;
             effects = Vec::new();
             for input in inputs {
-                self.note_claim(&input);
+                self.note(&input);
                 effects.extend(self.replica.handle(self.clock.now(), input));
             }
             for timer in timers.due(Instant::now()) {
@@ -136,15 +139,25 @@ impl CoreLoop {
         }
     }
 
-    fn note_claim(&mut self, input: &Input) {
-        if let Input::Message { from, message: VerifiedMessage::Status(status) } = input {
-            self.claims.insert(*from, status.last_executed);
+    /// Notes what a peer says of itself. A VIEW-CHANGE may come through another validator: its signer says it.
+    fn note(&mut self, input: &Input) {
+        let now = self.clock.monotonic_us();
+        match input {
+            Input::Message { from, message: VerifiedMessage::Status(status) } => {
+                let heard = self.peers.entry(*from).or_default();
+                (heard.status, heard.at_us) = (*status, now);
+            }
+            Input::Message { message: VerifiedMessage::ViewChange(view_change), .. } => {
+                let heard = self.peers.entry(view_change.signer).or_default();
+                heard.view_change = heard.view_change.max(view_change.body.view);
+            }
+            _ => {}
         }
     }
 
     /// The highest slot that at least one honest peer has executed: f higher claims may be lies.
     fn peers_at(&self) -> Slot {
-        let mut claims: Vec<Slot> = self.claims.values().copied().collect();
+        let mut claims: Vec<Slot> = self.peers.values().map(|heard| heard.status.last_executed).collect();
         claims.sort_unstable_by(|a, b| b.cmp(a));
         claims.get(self.faults).copied().unwrap_or_default()
     }
@@ -170,6 +183,7 @@ impl CoreLoop {
             last_executed: status.last_executed,
             pending: self.replica.pending_count(),
             peers_at: self.peers_at(),
+            peers: self.peers.clone(),
             progressed_at_us: standing.progressed_at_us,
             published_at_us: self.clock.monotonic_us(),
         };

@@ -146,7 +146,7 @@ impl FrontDoor {
             }
             pool.insert(Entry {
                 transaction: Arc::clone(transaction),
-                since_us: self.clock.monotonic_us(),
+                looked_at_us: self.clock.monotonic_us(),
                 origin,
             });
         }
@@ -217,10 +217,10 @@ impl FrontDoor {
     /// **Errors**: the state cannot be read.
     pub fn sweep(&self) -> Result<(), StateError> {
         let patience = u64::try_from(RECHECK_AFTER.as_micros()).unwrap_or(u64::MAX);
-        let before = self.clock.monotonic_us().saturating_sub(patience);
+        let now = self.clock.monotonic_us();
         let mut given_up = Vec::new();
-        let waiting = self.lock().waiting_since(before, RECHECK_COUNT);
-        for entry in waiting {
+        let neglected = self.lock().neglected(now.saturating_sub(patience), now, RECHECK_COUNT);
+        for entry in neglected {
             if self.is_still_admissible(&entry.transaction)? {
                 if entry.origin.is_none() {
                     self.gossip(&entry.transaction);

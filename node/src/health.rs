@@ -1,15 +1,16 @@
-//! How this validator is, in numbers and in words: what `/status`, `/readyz` and `/livez` say.
+//! How this validator is, in numbers and in words: what `/status`, `/consensus`, `/readyz` and `/livez` say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use carat_network::Network;
 use carat_types::header::Header;
-use carat_types::{Quorum, Slot};
+use carat_types::{Quorum, Slot, ValidatorId};
 use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::core_loop::{Standing, as_gauge};
+use crate::diagnosis::{Diagnosis, Heard, Observed};
 use crate::metrics::Metrics;
 
 /// What health is judged by.
@@ -78,6 +79,67 @@ pub struct Status {
 struct PeerStatus {
     validator: u16,
     connected: bool,
+}
+
+/// Consensus as this validator sees it: `/consensus`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Consensus {
+    validator: u16,
+    leader: u16,
+    quorum: usize,
+    idle_ms: u64,
+    own: ViewState,
+    peers: Vec<PeerState>,
+    diagnosis: Diagnosis,
+}
+
+/// Where a validator stands.
+#[derive(Clone, Debug, Serialize)]
+struct ViewState {
+    view: u64,
+    active: bool,
+    stable: u64,
+    last_final: u64,
+    last_executed: u64,
+    highest_vote: u64,
+    highest_commit: u64,
+}
+
+impl ViewState {
+    fn of(status: &carat_types::message::Status) -> Self {
+        ViewState {
+            view: status.view.0,
+            active: status.active,
+            stable: status.stable.0,
+            last_final: status.last_final.0,
+            last_executed: status.last_executed.0,
+            highest_vote: status.highest_vote.0,
+            highest_commit: status.highest_commit.0,
+        }
+    }
+}
+
+/// A peer as it is heard here.
+#[derive(Clone, Debug, Serialize)]
+struct PeerState {
+    validator: u16,
+    connected: bool,
+    heard_ms_ago: Option<u64>,
+    state: Option<ViewState>,
+    /// The highest view for which it signed a VIEW-CHANGE.
+    view_change: u64,
+}
+
+impl PeerState {
+    fn of(peer: ValidatorId, (connected, heard): &(bool, Option<Heard>), now_us: u64) -> Self {
+        PeerState {
+            validator: peer.0,
+            connected: *connected,
+            heard_ms_ago: heard.map(|heard| now_us.saturating_sub(heard.at_us) / 1_000),
+            state: heard.map(|heard| ViewState::of(&heard.status)),
+            view_change: heard.map_or(0, |heard| heard.view_change.0),
+        }
+    }
 }
 
 /// The event loop publishes after each round; with the once-a-second STATUS timer a longer silence means that it hangs.
@@ -163,6 +225,36 @@ impl Health {
                 .iter()
                 .map(|peer| PeerStatus { validator: *peer, connected: connected.contains(peer) })
                 .collect(),
+        }
+    }
+
+    /// Why there is no block, or that there are: with each peer's view state.
+    pub fn consensus(&self) -> Consensus {
+        let standing = self.standing();
+        let now_us = self.clock.monotonic_us();
+        let connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let heard = |peer: &u16| (connected.contains(peer), standing.peers.get(&ValidatorId(*peer)).copied());
+        let peers: BTreeMap<_, _> = self.peers.iter().map(|peer| (ValidatorId(*peer), heard(peer))).collect();
+        let observed = Observed {
+            me: ValidatorId(self.index),
+            quorum: self.quorum,
+            leader: standing.leader,
+            own: standing.status,
+            idle_us: now_us.saturating_sub(standing.progressed_at_us),
+            patience_us: self.patience_us,
+            checkpoint_interval: self.checkpoint_interval,
+            peers_at: standing.peers_at,
+            peers,
+            now_us,
+        };
+        Consensus {
+            validator: self.index,
+            leader: standing.leader.0,
+            quorum: self.quorum.quorum(),
+            idle_ms: observed.idle_us / 1_000,
+            own: ViewState::of(&standing.status),
+            peers: observed.peers.iter().map(|(peer, heard)| PeerState::of(*peer, heard, now_us)).collect(),
+            diagnosis: observed.diagnose(),
         }
     }
 

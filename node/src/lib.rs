@@ -1,18 +1,20 @@
 //! A validator: settings, one event loop, performing its effects, start and stop.
 //!
-//! Reading order: [`node`] (how the parts hang together), [`core_loop`], [`scribe`] (effects in order, nothing
+//! Reading order: [`home`] (what a start reads), [`node`] (how the parts hang together), [`core_loop`], [`scribe`] (effects in order, nothing
 //! before it is durable), [`executor`], [`chronicle`]; on the way in [`inbound`], [`front_door`], [`mailbox`].
 
 pub mod admin;
 pub mod chronicle;
 pub mod clock;
 pub mod core_loop;
+pub mod diagnosis;
 pub mod error;
 pub mod executor;
 mod friendbot;
 pub mod front_door;
 mod gossip;
 pub mod health;
+pub mod home;
 pub mod inbound;
 pub mod keys;
 pub mod mailbox;
@@ -27,5 +29,6 @@ mod state_view;
 pub mod trace;
 
 pub use error::NodeError;
-pub use node::{Home, Node};
+pub use home::Home;
+pub use node::Node;
 pub use settings::Settings;

@@ -9,22 +9,18 @@
 //! Stopping goes the same way: the mailbox closes, and each thread ends when its source does.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use carat_api::{ConnectionLimits, RateLimit};
+use carat_api::ConnectionLimits;
 use carat_consensus::effect::Halt;
 use carat_consensus::{ChainTip, KeySigner, RecentBlock, Record, Replica};
 use carat_history::{History, Indexer};
-use carat_network::{BindConfig, Event, Inbox, Incoming, Lane, Limits, Network, Peer};
-use carat_storage::Identity;
+use carat_network::{BindConfig, Event, Inbox, Incoming, Lane, Limits, Network};
 use carat_storage::journal::Journal;
-use carat_storage::store::{Genesis as GenesisState, Store};
-use carat_types::codec::Decode;
-use carat_types::genesis::{GenesisFile, GenesisValidator, Profile};
+use carat_storage::store::Store;
 use carat_types::message::Message;
 use carat_types::validators::Ed25519;
 use carat_types::{Slot, ValidatorId};
@@ -40,14 +36,13 @@ use crate::error::NodeError;
 use crate::executor::Executor;
 use crate::front_door::FrontDoor;
 use crate::health::Health;
+use crate::home::Home;
 use crate::inbound::Inbound;
-use crate::keys::Keys;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::rest::{Rest, SharedRest};
 use crate::scribe::{Scribe, encode};
-use crate::settings::Settings;
 use crate::signatures::SignatureCache;
 use crate::trace::Trace;
 
@@ -55,92 +50,6 @@ use crate::trace::Trace;
 const INBOUND_THREADS: usize = 2;
 /// How often the pool looks at what waits for long.
 const SWEEP_EVERY: Duration = Duration::from_millis(200);
-/// The newest rules of the ledger that this program knows.
-const SUPPORTED_PROTOCOL: u32 = 27;
-
-/// Everything that a start reads from disk, checked.
-pub struct Home {
-    settings: Settings,
-    genesis: Arc<GenesisFile>,
-    keys: Keys,
-    identity: Identity,
-}
-
-impl Home {
-    /// Reads settings, genesis file and keys of the home folder.
-    ///
-    /// **Errors**: whatever does not fit together, with what to do.
-    pub fn read(folder: &Path) -> Result<Self, NodeError> {
-        let settings = Settings::load(folder)?;
-        let path = &settings.validator.genesis;
-        let bytes = std::fs::read(path).map_err(|error| NodeError::file(path, "read", error))?;
-        let genesis =
-            GenesisFile::parse(&bytes).map_err(|error| NodeError::Genesis { path: path.clone(), error })?;
-        let listed = own_entry(&settings, &genesis)?;
-        check_peers(&settings, &genesis)?;
-        let keys = Keys::read(&settings.validator.keys, listed)?;
-        let validator = ValidatorId(settings.validator.index);
-        let identity = Identity { chain_id: genesis.chain_id, key: listed.acceptor, validator };
-        Ok(Home { settings, genesis: Arc::new(genesis), keys, identity })
-    }
-
-    /// The settings.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    /// The genesis file.
-    pub fn genesis(&self) -> &GenesisFile {
-        &self.genesis
-    }
-
-    fn journal_folder(&self) -> PathBuf {
-        self.settings.validator.data.join("journal")
-    }
-
-    fn store_folder(&self) -> PathBuf {
-        self.settings.validator.data.join("store")
-    }
-
-    /// Opens journal and store: the checks of a start, short of starting.
-    ///
-    /// **Errors**: damaged, foreign or missing data, with what to do.
-    pub fn open(&self) -> Result<(Journal, Vec<Record>, Store), NodeError> {
-        let constants = &self.genesis.genesis;
-        let entries = carat_ledger::genesis_entries(&constants.ledger, &constants.consensus.block)
-            .map_err(|error| NodeError::GenesisState(error.to_string()))?;
-        let root = carat_ledger::StateTree::build(entries.iter().map(|(key, value)| (key, value))).root();
-        if root != constants.state_root {
-            let (seen, expected) = (constants.state_root, root);
-            return Err(NodeError::StateRoot { seen, expected });
-        }
-        let (journal, raw) = Journal::open(&self.journal_folder(), &self.identity)?;
-        let mut records = Vec::with_capacity(raw.len());
-        for record in raw {
-            records.push(Record::from_bytes(&record.bytes).map_err(NodeError::JournalRecord)?);
-        }
-        let header = self.genesis.header();
-        let store = Store::open(&self.store_folder(), &self.identity, || GenesisState { header, entries })?;
-        Ok((journal, records, store))
-    }
-}
-
-fn own_entry<'a>(settings: &Settings, genesis: &'a GenesisFile) -> Result<&'a GenesisValidator, NodeError> {
-    let validators = &genesis.genesis.validators;
-    let index = settings.validator.index;
-    validators.get(usize::from(index)).ok_or(NodeError::Index { index, count: validators.len() })
-}
-
-fn check_peers(settings: &Settings, genesis: &GenesisFile) -> Result<(), NodeError> {
-    let listed = settings.network.peers.len().saturating_add(1);
-    let expected = genesis.genesis.validators.len();
-    let strange = settings.network.peers.iter().find(|peer| usize::from(peer.index) >= expected);
-    match strange {
-        Some(peer) => Err(NodeError::Index { index: peer.index, count: expected }),
-        None if listed != expected => Err(NodeError::Peers { listed, expected }),
-        None => Ok(()),
-    }
-}
 
 /// A running validator.
 pub struct Node {
@@ -179,7 +88,7 @@ impl Node {
         })?;
         let (journal, records, store) = home.open()?;
         let parts = Parts::new(&home, clock, store)?;
-        let (network, inbox) = bound.start(&peers(&home))?;
+        let (network, inbox) = bound.start(&home.peers())?;
         parts.run(&home, journal, records, (Arc::new(network), inbox), Listeners { api, metrics })
     }
 
@@ -294,7 +203,7 @@ impl Parts {
         tasks.spawn(crate::gossip::run(envelopes, Arc::clone(&network)));
         tasks.spawn(sweep(Arc::clone(&front_door), Arc::clone(&self.waiting)));
         let rest = Rest {
-            network: public_facts(home),
+            network: home.public_facts(),
             genesis: Arc::clone(&home.genesis),
             store: Arc::clone(&self.store),
             history,
@@ -307,7 +216,7 @@ impl Parts {
         let api = tokio::spawn(carat_api::serve(
             listeners.api,
             Arc::new(SharedRest(Arc::new(rest))),
-            api_settings(&home.settings),
+            home.api_settings(),
             ConnectionLimits::default(),
             stop,
         ));
@@ -348,9 +257,7 @@ impl Parts {
         let patience_ms = constants.heartbeat_ms.saturating_add(constants.timeout_ms.saturating_mul(2));
         Health {
             index: home.identity.validator.0,
-            name: own_entry(&home.settings, &home.genesis)
-                .map(|entry| entry.name.clone())
-                .unwrap_or_default(),
+            name: home.name.clone(),
             quorum: home.quorum(),
             patience_us: patience_ms.saturating_mul(1_000),
             checkpoint_interval: constants.checkpoint_interval,
@@ -408,7 +315,7 @@ impl Parts {
             metrics: Arc::clone(&self.metrics),
             trace: Arc::clone(&self.trace),
             standing: Arc::clone(&self.standing),
-            claims: BTreeMap::new(),
+            peers: BTreeMap::new(),
             faults: home.quorum().faults(),
         };
         Ok((core, first))
@@ -497,14 +404,6 @@ impl Parts {
     }
 }
 
-impl Home {
-    fn quorum(&self) -> carat_types::Quorum {
-        // The genesis file was checked to have a possible size when it was read.
-        #[expect(clippy::expect_used, reason = "checked by GenesisFile::parse")]
-        self.genesis.validators().expect("a possible number of validators").quorum()
-    }
-}
-
 /// The threads of a node; what ends one with an error stops the process.
 struct Threads {
     failed: mpsc::UnboundedSender<NodeError>,
@@ -574,42 +473,6 @@ async fn sweep(front_door: Arc<FrontDoor>, waiting: Arc<Waiting>) {
         if let Err(error) = front_door.sweep() {
             tracing::error!(%error, "the pool could not be looked through");
         }
-    }
-}
-
-fn peers(home: &Home) -> Vec<Peer> {
-    let validators = &home.genesis.genesis.validators;
-    let peer = |setting: &crate::settings::PeerSettings| {
-        validators.get(usize::from(setting.index)).map(|entry| Peer {
-            index: setting.index,
-            key: entry.network,
-            address: setting.address,
-        })
-    };
-    home.settings.network.peers.iter().filter_map(peer).collect()
-}
-
-fn public_facts(home: &Home) -> carat_api::port::Network {
-    carat_api::port::Network {
-        passphrase: home.genesis.genesis.network_passphrase.clone(),
-        network_id: home.genesis.network_id(),
-        chain_id: home.genesis.chain_id,
-        genesis: String::from_utf8_lossy(&home.genesis.bytes).into(),
-        is_test: home.genesis.genesis.profile == Profile::Test,
-        version: format!("carat-node {}", env!("CARGO_PKG_VERSION")),
-        supported_protocol: SUPPORTED_PROTOCOL,
-    }
-}
-
-fn api_settings(settings: &Settings) -> carat_api::Settings {
-    let rate_limit = match settings.api.requests_per_second {
-        0 => None,
-        per_second => Some(RateLimit { burst: per_second, period: Duration::from_secs(1) }),
-    };
-    carat_api::Settings {
-        submission_patience: Duration::from_millis(settings.api.submit_timeout_ms),
-        rate_limit,
-        ..carat_api::Settings::default()
     }
 }
 

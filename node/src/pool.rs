@@ -20,8 +20,8 @@ const PARKED_MAX: usize = 4_096;
 pub struct Entry {
     /// The transaction.
     pub transaction: Arc<SignedTransaction>,
-    /// Monotonic microseconds at which it was admitted.
-    pub since_us: u64,
+    /// Monotonic microseconds at which it was admitted, or last looked at again.
+    pub looked_at_us: u64,
     /// Who gossiped it; none for a client of this node.
     pub origin: Option<ValidatorId>,
 }
@@ -175,8 +175,58 @@ impl Pool {
         self.parked.remove(&(*source, sequence))
     }
 
-    /// Transactions that have waited since before `before_us`, at most `count`.
-    pub fn waiting_since(&self, before_us: u64, count: usize) -> Vec<Entry> {
-        self.entries.values().filter(|entry| entry.since_us <= before_us).take(count).cloned().collect()
+    /// At most `count` transactions that nobody looked at since `before_us`; they count as looked at `now_us`, so that
+    /// the next call goes on with the others.
+    pub fn neglected(&mut self, before_us: u64, now_us: u64, count: usize) -> Vec<Entry> {
+        let neglected = self.entries.values_mut().filter(|entry| entry.looked_at_us <= before_us).take(count);
+        neglected
+            .map(|entry| {
+                entry.looked_at_us = now_us;
+                entry.clone()
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carat_types::SecretKey;
+    use carat_types::builder::{TransactionBuilder, operation};
+
+    use super::*;
+
+    fn transaction(sequence: i64) -> Arc<SignedTransaction> {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let builder = TransactionBuilder::new(key.public(), sequence).expect("small");
+        let envelope = builder.operation(operation::bump_sequence(99)).sign(&Digest::ZERO, &[&key]);
+        Arc::new(SignedTransaction::from_envelope(&Digest::ZERO, envelope.expect("builds")).expect("fits"))
+    }
+
+    fn pool_of(sequences: std::ops::Range<i64>) -> Pool {
+        let mut pool = Pool::new(100, 4);
+        for sequence in sequences {
+            pool.insert(Entry { transaction: transaction(sequence), looked_at_us: 5, origin: None });
+        }
+        pool
+    }
+
+    #[test]
+    fn neglected_transactions_come_once_until_their_time_is_over_again() {
+        let mut pool = pool_of(0..5);
+        assert!(pool.neglected(4, 10, 9).is_empty(), "too young");
+        assert_eq!(pool.neglected(5, 10, 3).len(), 3);
+        assert_eq!(pool.neglected(5, 10, 3).len(), 2, "the others");
+        assert!(pool.neglected(5, 10, 3).is_empty());
+        assert_eq!(pool.neglected(10, 20, 9).len(), 5, "all again, later");
+    }
+
+    #[test]
+    fn remove_of_the_last_transaction_of_an_account_leaves_no_trace() {
+        let mut pool = pool_of(0..2);
+        let source = transaction(0).source();
+        assert_eq!(pool.last_sequence(&source), Some(transaction(1).sequence()));
+        assert_eq!(pool.pass(&source, transaction(1).sequence()).len(), 2);
+        assert!(pool.is_empty());
+        assert_eq!(pool.ahead_of(&transaction(2)), Pending { sequence: None, fees: 0 });
     }
 }

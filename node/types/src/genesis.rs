@@ -92,7 +92,8 @@ pub struct ConsensusConstants {
     pub heartbeat_ms: u64,
     /// How far ahead of the own clock a fresh proposal may be \[DRIFT\], ms.
     pub drift_ms: u64,
-    /// Transactions in a leader's pool \[P\].
+    /// Transactions in a leader's pool \[P\]: at most what the network settles within LAMBDA (3 s), or honest
+    /// overload replaces leaders (consensus specification, section 14).
     pub pool: u64,
     /// Fresh slots that a leader keeps in flight.
     pub pipeline: u64,
@@ -110,7 +111,7 @@ impl Default for ConsensusConstants {
             timeout_max_ms: 10_000,
             heartbeat_ms: 1_000,
             drift_ms: 5_000,
-            pool: 20_000,
+            pool: 6_000,
             pipeline: 4,
             block: BlockLimits::default(),
         }

@@ -1,0 +1,160 @@
+//! The home folder of a validator: everything that a start reads from disk, checked before anything runs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use carat_api::RateLimit;
+use carat_consensus::Record;
+use carat_network::Peer;
+use carat_storage::Identity;
+use carat_storage::journal::Journal;
+use carat_storage::store::{Genesis as GenesisState, Store};
+use carat_types::codec::Decode;
+use carat_types::genesis::{GenesisFile, GenesisValidator, Profile};
+use carat_types::{Quorum, ValidatorId};
+
+use crate::error::NodeError;
+use crate::keys::Keys;
+use crate::settings::{PeerSettings, Settings};
+
+/// The newest rules of the ledger that this program knows.
+const SUPPORTED_PROTOCOL: u32 = 27;
+
+/// Settings, genesis file and keys of one validator, which fit together.
+pub struct Home {
+    /// The settings.
+    pub(crate) settings: Settings,
+    /// The genesis file.
+    pub(crate) genesis: Arc<GenesisFile>,
+    /// The three keys.
+    pub(crate) keys: Keys,
+    /// What journal and store must belong to.
+    pub(crate) identity: Identity,
+    /// The name that the genesis file gives this validator.
+    pub(crate) name: String,
+}
+
+impl Home {
+    /// Reads settings, genesis file and keys of the home folder.
+    ///
+    /// **Errors**: whatever does not fit together, with what to do.
+    pub fn read(folder: &Path) -> Result<Self, NodeError> {
+        let settings = Settings::load(folder)?;
+        let path = &settings.validator.genesis;
+        let bytes = std::fs::read(path).map_err(|error| NodeError::file(path, "read", error))?;
+        let genesis =
+            GenesisFile::parse(&bytes).map_err(|error| NodeError::Genesis { path: path.clone(), error })?;
+        let listed = own_entry(&settings, &genesis)?;
+        check_peers(&settings, &genesis)?;
+        let keys = Keys::read(&settings.validator.keys, listed)?;
+        let validator = ValidatorId(settings.validator.index);
+        let identity = Identity { chain_id: genesis.chain_id, key: listed.acceptor, validator };
+        let name = listed.name.clone();
+        Ok(Home { settings, genesis: Arc::new(genesis), keys, identity, name })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The genesis file.
+    pub fn genesis(&self) -> &GenesisFile {
+        &self.genesis
+    }
+
+    /// Opens journal and store: the checks of a start, short of starting.
+    ///
+    /// **Errors**: damaged, foreign or missing data, with what to do.
+    pub fn open(&self) -> Result<(Journal, Vec<Record>, Store), NodeError> {
+        let constants = &self.genesis.genesis;
+        let entries = carat_ledger::genesis_entries(&constants.ledger, &constants.consensus.block)
+            .map_err(|error| NodeError::GenesisState(error.to_string()))?;
+        let root = carat_ledger::StateTree::build(entries.iter().map(|(key, value)| (key, value))).root();
+        if root != constants.state_root {
+            let (seen, expected) = (constants.state_root, root);
+            return Err(NodeError::StateRoot { seen, expected });
+        }
+        let (journal, raw) = Journal::open(&self.journal_folder(), &self.identity)?;
+        let mut records = Vec::with_capacity(raw.len());
+        for record in raw {
+            records.push(Record::from_bytes(&record.bytes).map_err(NodeError::JournalRecord)?);
+        }
+        let header = self.genesis.header();
+        let store = Store::open(&self.store_folder(), &self.identity, || GenesisState { header, entries })?;
+        Ok((journal, records, store))
+    }
+
+    fn journal_folder(&self) -> PathBuf {
+        self.settings.validator.data.join("journal")
+    }
+
+    fn store_folder(&self) -> PathBuf {
+        self.settings.validator.data.join("store")
+    }
+
+    /// The thresholds of this network.
+    pub(crate) fn quorum(&self) -> Quorum {
+        // The genesis file was checked to have a possible size when it was read.
+        #[expect(clippy::expect_used, reason = "checked by GenesisFile::parse")]
+        self.genesis.validators().expect("a possible number of validators").quorum()
+    }
+
+    /// The other validators: where they are, and the keys that they must show.
+    pub(crate) fn peers(&self) -> Vec<Peer> {
+        let validators = &self.genesis.genesis.validators;
+        let peer = |setting: &PeerSettings| {
+            validators.get(usize::from(setting.index)).map(|entry| Peer {
+                index: setting.index,
+                key: entry.network,
+                address: setting.address,
+            })
+        };
+        self.settings.network.peers.iter().filter_map(peer).collect()
+    }
+
+    /// What the REST interface tells everybody about the network.
+    pub(crate) fn public_facts(&self) -> carat_api::port::Network {
+        let genesis = &self.genesis;
+        carat_api::port::Network {
+            passphrase: genesis.genesis.network_passphrase.clone(),
+            network_id: genesis.network_id(),
+            chain_id: genesis.chain_id,
+            genesis: String::from_utf8_lossy(&genesis.bytes).into(),
+            is_test: genesis.genesis.profile == Profile::Test,
+            version: format!("carat-node {}", env!("CARGO_PKG_VERSION")),
+            supported_protocol: SUPPORTED_PROTOCOL,
+        }
+    }
+
+    /// The settings of the REST interface.
+    pub(crate) fn api_settings(&self) -> carat_api::Settings {
+        let rate_limit = match self.settings.api.requests_per_second {
+            0 => None,
+            per_second => Some(RateLimit { burst: per_second, period: Duration::from_secs(1) }),
+        };
+        carat_api::Settings {
+            submission_patience: Duration::from_millis(self.settings.api.submit_timeout_ms),
+            rate_limit,
+            ..carat_api::Settings::default()
+        }
+    }
+}
+
+fn own_entry<'a>(settings: &Settings, genesis: &'a GenesisFile) -> Result<&'a GenesisValidator, NodeError> {
+    let validators = &genesis.genesis.validators;
+    let index = settings.validator.index;
+    validators.get(usize::from(index)).ok_or(NodeError::Index { index, count: validators.len() })
+}
+
+fn check_peers(settings: &Settings, genesis: &GenesisFile) -> Result<(), NodeError> {
+    let listed = settings.network.peers.len().saturating_add(1);
+    let expected = genesis.genesis.validators.len();
+    let strange = settings.network.peers.iter().find(|peer| usize::from(peer.index) >= expected);
+    match strange {
+        Some(peer) => Err(NodeError::Index { index: peer.index, count: expected }),
+        None if listed != expected => Err(NodeError::Peers { listed, expected }),
+        None => Ok(()),
+    }
+}
