@@ -35,7 +35,7 @@ write_config() {
 # The quick build is an optimisation: whatever goes wrong with it, the slow one remains.
 fall_back() {
     say "RocksDB: $1"
-    say "RocksDB: cargo builds the crate's own copy instead (343 files, about 10 minutes on two cores)"
+    say "RocksDB: cargo builds the crate's own copy instead (343 files, about 20 minutes on two cores)"
     write_config
     exit 0
 }
