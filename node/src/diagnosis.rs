@@ -194,7 +194,7 @@ fn answer(cause: Cause, what: String, missing: Vec<u16>) -> Diagnosis {
             "start the missing validators or mend the network to them; the others follow by themselves"
         }
         Cause::NoQuorum => {
-            "start the missing validators, or mend the network (UDP) between them and this one"
+            "start the missing validators, or mend the network, UDP, between them and this one"
         }
     };
     Diagnosis { cause, what, missing, hint }

@@ -110,7 +110,7 @@ fn judge(rows: &[Row]) -> Verdict {
             what: "no validator answers on its operator's address".into(),
             missing: down,
             hint:
-                "start the validators (carat network up), or ask from a machine that reaches metrics.listen"
+                "start the validators with carat network up, or ask from a machine that reaches metrics.listen"
                     .into(),
         };
     };
