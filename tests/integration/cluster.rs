@@ -67,7 +67,11 @@ impl Cluster {
     pub(crate) async fn stop_node(&mut self, index: usize) {
         let node = self.nodes[index].take().expect("it runs");
         node.stop().await.expect("stops");
-        // QUIC lets its socket go on a task of its own, a moment later.
+        self.await_port_free(index).await;
+    }
+
+    /// QUIC lets its socket go on a task of its own, a moment after a node stopped or failed to start.
+    pub(crate) async fn await_port_free(&self, index: usize) {
         let address = carat_node::Settings::load(&self.homes[index]).expect("valid").network.listen;
         let released = async {
             while std::net::UdpSocket::bind(address).is_err() {

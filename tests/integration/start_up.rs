@@ -6,8 +6,15 @@ use carat_node::{Home, Node, Settings};
 
 use crate::cluster::Cluster;
 
-/// The error of starting validator `index`, as the operator reads it.
+/// The error of starting validator `index`, as the operator reads it. Its port is free again afterwards.
 async fn refusal(cluster: &mut Cluster, index: usize) -> String {
+    let error = refusal_now(cluster, index).await;
+    cluster.await_port_free(index).await;
+    error
+}
+
+/// As [`refusal`], for a test that holds the port itself.
+async fn refusal_now(cluster: &mut Cluster, index: usize) -> String {
     match cluster.start_node(index).await {
         Ok(()) => panic!("validator {index} started"),
         Err(error) => error.to_string(),
@@ -29,7 +36,7 @@ async fn taken_port_is_named_with_a_hint() {
     check(&error, &["api.listen", &settings.api.listen.to_string(), "hint:"]);
     drop(_taken);
     let _taken = std::net::UdpSocket::bind(settings.network.listen).expect("free");
-    let error = refusal(&mut cluster, 0).await;
+    let error = refusal_now(&mut cluster, 0).await;
     check(&error, &[&settings.network.listen.to_string(), "hint"]);
 }
 
