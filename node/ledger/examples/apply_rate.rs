@@ -4,11 +4,14 @@
 //! an issued asset between random accounts. Prints the rate without and with keeping the state root, by the time that
 //! this thread spent on a processor, so that a busy machine does not blur it.
 
+use std::collections::BTreeSet;
 #[expect(clippy::disallowed_types, reason = "a store that costs as little as can be; never iterated")]
 use std::collections::HashMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
+use carat_ledger::state::EntryBytes;
 use carat_ledger::{
     BlockInput, MemoryState, SignatureOracle, SortKey, StateDelta, StateError, StateKey, StateRead,
     StateTree, StateValue, Totals, apply,
@@ -37,21 +40,47 @@ impl SignatureOracle for Anything {
 
 /// Entries by key bytes: what is measured should be the ledger, not the store.
 #[expect(clippy::disallowed_types, reason = "a store that costs as little as can be; never iterated")]
-struct Store(HashMap<Vec<u8>, Vec<u8>>);
+struct Store {
+    entries: HashMap<Vec<u8>, Vec<u8>>,
+    /// The names of what is looked for in order: everything but accounts and trustlines.
+    ordered: BTreeSet<Vec<u8>>,
+}
 
 impl StateRead for Store {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        Ok(self.0.get(key).cloned())
+        Ok(self.entries.get(key).cloned())
     }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<EntryBytes>, StateError> {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let keys = self.ordered.range::<[u8], _>((from, Bound::Unbounded));
+        let keys = keys.take_while(|key| key.starts_with(prefix)).take(limit);
+        Ok(keys.map(|key| (key.clone(), self.entries[key].clone())).collect())
+    }
+}
+
+fn is_ordered(key: &[u8]) -> bool {
+    !matches!(key, [0, 0, 0, 0 | 1, ..])
 }
 
 impl Store {
     fn apply(&mut self, delta: StateDelta) {
         for (key, value) in delta {
             match value {
-                Some(value) => self.0.insert(key, value),
-                None => self.0.remove(&key),
-            };
+                Some(value) => {
+                    if is_ordered(&key) {
+                        self.ordered.insert(key.clone());
+                    }
+                    self.entries.insert(key, value);
+                }
+                None => {
+                    self.ordered.remove(&key);
+                    self.entries.remove(&key);
+                }
+            }
         }
     }
 }
@@ -65,7 +94,10 @@ fn main() {
     let start = on_processor();
     let mut tree = StateTree::build(state.entries());
     report(&format!("tree of {} entries built", tree.len()), on_processor() - start, tree.len());
-    let mut store = Store(state.entries().map(|(key, value)| (key.to_vec(), value.to_vec())).collect());
+    let mut store = Store {
+        entries: state.entries().map(|(key, value)| (key.to_vec(), value.to_vec())).collect(),
+        ordered: state.entries().map(|(key, _)| key.to_vec()).filter(|key| is_ordered(key)).collect(),
+    };
     drop(state);
 
     let mut sequences = vec![0_i64; accounts];

@@ -17,10 +17,11 @@ use crate::authorization::{SignatureOracle, Signatures};
 use crate::entry::{StateValue, Totals};
 use crate::error::{ApplyError, StateError};
 use crate::key::{StateKey, xdr};
-use crate::operations::{self, Context};
+use crate::operations::{self, Context, Ended};
 use crate::order::{self, Candidate, SortKey};
-use crate::overlay::{EntryChange, Overlay};
+use crate::overlay::{EntryChange, Level, Overlay};
 use crate::results::{self, Verdict};
+use crate::sponsorship::Sponsors;
 use crate::state::{StateDelta, StateRead};
 use crate::trim::{Dropped, trim};
 use crate::validity::{self, Common, Moment, minimum_fee};
@@ -303,16 +304,27 @@ impl Execution<'_, '_> {
     fn operate(&mut self, transaction: &SignedTransaction) -> Result<Verdict, StateError> {
         let whole = self.ledger.begin();
         let mut all_succeeded = true;
+        let mut sponsors = Sponsors::new();
         let mut results = Vec::with_capacity(transaction.operations().len());
-        for operation in transaction.operations() {
+        for (index, operation) in (0..).zip(transaction.operations()) {
             let level = self.ledger.begin();
             let mut context = Context {
                 ledger: &mut *self.ledger,
                 moment: self.block.moment(),
                 source: operations::source(transaction, operation),
                 highest_sequences: self.highest_sequences,
+                sponsors: &mut sponsors,
+                transaction,
+                index,
             };
-            let (result, succeeded) = operations::apply(&mut context, operation)?;
+            let (result, succeeded) = match operations::apply(&mut context, operation)? {
+                Ended::Succeeded(result) => (result, true),
+                Ended::Failed(result) => (result, false),
+                Ended::Fault => {
+                    self.ledger.rollback(level);
+                    return Ok(self.undo(whole, Verdict::Refused(TransactionResultCode::TxInternalError)));
+                }
+            };
             results.push(result);
             all_succeeded &= succeeded;
             if !succeeded {
@@ -324,13 +336,19 @@ impl Execution<'_, '_> {
             }
             self.ledger.commit(level);
         }
-        if all_succeeded {
-            self.ledger.commit(whole);
-            Ok(Verdict::Success(results))
+        Ok(if !all_succeeded {
+            self.undo(whole, Verdict::Failed(results))
+        } else if !sponsors.is_empty() {
+            self.undo(whole, Verdict::Refused(TransactionResultCode::TxBadSponsorship))
         } else {
-            self.changes.operations.clear();
-            self.ledger.rollback(whole);
-            Ok(Verdict::Failed(results))
-        }
+            self.ledger.commit(whole);
+            Verdict::Success(results)
+        })
+    }
+
+    fn undo(&mut self, whole: Level, verdict: Verdict) -> Verdict {
+        self.changes.operations.clear();
+        self.ledger.rollback(whole);
+        verdict
     }
 }

@@ -89,6 +89,86 @@ pub(crate) fn debit(
     Ok(None)
 }
 
+/// Changes what a holder has, by an offer or a pool: only the right to keep offers is asked, not that to pay.
+///
+/// **Returns** whether there was enough, and room enough. The entry counts as changed even by 0.
+pub(crate) fn shift(
+    ledger: &mut Overlay<'_>,
+    holder: &PublicKey,
+    asset: &Asset,
+    by: i64,
+) -> Result<bool, StateError> {
+    if asset::issuer(asset).as_ref() == Some(holder) {
+        change_supply(ledger, asset, i128::from(by).saturating_neg())?;
+        return Ok(true);
+    }
+    if *asset == Asset::Native {
+        let base_reserve = ledger.totals().base_reserve;
+        let Some(account) = ledger.account_mut(holder)? else { return Ok(false) };
+        let fits = if by < 0 {
+            i128::from(by).saturating_neg() <= reserves::available(account, base_reserve)
+        } else {
+            i128::from(by) <= reserves::room(account)
+        };
+        if by != 0 && fits {
+            account.balance = account.balance.checked_add(by).ok_or(OVERFLOW)?;
+        }
+        return Ok(by == 0 || fits);
+    }
+    let Some(line) = ledger.trustline_mut(holder, asset)? else { return Ok(false) };
+    let fits = if by < 0 {
+        i128::from(by).saturating_neg() <= reserves::line_available(line)
+    } else {
+        i128::from(by) <= reserves::line_room(line)
+    };
+    if by == 0 || (reserves::may_keep_offers(line) && fits) {
+        line.balance = line.balance.checked_add(by).ok_or(OVERFLOW)?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// What a holder can sell by an offer: 0 without the right to keep offers.
+pub(crate) fn sellable(
+    ledger: &mut Overlay<'_>,
+    holder: &PublicKey,
+    asset: &Asset,
+) -> Result<i64, StateError> {
+    if asset::issuer(asset).as_ref() == Some(holder) {
+        return Ok(i64::MAX);
+    }
+    let base_reserve = ledger.totals().base_reserve;
+    let most = if *asset == Asset::Native {
+        ledger.account(holder)?.map_or(0, |account| reserves::available(account, base_reserve))
+    } else {
+        let line = ledger.trustline(holder, asset)?.filter(|line| reserves::may_keep_offers(line));
+        line.map_or(0, reserves::line_available)
+    };
+    Ok(clamped(most))
+}
+
+/// What a holder has room for by an offer: 0 without the right to keep offers.
+pub(crate) fn receivable(
+    ledger: &mut Overlay<'_>,
+    holder: &PublicKey,
+    asset: &Asset,
+) -> Result<i64, StateError> {
+    if asset::issuer(asset).as_ref() == Some(holder) {
+        return Ok(i64::MAX);
+    }
+    let room = if *asset == Asset::Native {
+        ledger.account(holder)?.map_or(0, reserves::room)
+    } else {
+        let line = ledger.trustline(holder, asset)?.filter(|line| reserves::may_keep_offers(line));
+        line.map_or(0, reserves::line_room)
+    };
+    Ok(clamped(room))
+}
+
+fn clamped(amount: i128) -> i64 {
+    i64::try_from(amount.max(0)).unwrap_or(i64::MAX)
+}
+
 /// Moves the supply of an issued asset. An asset of which nothing is left in the world has no entry.
 pub(crate) fn change_supply(ledger: &mut Overlay<'_>, asset: &Asset, by: i128) -> Result<(), StateError> {
     let key = StateKey::Supply(asset.clone());

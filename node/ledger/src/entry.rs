@@ -2,7 +2,10 @@
 
 use carat_types::PublicKey;
 use carat_types::codec::{Decode, DecodeError, Encode, Reader};
-use stellar_xdr::{AccountEntry, LedgerEntry, LedgerEntryData, ReadXdr, TrustLineEntry};
+use stellar_xdr::{
+    AccountEntry, ClaimableBalanceEntry, LedgerEntry, LedgerEntryData, LiquidityPoolEntry, OfferEntry,
+    ReadXdr, TrustLineEntry,
+};
 
 use crate::error::StateError;
 use crate::key::{STORED, StateKey, hex, xdr};
@@ -24,6 +27,10 @@ pub enum StateValue {
     Member,
     /// The member that created the account in the key.
     Creator(PublicKey),
+    /// Who made the offer that the key names.
+    Seller(PublicKey),
+    /// Nothing but that the key is there: an entry of a list.
+    Listed,
 }
 
 /// The reserved leaf: everything about the ledger that is no entry of an account.
@@ -133,14 +140,41 @@ impl StateValue {
         }
     }
 
+    /// The offer, if this is one.
+    pub fn as_offer(&self) -> Option<&OfferEntry> {
+        match self {
+            StateValue::Ledger(LedgerEntry { data: LedgerEntryData::Offer(offer), .. }) => Some(offer),
+            _ => None,
+        }
+    }
+
+    /// The claimable balance, if this is one.
+    pub fn as_claimable_balance(&self) -> Option<&ClaimableBalanceEntry> {
+        match self {
+            StateValue::Ledger(LedgerEntry { data: LedgerEntryData::ClaimableBalance(balance), .. }) => {
+                Some(balance)
+            }
+            _ => None,
+        }
+    }
+
+    /// The pool, if this is one.
+    pub fn as_pool(&self) -> Option<&LiquidityPoolEntry> {
+        match self {
+            StateValue::Ledger(LedgerEntry { data: LedgerEntryData::LiquidityPool(pool), .. }) => Some(pool),
+            _ => None,
+        }
+    }
+
     /// The value bytes: what stores keep and the state tree hashes.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             StateValue::Ledger(entry) => xdr(entry),
             StateValue::Totals(totals) => totals.to_bytes(),
             StateValue::Supply(amount) => amount.to_be_bytes().to_vec(),
-            StateValue::Member => Vec::new(),
+            StateValue::Member | StateValue::Listed => Vec::new(),
             StateValue::Creator(member) => member.to_bytes(),
+            StateValue::Seller(seller) => seller.to_bytes(),
         }
     }
 
@@ -159,9 +193,15 @@ impl StateValue {
                 .map(|bytes| StateValue::Supply(i128::from_be_bytes(bytes)))
                 .map_err(|_| format!("a supply has 16 bytes, not {}", bytes.len())),
             StateKey::Member(_) if bytes.is_empty() => Ok(StateValue::Member),
-            StateKey::Member(_) => Err(format!("{} bytes where none belong", bytes.len())),
+            StateKey::Claim(..) | StateKey::AssetPool(..) if bytes.is_empty() => Ok(StateValue::Listed),
+            StateKey::Member(_) | StateKey::Claim(..) | StateKey::AssetPool(..) => {
+                Err(format!("{} bytes where none belong", bytes.len()))
+            }
             StateKey::Creator(_) => {
                 PublicKey::from_bytes(bytes).map(StateValue::Creator).map_err(|error| error.to_string())
+            }
+            StateKey::Book(_) | StateKey::OfferSeller(_) => {
+                PublicKey::from_bytes(bytes).map(StateValue::Seller).map_err(|error| error.to_string())
             }
         };
         value.map_err(|reason| StateError::Corrupt { key: hex(&key.to_bytes()), reason })

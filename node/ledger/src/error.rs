@@ -48,3 +48,9 @@ pub enum ApplyError {
         supply: i128,
     },
 }
+
+/// An operation met what its arithmetic rules out. The transaction ends with `txINTERNAL_ERROR` and without effect; the
+/// same for every validator, so that a defect of ours cannot stop them all at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Fault(pub &'static str);

@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::entry::{StateValue, Totals};
 use crate::key::StateKey;
 use crate::operations::new_account;
+pub use crate::state::EntryBytes;
 
 /// Why constants make no genesis state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -27,9 +28,6 @@ pub enum GenesisStateError {
     #[error("the genesis file names a weak key as root account or member (hint: make a new key)")]
     WeakKey,
 }
-
-/// Key bytes and value bytes of an entry.
-pub type EntryBytes = (Vec<u8>, Vec<u8>);
 
 /// The entries of ledger 1 as key and value bytes.
 ///

@@ -7,8 +7,9 @@ use std::hash::{Hash, Hasher};
 
 use carat_types::PublicKey;
 use stellar_xdr::{
-    AccountId, Asset, LedgerKey, LedgerKeyAccount, LedgerKeyData, LedgerKeyTrustLine, Limited, Limits,
-    ReadXdr, String64, TrustLineAsset, WriteXdr,
+    AccountId, Asset, AssetType, ClaimableBalanceId, LedgerEntryType, LedgerKey, LedgerKeyAccount,
+    LedgerKeyClaimableBalance, LedgerKeyData, LedgerKeyLiquidityPool, LedgerKeyOffer, LedgerKeyTrustLine,
+    Limited, Limits, PoolId, ReadXdr, String64, TrustLineAsset, WriteXdr,
 };
 
 use crate::error::StateError;
@@ -17,6 +18,10 @@ const KIND_TOTALS: u32 = 1000;
 const KIND_SUPPLY: u32 = 1001;
 const KIND_MEMBER: u32 = 1002;
 const KIND_CREATOR: u32 = 1003;
+const KIND_BOOK: u32 = 1004;
+const KIND_OFFER_SELLER: u32 = 1005;
+const KIND_CLAIM: u32 = 1006;
+const KIND_ASSET_POOL: u32 = 1007;
 
 /// The name of a state entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +36,27 @@ pub enum StateKey {
     Member(PublicKey),
     /// The member that created an account; absent for all other accounts.
     Creator(PublicKey),
+    /// The place of an offer in its order book; who sells is its value.
+    Book(BookPlace),
+    /// Who made the offer with this id.
+    OfferSeller(i64),
+    /// That an account is among those who may claim a balance.
+    Claim(PublicKey, ClaimableBalanceId),
+    /// That a pool holds an asset.
+    AssetPool(Asset, PoolId),
+}
+
+/// The place of an offer among all offers: book by book, best first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BookPlace {
+    /// What the offer sells.
+    pub selling: Asset,
+    /// What it takes for it.
+    pub buying: Asset,
+    /// The rank of its price: the bits of the IEEE quotient n/d.
+    pub rank: u64,
+    /// Its id: of equal ranks the older comes first.
+    pub offer_id: i64,
 }
 
 /// Entries of payments are looked up a dozen times each, so their names are hashed in one or two long pieces; the
@@ -52,7 +78,10 @@ impl Hash for StateKey {
             StateKey::Ledger(key) => key.hash(state),
             StateKey::Totals => KIND_TOTALS.hash(state),
             StateKey::Supply(asset) => asset.hash(state),
-            StateKey::Member(id) | StateKey::Creator(id) => state.write(&id.0),
+            StateKey::Member(id) | StateKey::Creator(id) | StateKey::Claim(id, _) => state.write(&id.0),
+            StateKey::Book(place) => (place.offer_id, place.rank).hash(state),
+            StateKey::OfferSeller(id) => id.hash(state),
+            StateKey::AssetPool(asset, pool) => (asset, pool).hash(state),
         }
     }
 }
@@ -70,10 +99,13 @@ impl StateKey {
             Asset::CreditAlphanum4(code) => TrustLineAsset::CreditAlphanum4(code.clone()),
             Asset::CreditAlphanum12(code) => TrustLineAsset::CreditAlphanum12(code.clone()),
         };
-        StateKey::Ledger(LedgerKey::Trustline(LedgerKeyTrustLine {
-            account_id: AccountId::from(*holder),
-            asset,
-        }))
+        StateKey::line(holder, &asset)
+    }
+
+    /// The name of a line, of whatever it is for.
+    pub fn line(holder: &PublicKey, asset: &TrustLineAsset) -> Self {
+        let (account_id, asset) = (AccountId::from(*holder), asset.clone());
+        StateKey::Ledger(LedgerKey::Trustline(LedgerKeyTrustLine { account_id, asset }))
     }
 
     /// The name of a data entry.
@@ -84,6 +116,58 @@ impl StateKey {
         }))
     }
 
+    /// The name of an offer.
+    pub fn offer(seller: &PublicKey, offer_id: i64) -> Self {
+        let seller_id = AccountId::from(*seller);
+        StateKey::Ledger(LedgerKey::Offer(LedgerKeyOffer { seller_id, offer_id }))
+    }
+
+    /// The name of a balance that others may claim.
+    pub fn claimable_balance(balance_id: ClaimableBalanceId) -> Self {
+        StateKey::Ledger(LedgerKey::ClaimableBalance(LedgerKeyClaimableBalance { balance_id }))
+    }
+
+    /// The name of a pool.
+    pub fn pool(liquidity_pool_id: PoolId) -> Self {
+        StateKey::Ledger(LedgerKey::LiquidityPool(LedgerKeyLiquidityPool { liquidity_pool_id }))
+    }
+
+    /// The name of the line on which an account holds shares of a pool.
+    pub fn pool_line(holder: &PublicKey, pool: PoolId) -> Self {
+        StateKey::line(holder, &TrustLineAsset::PoolShare(pool))
+    }
+
+    /// What the key bytes of an account's entries of one type begin with: its trustlines, offers, or data.
+    pub fn owned_prefix(kind: LedgerEntryType, owner: &PublicKey) -> Vec<u8> {
+        let mut bytes = xdr(&kind);
+        bytes.extend(xdr(&AccountId::from(*owner)));
+        bytes
+    }
+
+    /// What the key bytes of an account's lines of pool shares begin with.
+    pub fn pool_lines_prefix(holder: &PublicKey) -> Vec<u8> {
+        let mut bytes = StateKey::owned_prefix(LedgerEntryType::Trustline, holder);
+        bytes.extend(xdr(&AssetType::PoolShare));
+        bytes
+    }
+
+    /// What the key bytes of the places begin with of all offers that sell an asset, or of one book.
+    pub fn book_prefix(selling: &Asset, buying: Option<&Asset>) -> Vec<u8> {
+        let mut bytes = tagged(KIND_BOOK, selling);
+        bytes.extend(buying.map(xdr).unwrap_or_default());
+        bytes
+    }
+
+    /// What the key bytes of the claims of an account begin with.
+    pub fn claims_prefix(claimant: &PublicKey) -> Vec<u8> {
+        tagged(KIND_CLAIM, &AccountId::from(*claimant))
+    }
+
+    /// What the key bytes of the pools of an asset begin with.
+    pub fn asset_pools_prefix(asset: &Asset) -> Vec<u8> {
+        tagged(KIND_ASSET_POOL, asset)
+    }
+
     /// The key bytes: what stores keep and the state tree hashes.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
@@ -92,6 +176,23 @@ impl StateKey {
             StateKey::Supply(asset) => tagged(KIND_SUPPLY, asset),
             StateKey::Member(id) => tagged(KIND_MEMBER, &AccountId::from(*id)),
             StateKey::Creator(id) => tagged(KIND_CREATOR, &AccountId::from(*id)),
+            StateKey::Book(place) => {
+                let mut bytes = StateKey::book_prefix(&place.selling, Some(&place.buying));
+                bytes.extend(place.rank.to_be_bytes());
+                bytes.extend(place.offer_id.to_be_bytes());
+                bytes
+            }
+            StateKey::OfferSeller(id) => tagged(KIND_OFFER_SELLER, id),
+            StateKey::Claim(id, balance) => {
+                let mut bytes = StateKey::claims_prefix(id);
+                bytes.extend(xdr(balance));
+                bytes
+            }
+            StateKey::AssetPool(asset, pool) => {
+                let mut bytes = StateKey::asset_pools_prefix(asset);
+                bytes.extend(xdr(pool));
+                bytes
+            }
         }
     }
 
@@ -107,6 +208,16 @@ impl StateKey {
             KIND_SUPPLY => Asset::from_xdr(rest, STORED).map(StateKey::Supply).map_err(own),
             KIND_MEMBER => account(rest).map(StateKey::Member).map_err(own),
             KIND_CREATOR => account(rest).map(StateKey::Creator).map_err(own),
+            KIND_BOOK => book_place(rest).map(StateKey::Book).map_err(own),
+            KIND_OFFER_SELLER => i64::from_xdr(rest, STORED).map(StateKey::OfferSeller).map_err(own),
+            KIND_CLAIM => {
+                let (id, balance) = pair::<AccountId, _>(rest).map_err(own)?;
+                Ok(StateKey::Claim(PublicKey::from(&id), balance))
+            }
+            KIND_ASSET_POOL => {
+                let (asset, pool) = pair(rest).map_err(own)?;
+                Ok(StateKey::AssetPool(asset, pool))
+            }
             0..KIND_TOTALS => LedgerKey::from_xdr(bytes, STORED).map(StateKey::Ledger).map_err(own),
             kind => Err(corrupt(format!("unknown kind {kind}"))),
         }
@@ -139,6 +250,31 @@ fn tagged(kind: u32, value: &impl WriteXdr) -> Vec<u8> {
 
 fn account(bytes: &[u8]) -> Result<PublicKey, stellar_xdr::Error> {
     AccountId::from_xdr(bytes, STORED).map(|id| PublicKey::from(&id))
+}
+
+fn book_place(bytes: &[u8]) -> Result<BookPlace, stellar_xdr::Error> {
+    all_of(bytes, |input| {
+        Ok(BookPlace {
+            selling: Asset::read_xdr(input)?,
+            buying: Asset::read_xdr(input)?,
+            rank: u64::read_xdr(input)?,
+            offer_id: i64::read_xdr(input)?,
+        })
+    })
+}
+
+fn pair<A: ReadXdr, B: ReadXdr>(bytes: &[u8]) -> Result<(A, B), stellar_xdr::Error> {
+    all_of(bytes, |input| Ok((A::read_xdr(input)?, B::read_xdr(input)?)))
+}
+
+/// Reads bytes to their end.
+fn all_of<'b, T>(
+    bytes: &'b [u8],
+    read: impl FnOnce(&mut Limited<&'b [u8]>) -> Result<T, stellar_xdr::Error>,
+) -> Result<T, stellar_xdr::Error> {
+    let mut input = Limited::new(bytes, STORED);
+    let value = read(&mut input)?;
+    if input.inner.is_empty() { Ok(value) } else { Err(stellar_xdr::Error::Invalid) }
 }
 
 #[cfg(test)]

@@ -15,17 +15,26 @@
 
 pub mod admission;
 pub mod apply;
+mod arithmetic;
 pub mod asset;
 pub mod authorization;
 mod balances;
+mod claimable_balance;
+mod crossing;
 pub mod entry;
 pub mod error;
+pub mod exchange;
+mod extension;
 pub mod genesis;
 pub mod key;
+mod liabilities;
+pub mod liquidity_pool;
 mod members;
 mod operations;
 pub mod order;
+mod order_book;
 pub mod overlay;
+mod price;
 pub mod replay;
 pub mod reserves;
 mod results;

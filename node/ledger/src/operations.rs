@@ -8,26 +8,40 @@ use std::collections::BTreeMap;
 use carat_types::PublicKey;
 use carat_types::transaction::{SignedTransaction, account_of};
 use stellar_xdr::{
-    AccountMergeResult, AllowTrustResult, BumpSequenceResult, ChangeTrustResult, ClawbackResult,
-    CreateAccountResult, ManageDataResult, Operation, OperationBody, OperationResult, OperationResultTr,
-    PaymentResult, SetOptionsResult, SetTrustLineFlagsResult,
+    AccountMergeResult, AllowTrustResult, BeginSponsoringFutureReservesResult, BumpSequenceResult,
+    ChangeTrustResult, ClaimClaimableBalanceResult, ClawbackClaimableBalanceResult, ClawbackResult,
+    CreateAccountResult, CreateClaimableBalanceResult, EndSponsoringFutureReservesResult,
+    LiquidityPoolDepositResult, LiquidityPoolWithdrawResult, ManageBuyOfferResult, ManageDataResult,
+    ManageSellOfferResult, Operation, OperationBody, OperationResult, OperationResultTr,
+    PathPaymentStrictReceiveResult, PathPaymentStrictSendResult, PaymentResult, RevokeSponsorshipResult,
+    SetOptionsResult, SetTrustLineFlagsResult,
 };
 
-use crate::error::StateError;
+use crate::error::{Fault, StateError};
 use crate::overlay::Overlay;
-use crate::sponsorship::SubentryRefusal;
+use crate::sponsorship::{Refusal, Sponsors};
 use crate::validity::Moment;
 
 mod account_merge;
 mod allow_trust;
 mod bump_sequence;
 mod change_trust;
+mod claim_claimable_balance;
 mod clawback;
+mod clawback_claimable_balance;
 mod create_account;
+mod create_claimable_balance;
+mod liquidity_pool_deposit;
+mod liquidity_pool_withdraw;
 mod manage_data;
+mod manage_offer;
+mod path_payment;
 mod payment;
+mod revocation;
+mod revoke_sponsorship;
 mod set_options;
 mod set_trust_line_flags;
+mod sponsoring_future_reserves;
 
 pub(crate) use create_account::new_account;
 
@@ -46,6 +60,18 @@ pub(crate) struct Context<'a, 's> {
     pub(crate) source: PublicKey,
     /// Highest sequence number of each source in this block, if an account is merged in it.
     pub(crate) highest_sequences: &'a BTreeMap<PublicKey, i64>,
+    /// Who pays for whose new entries at this point of the transaction.
+    pub(crate) sponsors: &'a mut Sponsors,
+    pub(crate) transaction: &'a SignedTransaction,
+    /// Position of the operation in its transaction.
+    pub(crate) index: u32,
+}
+
+impl Context<'_, '_> {
+    /// Who pays for new entries of the source at this point, if not the source.
+    fn sponsor_of_source(&self) -> Option<PublicKey> {
+        self.sponsors.get(&self.source).copied()
+    }
 }
 
 /// Why an operation did not succeed.
@@ -53,6 +79,8 @@ pub(crate) struct Context<'a, 's> {
 pub(crate) enum OperationError {
     /// Its result says so. In a box: a success should not carry its room.
     Failed(Box<OperationResult>),
+    /// It met what its arithmetic rules out, see [`Fault`]: the whole transaction fails.
+    Fault,
     /// We failed.
     State(StateError),
 }
@@ -69,8 +97,16 @@ impl From<StateError> for OperationError {
     }
 }
 
-/// How an operation's application ended.
-pub(crate) type Applied = Result<(), OperationError>;
+impl From<Fault> for OperationError {
+    fn from(_: Fault) -> Self {
+        OperationError::Fault
+    }
+}
+
+/// How the application of an operation ended whose success is a word.
+type Applied = Result<(), OperationError>;
+/// How the application of an operation ended whose success says more.
+type Outcome = Result<OperationResultTr, OperationError>;
 
 /// Makes the result codes of an operation into results and errors.
 macro_rules! result_codes {
@@ -94,6 +130,14 @@ result_codes!(
     BumpSequence(BumpSequenceResult),
     Clawback(ClawbackResult),
     SetTrustLineFlags(SetTrustLineFlagsResult),
+    CreateClaimableBalance(CreateClaimableBalanceResult),
+    ClaimClaimableBalance(ClaimClaimableBalanceResult),
+    ClawbackClaimableBalance(ClawbackClaimableBalanceResult),
+    BeginSponsoringFutureReserves(BeginSponsoringFutureReservesResult),
+    EndSponsoringFutureReserves(EndSponsoringFutureReservesResult),
+    RevokeSponsorship(RevokeSponsorshipResult),
+    LiquidityPoolDeposit(LiquidityPoolDepositResult),
+    LiquidityPoolWithdraw(LiquidityPoolWithdrawResult),
 );
 
 /// The account for which an operation acts.
@@ -126,67 +170,126 @@ pub(crate) fn is_supported(body: &OperationBody) -> bool {
 ///
 /// **Returns** the result of the failed check, if it fails.
 pub(crate) fn refusal(body: &OperationBody, source: &PublicKey) -> Option<OperationResult> {
-    let checked = match body {
-        OperationBody::CreateAccount(op) => create_account::check(op, source).map_err(OperationError::from),
-        OperationBody::Payment(op) => payment::check(op).map_err(OperationError::from),
-        OperationBody::SetOptions(op) => set_options::check(op, source).map_err(OperationError::from),
-        OperationBody::ChangeTrust(op) => change_trust::check(op, source),
-        OperationBody::AllowTrust(op) => allow_trust::check(op, source).map_err(OperationError::from),
-        OperationBody::AccountMerge(to) => account_merge::check(to, source).map_err(OperationError::from),
-        OperationBody::ManageData(op) => manage_data::check(op).map_err(OperationError::from),
-        OperationBody::BumpSequence(op) => bump_sequence::check(op).map_err(OperationError::from),
-        OperationBody::Clawback(op) => clawback::check(op, source).map_err(OperationError::from),
-        OperationBody::SetTrustLineFlags(op) => {
-            set_trust_line_flags::check(op, source).map_err(OperationError::from)
-        }
-        _ => return Some(OperationResult::OpNotSupported),
-    };
-    match checked {
+    match check(body, source) {
         Err(OperationError::Failed(result)) => Some(*result),
-        // Without state there is none to fail.
-        Ok(()) | Err(OperationError::State(_)) => None,
+        // Without state and arithmetic there is nothing else to fail.
+        Ok(()) | Err(OperationError::Fault | OperationError::State(_)) => None,
     }
 }
 
+fn check(body: &OperationBody, source: &PublicKey) -> Applied {
+    match body {
+        OperationBody::CreateAccount(op) => create_account::check(op, source)?,
+        OperationBody::Payment(op) => payment::check(op)?,
+        OperationBody::PathPaymentStrictReceive(op) => {
+            path_payment::check(&path_payment::strict_receive(op))?
+        }
+        OperationBody::PathPaymentStrictSend(op) => path_payment::check(&path_payment::strict_send(op))?,
+        OperationBody::ManageSellOffer(op) => manage_offer::check(&manage_offer::sell(op))?,
+        OperationBody::ManageBuyOffer(op) => manage_offer::check(&manage_offer::buy(op))?,
+        OperationBody::CreatePassiveSellOffer(op) => manage_offer::check(&manage_offer::passive(op))?,
+        OperationBody::SetOptions(op) => set_options::check(op, source)?,
+        OperationBody::ChangeTrust(op) => change_trust::check(op, source)?,
+        OperationBody::AllowTrust(op) => allow_trust::check(op, source)?,
+        OperationBody::AccountMerge(to) => account_merge::check(to, source)?,
+        OperationBody::ManageData(op) => manage_data::check(op)?,
+        OperationBody::BumpSequence(op) => bump_sequence::check(op)?,
+        OperationBody::CreateClaimableBalance(op) => create_claimable_balance::check(op)?,
+        OperationBody::BeginSponsoringFutureReserves(op) => {
+            sponsoring_future_reserves::check_begin(op, source)?
+        }
+        OperationBody::RevokeSponsorship(op) => revoke_sponsorship::check(op)?,
+        OperationBody::Clawback(op) => clawback::check(op, source)?,
+        OperationBody::SetTrustLineFlags(op) => set_trust_line_flags::check(op, source)?,
+        OperationBody::LiquidityPoolDeposit(op) => liquidity_pool_deposit::check(op)?,
+        OperationBody::LiquidityPoolWithdraw(op) => liquidity_pool_withdraw::check(op)?,
+        OperationBody::ClaimClaimableBalance(_)
+        | OperationBody::ClawbackClaimableBalance(_)
+        | OperationBody::EndSponsoringFutureReserves => {}
+        OperationBody::Inflation
+        | OperationBody::InvokeHostFunction(_)
+        | OperationBody::ExtendFootprintTtl(_)
+        | OperationBody::RestoreFootprint(_) => {
+            return Err(OperationError::failed(OperationResult::OpNotSupported));
+        }
+    }
+    Ok(())
+}
+
+/// How an operation ended.
+pub(crate) enum Ended {
+    Succeeded(OperationResult),
+    Failed(OperationResult),
+    /// The transaction fails as a whole.
+    Fault,
+}
+
 /// Applies an operation to the innermost level of the ledger. What a failed one wrote is the caller's to undo.
-///
-/// **Returns** the result, and whether it is a success.
-pub(crate) fn apply(
-    context: &mut Context<'_, '_>,
-    operation: &Operation,
-) -> Result<(OperationResult, bool), StateError> {
+pub(crate) fn apply(context: &mut Context<'_, '_>, operation: &Operation) -> Result<Ended, StateError> {
     let body = &operation.body;
     if !is_supported(body) {
-        return Ok((OperationResult::OpNotSupported, false));
+        return Ok(Ended::Failed(OperationResult::OpNotSupported));
     }
     if context.ledger.account(&context.source)?.is_none() {
-        return Ok((OperationResult::OpNoAccount, false));
+        return Ok(Ended::Failed(OperationResult::OpNoAccount));
     }
     if let Some(result) = refusal(body, &context.source) {
-        return Ok((result, false));
+        return Ok(Ended::Failed(result));
     }
-    let mut result = success(body);
-    let applied = match body {
+    match perform(context, body) {
+        Ok(result) => Ok(Ended::Succeeded(result)),
+        Err(OperationError::Failed(result)) => Ok(Ended::Failed(*result)),
+        Err(OperationError::Fault) => Ok(Ended::Fault),
+        Err(OperationError::State(error)) => Err(error),
+    }
+}
+
+fn perform(context: &mut Context<'_, '_>, body: &OperationBody) -> Result<OperationResult, OperationError> {
+    let says_more = match body {
+        OperationBody::PathPaymentStrictReceive(op) => {
+            path_payment::apply(context, &path_payment::strict_receive(op))?
+        }
+        OperationBody::PathPaymentStrictSend(op) => {
+            path_payment::apply(context, &path_payment::strict_send(op))?
+        }
+        OperationBody::ManageSellOffer(op) => manage_offer::apply(context, &manage_offer::sell(op))?,
+        OperationBody::ManageBuyOffer(op) => manage_offer::apply(context, &manage_offer::buy(op))?,
+        OperationBody::CreatePassiveSellOffer(op) => {
+            manage_offer::apply(context, &manage_offer::passive(op))?
+        }
+        OperationBody::CreateClaimableBalance(op) => create_claimable_balance::apply(context, op)?,
+        OperationBody::AccountMerge(to) => {
+            let balance = account_merge::apply(context, to)?;
+            OperationResultTr::AccountMerge(AccountMergeResult::Success(balance))
+        }
+        _ => {
+            perform_plainly(context, body)?;
+            return Ok(success(body));
+        }
+    };
+    Ok(OperationResult::OpInner(says_more))
+}
+
+/// The operations whose success is a word.
+fn perform_plainly(context: &mut Context<'_, '_>, body: &OperationBody) -> Applied {
+    match body {
         OperationBody::CreateAccount(op) => create_account::apply(context, op),
         OperationBody::Payment(op) => payment::apply(context, op),
         OperationBody::SetOptions(op) => set_options::apply(context, op),
         OperationBody::ChangeTrust(op) => change_trust::apply(context, op),
         OperationBody::AllowTrust(op) => allow_trust::apply(context, op),
-        OperationBody::AccountMerge(to) => account_merge::apply(context, to).map(|balance| {
-            result = OperationResult::OpInner(OperationResultTr::AccountMerge(AccountMergeResult::Success(
-                balance,
-            )));
-        }),
         OperationBody::ManageData(op) => manage_data::apply(context, op),
         OperationBody::BumpSequence(op) => bump_sequence::apply(context, op),
+        OperationBody::ClaimClaimableBalance(op) => claim_claimable_balance::apply(context, op),
+        OperationBody::BeginSponsoringFutureReserves(op) => sponsoring_future_reserves::begin(context, op),
+        OperationBody::EndSponsoringFutureReserves => sponsoring_future_reserves::end(context),
+        OperationBody::RevokeSponsorship(op) => revoke_sponsorship::apply(context, op),
         OperationBody::Clawback(op) => clawback::apply(context, op),
+        OperationBody::ClawbackClaimableBalance(op) => clawback_claimable_balance::apply(context, op),
         OperationBody::SetTrustLineFlags(op) => set_trust_line_flags::apply(context, op),
+        OperationBody::LiquidityPoolDeposit(op) => liquidity_pool_deposit::apply(context, op),
+        OperationBody::LiquidityPoolWithdraw(op) => liquidity_pool_withdraw::apply(context, op),
         _ => Err(OperationError::failed(OperationResult::OpNotSupported)),
-    };
-    match applied {
-        Ok(()) => Ok((result, true)),
-        Err(OperationError::Failed(result)) => Ok((*result, false)),
-        Err(OperationError::State(error)) => Err(error),
     }
 }
 
@@ -195,31 +298,67 @@ pub(crate) fn initial_results(transaction: &SignedTransaction) -> Vec<OperationR
     transaction.operations().iter().map(|operation| success(&operation.body)).collect()
 }
 
-/// The result of success, as far as it is known beforehand.
+/// The result of success, as far as it is known beforehand: what it says of amounts and offers is empty.
 fn success(body: &OperationBody) -> OperationResult {
+    use OperationResultTr as Tr;
     let result = match body {
-        OperationBody::CreateAccount(_) => OperationResultTr::CreateAccount(CreateAccountResult::Success),
-        OperationBody::Payment(_) => OperationResultTr::Payment(PaymentResult::Success),
-        OperationBody::SetOptions(_) => OperationResultTr::SetOptions(SetOptionsResult::Success),
-        OperationBody::ChangeTrust(_) => OperationResultTr::ChangeTrust(ChangeTrustResult::Success),
-        OperationBody::AllowTrust(_) => OperationResultTr::AllowTrust(AllowTrustResult::Success),
-        OperationBody::AccountMerge(_) => OperationResultTr::AccountMerge(AccountMergeResult::Success(0)),
-        OperationBody::ManageData(_) => OperationResultTr::ManageData(ManageDataResult::Success),
-        OperationBody::BumpSequence(_) => OperationResultTr::BumpSequence(BumpSequenceResult::Success),
-        OperationBody::Clawback(_) => OperationResultTr::Clawback(ClawbackResult::Success),
-        OperationBody::SetTrustLineFlags(_) => {
-            OperationResultTr::SetTrustLineFlags(SetTrustLineFlagsResult::Success)
+        OperationBody::CreateAccount(_) => Tr::CreateAccount(CreateAccountResult::Success),
+        OperationBody::Payment(_) => Tr::Payment(PaymentResult::Success),
+        OperationBody::PathPaymentStrictReceive(_) => {
+            Tr::PathPaymentStrictReceive(PathPaymentStrictReceiveResult::default())
         }
-        _ => return OperationResult::OpNotSupported,
+        OperationBody::PathPaymentStrictSend(_) => {
+            Tr::PathPaymentStrictSend(PathPaymentStrictSendResult::default())
+        }
+        // A passive offer's result is of this kind as well: see `manage_offer::passive`.
+        OperationBody::ManageSellOffer(_) | OperationBody::CreatePassiveSellOffer(_) => {
+            Tr::ManageSellOffer(ManageSellOfferResult::default())
+        }
+        OperationBody::ManageBuyOffer(_) => Tr::ManageBuyOffer(ManageBuyOfferResult::default()),
+        OperationBody::SetOptions(_) => Tr::SetOptions(SetOptionsResult::Success),
+        OperationBody::ChangeTrust(_) => Tr::ChangeTrust(ChangeTrustResult::Success),
+        OperationBody::AllowTrust(_) => Tr::AllowTrust(AllowTrustResult::Success),
+        OperationBody::AccountMerge(_) => Tr::AccountMerge(AccountMergeResult::Success(0)),
+        OperationBody::ManageData(_) => Tr::ManageData(ManageDataResult::Success),
+        OperationBody::BumpSequence(_) => Tr::BumpSequence(BumpSequenceResult::Success),
+        OperationBody::CreateClaimableBalance(_) => {
+            Tr::CreateClaimableBalance(CreateClaimableBalanceResult::default())
+        }
+        OperationBody::ClaimClaimableBalance(_) => {
+            Tr::ClaimClaimableBalance(ClaimClaimableBalanceResult::Success)
+        }
+        OperationBody::BeginSponsoringFutureReserves(_) => {
+            Tr::BeginSponsoringFutureReserves(BeginSponsoringFutureReservesResult::Success)
+        }
+        OperationBody::EndSponsoringFutureReserves => {
+            Tr::EndSponsoringFutureReserves(EndSponsoringFutureReservesResult::Success)
+        }
+        OperationBody::RevokeSponsorship(_) => Tr::RevokeSponsorship(RevokeSponsorshipResult::Success),
+        OperationBody::Clawback(_) => Tr::Clawback(ClawbackResult::Success),
+        OperationBody::ClawbackClaimableBalance(_) => {
+            Tr::ClawbackClaimableBalance(ClawbackClaimableBalanceResult::Success)
+        }
+        OperationBody::SetTrustLineFlags(_) => Tr::SetTrustLineFlags(SetTrustLineFlagsResult::Success),
+        OperationBody::LiquidityPoolDeposit(_) => {
+            Tr::LiquidityPoolDeposit(LiquidityPoolDepositResult::Success)
+        }
+        OperationBody::LiquidityPoolWithdraw(_) => {
+            Tr::LiquidityPoolWithdraw(LiquidityPoolWithdrawResult::Success)
+        }
+        OperationBody::Inflation
+        | OperationBody::InvokeHostFunction(_)
+        | OperationBody::ExtendFootprintTtl(_)
+        | OperationBody::RestoreFootprint(_) => return OperationResult::OpNotSupported,
     };
     OperationResult::OpInner(result)
 }
 
-/// The result of a refused subentry, with the operation's own code for a low reserve.
-fn subentry_error(refusal: SubentryRefusal, low_reserve: impl Into<OperationError>) -> OperationError {
+/// Why an entry or its reserve was refused, with the operation's own code for a low reserve.
+fn refused(refusal: Refusal, low_reserve: impl Into<OperationError>) -> OperationError {
     match refusal {
-        SubentryRefusal::TooMany => OperationError::failed(OperationResult::OpTooManySubentries),
-        SubentryRefusal::LowReserve => low_reserve.into(),
+        Refusal::LowReserve => low_reserve.into(),
+        Refusal::TooManySubentries => OperationError::failed(OperationResult::OpTooManySubentries),
+        Refusal::TooManySponsoring => OperationError::failed(OperationResult::OpTooManySponsoring),
     }
 }
 

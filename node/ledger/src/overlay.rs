@@ -7,17 +7,23 @@
 use std::collections::BTreeMap;
 #[expect(clippy::disallowed_types, reason = "finds a cell by its key; never iterated")]
 use std::collections::HashMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use carat_types::PublicKey;
 use stellar_xdr::{
-    AccountEntry, Asset, LedgerEntry, LedgerEntryData, LedgerEntryExt, LedgerKey, TrustLineEntry,
+    AccountEntry, Asset, LedgerEntry, LedgerEntryData, LedgerEntryExt, LedgerKey, TrustLineAsset,
+    TrustLineEntry,
 };
 
 use crate::entry::{StateValue, Totals};
 use crate::error::StateError;
 use crate::key::StateKey;
 use crate::state::{StateDelta, StateRead};
+
+mod books;
+
+use books::Books;
 
 /// An entry before and after a transaction or operation; none where it does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +87,9 @@ pub struct Overlay<'s> {
     cells: Vec<Cell>,
     log: Vec<Undo>,
     level_start: usize,
+    books: Books,
+    /// The cells of kinds that are listed by owner, by key bytes: offers and lines of pool shares.
+    listed: BTreeMap<Vec<u8>, usize>,
 }
 
 impl<'s> Overlay<'s> {
@@ -100,6 +109,8 @@ impl<'s> Overlay<'s> {
             cells: Vec::new(),
             log: Vec::new(),
             level_start: 0,
+            books: Books::default(),
+            listed: BTreeMap::new(),
         })
     }
 
@@ -130,6 +141,9 @@ impl<'s> Overlay<'s> {
         while self.log.len() > level.start {
             let Some(undo) = self.log.pop() else { break };
             if let Some(cell) = self.cells.get_mut(undo.cell) {
+                if let StateKey::Book(place) = &cell.key {
+                    self.books.note(place, undo.before.as_deref());
+                }
                 cell.current = undo.before;
                 cell.logged = undo.logged_before;
             }
@@ -190,13 +204,45 @@ impl<'s> Overlay<'s> {
         self.set(key, None)
     }
 
-    /// Adds an entry of the wire format without sponsor.
-    pub fn create(&mut self, key: &StateKey, data: LedgerEntryData) -> Result<(), StateError> {
+    /// Adds an entry of the wire format; the extension says who pays its reserve.
+    pub fn create(
+        &mut self,
+        key: &StateKey,
+        data: LedgerEntryData,
+        ext: LedgerEntryExt,
+    ) -> Result<(), StateError> {
         let last_modified_ledger_seq = self.ledger_seq;
-        self.put(
-            key,
-            StateValue::Ledger(LedgerEntry { last_modified_ledger_seq, data, ext: LedgerEntryExt::V0 }),
-        )
+        self.put(key, StateValue::Ledger(LedgerEntry { last_modified_ledger_seq, data, ext }))
+    }
+
+    /// An entry of the wire format, to be changed.
+    pub fn entry_mut(&mut self, key: &StateKey) -> Result<Option<&mut LedgerEntry>, StateError> {
+        self.get_mut(key)?
+            .map(|value| match value {
+                StateValue::Ledger(entry) => Ok(entry),
+                _ => Err(WRONG_KIND),
+            })
+            .transpose()
+    }
+
+    /// The names of the entries whose key bytes begin with `prefix`, in their order. Of offers and lines of pool
+    /// shares alone: what one account has of them is bounded.
+    pub fn listed(&mut self, prefix: &[u8]) -> Result<Vec<StateKey>, StateError> {
+        let mut keys = BTreeMap::new();
+        for (bytes, _) in self.state.scan(prefix, None, usize::MAX)? {
+            if !self.listed.contains_key(&bytes) {
+                keys.insert(bytes.clone(), StateKey::from_bytes(&bytes)?);
+            }
+        }
+        for (bytes, cell) in self.listed.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded)) {
+            if !bytes.starts_with(prefix) {
+                break;
+            }
+            if let Some(Cell { key, current: Some(_), .. }) = self.cells.get(*cell) {
+                keys.insert(bytes.clone(), key.clone());
+            }
+        }
+        Ok(keys.into_values().collect())
     }
 
     /// An account.
@@ -227,8 +273,12 @@ impl<'s> Overlay<'s> {
         holder: &PublicKey,
         asset: &Asset,
     ) -> Result<Option<&mut TrustLineEntry>, StateError> {
-        let value = self.get_mut(&StateKey::trustline(holder, asset))?;
-        value.map(|value| value.as_trustline_mut().ok_or(WRONG_KIND)).transpose()
+        self.line_mut(&StateKey::trustline(holder, asset))
+    }
+
+    /// The line with this name, of an asset or of shares of a pool, to be changed.
+    pub fn line_mut(&mut self, key: &StateKey) -> Result<Option<&mut TrustLineEntry>, StateError> {
+        self.get_mut(key)?.map(|value| value.as_trustline_mut().ok_or(WRONG_KIND)).transpose()
     }
 
     /// All entries that differ from the state, as (name, before, now), in the order in which they were first used.
@@ -247,6 +297,9 @@ impl<'s> Overlay<'s> {
         let index = self.load(key)?;
         self.remember(index);
         if let Some(cell) = self.cells.get_mut(index) {
+            if let StateKey::Book(place) = key {
+                self.books.note(place, value.as_deref());
+            }
             cell.current = value;
         }
         Ok(())
@@ -261,6 +314,9 @@ impl<'s> Overlay<'s> {
         let bytes = self.state.get(&key_bytes)?;
         let value = bytes.map(|bytes| StateValue::from_bytes(key, &bytes)).transpose()?.map(Arc::new);
         let index = self.cells.len();
+        if is_listed(key) {
+            self.listed.insert(key_bytes.clone(), index);
+        }
         self.cells.push(Cell {
             key: key.clone(),
             key_bytes,
@@ -296,6 +352,15 @@ impl Cell {
 }
 
 const WRONG_KIND: StateError = StateError::Inconsistent("an entry is of another kind than its key");
+
+/// Whether the entry is of a kind that is listed by owner.
+fn is_listed(key: &StateKey) -> bool {
+    match key {
+        StateKey::Ledger(LedgerKey::Offer(_)) => true,
+        StateKey::Ledger(LedgerKey::Trustline(line)) => matches!(line.asset, TrustLineAsset::PoolShare(_)),
+        _ => false,
+    }
+}
 
 fn ledger_entry(value: &Value) -> Option<&LedgerEntry> {
     match value.as_deref() {

@@ -90,7 +90,8 @@ pub fn replay(recording: &[u8]) -> Result<Replayed, ReplayError> {
         report.unsupported = true;
         return Ok(report);
     }
-    let mut state = genesis()?;
+    let Some(first) = closes.first() else { return Ok(report) };
+    let mut state = genesis(first.ledger_header.header.ledger_version)?;
     for (close, envelopes) in blocks {
         replay_close(&mut state, close, &envelopes, &mut report)?;
     }
@@ -151,12 +152,12 @@ fn needs_more(transaction: &SignedTransaction) -> bool {
     operations::initial_results(transaction).contains(&OperationResult::OpNotSupported)
 }
 
-fn genesis() -> Result<MemoryState, GenesisStateError> {
+fn genesis(protocol_version: u32) -> Result<MemoryState, GenesisStateError> {
     let constants = LedgerConstants {
         total_coins: 1_000_000_000_000_000_000,
         base_fee: 100,
         base_reserve: 100_000_000,
-        protocol_version: 27,
+        protocol_version,
         root_account: test_root_key(RECORDED_PASSPHRASE).public(),
         admission_restricted: false,
         members: Vec::new(),

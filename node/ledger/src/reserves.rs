@@ -4,7 +4,7 @@
 //! are i128, in which nothing here can overflow: reserves alone reach 2^65.
 
 use stellar_xdr::{
-    AccountEntry, AccountEntryExt, AccountEntryExtensionV1Ext, Liabilities, TrustLineEntry,
+    AccountEntry, AccountEntryExt, AccountEntryExtensionV1Ext, Liabilities, TrustLineAsset, TrustLineEntry,
     TrustLineEntryExt, TrustLineFlags,
 };
 
@@ -86,11 +86,23 @@ pub(crate) fn is_authorized(line: &TrustLineEntry) -> bool {
     line.flags & TRUSTLINE_AUTHORIZED != 0
 }
 
+/// Whether the holder may keep offers, and sell and buy by them. Shares of pools are always free.
+pub(crate) fn may_keep_offers(line: &TrustLineEntry) -> bool {
+    matches!(line.asset, TrustLineAsset::PoolShare(_)) || line.flags & AUTHORIZATION != 0
+}
+
+/// The reserves that a line takes: one, and two for shares of a pool.
+pub(crate) fn line_reserves(asset: &TrustLineAsset) -> u32 {
+    if matches!(asset, TrustLineAsset::PoolShare(_)) { 2 } else { 1 }
+}
+
 /// The holder may pay and receive.
 pub(crate) const TRUSTLINE_AUTHORIZED: u32 = trustline_flag(TrustLineFlags::AuthorizedFlag);
 /// The holder may keep offers, but neither pay nor receive.
 pub(crate) const TRUSTLINE_MAINTAIN: u32 =
     trustline_flag(TrustLineFlags::AuthorizedToMaintainLiabilitiesFlag);
+/// Both together: without either, the holder has lost all authorization.
+pub(crate) const AUTHORIZATION: u32 = TRUSTLINE_AUTHORIZED | TRUSTLINE_MAINTAIN;
 /// The issuer may take back what the holder has.
 pub(crate) const TRUSTLINE_CLAWBACK: u32 = trustline_flag(TrustLineFlags::TrustlineClawbackEnabledFlag);
 

@@ -1,12 +1,12 @@
 //! Sequence numbers: the first of a new account, and the note that an account keeps of their use.
 
 use stellar_xdr::{
-    AccountEntry, AccountEntryExt, AccountEntryExtensionV1, AccountEntryExtensionV1Ext,
-    AccountEntryExtensionV2, AccountEntryExtensionV2Ext, AccountEntryExtensionV3, ExtensionPoint,
-    Liabilities, SponsorshipDescriptor, TimePoint,
+    AccountEntry, AccountEntryExt, AccountEntryExtensionV1Ext, AccountEntryExtensionV2Ext,
+    AccountEntryExtensionV3, ExtensionPoint, TimePoint,
 };
 
 use crate::error::StateError;
+use crate::extension::with_account_v2;
 
 /// The sequence number of an account that is created in ledger `ledger_seq`; no transaction may use it.
 pub fn starting(ledger_seq: u32) -> i64 {
@@ -35,26 +35,5 @@ pub(crate) fn note_use(
         seq_ledger: ledger_seq,
         seq_time: TimePoint(close_time),
     };
-    let mut v1 = match std::mem::replace(&mut account.ext, AccountEntryExt::V0) {
-        AccountEntryExt::V1(v1) => v1,
-        AccountEntryExt::V0 => AccountEntryExtensionV1 {
-            liabilities: Liabilities { buying: 0, selling: 0 },
-            ext: AccountEntryExtensionV1Ext::V0,
-        },
-    };
-    let mut v2 = match v1.ext {
-        AccountEntryExtensionV1Ext::V2(v2) => v2,
-        AccountEntryExtensionV1Ext::V0 => AccountEntryExtensionV2 {
-            num_sponsored: 0,
-            num_sponsoring: 0,
-            signer_sponsoring_i_ds: vec![SponsorshipDescriptor(None); account.signers.len()]
-                .try_into()
-                .map_err(|_| StateError::Inconsistent("an account has too many signers"))?,
-            ext: AccountEntryExtensionV2Ext::V0,
-        },
-    };
-    v2.ext = AccountEntryExtensionV2Ext::V3(v3);
-    v1.ext = AccountEntryExtensionV1Ext::V2(v2);
-    account.ext = AccountEntryExt::V1(v1);
-    Ok(())
+    with_account_v2(account, |v2| v2.ext = AccountEntryExtensionV2Ext::V3(v3))
 }

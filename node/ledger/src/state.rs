@@ -1,6 +1,7 @@
 //! The port through which the ledger reads a state, and the change that a block makes to it.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use crate::entry::StateValue;
 use crate::error::StateError;
@@ -14,13 +15,26 @@ pub trait StateRead {
     ///
     /// **Errors**: [`StateError::Read`] if the store fails. That an entry is absent is no error.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// The entries whose key bytes begin with `prefix` and come behind `after`, in the order of their key bytes; at
+    /// most `limit`. `after` need not be the key of an entry.
+    ///
+    /// **Errors**: as [`StateRead::get`].
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<EntryBytes>, StateError>;
 }
 
 impl<S: StateRead + ?Sized> StateRead for &S {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         (**self).get(key)
     }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<EntryBytes>, StateError> {
+        (**self).scan(prefix, after, limit)
+    }
 }
+
+/// Key bytes and value bytes of an entry.
+pub type EntryBytes = (Vec<u8>, Vec<u8>);
 
 /// What a block changes: key bytes to new value bytes, none for an entry that goes.
 pub type StateDelta = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -68,5 +82,15 @@ impl MemoryState {
 impl StateRead for MemoryState {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         Ok(self.entries.get(key).cloned())
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<EntryBytes>, StateError> {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let entries = self.entries.range::<[u8], _>((from, Bound::Unbounded));
+        let entries = entries.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+        Ok(entries.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 }

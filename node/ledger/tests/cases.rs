@@ -117,7 +117,6 @@ fn the_trim_keeps_and_drops_as_in_its_table() {
 const NEVER_GIVEN: &[(&str, &str)] = &[
     ("Payment(NoIssuer)", "of protocols before 13"),
     ("ChangeTrust(SelfNotAllowed)", "MALFORMED since protocol 16"),
-    ("ChangeTrust(TrustLineMissing)", "of pool shares"),
     ("ChangeTrust(NotAuthMaintainLiabilities)", "of pool shares"),
     ("AllowTrust(TrustNotRequired)", "of protocols before 16"),
     ("AllowTrust(SelfNotAllowed)", "MALFORMED since protocol 16"),

@@ -2,6 +2,7 @@
 
 mod support;
 
+use carat_ledger::state::EntryBytes;
 use carat_ledger::{ApplyError, StateError, StateKey, StateRead, apply};
 use support::*;
 
@@ -17,6 +18,13 @@ impl StateRead for Broken<'_> {
             return Err(StateError::Read("the disk is gone".into()));
         }
         self.state.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<EntryBytes>, StateError> {
+        if self.at.starts_with(prefix) {
+            return Err(StateError::Read("the disk is gone".into()));
+        }
+        self.state.scan(prefix, after, limit)
     }
 }
 

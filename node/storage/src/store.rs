@@ -299,6 +299,23 @@ fn end_of_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
+/// The entries of the state under a prefix, behind a key: the port that the ledger finds offers by.
+fn scan_state(
+    reader: &(impl Read + ?Sized),
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<Pair>, StateError> {
+    let from = match after {
+        // The least key behind another is that key with a zero.
+        Some(after) if after >= prefix => [after, &[0]].concat(),
+        _ => prefix.to_vec(),
+    };
+    let range = KeyRange { from, to: end_of_prefix(prefix), backwards: false };
+    let pairs = reader.scan(Column::State, range).take(limit);
+    pairs.map(|pair| pair.map_err(|error| StateError::Read(error.into()))).collect()
+}
+
 /// The last guard before a block is stored; a failure is a defect of the caller.
 fn check_next(tip: &Tip, block: &Block, outcome: &BlockOutcome) -> Result<(), StoreError> {
     let header = &block.header;
@@ -338,6 +355,10 @@ impl StateRead for Store {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         self.value(Column::State, key).map_err(|error| StateError::Read(error.into()))
     }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StateError> {
+        scan_state(&*self.engine, prefix, after, limit)
+    }
 }
 
 impl StateSnapshot<'_> {
@@ -350,5 +371,9 @@ impl StateSnapshot<'_> {
 impl StateRead for StateSnapshot<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         self.reader.get(Column::State, key).map_err(|error| StateError::Read(error.into()))
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StateError> {
+        scan_state(&*self.reader, prefix, after, limit)
     }
 }

@@ -16,9 +16,10 @@ pub(super) fn check(to: &MuxedAccount, source: &PublicKey) -> Result<(), Code> {
 
 /// **Returns** the coins that went over.
 pub(super) fn apply(context: &mut Context<'_, '_>, to: &MuxedAccount) -> Result<i64, OperationError> {
-    let Context { ledger, moment, source, highest_sequences } = context;
+    let Context { ledger, moment, source, highest_sequences, sponsors, .. } = context;
     let destination = account_of(to);
-    if ledger.account(&destination)?.is_none() {
+    // The destination counts as changed even if nothing goes over.
+    if ledger.account_mut(&destination)?.is_none() {
         return Err(Code::NoAccount.into());
     }
     let account = ledger.account(source)?.ok_or(NO_SOURCE)?;
@@ -35,7 +36,8 @@ pub(super) fn apply(context: &mut Context<'_, '_>, to: &MuxedAccount) -> Result<
     if account.seq_num.0.max(highest) >= restart {
         return Err(Code::SeqnumTooFar.into());
     }
-    if reserves::sponsorships(account).sponsoring > 0 {
+    let sponsors_at_this_point = sponsors.values().any(|sponsor| sponsor == source);
+    if sponsors_at_this_point || reserves::sponsorships(account).sponsoring > 0 {
         return Err(Code::IsSponsor.into());
     }
     let balance = account.balance;

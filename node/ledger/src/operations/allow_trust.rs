@@ -3,8 +3,10 @@
 use carat_types::PublicKey;
 use stellar_xdr::{AccountFlags, AllowTrustOp, AllowTrustResult as Code};
 
+use super::revocation::revoke;
 use super::set_options::has_flag;
 use super::{Applied, Context, NO_SOURCE};
+use crate::reserves::AUTHORIZATION;
 use crate::{asset, reserves};
 
 pub(super) fn check(op: &AllowTrustOp, source: &PublicKey) -> Result<(), Code> {
@@ -17,6 +19,7 @@ pub(super) fn check(op: &AllowTrustOp, source: &PublicKey) -> Result<(), Code> {
 }
 
 pub(super) fn apply(context: &mut Context<'_, '_>, op: &AllowTrustOp) -> Applied {
+    let holder = PublicKey::from(&op.trustor);
     let Context { ledger, source, .. } = context;
     let issuer = ledger.account(source)?.ok_or(NO_SOURCE)?;
     let may_revoke = has_flag(issuer.flags, AccountFlags::RevocableFlag);
@@ -24,14 +27,19 @@ pub(super) fn apply(context: &mut Context<'_, '_>, op: &AllowTrustOp) -> Applied
         return Err(Code::CantRevoke.into());
     }
     let asset = asset::of_allow_trust(op, source);
-    let Some(line) = ledger.trustline_mut(&PublicKey::from(&op.trustor), &asset)? else {
+    let Some(line) = ledger.trustline_mut(&holder, &asset)? else {
         return Err(Code::NoTrustLine.into());
     };
     if !may_revoke && reserves::is_authorized(line) && op.authorize == reserves::TRUSTLINE_MAINTAIN {
         return Err(Code::CantRevoke.into());
     }
-    // Taking all authorization away also deletes the holder's offers; there are none before issue C.
-    line.flags &= !(reserves::TRUSTLINE_AUTHORIZED | reserves::TRUSTLINE_MAINTAIN);
-    line.flags |= op.authorize;
+    let loses_all = line.flags & AUTHORIZATION != 0 && op.authorize == 0;
+    let flags = line.flags & !AUTHORIZATION | op.authorize;
+    if loses_all && let Some(refusal) = revoke(context, &holder, &asset)? {
+        return Err(super::refused(refusal, Code::LowReserve));
+    }
+    if let Some(line) = context.ledger.trustline_mut(&holder, &asset)? {
+        line.flags = flags;
+    }
     Ok(())
 }

@@ -1,88 +1,112 @@
-//! ChangeTrust: opens, changes and closes the line on which an account holds an asset.
+//! ChangeTrust: opens, changes and closes the line on which an account holds an asset, or shares of a pool.
 
 use carat_types::PublicKey;
 use stellar_xdr::{
     AccountFlags, Asset, ChangeTrustAsset, ChangeTrustOp, ChangeTrustResult as Code, LedgerEntryData,
-    OperationResult, TrustLineAsset, TrustLineEntry, TrustLineEntryExt, TrustLineEntryV1Ext,
+    LiquidityPoolConstantProductParameters, LiquidityPoolParameters, TrustLineAsset, TrustLineEntry,
+    TrustLineEntryExt, TrustLineEntryV1Ext,
 };
 
 use super::set_options::has_flag;
-use super::{Applied, Context, NO_SOURCE, OperationError, subentry_error};
+use super::{Applied, Context, OperationError};
 use crate::key::StateKey;
-use crate::{asset, reserves, sponsorship};
+use crate::{asset, liquidity_pool, reserves, sponsorship};
 
-pub(super) fn check(op: &ChangeTrustOp, source: &PublicKey) -> Applied {
-    if op.limit < 0 {
-        return Err(Code::Malformed.into());
-    }
-    // Shares of pools come with the pools.
-    let Some(asset) = asset::of_change_trust(&op.line) else {
-        return Err(OperationError::failed(OperationResult::OpNotSupported));
+pub(super) fn check(op: &ChangeTrustOp, source: &PublicKey) -> Result<(), Code> {
+    let valid = match (&op.line, asset::of_change_trust(&op.line)) {
+        (_, Some(of)) => of != Asset::Native && asset::is_valid(&of) && asset::issuer(&of) != Some(*source),
+        (ChangeTrustAsset::PoolShare(parameters), None) => is_valid_pool(parameters),
+        (_, None) => false,
     };
-    if asset == Asset::Native || !asset::is_valid(&asset) || asset::issuer(&asset) == Some(*source) {
-        return Err(Code::Malformed.into());
-    }
-    Ok(())
+    if op.limit >= 0 && valid { Ok(()) } else { Err(Code::Malformed) }
+}
+
+fn is_valid_pool(parameters: &LiquidityPoolParameters) -> bool {
+    let LiquidityPoolParameters::LiquidityPoolConstantProduct(pool) = parameters;
+    asset::is_valid(&pool.asset_a)
+        && asset::is_valid(&pool.asset_b)
+        && pool.asset_a < pool.asset_b
+        && pool.fee == liquidity_pool::FEE
 }
 
 pub(super) fn apply(context: &mut Context<'_, '_>, op: &ChangeTrustOp) -> Applied {
-    let Some(asset) = asset::of_change_trust(&op.line) else {
-        return Err(OperationError::failed(OperationResult::OpNotSupported));
+    let line_asset = trustline_asset(&op.line);
+    let key = StateKey::line(&context.source, &line_asset);
+    let Some(line) = context.ledger.line_mut(&key)? else {
+        return match op.limit {
+            0 => Err(Code::InvalidLimit.into()),
+            _ => open(context, op, line_asset),
+        };
     };
-    match context.ledger.trustline(&context.source, &asset)? {
-        Some(line) => {
-            let owed =
-                i128::from(line.balance).saturating_add(reserves::line_liabilities(line).buying.into());
-            if i128::from(op.limit) < owed {
-                return Err(Code::InvalidLimit.into());
-            }
-            if op.limit > 0 {
-                set_limit(context, &asset, op.limit)
-            } else if is_used_by_pool(line) {
-                Err(Code::CannotDelete.into())
-            } else {
-                let key = StateKey::trustline(&context.source, &asset);
-                Ok(sponsorship::remove_subentry(context.ledger, &context.source, &key)?)
-            }
-        }
-        None if op.limit == 0 => Err(Code::InvalidLimit.into()),
-        None => open(context, &asset, op),
+    let owed = i128::from(line.balance).saturating_add(reserves::line_liabilities(line).buying.into());
+    if i128::from(op.limit) < owed {
+        return Err(Code::InvalidLimit.into());
     }
-}
-
-fn set_limit(context: &mut Context<'_, '_>, asset: &Asset, limit: i64) -> Applied {
-    if issuer_flags(context, asset)?.is_none() {
-        return Err(Code::NoIssuer.into());
+    if op.limit > 0 {
+        line.limit = op.limit;
+        return match asset::of_change_trust(&op.line) {
+            Some(of) if issuer_flags(context, &of)?.is_none() => Err(Code::NoIssuer.into()),
+            _ => Ok(()),
+        };
     }
-    if let Some(line) = context.ledger.trustline_mut(&context.source, asset)? {
-        line.limit = limit;
-    }
-    Ok(())
-}
-
-fn open(context: &mut Context<'_, '_>, asset: &Asset, op: &ChangeTrustOp) -> Applied {
-    let Some(issuer) = issuer_flags(context, asset)? else { return Err(Code::NoIssuer.into()) };
-    let mut flags = 0;
-    if !has_flag(issuer, AccountFlags::RequiredFlag) {
-        flags |= reserves::TRUSTLINE_AUTHORIZED;
-    }
-    if has_flag(issuer, AccountFlags::ClawbackEnabledFlag) {
-        flags |= reserves::TRUSTLINE_CLAWBACK;
+    if is_used_by_pool(line) {
+        return Err(Code::CannotDelete.into());
     }
     let Context { ledger, source, .. } = context;
-    let base_reserve = ledger.totals().base_reserve;
-    let account = ledger.account_mut(source)?.ok_or(NO_SOURCE)?;
-    sponsorship::add_subentry(account, base_reserve)
-        .map_err(|refusal| subentry_error(refusal, Code::LowReserve))?;
+    sponsorship::remove_subentry(ledger, source, &key, reserves::line_reserves(&line_asset))?;
+    match line_asset {
+        TrustLineAsset::PoolShare(pool) => Ok(liquidity_pool::remove_line(ledger, source, &pool)?),
+        _ => Ok(()),
+    }
+}
+
+fn open(context: &mut Context<'_, '_>, op: &ChangeTrustOp, line_asset: TrustLineAsset) -> Applied {
+    let mut flags = 0;
+    if let Some(of) = asset::of_change_trust(&op.line) {
+        let Some(issuer) = issuer_flags(context, &of)? else { return Err(Code::NoIssuer.into()) };
+        if !has_flag(issuer, AccountFlags::RequiredFlag) {
+            flags |= reserves::TRUSTLINE_AUTHORIZED;
+        }
+        if has_flag(issuer, AccountFlags::ClawbackEnabledFlag) {
+            flags |= reserves::TRUSTLINE_CLAWBACK;
+        }
+    }
+    if let ChangeTrustAsset::PoolShare(LiquidityPoolParameters::LiquidityPoolConstantProduct(pool)) = &op.line
+    {
+        join_pool(context, pool)?;
+    }
+    let sponsor = context.sponsor_of_source();
+    let Context { ledger, source, .. } = context;
+    let reserves = reserves::line_reserves(&line_asset);
+    let ext = sponsorship::add_subentry(ledger, source, sponsor.as_ref(), reserves)?
+        .map_err(|refusal| super::refused(refusal, Code::LowReserve))?;
+    let key = StateKey::line(source, &line_asset);
     let line = TrustLineEntry {
         account_id: (*source).into(),
-        asset: trustline_asset(&op.line),
+        asset: line_asset,
         balance: 0,
         limit: op.limit,
         flags,
         ext: TrustLineEntryExt::V0,
     };
-    Ok(ledger.create(&StateKey::trustline(source, asset), LedgerEntryData::Trustline(line))?)
+    Ok(ledger.create(&key, LedgerEntryData::Trustline(line), ext)?)
+}
+
+/// Whoever holds shares of a pool has lines of both its assets, and keeps them as long.
+fn join_pool(context: &mut Context<'_, '_>, pool: &LiquidityPoolConstantProductParameters) -> Applied {
+    let Context { ledger, source, .. } = context;
+    for of in [&pool.asset_a, &pool.asset_b] {
+        if *of != Asset::Native && asset::issuer(of) != Some(*source) {
+            let Some(line) = ledger.trustline(source, of)? else {
+                return Err(Code::TrustLineMissing.into());
+            };
+            if !reserves::may_keep_offers(line) {
+                return Err(Code::NotAuthMaintainLiabilities.into());
+            }
+            liquidity_pool::count_use(ledger, source, of, 1)?;
+        }
+    }
+    Ok(liquidity_pool::add_line(ledger, pool)?)
 }
 
 /// The flags of the asset's issuer, none if there is no such account.
@@ -93,9 +117,12 @@ fn issuer_flags(context: &mut Context<'_, '_>, asset: &Asset) -> Result<Option<u
 
 fn trustline_asset(line: &ChangeTrustAsset) -> TrustLineAsset {
     match line {
+        ChangeTrustAsset::Native => TrustLineAsset::Native,
         ChangeTrustAsset::CreditAlphanum4(code) => TrustLineAsset::CreditAlphanum4(code.clone()),
         ChangeTrustAsset::CreditAlphanum12(code) => TrustLineAsset::CreditAlphanum12(code.clone()),
-        ChangeTrustAsset::Native | ChangeTrustAsset::PoolShare(_) => TrustLineAsset::Native,
+        ChangeTrustAsset::PoolShare(LiquidityPoolParameters::LiquidityPoolConstantProduct(pool)) => {
+            TrustLineAsset::PoolShare(liquidity_pool::id_of(pool))
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Applied, Context, NO_SOURCE, OperationError};
 use crate::entry::StateValue;
 use crate::error::StateError;
 use crate::key::StateKey;
-use crate::{members, reserves, sequence};
+use crate::{members, reserves, sequence, sponsorship};
 
 pub(super) fn check(op: &CreateAccountOp, source: &PublicKey) -> Result<(), Code> {
     let destination = PublicKey::from(&op.destination);
@@ -22,6 +22,7 @@ pub(super) fn check(op: &CreateAccountOp, source: &PublicKey) -> Result<(), Code
 }
 
 pub(super) fn apply(context: &mut Context<'_, '_>, op: &CreateAccountOp) -> Applied {
+    let sponsor = context.sponsors.get(&PublicKey::from(&op.destination)).copied();
     let Context { ledger, source, .. } = context;
     if !members::may_create_accounts(ledger, source)? {
         return Err(OperationError::failed(OperationResult::OpNotSupported));
@@ -30,12 +31,11 @@ pub(super) fn apply(context: &mut Context<'_, '_>, op: &CreateAccountOp) -> Appl
     if ledger.account(&destination)?.is_some() {
         return Err(Code::AlreadyExist.into());
     }
-    let account =
+    let mut account =
         new_account(&destination, op.starting_balance, sequence::starting(context.moment.ledger_seq));
     let base_reserve = ledger.totals().base_reserve;
-    if i128::from(account.balance) < reserves::minimum_balance(&account, base_reserve) {
-        return Err(Code::LowReserve.into());
-    }
+    let ext = sponsorship::add_account(ledger, &mut account, sponsor.as_ref())?
+        .map_err(|refusal| super::refused(refusal, Code::LowReserve))?;
     let creator = ledger.account_mut(source)?.ok_or(NO_SOURCE)?;
     if reserves::available(creator, base_reserve) < i128::from(op.starting_balance) {
         return Err(Code::Underfunded.into());
@@ -44,7 +44,7 @@ pub(super) fn apply(context: &mut Context<'_, '_>, op: &CreateAccountOp) -> Appl
         .balance
         .checked_sub(op.starting_balance)
         .ok_or(StateError::Inconsistent("an account's available balance exceeds its balance"))?;
-    ledger.create(&StateKey::account(&destination), LedgerEntryData::Account(account))?;
+    ledger.create(&StateKey::account(&destination), LedgerEntryData::Account(account), ext)?;
     if members::is_member(ledger, source)? {
         ledger.put(&StateKey::Creator(destination), StateValue::Creator(*source))?;
     }

@@ -3,7 +3,7 @@
 use carat_types::PublicKey;
 use stellar_xdr::{AccountEntry, AccountFlags, SetOptionsOp, SetOptionsResult as Code, Signer, SignerKey};
 
-use super::{Applied, Context, NO_SOURCE, Threshold, is_printable, subentry_error};
+use super::{Applied, Context, NO_SOURCE, Threshold, is_printable};
 use crate::error::StateError;
 use crate::sponsorship;
 
@@ -75,7 +75,6 @@ pub(super) fn apply(context: &mut Context<'_, '_>, op: &SetOptionsOp) -> Applied
     {
         return Err(Code::InvalidInflation.into());
     }
-    let base_reserve = ledger.totals().base_reserve;
     let account = ledger.account_mut(source)?.ok_or(NO_SOURCE)?;
     if let Some(heir) = &op.inflation_dest {
         account.inflation_dest = Some(heir.clone());
@@ -92,7 +91,7 @@ pub(super) fn apply(context: &mut Context<'_, '_>, op: &SetOptionsOp) -> Applied
     }
     match &op.signer {
         None => Ok(()),
-        Some(signer) if signer.weight > 0 => put_signer(account, signer, base_reserve),
+        Some(signer) if signer.weight > 0 => put_signer(context, signer),
         Some(signer) => match position(account, &signer.key) {
             Ok(position) => Ok(sponsorship::remove_signer(ledger, source, position)?),
             Err(_) => Ok(()),
@@ -117,12 +116,15 @@ fn change_flags(account: &mut AccountEntry, op: &SetOptionsOp) -> Result<(), Cod
 }
 
 /// Signers stand in the order of their keys.
-fn position(account: &AccountEntry, key: &SignerKey) -> Result<usize, usize> {
+pub(super) fn position(account: &AccountEntry, key: &SignerKey) -> Result<usize, usize> {
     account.signers.binary_search_by(|signer| signer.key.cmp(key))
 }
 
-fn put_signer(account: &mut AccountEntry, signer: &Signer, base_reserve: u32) -> Applied {
+fn put_signer(context: &mut Context<'_, '_>, signer: &Signer) -> Applied {
     const TOO_MANY: StateError = StateError::Inconsistent("an account has too many signers");
+    let sponsor = context.sponsor_of_source();
+    let Context { ledger, source, .. } = context;
+    let account = ledger.account_mut(source)?.ok_or(NO_SOURCE)?;
     let mut signers = account.signers.to_vec();
     match position(account, &signer.key) {
         Ok(position) => {
@@ -133,9 +135,10 @@ fn put_signer(account: &mut AccountEntry, signer: &Signer, base_reserve: u32) ->
         Err(_) if signers.len() >= SIGNERS_MAX => return Err(Code::TooManySigners.into()),
         Err(position) => {
             signers.insert(position, signer.clone());
-            sponsorship::add_subentry(account, base_reserve)
-                .map_err(|refusal| subentry_error(refusal, Code::LowReserve))?;
-            sponsorship::note_unsponsored_signer(account, position)?;
+            account.signers = signers.try_into().map_err(|_| TOO_MANY)?;
+            sponsorship::note_new_signer(account, position)?;
+            return sponsorship::add_signer(ledger, source, sponsor.as_ref(), position)?
+                .map_err(|refusal| super::refused(refusal, Code::LowReserve));
         }
     }
     account.signers = signers.try_into().map_err(|_| TOO_MANY)?;

@@ -3,12 +3,11 @@
 use carat_types::PublicKey;
 use stellar_xdr::{AccountFlags, Asset, SetTrustLineFlagsOp, SetTrustLineFlagsResult as Code};
 
+use super::revocation::revoke;
 use super::set_options::has_flag;
 use super::{Applied, Context, NO_SOURCE};
 use crate::asset;
-use crate::reserves::{TRUSTLINE_AUTHORIZED, TRUSTLINE_CLAWBACK, TRUSTLINE_MAINTAIN};
-
-const AUTHORIZATION: u32 = TRUSTLINE_AUTHORIZED | TRUSTLINE_MAINTAIN;
+use crate::reserves::{AUTHORIZATION, TRUSTLINE_AUTHORIZED, TRUSTLINE_CLAWBACK};
 
 pub(super) fn check(op: &SetTrustLineFlagsOp, source: &PublicKey) -> Result<(), Code> {
     let own_asset =
@@ -26,6 +25,7 @@ pub(super) fn check(op: &SetTrustLineFlagsOp, source: &PublicKey) -> Result<(), 
 }
 
 pub(super) fn apply(context: &mut Context<'_, '_>, op: &SetTrustLineFlagsOp) -> Applied {
+    let holder = PublicKey::from(&op.trustor);
     let Context { ledger, source, .. } = context;
     let issuer = ledger.account(source)?.ok_or(NO_SOURCE)?;
     let may_revoke = has_flag(issuer.flags, AccountFlags::RevocableFlag);
@@ -33,14 +33,19 @@ pub(super) fn apply(context: &mut Context<'_, '_>, op: &SetTrustLineFlagsOp) -> 
     if revokes && !may_revoke {
         return Err(Code::CantRevoke.into());
     }
-    let Some(line) = ledger.trustline_mut(&PublicKey::from(&op.trustor), &op.asset)? else {
+    let Some(line) = ledger.trustline_mut(&holder, &op.asset)? else {
         return Err(Code::NoTrustLine.into());
     };
     let flags = line.flags & !op.clear_flags | op.set_flags;
     if flags & AUTHORIZATION == AUTHORIZATION {
         return Err(Code::InvalidState.into());
     }
-    // Taking all authorization away also deletes the holder's offers; there are none before issue C.
-    line.flags = flags;
+    let loses_all = line.flags & AUTHORIZATION != 0 && flags & AUTHORIZATION == 0;
+    if loses_all && let Some(refusal) = revoke(context, &holder, &op.asset)? {
+        return Err(super::refused(refusal, Code::LowReserve));
+    }
+    if let Some(line) = context.ledger.trustline_mut(&holder, &op.asset)? {
+        line.flags = flags;
+    }
     Ok(())
 }

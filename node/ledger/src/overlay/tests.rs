@@ -47,7 +47,7 @@ fn set(ledger: &mut Overlay<'_>, number: u8, balance: i64) {
         Some(account) => account.balance = balance,
         None => {
             let data = LedgerEntryData::Account(new_account(&id(number), balance, 0));
-            ledger.create(&StateKey::account(&id(number)), data).expect("readable");
+            ledger.create(&StateKey::account(&id(number)), data, LedgerEntryExt::V0).expect("readable");
         }
     }
 }

@@ -107,11 +107,11 @@ fn change_trust() -> Vec<Case> {
             &[],
         ),
         row(
-            "change_trust_of_pool_shares",
+            "change_trust_of_pool_shares_without_a_line_of_an_asset",
             anchored(),
             tx("alice").op(pool),
-            Refused("failed OpNotSupported"),
-            &[],
+            Applied("failed ChangeTrust(TrustLineMissing)"),
+            &[ALICE_PAID, PAID],
         ),
         trusting(
             "change_trust_no_issuer",
