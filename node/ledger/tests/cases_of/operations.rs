@@ -1,4 +1,4 @@
-//! One row at least for each result code that the operations of stage 1 can give. What nothing can give is listed in
+//! One row at least for each result code that the operations can give. What nothing can give is listed in
 //! `cases.rs`, where a test compares the tables with the wire format's own lists.
 
 use carat_types::PublicKey;
@@ -6,8 +6,13 @@ use carat_types::PublicKey;
 use crate::support::{Tx, World};
 use crate::{Case, Expect};
 
+mod claims;
 mod common;
 mod control;
+mod offers;
+mod paths;
+mod pools;
+mod sponsoring;
 mod trust;
 mod value;
 
@@ -43,5 +48,16 @@ fn euros() -> World {
 }
 
 pub(crate) fn table() -> Vec<Case> {
-    [value::table(), trust::table(), control::table(), common::table()].into_iter().flatten().collect()
+    let tables = [
+        value::table(),
+        trust::table(),
+        control::table(),
+        common::table(),
+        offers::table(),
+        paths::table(),
+        claims::table(),
+        sponsoring::table(),
+        pools::table(),
+    ];
+    tables.into_iter().flatten().collect()
 }

@@ -222,6 +222,157 @@ pub(crate) fn bump_sequence(to: i64) -> OperationBody {
     OperationBody::BumpSequence(BumpSequenceOp { bump_to: SequenceNumber(to) })
 }
 
+fn price((n, d): (i32, i32)) -> Price {
+    Price { n, d }
+}
+
+/// An offer of an amount at a price in what it buys; id 0 for a new one.
+pub(crate) fn sell(id: i64, amount: i64, selling: &str, buying: &str, at: (i32, i32)) -> OperationBody {
+    let (selling, buying) = (asset(selling), asset(buying));
+    OperationBody::ManageSellOffer(ManageSellOfferOp {
+        selling,
+        buying,
+        amount,
+        price: price(at),
+        offer_id: id,
+    })
+}
+
+/// An offer to buy an amount at a price in what it sells.
+pub(crate) fn buy(id: i64, buy_amount: i64, buying: &str, selling: &str, at: (i32, i32)) -> OperationBody {
+    let (selling, buying) = (asset(selling), asset(buying));
+    let price = price(at);
+    OperationBody::ManageBuyOffer(ManageBuyOfferOp { selling, buying, buy_amount, price, offer_id: id })
+}
+
+pub(crate) fn passive(amount: i64, selling: &str, buying: &str, at: (i32, i32)) -> OperationBody {
+    let (selling, buying) = (asset(selling), asset(buying));
+    let price = price(at);
+    OperationBody::CreatePassiveSellOffer(CreatePassiveSellOfferOp { selling, buying, amount, price })
+}
+
+fn assets(path: &[&str]) -> VecM<Asset, 5> {
+    path.iter().map(|name| asset(name)).collect::<Vec<_>>().try_into().expect("at most five")
+}
+
+/// Delivers an amount; the path includes both ends.
+pub(crate) fn deliver(to: &str, dest_amount: i64, send_max: i64, path: &[&str]) -> OperationBody {
+    let [first, between @ .., last] = path else { panic!("a path has two ends") };
+    OperationBody::PathPaymentStrictReceive(PathPaymentStrictReceiveOp {
+        send_asset: asset(first),
+        send_max,
+        destination: id(to).into(),
+        dest_asset: asset(last),
+        dest_amount,
+        path: assets(between),
+    })
+}
+
+/// Spends an amount; the path includes both ends.
+pub(crate) fn spend(to: &str, send_amount: i64, dest_min: i64, path: &[&str]) -> OperationBody {
+    let [first, between @ .., last] = path else { panic!("a path has two ends") };
+    OperationBody::PathPaymentStrictSend(PathPaymentStrictSendOp {
+        send_asset: asset(first),
+        send_amount,
+        destination: id(to).into(),
+        dest_asset: asset(last),
+        dest_min,
+        path: assets(between),
+    })
+}
+
+pub(crate) fn set_aside(amount: i64, of: &str, claimants: &[(&str, ClaimPredicate)]) -> OperationBody {
+    let claimants: Vec<_> = claimants
+        .iter()
+        .map(|(name, predicate)| {
+            let (destination, predicate) = (account_id(name), predicate.clone());
+            Claimant::ClaimantTypeV0(ClaimantV0 { destination, predicate })
+        })
+        .collect();
+    let claimants = claimants.try_into().expect("at most ten");
+    OperationBody::CreateClaimableBalance(CreateClaimableBalanceOp { asset: asset(of), amount, claimants })
+}
+
+/// The balance that the first operation of an account's first transaction sets aside.
+pub(crate) fn balance_of(source: &str) -> ClaimableBalanceId {
+    let origin = HashIdPreimage::OpId(HashIdPreimageOperationId {
+        source_account: account_id(source),
+        seq_num: SequenceNumber(SEQUENCE + 1),
+        op_num: 0,
+    });
+    let origin = origin.to_xdr(Limits::none()).expect("short");
+    ClaimableBalanceId::ClaimableBalanceIdTypeV0(Hash(sha256(&[&origin]).0))
+}
+
+pub(crate) fn claim(balance_id: ClaimableBalanceId) -> OperationBody {
+    OperationBody::ClaimClaimableBalance(ClaimClaimableBalanceOp { balance_id })
+}
+
+pub(crate) fn clawback_balance(balance_id: ClaimableBalanceId) -> OperationBody {
+    OperationBody::ClawbackClaimableBalance(ClawbackClaimableBalanceOp { balance_id })
+}
+
+pub(crate) fn sponsor(name: &str) -> OperationBody {
+    let sponsored_id = account_id(name);
+    OperationBody::BeginSponsoringFutureReserves(BeginSponsoringFutureReservesOp { sponsored_id })
+}
+
+pub(crate) fn end_sponsoring() -> OperationBody {
+    OperationBody::EndSponsoringFutureReserves
+}
+
+pub(crate) fn revoke(key: &carat_ledger::StateKey) -> OperationBody {
+    let carat_ledger::StateKey::Ledger(key) = key else { panic!("no entry of the wire format") };
+    OperationBody::RevokeSponsorship(RevokeSponsorshipOp::LedgerEntry(key.clone()))
+}
+
+pub(crate) fn revoke_signer(name: &str, signer_key: SignerKey) -> OperationBody {
+    let account_id = account_id(name);
+    OperationBody::RevokeSponsorship(RevokeSponsorshipOp::Signer(RevokeSponsorshipOpSigner {
+        account_id,
+        signer_key,
+    }))
+}
+
+fn pool_parameters(a: &str, b: &str) -> LiquidityPoolConstantProductParameters {
+    LiquidityPoolConstantProductParameters { asset_a: asset(a), asset_b: asset(b), fee: 30 }
+}
+
+pub(crate) fn pool(a: &str, b: &str) -> PoolId {
+    carat_ledger::liquidity_pool::id_of(&pool_parameters(a, b))
+}
+
+/// A line of shares of a pool.
+pub(crate) fn join(a: &str, b: &str, limit: i64) -> OperationBody {
+    let pool = LiquidityPoolParameters::LiquidityPoolConstantProduct(pool_parameters(a, b));
+    OperationBody::ChangeTrust(ChangeTrustOp { line: ChangeTrustAsset::PoolShare(pool), limit })
+}
+
+pub(crate) fn deposit(
+    liquidity_pool_id: PoolId,
+    (max_amount_a, max_amount_b): (i64, i64),
+    least: (i32, i32),
+    most: (i32, i32),
+) -> OperationBody {
+    OperationBody::LiquidityPoolDeposit(LiquidityPoolDepositOp {
+        liquidity_pool_id,
+        max_amount_a,
+        max_amount_b,
+        min_price: price(least),
+        max_price: price(most),
+    })
+}
+
+pub(crate) fn withdraw(liquidity_pool_id: PoolId, amount: i64, least: (i64, i64)) -> OperationBody {
+    let (min_amount_a, min_amount_b) = least;
+    OperationBody::LiquidityPoolWithdraw(LiquidityPoolWithdrawOp {
+        liquidity_pool_id,
+        amount,
+        min_amount_a,
+        min_amount_b,
+    })
+}
+
 pub(crate) fn string64(text: &str) -> String64 {
     String64(text.as_bytes().try_into().expect("at most 64 characters"))
 }

@@ -36,11 +36,54 @@ fn operations_in_words(results: &[OperationResult]) -> String {
     let words: Vec<String> = results
         .iter()
         .map(|result| match result {
-            OperationResult::OpInner(result) => format!("{result:?}"),
+            OperationResult::OpInner(result) => operation_in_words(result),
             other => format!("{other:?}"),
         })
         .collect();
     words.join(" ")
+}
+
+fn operation_in_words(result: &OperationResultTr) -> String {
+    use OperationResultTr as Tr;
+    use {ManageBuyOfferResult as Buy, ManageSellOfferResult as Sell};
+    use {PathPaymentStrictReceiveResult as Receive, PathPaymentStrictSendResult as Send};
+    match result {
+        Tr::ManageSellOffer(Sell::Success(done)) => managed_in_words("ManageSellOffer", done),
+        Tr::ManageBuyOffer(Buy::Success(done)) => managed_in_words("ManageBuyOffer", done),
+        Tr::PathPaymentStrictReceive(Receive::Success(done)) => {
+            format!("PathPaymentStrictReceive(Success {}{})", claims_in_words(&done.offers), done.last.amount)
+        }
+        Tr::PathPaymentStrictSend(Send::Success(done)) => {
+            format!("PathPaymentStrictSend(Success {}{})", claims_in_words(&done.offers), done.last.amount)
+        }
+        Tr::CreateClaimableBalance(CreateClaimableBalanceResult::Success(_)) => {
+            "CreateClaimableBalance(Success)".to_owned()
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn managed_in_words(operation: &str, done: &ManageOfferSuccessResult) -> String {
+    let offer = match &done.offer {
+        ManageOfferSuccessResultOffer::Created(offer) => format!("created {}", offer.amount),
+        ManageOfferSuccessResultOffer::Updated(offer) => format!("updated {}", offer.amount),
+        ManageOfferSuccessResultOffer::Deleted => "deleted".to_owned(),
+    };
+    format!("{operation}(Success {}{offer})", claims_in_words(&done.offers_claimed))
+}
+
+/// `#3 10 for 20, ` for an offer with id 3 that sold 10 for 20; `pool` in place of the number for a pool.
+fn claims_in_words(claims: &[ClaimAtom]) -> String {
+    let words = claims.iter().map(|claim| match claim {
+        ClaimAtom::OrderBook(claim) => {
+            format!("#{} {} for {}, ", claim.offer_id, claim.amount_sold, claim.amount_bought)
+        }
+        ClaimAtom::LiquidityPool(claim) => {
+            format!("pool {} for {}, ", claim.amount_sold, claim.amount_bought)
+        }
+        ClaimAtom::V0(claim) => format!("{claim:?}"),
+    });
+    words.collect()
 }
 
 /// What differs between two states, one line an entry.
@@ -85,6 +128,15 @@ fn change_in_words(
             }
             format!("{}/data {entry}", name_of(names, &key.account_id))
         }
+        StateKey::Ledger(LedgerKey::Offer(key)) => {
+            format!("{}/offer {}", name_of(names, &key.seller_id), key.offer_id)
+        }
+        StateKey::Ledger(LedgerKey::ClaimableBalance(_)) => "balance".to_owned(),
+        StateKey::Ledger(LedgerKey::LiquidityPool(_)) => "pool".to_owned(),
+        // Indices follow from the rest: `assert_sound` compares them.
+        StateKey::Book(_) | StateKey::OfferSeller(_) | StateKey::Claim(..) | StateKey::AssetPool(..) => {
+            return String::new();
+        }
         StateKey::Totals => "totals".to_owned(),
         StateKey::Supply(asset) => format!("supply {}", code_of(asset)),
         StateKey::Creator(id) => format!("creator of {}", name_of(names, &AccountId::from(*id))),
@@ -109,7 +161,8 @@ fn trustline_code(asset: &TrustLineAsset) -> String {
     match asset {
         TrustLineAsset::CreditAlphanum4(code) => code_of(&Asset::CreditAlphanum4(code.clone())),
         TrustLineAsset::CreditAlphanum12(code) => code_of(&Asset::CreditAlphanum12(code.clone())),
-        other => format!("{other:?}"),
+        TrustLineAsset::PoolShare(_) => "shares".to_owned(),
+        TrustLineAsset::Native => "native".to_owned(),
     }
 }
 
@@ -121,6 +174,22 @@ fn value_in_words(value: &StateValue) -> String {
                 format!("line {} limit {} flags {}", line.balance, line.limit, line.flags)
             }
             LedgerEntryData::Data(data) => format!("{:?}", String::from_utf8_lossy(&data.data_value.0)),
+            LedgerEntryData::Offer(offer) => {
+                let (selling, buying) = (code_of(&offer.selling), code_of(&offer.buying));
+                let Price { n, d } = offer.price;
+                format!("offer {} {selling} for {buying} at {n}/{d}", offer.amount)
+            }
+            LedgerEntryData::ClaimableBalance(balance) => {
+                let clawback =
+                    if matches!(balance.ext, ClaimableBalanceEntryExt::V1(_)) { " clawback" } else { "" };
+                format!(
+                    "{} {} for {}{clawback}",
+                    balance.amount,
+                    code_of(&balance.asset),
+                    balance.claimants.len()
+                )
+            }
+            LedgerEntryData::LiquidityPool(_) => "pool".to_owned(),
             other => format!("{other:?}"),
         },
         StateValue::Supply(amount) => format!("{amount}"),
@@ -139,7 +208,28 @@ fn aspects(old: &StateValue, new: &StateValue) -> Vec<String> {
                 moved("balance", old.balance, new.balance, &mut words);
                 moved("limit", old.limit, new.limit, &mut words);
                 moved("flags", old.flags.into(), new.flags.into(), &mut words);
+                let (before, after) = (line_extras(old), line_extras(new));
+                moved("buying", before.0, after.0, &mut words);
+                moved("selling", before.1, after.1, &mut words);
+                moved("pools", before.2, after.2, &mut words);
             }
+            (LedgerEntryData::Offer(old), LedgerEntryData::Offer(new)) => {
+                moved("amount", old.amount, new.amount, &mut words);
+                if (&old.selling, &old.buying, &old.price) != (&new.selling, &new.buying, &new.price) {
+                    let (selling, buying) = (code_of(&new.selling), code_of(&new.buying));
+                    words.push(format!("{selling} for {buying} at {}/{}", new.price.n, new.price.d));
+                }
+            }
+            (LedgerEntryData::LiquidityPool(old), LedgerEntryData::LiquidityPool(new)) => {
+                let LiquidityPoolEntryBody::LiquidityPoolConstantProduct(old) = &old.body;
+                let LiquidityPoolEntryBody::LiquidityPoolConstantProduct(new) = &new.body;
+                moved("a", old.reserve_a, new.reserve_a, &mut words);
+                moved("b", old.reserve_b, new.reserve_b, &mut words);
+                moved("shares", old.total_pool_shares, new.total_pool_shares, &mut words);
+                let (before, after) = (old.pool_shares_trust_line_count, new.pool_shares_trust_line_count);
+                moved("lines", before, after, &mut words);
+            }
+            (old, new) if old == new => {}
             (LedgerEntryData::Data(_), LedgerEntryData::Data(data)) => {
                 words.push(format!("{:?}", String::from_utf8_lossy(&data.data_value.0)));
             }
@@ -147,11 +237,39 @@ fn aspects(old: &StateValue, new: &StateValue) -> Vec<String> {
         },
         (StateValue::Totals(old), StateValue::Totals(new)) => {
             moved("fee pool", old.fee_pool, new.fee_pool, &mut words);
+            let ids = |totals: &carat_ledger::Totals| i64::try_from(totals.id_pool).expect("few offers");
+            moved("ids", ids(old), ids(new), &mut words);
         }
         (StateValue::Supply(old), StateValue::Supply(new)) => words.push(format!("{:+}", new - old)),
         other => words.push(format!("{other:?}")),
     }
+    if let (StateValue::Ledger(old), StateValue::Ledger(new)) = (old, new)
+        && sponsor(old) != sponsor(new)
+    {
+        words.push(if sponsor(new).is_some() { "sponsored" } else { "unsponsored" }.to_owned());
+    }
     words
+}
+
+fn sponsor(entry: &LedgerEntry) -> Option<&AccountId> {
+    match &entry.ext {
+        LedgerEntryExt::V1(v1) => v1.sponsoring_id.0.as_ref(),
+        LedgerEntryExt::V0 => None,
+    }
+}
+
+/// Liabilities, and the pools that use a line.
+fn line_extras(line: &TrustLineEntry) -> (i64, i64, i64) {
+    match &line.ext {
+        TrustLineEntryExt::V0 => (0, 0, 0),
+        TrustLineEntryExt::V1(v1) => {
+            let pools = match &v1.ext {
+                TrustLineEntryV1Ext::V2(v2) => v2.liquidity_pool_use_count,
+                TrustLineEntryV1Ext::V0 => 0,
+            };
+            (v1.liabilities.buying, v1.liabilities.selling, pools.into())
+        }
+    }
 }
 
 fn account_aspects(old: &AccountEntry, new: &AccountEntry, words: &mut Vec<String>) {
@@ -169,6 +287,12 @@ fn account_aspects(old: &AccountEntry, new: &AccountEntry, words: &mut Vec<Strin
     if old.home_domain != new.home_domain {
         words.push(format!("domain {}", new.home_domain.0.to_utf8_string_lossy()));
     }
+    let liabilities = |account: &AccountEntry| match &account.ext {
+        AccountEntryExt::V1(v1) => (v1.liabilities.buying, v1.liabilities.selling),
+        AccountEntryExt::V0 => (0, 0),
+    };
+    moved("buying", liabilities(old).0, liabilities(new).0, words);
+    moved("selling", liabilities(old).1, liabilities(new).1, words);
     let (before, after) = (sponsorship_counts(old), sponsorship_counts(new));
     moved("sponsored", before.0, after.0, words);
     moved("sponsoring", before.1, after.1, words);

@@ -187,12 +187,10 @@ fn payment() -> Vec<Case> {
         ),
         payment(
             "payment_of_what_offers_would_sell",
-            anchored().line("bob", "EUR:anchor", 0).line_with("alice", "EUR:anchor", 50, |line| {
-                line.ext = TrustLineEntryExt::V1(TrustLineEntryV1 {
-                    liabilities: Liabilities { buying: 0, selling: 30 },
-                    ext: TrustLineEntryV1Ext::V0,
-                });
-            }),
+            anchored()
+                .line("bob", "EUR:anchor", 0)
+                .line("alice", "EUR:anchor", 50)
+                .after(&[tx("alice").op(sell(0, 30, "EUR:anchor", "native", (1, 1)))]),
             21,
             "EUR:anchor",
             Applied("failed Payment(Underfunded)"),
@@ -253,12 +251,8 @@ fn payment() -> Vec<Case> {
         ),
         payment(
             "payment_of_coins_line_full",
-            two().with("bob", |bob| {
-                bob.ext = AccountEntryExt::V1(AccountEntryExtensionV1 {
-                    liabilities: Liabilities { buying: i64::MAX - 500, selling: 0 },
-                    ext: AccountEntryExtensionV1Ext::V0,
-                });
-            }),
+            // Bob has 400 left and means to buy as much as there is room for.
+            two().after(&[tx("bob").op(sell(0, i64::MAX - 400, "OWN:bob", "native", (1, 1)))]),
             1,
             "native",
             Applied("failed Payment(LineFull)"),
@@ -379,12 +373,6 @@ fn account_merge() -> Vec<Case> {
             }),
         });
     };
-    let full = |account: &mut AccountEntry| {
-        account.ext = AccountEntryExt::V1(AccountEntryExtensionV1 {
-            liabilities: Liabilities { buying: i64::MAX - 1_000, selling: 0 },
-            ext: AccountEntryExtensionV1Ext::V0,
-        });
-    };
     let member = || two().account("bank", 100).member("bank").created_by("alice", "bank");
     vec![
         merging(
@@ -447,7 +435,7 @@ fn account_merge() -> Vec<Case> {
         ),
         merging(
             "account_merge_destination_full",
-            two().with("bob", full),
+            two().after(&[tx("bob").op(sell(0, i64::MAX - 1_000, "OWN:bob", "native", (1, 1)))]),
             Applied("failed AccountMerge(DestFull)"),
             &[ALICE_PAID, PAID],
         ),
