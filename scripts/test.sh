@@ -48,6 +48,16 @@ ensure_build_tools || exit 1
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --release --locked --workspace --all-targets -- -D warnings
 step "tests" cargo test --release --locked --workspace --no-fail-fast
+# What another implementation recorded, stream by stream; the last line has the figures.
+replay_recordings() {
+    local recordings=${CARAT_VECTORS:-../shared/vectors}/ledger-close
+    if [ ! -d "$recordings" ]; then
+        say "SKIP recorded closes: no folder $recordings (CARAT_VECTORS names the folder above ledger-close)"
+        return 77
+    fi
+    cargo run --release --locked -q -p carat-tests --bin replay-ledger-close -- "$recordings"
+}
+step "recorded closes" replay_recordings
 # The tests with the public SDKs, in their own languages.
 # Real processes, a real SIGKILL: the only part of the tests that a harness in one process cannot stand for.
 step "demo" scripts/demo.sh --json target/demo.json
