@@ -18,20 +18,25 @@ pub struct Network {
     salt: u64,
     /// `cut[from * n + to]`: nothing gets through.
     cut: Vec<bool>,
+    /// `clogged[from * n + to]`: nothing arrives before this moment.
+    clogged: Vec<u64>,
+    timeout_us: u64,
     /// Latest delivery on each link, where order is kept.
     latest: BTreeMap<(ValidatorId, ValidatorId), u64>,
 }
 
 impl Network {
-    /// A whole network of `n` validators.
-    pub fn new(plan: NetworkPlan, n: u16, seed: u64) -> Self {
+    /// A whole network of `n` validators whose T0 is `timeout_us`.
+    pub fn new(plan: NetworkPlan, n: u16, seed: u64, timeout_us: u64) -> Self {
         let n = usize::from(n);
-        Network { plan, n, salt: mix(seed, 7), cut: vec![false; n * n], latest: BTreeMap::new() }
+        let (cut, clogged) = (vec![false; n * n], vec![0; n * n]);
+        Network { plan, n, salt: mix(seed, 7), cut, clogged, timeout_us, latest: BTreeMap::new() }
     }
 
     /// Ends all faults.
     pub fn calm(&mut self) {
-        self.plan = self.plan.calm();
+        self.plan = self.plan.calm(self.timeout_us);
+        self.clogged.fill(0);
         self.heal();
     }
 
@@ -70,6 +75,12 @@ impl Network {
         }
     }
 
+    /// Clogs one link until some moment after `now`.
+    pub fn clog(&mut self, rng: &mut Rng, now: u64) {
+        let link = rng.index(self.clogged.len());
+        self.clogged[link] = now + rng.between(1, self.plan.clog_max);
+    }
+
     /// Ends a partition.
     pub fn heal(&mut self) {
         self.cut.fill(false);
@@ -83,6 +94,7 @@ impl Network {
             Message::Prepare(prepare) => (2, prepare.signed.body.0.view),
             Message::Commit(commit) => (3, commit.body.0.view),
             Message::Data(Data::Commit(certificate)) => (3, certificate.body.0.view),
+            Message::NewView(new_view) => (4, new_view.body.view),
             _ => return false,
         };
         if self.plan.withheld == 0 {
@@ -99,7 +111,7 @@ impl Network {
         if rng.chance(self.plan.straggler) {
             delay = delay.saturating_mul(rng.between(2, 20));
         }
-        let mut at = now + delay.max(1);
+        let mut at = (now + delay.max(1)).max(self.clogged[from.index() * self.n + to.index()]);
         if self.plan.ordered {
             let latest = self.latest.entry((from, to)).or_default();
             at = at.max(*latest);

@@ -15,6 +15,18 @@ pub const MS: u64 = 1_000;
 /// Microseconds in a second.
 pub const SECOND: u64 = 1_000 * MS;
 
+/// Numbers of validators, as often as they are drawn.
+const SIZES: [u16; 40] = {
+    let mut sizes = [4; 40];
+    let others = [1, 1, 1, 5, 5, 5, 7, 7, 7, 7, 7, 7, 10, 13];
+    let mut index = 0;
+    while index < others.len() {
+        sizes[index] = others[index];
+        index += 1;
+    }
+    sizes
+};
+
 /// Everything about a run that is decided before it begins.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -62,6 +74,10 @@ pub struct NetworkPlan {
     /// Per mille of (view, kind of vote, link) on which nothing of that kind gets through while the view lasts. It
     /// leaves slots half voted, half certified, in one view after another: what the rule of section 7.3 is for.
     pub withheld: u64,
+    /// Mean time between clogs of one link, in which nothing arrives until it ends; 0 for none.
+    pub clog_every: u64,
+    /// Longest clog.
+    pub clog_max: u64,
     /// Mean time between partitions; 0 for none.
     pub partition_every: u64,
     /// Longest partition.
@@ -85,6 +101,10 @@ pub struct ProcessPlan {
     pub timers_at_once: bool,
     /// Largest difference of a wall clock from the true time, in milliseconds.
     pub skew_ms: u64,
+    /// Mean time between jumps of wall clocks; 0 for none.
+    pub jump_every: u64,
+    /// Farthest jump, in milliseconds.
+    pub jump_max_ms: u64,
 }
 
 /// What clients do.
@@ -102,44 +122,131 @@ pub struct ClientPlan {
     pub expiring: u64,
 }
 
-/// How a faulty validator misbehaves.
+/// How a faulty validator misbehaves: the named strategies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Behaviour {
     /// Runs, but most of what it says gets lost, a different part for each receiver.
-    Silent,
+    SelectiveSender,
     /// As leader, proposes two values for a slot to different halves; as acceptor, votes for both.
     Equivocator,
     /// Honest acceptor whose *proposer* equivocates: an untrusted proxy. All commit rules must hold, FAST too.
     BadProposer,
+    /// As leader, shows another value to one victim, and its vote to one confidant, so that a certificate exists at
+    /// few; then claims high votes for the victim's value in every later view change.
+    Schemer,
+    /// Votes so that FAST is met, and denies every vote afterwards.
+    FastPathLiar,
     /// Leaves votes, certificates and checkpoints out of its VIEW-CHANGEs, or claims votes that never were.
     ViewChangeLiar,
+    /// As new leader, sends different or invalid NEW-VIEWs, and withholds what it should send.
+    NewViewLiar,
+    /// Hears of no new view: goes on in old ones, and repeats what was said in them.
+    StaleView,
+    /// Calls for the next view all the time.
+    ViewPusher,
     /// Votes for whatever anybody proposes or votes for, seals whatever anybody seals.
     YesSayer,
-    /// Repeats old messages of everybody and sends its own with fields at their extremes.
-    Babbler,
+    /// Repeats old messages of everybody, sends its own with fields at their extremes, floods.
+    Spammer,
     /// Loses its journal at every restart and crashes often.
     Amnesiac,
-    /// As new leader, sends different NEW-VIEWs, and withholds what it should send.
-    NewViewLiar,
+    /// Shows certificates that prove nothing: forged, too few, of another slot, PREPAREs as COMMITs.
+    CertificateForger,
+    /// Claims a great height, and answers with forged blocks or not at all.
+    SyncLiar,
+    /// Seals what never was, and shows checkpoints that nobody sealed.
+    CheckpointLiar,
+    /// Says everything late, proposals just under the time-out.
+    Slow,
+    /// Orders nothing but heartbeats.
+    HeartbeatCensor,
+    /// Orders nothing of half of the clients.
+    Censor,
+    /// Another strategy for each message.
+    Mixed,
 }
 
 impl Behaviour {
-    /// Every behaviour.
-    pub const ALL: [Behaviour; 8] = [
-        Behaviour::Silent,
+    /// Every strategy.
+    pub const ALL: [Behaviour; 19] = [
+        Behaviour::SelectiveSender,
         Behaviour::Equivocator,
         Behaviour::BadProposer,
+        Behaviour::Schemer,
+        Behaviour::FastPathLiar,
         Behaviour::ViewChangeLiar,
-        Behaviour::YesSayer,
-        Behaviour::Babbler,
-        Behaviour::Amnesiac,
         Behaviour::NewViewLiar,
+        Behaviour::StaleView,
+        Behaviour::ViewPusher,
+        Behaviour::YesSayer,
+        Behaviour::Spammer,
+        Behaviour::Amnesiac,
+        Behaviour::CertificateForger,
+        Behaviour::SyncLiar,
+        Behaviour::CheckpointLiar,
+        Behaviour::Slow,
+        Behaviour::HeartbeatCensor,
+        Behaviour::Censor,
+        Behaviour::Mixed,
     ];
+
+    /// Those that twist messages: what a mixed one draws from.
+    pub const SPEAKING: [Behaviour; 12] = [
+        Behaviour::SelectiveSender,
+        Behaviour::Equivocator,
+        Behaviour::Schemer,
+        Behaviour::FastPathLiar,
+        Behaviour::ViewChangeLiar,
+        Behaviour::NewViewLiar,
+        Behaviour::ViewPusher,
+        Behaviour::YesSayer,
+        Behaviour::Spammer,
+        Behaviour::CertificateForger,
+        Behaviour::SyncLiar,
+        Behaviour::CheckpointLiar,
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Behaviour::SelectiveSender => "selective-send",
+            Behaviour::Equivocator => "equivocate",
+            Behaviour::BadProposer => "bad-proposer",
+            Behaviour::Schemer => "schemer",
+            Behaviour::FastPathLiar => "fast-path-liar",
+            Behaviour::ViewChangeLiar => "view-change-liar",
+            Behaviour::NewViewLiar => "new-view-liar",
+            Behaviour::StaleView => "stale-view",
+            Behaviour::ViewPusher => "view-pusher",
+            Behaviour::YesSayer => "yes-sayer",
+            Behaviour::Spammer => "spam",
+            Behaviour::Amnesiac => "amnesia",
+            Behaviour::CertificateForger => "wrong-certificate",
+            Behaviour::SyncLiar => "sync-liar",
+            Behaviour::CheckpointLiar => "checkpoint-liar",
+            Behaviour::Slow => "slow",
+            Behaviour::HeartbeatCensor => "heartbeat-only-censor",
+            Behaviour::Censor => "censor",
+            Behaviour::Mixed => "mixed",
+        }
+    }
+
+    /// The strategy of this name.
+    pub fn named(name: &str) -> Option<Behaviour> {
+        Behaviour::ALL.into_iter().find(|behaviour| behaviour.name() == name)
+    }
 
     /// Whether it is most dangerous where few know what was voted and certified: a lie in a VIEW-CHANGE counts only if
     /// the truth is known to one or two.
     fn thrives_on_withheld_votes(self) -> bool {
-        matches!(self, Behaviour::ViewChangeLiar | Behaviour::Equivocator | Behaviour::YesSayer)
+        matches!(
+            self,
+            Behaviour::ViewChangeLiar
+                | Behaviour::Equivocator
+                | Behaviour::YesSayer
+                | Behaviour::Schemer
+                | Behaviour::FastPathLiar
+        )
     }
 
     /// Whether the validator's votes can still be relied upon.
@@ -149,10 +256,10 @@ impl Behaviour {
 }
 
 impl Plan {
-    /// The plan of a seed; `n` overrides the number of validators.
-    pub fn of(seed: u64, n: Option<u16>) -> Plan {
+    /// The plan of a seed. `n` overrides the number of validators, `adversary` what the liars do (and that there is one).
+    pub fn of(seed: u64, n: Option<u16>, adversary: Option<Behaviour>) -> Plan {
         let mut rng = Rng::new(seed ^ 0x0c0f_fee0_ca7a_7000);
-        let drawn = rng.pick(&[1, 4, 4, 4, 4, 4, 4, 7, 7, 7]);
+        let drawn = SIZES[rng.index(SIZES.len())];
         let n = n.unwrap_or(drawn);
         let checkpoint_interval = rng.pick(&[2, 4, 8, 16]);
         let params = ConsensusConstants {
@@ -163,7 +270,7 @@ impl Plan {
             timeout_ms: rng.pick(&[250, 1_000]),
             ..ConsensusConstants::default()
         };
-        let adversaries = draw_adversaries(n, &mut rng);
+        let adversaries = draw_adversaries(n, adversary, &mut rng);
         let mut network = NetworkPlan::draw(&mut rng);
         if adversaries.iter().any(|(_, behaviour)| behaviour.thrives_on_withheld_votes()) && rng.chance(800) {
             network.withheld = rng.between(300, 900);
@@ -218,15 +325,31 @@ impl NetworkPlan {
             duplicate: maybe(rng, 1, 200),
             ordered: rng.chance(300),
             withheld: maybe(rng, 100, 700),
+            clog_every: maybe(rng, SECOND / 10, 4 * SECOND),
+            clog_max: rng.between(SECOND / 10, 5 * SECOND),
             partition_every: maybe(rng, SECOND, 8 * SECOND),
             partition_max: rng.between(SECOND / 2, 6 * SECOND),
         }
     }
 
-    /// A network without faults, with the same delays: the end phase.
+    /// A network without faults, with the same delays or those of T0/8: the end phase.
     #[must_use]
-    pub fn calm(self) -> Self {
-        NetworkPlan { straggler: 0, loss: 0, duplicate: 0, withheld: 0, partition_every: 0, ..self }
+    pub fn calm(self, timeout_us: u64) -> Self {
+        let delay_max = self.delay_max.min(timeout_us / 8);
+        let delay_min = self.delay_min.min(delay_max);
+        let (straggler, loss, duplicate, withheld) = (0, 0, 0, 0);
+        let (clog_every, partition_every) = (0, 0);
+        NetworkPlan {
+            delay_min,
+            delay_max,
+            straggler,
+            loss,
+            duplicate,
+            withheld,
+            clog_every,
+            partition_every,
+            ..self
+        }
     }
 }
 
@@ -240,13 +363,15 @@ impl ProcessPlan {
             crash_at_effect: maybe(rng, 100, 3_000),
             timers_at_once: rng.chance(500),
             skew_ms: maybe(rng, 1, 2_000),
+            jump_every: if rng.chance(200) { rng.between(SECOND, 8 * SECOND) } else { 0 },
+            jump_max_ms: rng.pick(&[6_000, 60_000, 2_592_000_000]),
         }
     }
 
     /// The same machines without crashes.
     #[must_use]
     pub fn calm(self) -> Self {
-        ProcessPlan { crash_every: 0, crash_at_effect: 0, ..self }
+        ProcessPlan { crash_every: 0, crash_at_effect: 0, jump_every: 0, ..self }
     }
 }
 
@@ -262,11 +387,12 @@ impl ClientPlan {
     }
 }
 
-fn draw_adversaries(n: u16, rng: &mut Rng) -> Vec<(ValidatorId, Behaviour)> {
+fn draw_adversaries(n: u16, wanted: Option<Behaviour>, rng: &mut Rng) -> Vec<(ValidatorId, Behaviour)> {
     let faults = (n - 1) / 3;
-    let count = if rng.chance(600) { rng.between(1, u64::from(faults).max(1)) } else { 0 };
+    let count =
+        if wanted.is_some() || rng.chance(600) { rng.between(1, u64::from(faults).max(1)) } else { 0 };
     let mut ids: Vec<ValidatorId> = (0..n).map(ValidatorId).collect();
     rng.shuffle(&mut ids);
     ids.truncate(usize::try_from(count).unwrap_or(0).min(usize::from(faults)));
-    ids.into_iter().map(|id| (id, rng.pick(&Behaviour::ALL))).collect()
+    ids.into_iter().map(|id| (id, wanted.unwrap_or_else(|| rng.pick(&Behaviour::ALL)))).collect()
 }

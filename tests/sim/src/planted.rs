@@ -82,6 +82,36 @@ impl Planted {
         Planted::Deaf,
     ];
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.catalogue().0
+    }
+
+    /// Where such an error was seen, or who warns of it.
+    pub fn origin(self) -> &'static str {
+        self.catalogue().1
+    }
+
+    fn catalogue(self) -> (&'static str, &'static str) {
+        match self {
+            Planted::SendsBeforeSync => ("sends-before-sync", "section 15: sending before the journal is durable; B2"),
+            Planted::ForgetsJournal => ("forgets-its-journal", "B2: a wiped database signs again (telcoin 391)"),
+            Planted::SkipsCertificates => ("skips-certificates", "B2: J4"),
+            Planted::SkipsPayloads => ("skips-payloads", "B2: the data behind a vote is not kept (Sui 3210)"),
+            Planted::SkipsViews => ("skips-views", "B2: J1"),
+            Planted::CommitsEarly => ("commits-early", "section 15: PRE-PREPARE counted as a vote; I5"),
+            Planted::VotesTwice => ("votes-twice", "I1"),
+            Planted::IgnoresPrefix => ("ignores-the-prefix", "I7"),
+            Planted::HidesVotes => ("hides-votes", "B3: I6"),
+            Planted::HidesCertificates => ("hides-certificates", "B3: I6"),
+            Planted::SealsEarly => ("seals-early", "section 15: SEAL on FAST"),
+            Planted::CompactsEarly => ("compacts-early", "section 15: garbage collection on tentative state"),
+            Planted::Diverges => ("diverges", "B7: one peer has another state (fabric 1857)"),
+            Planted::ExecutesTwice => ("executes-twice", "B11: SmartBFT 15e8114"),
+            Planted::Deaf => ("deaf-to-new-views", "B1: stays in the view change"),
+        }
+    }
+
     /// What stands in for one effect of the core.
     pub(crate) fn mangle(self, effect: Effect, speaker: Speaker<'_>) -> Vec<Effect> {
         match (self, effect) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use carat_types::ValidatorId;
 
 use crate::oracle::Violation;
-use crate::plan::Plan;
+use crate::plan::{Behaviour, Plan};
 use crate::planted::Planted;
 use crate::simulation::{Outcome, Simulation};
 use crate::trace::{Line, Wanted};
@@ -16,6 +16,8 @@ use crate::trace::{Line, Wanted};
 pub struct Options {
     /// Number of validators; else the seed decides.
     pub n: Option<u16>,
+    /// What the liars do; else the seed decides whether there are any, and what they do.
+    pub adversary: Option<Behaviour>,
     /// An error to plant.
     pub planted: Option<Planted>,
 }
@@ -45,7 +47,7 @@ pub struct Summary {
 
 /// Runs one seed.
 pub fn run_seed(seed: u64, options: Options, wanted: Wanted) -> Outcome {
-    Simulation::new(Plan::of(seed, options.n), options.planted, wanted).run()
+    Simulation::new(Plan::of(seed, options.n, options.adversary), options.planted, wanted).run()
 }
 
 /// Runs `count` seeds from `first` on `threads` threads; `watch` hears of each outcome as it comes.

@@ -13,12 +13,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use carat_consensus::{Effect, Execute, Input, Now, Replica, Timer};
+use carat_consensus::{Effect, Execute, Input, Now, PendingTransaction, Replica, Timer};
 use carat_types::batch::Envelope;
 use carat_types::validators::{Authenticator, ValidatorSet};
 use carat_types::{Slot, ValidatorId};
 
-use crate::adversary::Adversary;
+use crate::adversary::{Adversary, Identity};
 use crate::clients::{Client, Setting};
 use crate::crypto::{self, Keys};
 use crate::disk::Disk;
@@ -129,6 +129,8 @@ enum Event {
     Crash,
     PartitionBegins,
     PartitionEnds,
+    Clog,
+    ClocksJump,
     FaultsEnd,
     Inspect,
 }
@@ -158,7 +160,9 @@ impl Simulation {
         let oracle = Oracle::new(&plan, set.clone(), authenticator.clone(), genesis.header());
         let nodes = set.ids().zip(keys).map(|(id, keys)| {
             let adversary = plan.behaviour(id).map(|behaviour| {
-                Adversary::new(behaviour, id, keys.clone(), set.clone(), plan.params.window)
+                let (keys, set, window) = (keys.clone(), set.clone(), plan.params.window);
+                let timeout_us = plan.params.timeout_ms * MS;
+                Adversary::new(behaviour, Identity { id, keys, set, window, timeout_us })
             });
             let skew = i64::try_from(rng.below(2 * plan.process.skew_ms + 1)).unwrap_or(0);
             let skew_ms = skew - i64::try_from(plan.process.skew_ms).unwrap_or(0);
@@ -167,7 +171,7 @@ impl Simulation {
         });
         let nodes = nodes.collect();
         Simulation {
-            network: Network::new(plan.network, plan.n, plan.seed),
+            network: Network::new(plan.network, plan.n, plan.seed, plan.params.timeout_ms * MS),
             clients: (0..plan.clients.count).map(Client::new).collect(),
             plan,
             planted,
@@ -233,6 +237,8 @@ impl Simulation {
         }
         self.schedule_soon(self.plan.process.crash_every, Event::Crash);
         self.schedule_soon(self.plan.network.partition_every, Event::PartitionBegins);
+        self.schedule_soon(self.plan.network.clog_every, Event::Clog);
+        self.schedule_soon(self.plan.process.jump_every, Event::ClocksJump);
         self.schedule(self.plan.chaos_us, Event::FaultsEnd);
         Ok(())
     }
@@ -260,6 +266,14 @@ impl Simulation {
                 self.end_partition();
                 Ok(())
             }
+            Event::Clog => {
+                self.clog_a_link();
+                Ok(())
+            }
+            Event::ClocksJump => {
+                self.jump_clocks();
+                Ok(())
+            }
             Event::FaultsEnd => self.end_faults(),
             Event::Inspect => self.inspect(),
         }
@@ -284,7 +298,11 @@ impl Simulation {
         if self.nodes[index].process.is_none() {
             return Ok(());
         }
-        self.adversary_hears(index, &packet.message)?;
+        self.adversary_hears(index, from, &packet.message)?;
+        let adversary = self.nodes[index].adversary.as_ref();
+        if adversary.is_some_and(|it| !it.hears(&mut self.rng, &packet.message)) {
+            return Ok(());
+        }
         match &packet.reading {
             Reading::Refused => Ok(()),
             Reading::Transactions(envelopes) => {
@@ -363,14 +381,16 @@ impl Simulation {
             let gossip = carat_types::message::Transactions { envelopes };
             self.broadcast(index, carat_types::message::Message::Transactions(gossip))?;
         }
-        match admitted {
-            Some(pending) => {
-                let fingerprint =
-                    mix(3, u64::from_be_bytes(pending.hash.0[..8].try_into().unwrap_or_default()));
-                self.input(index, Input::Admitted(pending), fingerprint)
-            }
-            None => Ok(()),
+        admitted.map_or(Ok(()), |pending| self.admit(index, pending))
+    }
+
+    /// Tells a core of a transaction, unless its validator is a censor.
+    fn admit(&mut self, index: usize, pending: PendingTransaction) -> Verdict {
+        if self.nodes[index].adversary.as_ref().is_some_and(|it| !it.admits(&pending)) {
+            return Ok(());
         }
+        let fingerprint = mix(3, u64::from_be_bytes(pending.hash.0[..8].try_into().unwrap_or_default()));
+        self.input(index, Input::Admitted(pending), fingerprint)
     }
 
     fn client_acts(&mut self, index: usize) {

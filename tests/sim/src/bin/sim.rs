@@ -1,4 +1,4 @@
-//! `sim --seeds N [--from S] [--n N]`: runs seeds and ends with `seeds=N events=E violations=0`;
+//! `sim --seeds N [--from S] [--n N] [--adversary NAME]`: runs seeds and ends with `seeds=N events=E violations=0`;
 //! `sim --seed S [--trace]`: runs one seed, and shows what happened.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the output of a command")]
@@ -6,18 +6,19 @@
 use std::process::ExitCode;
 
 use carat_sim::oracle::Violation;
-use carat_sim::plan::Plan;
+use carat_sim::plan::{Behaviour, Plan};
 use carat_sim::runner::{Options, last_lines, run_seed, run_seeds};
 use carat_sim::trace::{Line, Wanted};
 
-const USAGE: &str = "usage: sim --seeds N [--from S] [--n N] [--threads T]
-       sim --seed S [--n N] [--trace]
+const USAGE: &str = "usage: sim --seeds N [--from S] [--n N] [--adversary NAME] [--threads T]
+       sim --seed S [--n N] [--adversary NAME] [--trace]
 
   --seeds N    run N seeds
   --from S     begin with seed S (default 0)
   --seed S     run one seed, show its plan, and its last events if it fails
   --trace      show everything that happens in that seed
-  --n N        number of validators (default: the seed decides: 1, 4 or 7)
+  --n N        number of validators (default: the seed decides)
+  --adversary NAME  what the liars do, and that there are some (docs/testing.md has the names)
   --threads T  default: one for each processor";
 
 /// Lines shown of a failed seed.
@@ -62,6 +63,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             continue;
         }
         let value = words.next().ok_or(format!("{word}: a number is missing"))?;
+        if word == "--adversary" {
+            arguments.options.adversary =
+                Some(Behaviour::named(&value).ok_or(format!("--adversary {value}: no such strategy"))?);
+            continue;
+        }
         let number: u64 = value.parse().map_err(|_| format!("{word} {value}: not a number"))?;
         match word.as_str() {
             "--seeds" => arguments.seeds = number,
@@ -117,7 +123,7 @@ fn cpu_seconds() -> Option<f64> {
 }
 
 fn one(seed: u64, arguments: &Arguments) -> ExitCode {
-    println!("{:#?}", Plan::of(seed, arguments.options.n));
+    println!("{:#?}", Plan::of(seed, arguments.options.n, arguments.options.adversary));
     let outcome = run_seed(seed, arguments.options, Wanted::All);
     if arguments.trace {
         outcome.lines.iter().for_each(|line| println!("{line}"));

@@ -168,10 +168,35 @@ impl Simulation {
         self.schedule_soon(self.plan.network.partition_every, Event::PartitionBegins);
     }
 
+    pub(super) fn clog_a_link(&mut self) {
+        if self.end.is_none() {
+            self.network.clog(&mut self.rng, self.now);
+            self.schedule_soon(self.plan.network.clog_every, Event::Clog);
+        }
+    }
+
+    /// Sets the wall clocks of some validators forward or back, all by the same: a bad time server.
+    pub(super) fn jump_clocks(&mut self) {
+        if self.end.is_some() {
+            return;
+        }
+        let far = i64::try_from(self.rng.between(1, self.plan.process.jump_max_ms)).unwrap_or(0);
+        let far = if self.rng.chance(500) { far } else { -far };
+        for node in &mut self.nodes {
+            if self.rng.chance(500) {
+                node.skew_ms = far;
+            }
+        }
+        self.trace.note(self.now, None, || format!("wall clocks jump by {far} ms"));
+        self.schedule_soon(self.plan.process.jump_every, Event::ClocksJump);
+    }
+
     /// Stops all faults. As many validators as may be dead are dead from now on.
     pub(super) fn end_faults(&mut self) -> Verdict {
         self.network.calm();
         self.plan.process = self.plan.process.calm();
+        let skew = i64::try_from(self.plan.process.skew_ms).unwrap_or(0);
+        self.nodes.iter_mut().for_each(|node| node.skew_ms = node.skew_ms.clamp(-skew, skew));
         let faults = self.plan.quorum().faults();
         let mut spare = faults - self.plan.adversaries.len().min(faults);
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();

@@ -139,12 +139,12 @@ impl Simulation {
     }
 
     /// An adversary's own words.
-    pub(super) fn adversary_hears(&mut self, index: usize, message: &Message) -> Verdict {
+    pub(super) fn adversary_hears(&mut self, index: usize, from: ValidatorId, message: &Message) -> Verdict {
         let node = &mut self.nodes[index];
         let id = node.id;
         let Some(adversary) = &mut node.adversary else { return Ok(()) };
         let others: Vec<ValidatorId> = self.set.ids().filter(|other| *other != id).collect();
-        let addressed = adversary.heard(&mut self.rng, &others, message);
+        let addressed = adversary.heard(&mut self.rng, from, &others, message);
         self.put_all_on_wire(id, addressed)
     }
 
@@ -154,13 +154,15 @@ impl Simulation {
 
     fn put_on_wire(&mut self, from: ValidatorId, targets: &[ValidatorId], message: Message) -> Verdict {
         self.oracle.sent(from, &message)?;
+        let adversary = self.nodes[from.index()].adversary.as_ref();
+        let lag = adversary.map_or(0, |it| it.lag(&mut self.rng, &message));
         let packet = Packet::new(message, &self.set, &*self.authenticator, &self.rules, self.plan.round_trip);
         let packet = Rc::new(packet);
         for to in targets {
             let arrivals = self.network.deliveries(&mut self.rng, self.now, (from, *to), &packet.message);
             for at in arrivals.into_iter().flatten() {
                 let packet = packet.clone();
-                self.schedule(at - self.now, Event::Deliver { from, to: *to, packet });
+                self.schedule(at - self.now + lag, Event::Deliver { from, to: *to, packet });
             }
         }
         Ok(())
@@ -248,10 +250,7 @@ impl Simulation {
         if !change.withdrawn.is_empty() {
             self.input(index, Input::Withdrawn(change.withdrawn), mix(5, header.slot.0))?;
         }
-        for pending in change.due {
-            self.input(index, Input::Admitted(pending), mix(6, header.slot.0))?;
-        }
-        Ok(())
+        change.due.into_iter().try_for_each(|pending| self.admit(index, pending))
     }
 
     /// Answers a peer from the block store.

@@ -1,0 +1,172 @@
+//! What Byzantine leaders and voters do: two values for a slot, votes for both, certificates that exist at few.
+
+use std::sync::Arc;
+
+use carat_types::batch::{Batch, Payload, Value};
+use carat_types::header::prefix_digest;
+use carat_types::message::{
+    Ballot, Commit, Justification, Message, PrePrepare, PrepareMessage, Proposal, ProposalSignature, Seal, Signed,
+};
+use carat_types::{Slot, ValidatorId, View};
+
+use super::{Addressed, Adversary, Twin};
+use crate::mix::mix;
+use crate::plan::Behaviour;
+use crate::rng::Rng;
+
+impl Adversary {
+    /// What leaves in place of a proposal or vote of the own core; none if the message passes as it is.
+    pub(super) fn twist_vote(
+        &mut self,
+        acting: Behaviour,
+        rng: &mut Rng,
+        targets: &[ValidatorId],
+        message: &Message,
+    ) -> Option<Vec<Addressed>> {
+        let me = self.identity.id;
+        let schemes = matches!(acting, Behaviour::Schemer | Behaviour::FastPathLiar);
+        match message {
+            Message::Proposal(proposal) if proposal.signed.signer == me => {
+                if !schemes && rng.chance(300) {
+                    return None;
+                }
+                let PrePrepare { view, .. } = proposal.signed.body;
+                let victims = if schemes { vec![victim(targets, view)] } else { targets[targets.len() / 2..].to_vec() };
+                Some(self.propose_twice(rng, targets, proposal, &victims))
+            }
+            Message::Prepare(prepare) if prepare.signed.signer == me => match acting {
+                Behaviour::Equivocator => Some(self.vote_twice(targets, prepare)),
+                // A certificate exists at one validator only: the one to whom the missing vote is shown.
+                Behaviour::Schemer => Some(vec![(confidant(targets, &prepare.signed.body.0), message.clone())]),
+                _ => None,
+            },
+            Message::Commit(commit) if commit.signer == me => match acting {
+                Behaviour::Equivocator => Some(self.commit_twice(targets, commit)),
+                Behaviour::Schemer if rng.chance(700) => Some(Vec::new()),
+                _ => None,
+            },
+            Message::ViewChange(change) if schemes && change.signer == me => {
+                let lie = if acting == Behaviour::Schemer { self.scheme(rng, change) } else { self.deny(change) };
+                Some(targets.iter().map(|to| (*to, Message::ViewChange(lie.clone()))).collect())
+            }
+            Message::NewView(new_view) if acting == Behaviour::Schemer && new_view.signer == me => {
+                Some(self.lead_with_a_lie(rng, targets, new_view))
+            }
+            _ => None,
+        }
+    }
+
+    /// Two logs at once: the `victims` see another one than the rest.
+    fn propose_twice(
+        &mut self,
+        rng: &mut Rng,
+        targets: &[ValidatorId],
+        honest: &Proposal,
+        victims: &[ValidatorId],
+    ) -> Vec<Addressed> {
+        let PrePrepare { view, slot, parent, .. } = honest.signed.body;
+        if view != self.twin_view {
+            self.twin_view = view;
+            self.twin_prefixes.clear();
+        }
+        let below = self.twin_prefixes.get(&slot.previous()).copied().unwrap_or(parent);
+        let mut payload = (*honest.payload).clone();
+        let Value::Batch(batch) = &mut payload.value else { return Vec::new() };
+        *batch = Batch { time_ms: batch.time_ms + 1, bodies: batch.bodies.clone() };
+        if rng.chance(200) {
+            payload = Payload {
+                value: Value::Batch(Batch { time_ms: batch.time_ms, bodies: Vec::new() }),
+                bodies: Vec::new(),
+            };
+        }
+        let digest = payload.value.digest();
+        let body = PrePrepare { view, slot, parent: below, digest };
+        let signed = self.identity.keys.sign(&self.identity.set, self.identity.id, body);
+        let prefix = prefix_digest(&below, slot, &digest);
+        self.twin_prefixes.insert(slot, prefix);
+        let proposal = ProposalSignature { parent: below, signature: signed.signature };
+        self.twins.insert((view, slot), Twin { ballot: Ballot { view, slot, digest, prefix }, proposal });
+        while self.twins.len() > 256 {
+            self.twins.pop_first();
+        }
+        let twin = Message::Proposal(Arc::new(Proposal { signed, payload: Arc::new(payload) }));
+        let honest = Message::Proposal(Arc::new(honest.clone()));
+        let both = rng.chance(50);
+        let mut out = Vec::new();
+        for to in targets {
+            let is_victim = victims.contains(to);
+            if both || !is_victim {
+                out.push((*to, honest.clone()));
+            }
+            if both || is_victim {
+                out.push((*to, twin.clone()));
+            }
+        }
+        out
+    }
+
+    fn vote_twice(&self, targets: &[ValidatorId], prepare: &PrepareMessage) -> Vec<Addressed> {
+        let ballot = prepare.signed.body.0;
+        let mut out: Vec<Addressed> =
+            targets.iter().map(|to| (*to, Message::Prepare(prepare.clone()))).collect();
+        if let Some(twin) = self.twins.get(&(ballot.view, ballot.slot)) {
+            let vote = self.sign_prepare(twin.ballot, Justification::Proposal(twin.proposal.clone()));
+            out.extend(targets.iter().map(|to| (*to, vote.clone())));
+            out.sort_by_key(|(to, _)| *to);
+        }
+        out
+    }
+
+    fn commit_twice(&self, targets: &[ValidatorId], commit: &Signed<Commit>) -> Vec<Addressed> {
+        let ballot = commit.body.0;
+        let twin = self.twins.get(&(ballot.view, ballot.slot));
+        let second = twin.map(|twin| self.sign_commit(twin.ballot));
+        let both = [Some(Message::Commit(commit.clone())), second];
+        let both: Vec<Message> = both.into_iter().flatten().collect();
+        targets.iter().flat_map(|to| both.iter().map(move |message| (*to, message.clone()))).collect()
+    }
+
+    /// Says yes to anything.
+    pub(super) fn assent(&mut self, rng: &mut Rng, others: &[ValidatorId], message: &Message) -> Vec<Addressed> {
+        let mut words = Vec::new();
+        match message {
+            Message::Prepare(prepare) => {
+                let ballot = prepare.signed.body.0;
+                if self.assented.insert(ballot) {
+                    words.push(self.sign_prepare(ballot, prepare.justification.clone()));
+                    words.push(self.sign_commit(ballot));
+                }
+            }
+            Message::Commit(commit) if self.assented.insert(commit.body.0) => {
+                words.push(self.sign_commit(commit.body.0));
+            }
+            Message::Seal(seal) if rng.chance(300) => {
+                words.push(Message::Seal(self.identity.keys.sign(&self.identity.set, self.identity.id, seal.body)));
+            }
+            _ => {}
+        }
+        while self.assented.len() > Self::ASSENTED_MAX {
+            self.assented.pop_first();
+        }
+        words.into_iter().flat_map(|word| others.iter().map(move |to| (*to, word.clone()))).collect()
+    }
+
+}
+
+/// Whom a schemer deceives while it leads a view.
+fn victim(targets: &[ValidatorId], view: View) -> ValidatorId {
+    chosen(targets, mix(11, view.0), 0)
+}
+
+/// Who alone hears a schemer's vote: not its victim.
+fn confidant(targets: &[ValidatorId], ballot: &Ballot) -> ValidatorId {
+    let Slot(slot) = ballot.slot;
+    chosen(targets, mix(11, ballot.view.0), 1 + slot % 2)
+}
+
+/// One of `targets`: another one for each of three successive offsets.
+fn chosen(targets: &[ValidatorId], from: u64, offset: u64) -> ValidatorId {
+    let count = targets.len().max(1) as u64;
+    let index = usize::try_from((from % count + offset) % count).unwrap_or(0);
+    targets[index]
+}

@@ -1,0 +1,106 @@
+//! Bugs of catching up, of re-sending and of buffers (sections 5.2, 10 and 11).
+
+use super::Bug;
+
+const DELIVERY: Bug = Bug {
+    name: "",
+    origin: "B10",
+    file: "catch_up.rs",
+    within: "",
+    text: "",
+    instead: "",
+    hunter: None,
+};
+
+pub(super) const BUGS: &[Bug] = &[
+    Bug {
+        name: "held-blocks-never-taken",
+        origin: "found by the simulator: blocks that were held for ever",
+        within: "It may be next in line by now",
+        text: "self.take_blocks();",
+        instead: "",
+        ..DELIVERY
+    },
+    Bug {
+        name: "asks-one-peer-for-blocks",
+        origin: "B10: a peer that is behind its word blocks the sync (CometBFT ASA-2025-001)",
+        within: "fn ask_for_blocks",
+        text: "self.next_peer(latest, |peer| useful(self, peer)).or_else(|| self.next_peer(latest, |_| true))",
+        instead: "latest",
+        hunter: Some("sync-liar"),
+        ..DELIVERY
+    },
+    Bug {
+        name: "asks-one-peer-for-payloads",
+        origin: "B10: block-sync deadlock (CometBFT 5801)",
+        within: "fn ask_for_payload",
+        text: "self.next_peer(asked, |peer| holders.contains(peer))",
+        instead: "asked",
+        hunter: Some("sync-liar"),
+        ..DELIVERY
+    },
+    Bug {
+        name: "asks-for-payloads-once",
+        origin: "B10: block-sync deadlock (CometBFT 5801)",
+        within: "pub(crate) fn on_fetch_timer",
+        text: "self.ask_for_payload(digest);",
+        instead: "",
+        ..DELIVERY
+    },
+    Bug {
+        name: "unasked-payloads-kept",
+        origin: "B4: a queue that any peer fills (malachite 4)",
+        within: "pub(crate) fn on_payload",
+        text: "self.catch_up.payloads.remove(&digest).ok_or(Rejection::Unrequested)?",
+        instead: "self.catch_up.payloads.remove(&digest).unwrap_or(WantedPayload { \
+                  slot: self.chain.stable.next(), holders: SignerSet::default(), asked: None })",
+        hunter: Some("spam"),
+        ..DELIVERY
+    },
+    Bug {
+        name: "seals-of-any-slot-kept",
+        origin: "B4: an uncapped number from a peer fills a map (Besu GHSA-23rh-rrqg-wq82)",
+        file: "checkpoint.rs",
+        within: "pub(crate) fn on_seal",
+        text: "slot > self.chain.stable.plus(self.config.params.window)",
+        instead: "false",
+        hunter: Some("spam"),
+        ..DELIVERY
+    },
+    Bug {
+        name: "votes-of-any-slot-kept",
+        origin: "B4: an uncapped number from a peer fills a map (Besu GHSA-23rh-rrqg-wq82)",
+        file: "normal.rs",
+        within: "pub(crate) fn on_prepare",
+        text: "self.check_window(ballot.slot)?;",
+        instead: "",
+        hunter: Some("spam"),
+        ..DELIVERY
+    },
+    Bug {
+        name: "votes-never-sent-again",
+        origin: "B1: a lost vote stops a view for ever",
+        file: "delivery.rs",
+        within: "pub(crate) fn on_status(",
+        text: "self.resend_votes(from, &status);",
+        instead: "",
+        ..DELIVERY
+    },
+    Bug {
+        name: "checkpoint-seals-never-sent-again",
+        origin: "B9: no checkpoint ever stabilises again (indy-plenum 510)",
+        file: "delivery.rs",
+        within: "pub(crate) fn on_status(",
+        text: "self.resend_checkpoint_seals(from, &status);",
+        instead: "",
+        ..DELIVERY
+    },
+    Bug {
+        name: "executes-twice-after-a-catch-up",
+        origin: "B11: sync and view change both commit a block (SmartBFT 57f434c, fabric 5076)",
+        within: "fn take_blocks",
+        text: "slot > self.chain.last_final",
+        instead: "slot >= self.chain.last_final",
+        ..DELIVERY
+    },
+];

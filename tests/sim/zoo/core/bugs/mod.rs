@@ -1,0 +1,35 @@
+//! The planted bugs of the core: for each the text that it replaces, in the first place after `within`.
+//!
+//! Origins are the catalogue B1 to B19 of the reliability goals, and the list of unsafe optimisations in section 15 of the
+//! consensus specification. Where several bugs name the same text, all their switches stand in one place.
+
+mod choice;
+mod delivery;
+mod journal;
+mod proofs;
+mod views;
+mod votes;
+
+/// A bug.
+#[derive(Clone, Copy, Debug)]
+pub struct Bug {
+    /// Its name.
+    pub name: &'static str,
+    /// Where such a bug was seen, or who warns of it.
+    pub origin: &'static str,
+    /// The file of the core in which it is planted.
+    pub file: &'static str,
+    /// A text before its place, usually the function's name.
+    pub within: &'static str,
+    /// The text that it replaces: an expression, or a statement with its semicolon.
+    pub text: &'static str,
+    /// What stands there instead.
+    pub instead: &'static str,
+    /// The adversary that brings it out soonest; none if plain faults do.
+    pub hunter: Option<&'static str>,
+}
+
+/// Every bug.
+pub fn all() -> Vec<Bug> {
+    [choice::BUGS, delivery::BUGS, journal::BUGS, proofs::BUGS, views::BUGS, votes::BUGS].concat()
+}

@@ -1,0 +1,71 @@
+//! What is hunted, and how: one seed at a time, with the adversary that brings the bug out soonest.
+
+use carat_consensus::planted::{self, Bug};
+use carat_zoo::oracle::Violation;
+use carat_zoo::plan::Behaviour;
+use carat_zoo::planted::Planted;
+use carat_zoo::runner::{Options, run_seed};
+use carat_zoo::trace::Wanted;
+
+/// A planted bug.
+#[derive(Clone, Copy, Debug)]
+pub enum Quarry {
+    /// In the copy of the core.
+    Core(Bug),
+    /// In the shell around the core.
+    Shell(Planted),
+}
+
+/// How a bug was found.
+#[derive(Debug)]
+pub struct Kill {
+    /// The seed that found it.
+    pub seed: u64,
+    /// The rule that it broke.
+    pub violation: Violation,
+}
+
+impl Quarry {
+    /// Every bug, once, though it may be planted in several places.
+    pub fn all() -> Vec<Quarry> {
+        let mut core = planted::all();
+        core.dedup_by_key(|bug| bug.name);
+        let shell = Planted::ALL.into_iter().map(Quarry::Shell);
+        core.into_iter().map(Quarry::Core).chain(shell).collect()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Quarry::Core(bug) => bug.name,
+            Quarry::Shell(planted) => planted.name(),
+        }
+    }
+
+    /// Where such a bug was seen, or who warns of it.
+    pub fn origin(&self) -> &'static str {
+        match self {
+            Quarry::Core(bug) => bug.origin,
+            Quarry::Shell(planted) => planted.origin(),
+        }
+    }
+}
+
+/// Runs one seed with a bug in every validator.
+///
+/// **Returns** the kill, if a rule was broken.
+pub fn hunt(quarry: &Quarry, seed: u64) -> Option<Kill> {
+    let (planted, hunter) = match quarry {
+        Quarry::Core(bug) => {
+            planted::choose(bug.name);
+            (None, bug.hunter)
+        }
+        Quarry::Shell(planted) => (Some(*planted), None),
+    };
+    // Most bugs show at n = 4; some only where n is not 3f+1, or where f > 1.
+    let n = [4, 4, 5, 4, 4, 7][usize::try_from(seed % 6).unwrap_or(0)];
+    let adversary = hunter.and_then(Behaviour::named);
+    let outcome = run_seed(seed, Options { n: Some(n), adversary, planted }, Wanted::Hash);
+    planted::choose("");
+    outcome.violation.map(|violation| Kill { seed, violation })
+}
