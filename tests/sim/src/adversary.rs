@@ -15,7 +15,8 @@ use std::sync::Arc;
 use carat_consensus::PendingTransaction;
 use carat_types::header::Header;
 use carat_types::message::{
-    Ballot, Commit, Justification, Message, Prepare, PrepareMessage, ProposalSignature, Signed, ViewChange,
+    Ballot, Commit, Data, Justification, Message, Prepare, PrepareMessage, ProposalSignature, Signed,
+    StableCheckpoint, ViewChange,
 };
 use carat_types::validators::ValidatorSet;
 use carat_types::{Digest, Signature, Slot, ValidatorId, View};
@@ -54,6 +55,8 @@ pub struct Adversary {
     twin_prefixes: BTreeMap<Slot, Digest>,
     /// What those were given for a slot.
     twins: BTreeMap<(View, Slot), Twin>,
+    /// What a schemer will show its victims once others hold a certificate for the ballot.
+    held_back: BTreeMap<Ballot, Vec<Addressed>>,
     /// Ballots that a yes-sayer has voted for.
     assented: BTreeSet<Ballot>,
     /// VIEW-CHANGEs heard for each view, by sender.
@@ -62,8 +65,9 @@ pub struct Adversary {
     values: BTreeMap<Slot, BTreeSet<Digest>>,
     /// PREPAREs heard, by ballot.
     prepares: BTreeMap<Ballot, BTreeMap<ValidatorId, Signature>>,
-    /// The highest header that it has seen.
+    /// The highest header that it has seen, and the highest checkpoint.
     header: Option<Header>,
+    checkpoint: Option<StableCheckpoint>,
     /// The highest view that anybody spoke of credibly.
     view: View,
 }
@@ -88,11 +92,13 @@ impl Adversary {
             twin_view: View(0),
             twin_prefixes: BTreeMap::new(),
             twins: BTreeMap::new(),
+            held_back: BTreeMap::new(),
             assented: BTreeSet::new(),
             view_changes: BTreeMap::new(),
             values: BTreeMap::new(),
             prepares: BTreeMap::new(),
             header: None,
+            checkpoint: None,
             view: View(0),
         }
     }
@@ -167,6 +173,7 @@ impl Adversary {
         self.remember(message);
         match self.acting(rng) {
             Behaviour::YesSayer | Behaviour::Equivocator => self.assent(rng, others, message),
+            Behaviour::Schemer => self.release(rng, message),
             Behaviour::Spammer if rng.chance(100) => self.babble(rng, others),
             Behaviour::StaleView if rng.chance(30) => self.again(rng, others),
             Behaviour::ViewPusher if rng.chance(50) => self.push_views(rng, others),
@@ -190,10 +197,13 @@ impl Adversary {
             Message::ViewChange(change) => {
                 let heard = self.view_changes.entry(change.body.view).or_default();
                 heard.insert(change.signer, change.clone());
+                if let Some(stable) = &change.body.stable {
+                    self.learn_checkpoint(stable);
+                }
             }
             Message::NewView(new_view) => self.view = self.view.max(new_view.body.view),
-            Message::Data(carat_types::message::Data::Block(block)) => self.learn_header(&block.block.header),
-            Message::Data(carat_types::message::Data::Stable(stable)) => self.learn_header(&stable.header),
+            Message::Data(Data::Block(block)) => self.learn_header(&block.block.header),
+            Message::Data(Data::Stable(stable)) => self.learn_checkpoint(stable),
             _ => {}
         }
         while self.view_changes.len() > 4 {
@@ -214,6 +224,13 @@ impl Adversary {
     fn learn_header(&mut self, header: &Header) {
         if self.header.as_ref().is_none_or(|known| known.slot < header.slot) {
             self.header = Some(header.clone());
+        }
+    }
+
+    fn learn_checkpoint(&mut self, stable: &StableCheckpoint) {
+        self.learn_header(&stable.header);
+        if self.checkpoint.as_ref().is_none_or(|known| known.header.slot < stable.header.slot) {
+            self.checkpoint = Some(stable.clone());
         }
     }
 

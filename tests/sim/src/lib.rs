@@ -21,3 +21,4 @@ pub mod rng;
 pub mod runner;
 pub mod simulation;
 pub mod trace;
+pub mod twins;

@@ -17,7 +17,7 @@ mod speech;
 
 use std::sync::Arc;
 
-use carat_consensus::effect::{Evidence, Halt, Report};
+use carat_consensus::effect::{Evidence, Halt, Report, Trigger};
 use carat_consensus::{BLOCKS_PER_FETCH, Execute, Record, RecoverError};
 use carat_types::certificate::SealCertificate;
 use carat_types::genesis::ConsensusConstants;
@@ -88,6 +88,8 @@ pub struct Oracle {
     ballots: Ballots,
     chain: Chain,
     watches: Vec<Watch>,
+    /// The highest view that each validator has called for, liars included.
+    called: Vec<View>,
 }
 
 /// What the oracle knows of one validator.
@@ -152,6 +154,7 @@ impl Oracle {
             params: plan.params,
             thresholds,
             watches: set.ids().map(watch).collect(),
+            called: vec![View(0); usize::from(plan.n)],
             certificates: Certificates::new(thresholds, set, authenticator),
             ballots: Ballots::new(thresholds, plan.acceptors_only_crash(), genesis.prefix),
             chain: Chain::new(genesis.clone()),
@@ -162,6 +165,10 @@ impl Oracle {
     pub fn sent(&mut self, from: ValidatorId, message: &Message) -> Verdict {
         if self.watches[from.index()].acceptor_is_correct {
             self.judge_speech(from, message)?;
+        }
+        if let Message::ViewChange(change) = message {
+            let called = &mut self.called[change.signer.index()];
+            *called = change.body.view.max(*called);
         }
         self.ballots.heard(from, message, &self.certificates)
     }
@@ -286,12 +293,23 @@ impl Oracle {
 
     /// A validator reports.
     pub fn reported(&self, at: ValidatorId, report: &Report) -> Verdict {
+        if let Report::ViewChangeStarted { view, trigger: Trigger::Followed } = report {
+            return self.judge_following(at, *view);
+        }
         let Report::Misbehaviour { validator, what } = report else { return Ok(()) };
         let (accuser, accused) = (&self.watches[at.index()], &self.watches[validator.index()]);
         let innocent = accused.acceptor_is_correct && accused.proposer_is_correct;
         demand(!(innocent && accuser.acceptor_is_correct), "no correct validator is accused", at, || {
             format!("accuses {validator}: {what}")
         })
+    }
+
+    /// T4: one of those who have moved is correct, so f validators alone never move another.
+    fn judge_following(&self, at: ValidatorId, view: View) -> Verdict {
+        let others = self.called.iter().enumerate().filter(|(index, called)| *index != at.index() && **called >= view);
+        let moved = others.count();
+        let justified = moved > self.thresholds.faults || !self.watches[at.index()].acceptor_is_correct;
+        demand(justified, "T4 f+1 others have moved", at, || format!("follows {moved} others to view {view}"))
     }
 
     /// Where a replica stands after a step.

@@ -57,7 +57,8 @@ impl Packet {
     }
 }
 
-fn read(message: &Message, set: &ValidatorSet, authenticator: &dyn Authenticator, rules: &Rules) -> Reading {
+/// What every receiver makes of a message.
+pub(crate) fn read(message: &Message, set: &ValidatorSet, authenticator: &dyn Authenticator, rules: &Rules) -> Reading {
     let verified = match message {
         Message::Transactions(transactions) => {
             return Reading::Transactions(transactions.envelopes.clone());

@@ -268,6 +268,7 @@ impl Plan {
             term: checkpoint_interval * rng.pick(&[2, 8, 64]),
             pipeline: rng.pick(&[1, 2, 4, 8]),
             timeout_ms: rng.pick(&[250, 1_000]),
+            heartbeat_ms: rng.pick(&[100, 1_000]),
             ..ConsensusConstants::default()
         };
         let adversaries = draw_adversaries(n, adversary, &mut rng);

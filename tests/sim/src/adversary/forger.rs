@@ -161,6 +161,11 @@ impl Adversary {
     }
 
     fn forged_checkpoint(&self, rng: &mut Rng) -> Option<StableCheckpoint> {
+        if let Some(stable) = self.checkpoint.as_ref().filter(|_| rng.chance(400)) {
+            // True seals, of another header.
+            let header = Header { prefix: Digest([3; 32]), ..stable.header.clone() };
+            return Some(StableCheckpoint { header, certificate: stable.certificate.clone() });
+        }
         let known = self.header.as_ref()?;
         let slot = Slot((known.slot.0 / self.identity.window + 1) * self.identity.window);
         let header = Header { slot, prefix: Digest([3; 32]), ..known.clone() };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use carat_types::batch::{Batch, Payload, Value};
 use carat_types::header::prefix_digest;
 use carat_types::message::{
-    Ballot, Commit, Justification, Message, PrePrepare, PrepareMessage, Proposal, ProposalSignature, Seal, Signed,
+    Ballot, Commit, Justification, Message, PrePrepare, PrepareMessage, Proposal, ProposalSignature, Signed,
 };
 use carat_types::{Slot, ValidatorId, View};
 
@@ -31,8 +31,10 @@ impl Adversary {
                     return None;
                 }
                 let PrePrepare { view, .. } = proposal.signed.body;
-                let victims = if schemes { vec![victim(targets, view)] } else { targets[targets.len() / 2..].to_vec() };
-                Some(self.propose_twice(rng, targets, proposal, &victims))
+                let victims =
+                    if schemes { vec![victim(targets, view)] } else { targets[targets.len() / 2..].to_vec() };
+                let both = self.propose_twice(rng, targets, proposal, &victims);
+                Some(if acting == Behaviour::Schemer { self.hold_back(targets, proposal, both) } else { both })
             }
             Message::Prepare(prepare) if prepare.signed.signer == me => match acting {
                 Behaviour::Equivocator => Some(self.vote_twice(targets, prepare)),
@@ -103,6 +105,33 @@ impl Adversary {
             }
         }
         out
+    }
+
+    /// Shows one validator the own vote at once, so that it gets a certificate, and the victim its value only when it has.
+    fn hold_back(&mut self, targets: &[ValidatorId], honest: &Proposal, both: Vec<Addressed>) -> Vec<Addressed> {
+        let PrePrepare { view, slot, parent, digest } = honest.signed.body;
+        let ballot = Ballot { view, slot, digest, prefix: prefix_digest(&parent, slot, &digest) };
+        let is_twin = |message: &Message| {
+            matches!(message, Message::Proposal(proposal) if proposal.signed.body.digest != digest)
+        };
+        let (twins, mut out): (Vec<_>, Vec<_>) = both.into_iter().partition(|(_, message)| is_twin(message));
+        let shown = ProposalSignature { parent, signature: honest.signed.signature };
+        let vote = self.sign_prepare(ballot, Justification::Proposal(shown));
+        out.push((confidant(targets, &ballot), vote));
+        self.held_back.insert(ballot, twins);
+        while self.held_back.len() > 16 {
+            self.held_back.pop_first();
+        }
+        out
+    }
+
+    /// Shows the victim its value once somebody has a certificate for the other.
+    pub(super) fn release(&mut self, rng: &mut Rng, message: &Message) -> Vec<Addressed> {
+        match message {
+            Message::Commit(commit) => self.held_back.remove(&commit.body.0).unwrap_or_default(),
+            _ if rng.chance(10) => self.held_back.pop_first().map_or_else(Vec::new, |(_, twins)| twins),
+            _ => Vec::new(),
+        }
     }
 
     fn vote_twice(&self, targets: &[ValidatorId], prepare: &PrepareMessage) -> Vec<Addressed> {

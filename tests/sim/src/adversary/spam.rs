@@ -15,7 +15,7 @@ impl Adversary {
     pub(super) fn babble(&self, rng: &mut Rng, others: &[ValidatorId]) -> Vec<Addressed> {
         let to = rng.pick(others);
         if rng.chance(200) {
-            return (0..8).map(|_| (to, self.flood(rng))).collect();
+            return (0..64).map(|_| (to, self.flood(rng))).collect();
         }
         if rng.chance(500)
             && let Some(old) = self.memory.get(rng.index(self.memory.len()))

@@ -173,7 +173,7 @@ impl Adversary {
 
     /// Calls for the next view again and again.
     pub(super) fn push_views(&self, rng: &mut Rng, others: &[ValidatorId]) -> Vec<Addressed> {
-        let view = View(self.view.0 + rng.between(1, 3));
+        let view = View(self.view.0.saturating_add(rng.between(1, 3)));
         let call = self.sign_view_change(ViewChange { view, stable: None, reports: Vec::new() });
         others.iter().map(|to| (*to, Message::ViewChange(call.clone()))).collect()
     }

@@ -19,8 +19,6 @@ const USAGE: &str = "usage: zoo [--bug NAME] [--minutes M] [--from S]
   --list       name the bugs and where such were seen";
 
 fn main() -> ExitCode {
-    // Many bugs are found because the core's own assertions stop it: not worth a report each.
-    std::panic::set_hook(Box::new(|_| ()));
     let mut quarries = Quarry::all();
     let (mut minutes, mut from) = (10, 0);
     let mut words = std::env::args().skip(1);
@@ -40,6 +38,10 @@ fn main() -> ExitCode {
             }
         }
     }
+    if quarries.len() > 1 {
+        // Many bugs are found because the core's own assertions stop it: not worth a report each.
+        std::panic::set_hook(Box::new(|_| ()));
+    }
     let mut killed = 0;
     for quarry in &quarries {
         let begun = Instant::now();
@@ -54,6 +56,9 @@ fn main() -> ExitCode {
                     "killed   {name:<48} {seconds:>6.1} s  seed {:<5} {}",
                     kill.seed, kill.violation.rule
                 );
+                if quarries.len() == 1 {
+                    println!("         {}", kill.violation.detail);
+                }
             }
             None => println!("SURVIVED {name:<48} {seconds:>6.1} s  {}", quarry.origin()),
         }

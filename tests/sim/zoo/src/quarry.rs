@@ -9,7 +9,7 @@ use carat_zoo::trace::Wanted;
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug)]
-pub enum Quarry {
+pub(crate) enum Quarry {
     /// In the copy of the core.
     Core(Bug),
     /// In the shell around the core.
@@ -18,16 +18,16 @@ pub enum Quarry {
 
 /// How a bug was found.
 #[derive(Debug)]
-pub struct Kill {
+pub(crate) struct Kill {
     /// The seed that found it.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// The rule that it broke.
-    pub violation: Violation,
+    pub(crate) violation: Violation,
 }
 
 impl Quarry {
     /// Every bug, once, though it may be planted in several places.
-    pub fn all() -> Vec<Quarry> {
+    pub(crate) fn all() -> Vec<Quarry> {
         let mut core = planted::all();
         core.dedup_by_key(|bug| bug.name);
         let shell = Planted::ALL.into_iter().map(Quarry::Shell);
@@ -35,7 +35,7 @@ impl Quarry {
     }
 
     /// Its name.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Quarry::Core(bug) => bug.name,
             Quarry::Shell(planted) => planted.name(),
@@ -43,7 +43,7 @@ impl Quarry {
     }
 
     /// Where such a bug was seen, or who warns of it.
-    pub fn origin(&self) -> &'static str {
+    pub(crate) fn origin(&self) -> &'static str {
         match self {
             Quarry::Core(bug) => bug.origin,
             Quarry::Shell(planted) => planted.origin(),
@@ -54,7 +54,7 @@ impl Quarry {
 /// Runs one seed with a bug in every validator.
 ///
 /// **Returns** the kill, if a rule was broken.
-pub fn hunt(quarry: &Quarry, seed: u64) -> Option<Kill> {
+pub(crate) fn hunt(quarry: &Quarry, seed: u64) -> Option<Kill> {
     let (planted, hunter) = match quarry {
         Quarry::Core(bug) => {
             planted::choose(bug.name);

@@ -78,24 +78,6 @@ pub(super) const BUGS: &[Bug] = &[
         ..DELIVERY
     },
     Bug {
-        name: "votes-never-sent-again",
-        origin: "B1: a lost vote stops a view for ever",
-        file: "delivery.rs",
-        within: "pub(crate) fn on_status(",
-        text: "self.resend_votes(from, &status);",
-        instead: "",
-        ..DELIVERY
-    },
-    Bug {
-        name: "checkpoint-seals-never-sent-again",
-        origin: "B9: no checkpoint ever stabilises again (indy-plenum 510)",
-        file: "delivery.rs",
-        within: "pub(crate) fn on_status(",
-        text: "self.resend_checkpoint_seals(from, &status);",
-        instead: "",
-        ..DELIVERY
-    },
-    Bug {
         name: "executes-twice-after-a-catch-up",
         origin: "B11: sync and view change both commit a block (SmartBFT 57f434c, fabric 5076)",
         within: "fn take_blocks",

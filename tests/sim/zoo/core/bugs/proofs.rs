@@ -113,13 +113,4 @@ pub(super) const BUGS: &[Bug] = &[
         hunter: Some("sync-liar"),
         ..PROOF
     },
-    Bug {
-        name: "block-with-another-payload",
-        origin: "B10: part index is not proof index (CometBFT ASA-2025-002)",
-        within: "pub(crate) fn check_block",
-        text: "block.block.header.batch != *payload",
-        instead: "false",
-        hunter: Some("sync-liar"),
-        ..PROOF
-    },
 ];

@@ -117,15 +117,6 @@ pub(super) const BUGS: &[Bug] = &[
         ..VIEWS
     },
     Bug {
-        name: "time-outs-never-shrink",
-        origin: "B8: the view count is never forgiven",
-        file: "commit_rules.rs",
-        within: "\"On a newly final slot",
-        text: "self.views_without_final = self.views_without_final.saturating_sub(1);",
-        instead: "",
-        ..VIEWS
-    },
-    Bug {
         name: "any-progress-stops-the-clock",
         origin: "B17: heartbeats keep a censor in office (chapter, Definition 26.19)",
         file: "replica.rs",
