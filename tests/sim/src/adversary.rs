@@ -148,9 +148,10 @@ impl Adversary {
         let twisted = match acting {
             Behaviour::SelectiveSender => Some(selectively(rng, targets, &message)),
             Behaviour::StaleView if rng.chance(100) => Some(self.again(rng, targets)),
-            Behaviour::Equivocator | Behaviour::BadProposer | Behaviour::Schemer | Behaviour::FastPathLiar => {
-                self.twist_vote(acting, rng, targets, &message)
-            }
+            Behaviour::Equivocator
+            | Behaviour::BadProposer
+            | Behaviour::Schemer
+            | Behaviour::FastPathLiar => self.twist_vote(acting, rng, targets, &message),
             Behaviour::ViewChangeLiar | Behaviour::NewViewLiar => {
                 self.twist_view_change(acting, rng, targets, &message)
             }

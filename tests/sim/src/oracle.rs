@@ -306,7 +306,8 @@ impl Oracle {
 
     /// T4: one of those who have moved is correct, so f validators alone never move another.
     fn judge_following(&self, at: ValidatorId, view: View) -> Verdict {
-        let others = self.called.iter().enumerate().filter(|(index, called)| *index != at.index() && **called >= view);
+        let others =
+            self.called.iter().enumerate().filter(|(index, called)| *index != at.index() && **called >= view);
         let moved = others.count();
         let justified = moved > self.thresholds.faults || !self.watches[at.index()].acceptor_is_correct;
         demand(justified, "T4 f+1 others have moved", at, || format!("follows {moved} others to view {view}"))

@@ -58,7 +58,12 @@ impl Packet {
 }
 
 /// What every receiver makes of a message.
-pub(crate) fn read(message: &Message, set: &ValidatorSet, authenticator: &dyn Authenticator, rules: &Rules) -> Reading {
+pub(crate) fn read(
+    message: &Message,
+    set: &ValidatorSet,
+    authenticator: &dyn Authenticator,
+    rules: &Rules,
+) -> Reading {
     let verified = match message {
         Message::Transactions(transactions) => {
             return Reading::Transactions(transactions.envelopes.clone());

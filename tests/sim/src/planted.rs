@@ -44,6 +44,8 @@ pub enum Planted {
     Diverges,
     /// Executes a transaction twice.
     ExecutesTwice,
+    /// Validator 0 executes to another state in one seed of a hundred: shows that a failing seed is reported.
+    Canary,
     /// Never hears a NEW-VIEW: safe, and useless once the first leader is gone.
     Deaf,
 }
@@ -63,7 +65,7 @@ impl Speaker<'_> {
 }
 
 impl Planted {
-    /// Every error.
+    /// Every error, but for the canary.
     pub const ALL: [Planted; 15] = [
         Planted::SendsBeforeSync,
         Planted::ForgetsJournal,
@@ -94,8 +96,12 @@ impl Planted {
 
     fn catalogue(self) -> (&'static str, &'static str) {
         match self {
-            Planted::SendsBeforeSync => ("sends-before-sync", "section 15: sending before the journal is durable; B2"),
-            Planted::ForgetsJournal => ("forgets-its-journal", "B2: a wiped database signs again (telcoin 391)"),
+            Planted::SendsBeforeSync => {
+                ("sends-before-sync", "section 15: sending before the journal is durable; B2")
+            }
+            Planted::ForgetsJournal => {
+                ("forgets-its-journal", "B2: a wiped database signs again (telcoin 391)")
+            }
             Planted::SkipsCertificates => ("skips-certificates", "B2: J4"),
             Planted::SkipsPayloads => ("skips-payloads", "B2: the data behind a vote is not kept (Sui 3210)"),
             Planted::SkipsViews => ("skips-views", "B2: J1"),
@@ -108,6 +114,7 @@ impl Planted {
             Planted::CompactsEarly => ("compacts-early", "section 15: garbage collection on tentative state"),
             Planted::Diverges => ("diverges", "B7: one peer has another state (fabric 1857)"),
             Planted::ExecutesTwice => ("executes-twice", "B11: SmartBFT 15e8114"),
+            Planted::Canary => ("canary", "the harness itself"),
             Planted::Deaf => ("deaf-to-new-views", "B1: stays in the view change"),
         }
     }
@@ -178,9 +185,10 @@ impl Planted {
     }
 
     /// What stands in for the result of an execution.
-    pub(crate) fn spoil(self, at: ValidatorId, outcome: &mut Outcome) {
+    pub(crate) fn spoil(self, seed: u64, at: ValidatorId, outcome: &mut Outcome) {
+        let diverges = self == Planted::Diverges || (self == Planted::Canary && seed % 100 == 37);
         match self {
-            Planted::Diverges if at == ValidatorId(0) => outcome.executed.header.state_root = Digest([6; 32]),
+            _ if diverges && at == ValidatorId(0) => outcome.executed.header.state_root = Digest([6; 32]),
             Planted::ExecutesTwice => outcome.applied.extend(outcome.applied.first().copied()),
             _ => {}
         }

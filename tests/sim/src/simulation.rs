@@ -146,6 +146,9 @@ enum Happening {
 }
 
 impl Simulation {
+    /// Events in which every sound run ends; hundreds of times the usual number.
+    const EVENTS_MAX: u64 = 5_000_000;
+
     /// Virtual time between two looks at the progress of the end phase.
     const INSPECT_EVERY: u64 = 100 * MS;
 
@@ -326,6 +329,10 @@ impl Simulation {
         let Some(process) = &mut node.process else { return Ok(()) };
         self.events += 1;
         self.trace.step(self.now, node.id, fingerprint);
+        if self.events > Self::EVENTS_MAX {
+            let detail = format!("{} events, and the run is not over", self.events);
+            return Err(Violation { rule: "no endless loop", validator: Some(node.id), detail });
+        }
         let mut effects = process.replica.handle(now, input);
         if let Some(planted) = self.planted {
             let speaker = Speaker { id: node.id, keys: &node.keys, set: &self.set };

@@ -1,5 +1,6 @@
 //! Seeds that run with every test: clean runs, runs that repeat byte for byte, planted errors that are caught.
 
+use carat_sim::plan::Behaviour;
 use carat_sim::planted::Planted;
 use carat_sim::runner::{Options, run_seed, run_seeds};
 use carat_sim::trace::Wanted;
@@ -15,7 +16,7 @@ fn check_clean(first: u64, count: u64, n: Option<u16>) {
 
 /// Runs seeds with an error in every validator, until a rule is broken that the error must break.
 fn check_caught(planted: Planted, rules: &[&str]) {
-    let options = Options { n: Some(4), planted: Some(planted) };
+    let options = Options { n: Some(4), planted: Some(planted), ..Options::default() };
     let caught = (0..100).find_map(|seed| run_seed(seed, options, Wanted::Hash).violation);
     let violation = caught.unwrap_or_else(|| panic!("{planted:?} was not caught in 100 seeds"));
     assert!(rules.contains(&violation.rule), "{planted:?} was caught as {violation:?}, expected {rules:?}");
@@ -51,6 +52,24 @@ fn seeds_differ_from_each_other() {
     let hashes: std::collections::BTreeSet<u64> =
         (0..10).map(|seed| run_seed(seed, Options::default(), Wanted::Hash).trace_hash).collect();
     assert_eq!(hashes.len(), 10);
+}
+
+#[test]
+fn canary_is_reported_in_its_seed_and_in_no_other() {
+    let options = Options { n: Some(4), planted: Some(Planted::Canary), ..Options::default() };
+    let summary = run_seeds(30, 10, 2, options, |_, _| ());
+    let failed: Vec<u64> = summary.failures.iter().map(|(seed, _)| *seed).collect();
+    assert_eq!(failed, [37]);
+}
+
+#[test]
+fn every_strategy_of_liars_is_borne() {
+    for adversary in Behaviour::ALL {
+        let options = Options { n: Some(4), adversary: Some(adversary), ..Options::default() };
+        let summary = run_seeds(2_000, 6, 2, options, |_, _| ());
+        assert_eq!(summary.failures, [], "{}", adversary.name());
+        assert!(summary.acknowledged > 6, "clients get somewhere: {summary:?}");
+    }
 }
 
 #[test]

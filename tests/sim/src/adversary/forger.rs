@@ -49,7 +49,9 @@ impl Adversary {
             }
             (Behaviour::SyncLiar, Message::Data(data)) => match (rng.below(4), data) {
                 (0, _) => return Some(Vec::new()),
-                (_, Data::Block(block)) => Message::Data(Data::Block(Arc::new(self.forged_block(rng, block)))),
+                (_, Data::Block(block)) => {
+                    Message::Data(Data::Block(Arc::new(self.forged_block(rng, block))))
+                }
                 _ => return None,
             },
             _ => return None,
@@ -72,7 +74,9 @@ impl Adversary {
             (Behaviour::CheckpointLiar, Message::Status(_)) => {
                 self.forged_checkpoint(rng).map(|stable| Data::Stable(Arc::new(stable)))
             }
-            (Behaviour::SyncLiar, Message::Fetch(Fetch::Blocks(first))) => self.invented_block(*first).map(Data::Block),
+            (Behaviour::SyncLiar, Message::Fetch(Fetch::Blocks(first))) => {
+                self.invented_block(*first).map(Data::Block)
+            }
             _ => None,
         };
         forged.into_iter().map(|data| (from, Message::Data(data))).collect()
@@ -102,8 +106,12 @@ impl Adversary {
         match rng.below(5) {
             // Of a value that nobody voted for.
             0 => body.reports.iter_mut().for_each(|report| {
-                let ballot =
-                    Ballot { view: below, slot: report.slot, digest: Digest([7; 32]), prefix: Digest([7; 32]) };
+                let ballot = Ballot {
+                    view: below,
+                    slot: report.slot,
+                    digest: Digest([7; 32]),
+                    prefix: Digest([7; 32]),
+                };
                 report.prepared = Some(self.forged_prepared(ballot));
             }),
             // Too few votes, but true ones.
@@ -144,20 +152,28 @@ impl Adversary {
         let own = self.identity.keys.sign(set, self.identity.id, Prepare(ballot)).signature;
         let me = self.identity.id;
         let signers = set.ids().filter(|id| *id != me).take(set.quorum().quorum() - 1).chain([me]);
-        Certificate::assemble(Prepare(ballot), signers.map(|id| (id, if id == me { own } else { Signature([2; 64]) })))
+        Certificate::assemble(
+            Prepare(ballot),
+            signers.map(|id| (id, if id == me { own } else { Signature([2; 64]) })),
+        )
     }
 
     /// A COMMIT certificate made of PREPAREs, or of nothing.
     fn forged_commits(&self, rng: &mut Rng, slot: Slot) -> Option<Certificate<Commit>> {
         let quorum = self.identity.set.quorum().quorum();
-        let prepared = self.prepares.iter().find(|(ballot, votes)| ballot.slot >= slot && votes.len() >= quorum);
+        let prepared =
+            self.prepares.iter().find(|(ballot, votes)| ballot.slot >= slot && votes.len() >= quorum);
         if let Some((ballot, votes)) = prepared.filter(|_| rng.chance(700)) {
             let votes = votes.iter().map(|(id, signature)| (*id, *signature));
             return Some(Certificate::assemble(Commit(*ballot), votes));
         }
         let (digest, view) = (Digest([4; 32]), self.view);
         let forged = self.forged_prepared(Ballot { view, slot, digest, prefix: digest });
-        Some(Certificate { body: Commit(forged.body.0), signers: forged.signers, signatures: forged.signatures })
+        Some(Certificate {
+            body: Commit(forged.body.0),
+            signers: forged.signers,
+            signatures: forged.signatures,
+        })
     }
 
     fn forged_checkpoint(&self, rng: &mut Rng) -> Option<StableCheckpoint> {
@@ -201,7 +217,8 @@ impl Adversary {
     fn invented_block(&self, slot: Slot) -> Option<Arc<CertifiedBlock>> {
         let known = self.header.as_ref()?;
         let payload = Arc::new(carat_types::batch::Payload::null());
-        let header = Header { slot, batch: payload.value.digest(), state_root: Digest([3; 32]), ..known.clone() };
+        let header =
+            Header { slot, batch: payload.value.digest(), state_root: Digest([3; 32]), ..known.clone() };
         let certificate = self.own_seals(Seal { slot, header: header.hash() });
         Some(Arc::new(CertifiedBlock { block: carat_types::block::Block { header, payload }, certificate }))
     }

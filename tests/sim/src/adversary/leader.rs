@@ -34,12 +34,18 @@ impl Adversary {
                 let victims =
                     if schemes { vec![victim(targets, view)] } else { targets[targets.len() / 2..].to_vec() };
                 let both = self.propose_twice(rng, targets, proposal, &victims);
-                Some(if acting == Behaviour::Schemer { self.hold_back(targets, proposal, both) } else { both })
+                Some(if acting == Behaviour::Schemer {
+                    self.hold_back(targets, proposal, both)
+                } else {
+                    both
+                })
             }
             Message::Prepare(prepare) if prepare.signed.signer == me => match acting {
                 Behaviour::Equivocator => Some(self.vote_twice(targets, prepare)),
                 // A certificate exists at one validator only: the one to whom the missing vote is shown.
-                Behaviour::Schemer => Some(vec![(confidant(targets, &prepare.signed.body.0), message.clone())]),
+                Behaviour::Schemer => {
+                    Some(vec![(confidant(targets, &prepare.signed.body.0), message.clone())])
+                }
                 _ => None,
             },
             Message::Commit(commit) if commit.signer == me => match acting {
@@ -48,7 +54,8 @@ impl Adversary {
                 _ => None,
             },
             Message::ViewChange(change) if schemes && change.signer == me => {
-                let lie = if acting == Behaviour::Schemer { self.scheme(rng, change) } else { self.deny(change) };
+                let lie =
+                    if acting == Behaviour::Schemer { self.scheme(rng, change) } else { self.deny(change) };
                 Some(targets.iter().map(|to| (*to, Message::ViewChange(lie.clone()))).collect())
             }
             Message::NewView(new_view) if acting == Behaviour::Schemer && new_view.signer == me => {
@@ -108,12 +115,15 @@ impl Adversary {
     }
 
     /// Shows one validator the own vote at once, so that it gets a certificate, and the victim its value only when it has.
-    fn hold_back(&mut self, targets: &[ValidatorId], honest: &Proposal, both: Vec<Addressed>) -> Vec<Addressed> {
+    fn hold_back(
+        &mut self,
+        targets: &[ValidatorId],
+        honest: &Proposal,
+        both: Vec<Addressed>,
+    ) -> Vec<Addressed> {
         let PrePrepare { view, slot, parent, digest } = honest.signed.body;
         let ballot = Ballot { view, slot, digest, prefix: prefix_digest(&parent, slot, &digest) };
-        let is_twin = |message: &Message| {
-            matches!(message, Message::Proposal(proposal) if proposal.signed.body.digest != digest)
-        };
+        let is_twin = |message: &Message| matches!(message, Message::Proposal(proposal) if proposal.signed.body.digest != digest);
         let (twins, mut out): (Vec<_>, Vec<_>) = both.into_iter().partition(|(_, message)| is_twin(message));
         let shown = ProposalSignature { parent, signature: honest.signed.signature };
         let vote = self.sign_prepare(ballot, Justification::Proposal(shown));
@@ -156,7 +166,12 @@ impl Adversary {
     }
 
     /// Says yes to anything.
-    pub(super) fn assent(&mut self, rng: &mut Rng, others: &[ValidatorId], message: &Message) -> Vec<Addressed> {
+    pub(super) fn assent(
+        &mut self,
+        rng: &mut Rng,
+        others: &[ValidatorId],
+        message: &Message,
+    ) -> Vec<Addressed> {
         let mut words = Vec::new();
         match message {
             Message::Prepare(prepare) => {
@@ -170,7 +185,11 @@ impl Adversary {
                 words.push(self.sign_commit(commit.body.0));
             }
             Message::Seal(seal) if rng.chance(300) => {
-                words.push(Message::Seal(self.identity.keys.sign(&self.identity.set, self.identity.id, seal.body)));
+                words.push(Message::Seal(self.identity.keys.sign(
+                    &self.identity.set,
+                    self.identity.id,
+                    seal.body,
+                )));
             }
             _ => {}
         }
@@ -179,7 +198,6 @@ impl Adversary {
         }
         words.into_iter().flat_map(|word| others.iter().map(move |to| (*to, word.clone()))).collect()
     }
-
 }
 
 /// Whom a schemer deceives while it leads a view.

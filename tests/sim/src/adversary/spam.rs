@@ -47,7 +47,11 @@ impl Adversary {
         match rng.below(8) {
             0 => self.sign_prepare(ballot, Justification::NewView(ballot.digest)),
             1 => self.sign_commit(ballot),
-            2 => Message::Seal(self.identity.keys.sign(&self.identity.set, self.identity.id, Seal { slot, header: ballot.digest })),
+            2 => Message::Seal(self.identity.keys.sign(
+                &self.identity.set,
+                self.identity.id,
+                Seal { slot, header: ballot.digest },
+            )),
             3 => Message::Status(Status {
                 view: ballot.view,
                 active: rng.chance(500),
@@ -64,11 +68,19 @@ impl Adversary {
             }),
             5 => {
                 let body = ViewChange { view: ballot.view, stable: None, reports: Vec::new() };
-                Message::ViewChange(Arc::new(self.identity.keys.sign(&self.identity.set, self.identity.id, body)))
+                Message::ViewChange(Arc::new(self.identity.keys.sign(
+                    &self.identity.set,
+                    self.identity.id,
+                    body,
+                )))
             }
             6 => {
                 let body = NewView { view: ballot.view, view_changes: Vec::new() };
-                Message::NewView(Arc::new(self.identity.keys.sign(&self.identity.set, self.identity.id, body)))
+                Message::NewView(Arc::new(self.identity.keys.sign(
+                    &self.identity.set,
+                    self.identity.id,
+                    body,
+                )))
             }
             _ => {
                 let payload = Payload {
@@ -91,7 +103,11 @@ impl Adversary {
         let slot = Slot(rng.bits() >> rng.below(64));
         let digest = Digest([u8::try_from(rng.below(256)).unwrap_or(0); 32]);
         match rng.below(3) {
-            0 => Message::Seal(self.identity.keys.sign(&self.identity.set, self.identity.id, Seal { slot, header: digest })),
+            0 => Message::Seal(self.identity.keys.sign(
+                &self.identity.set,
+                self.identity.id,
+                Seal { slot, header: digest },
+            )),
             1 => {
                 let ballot = Ballot { view: self.view, slot, digest, prefix: digest };
                 self.sign_prepare(ballot, Justification::NewView(digest))

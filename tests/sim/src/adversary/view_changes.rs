@@ -85,7 +85,8 @@ impl Adversary {
         let mut reports = BTreeMap::new();
         for (slot, values) in self.values.range(floor.next()..=top) {
             let certified = self.certified(body.view, *slot);
-            let others: Vec<Digest> = values.iter().copied().filter(|value| Some(*value) != certified).collect();
+            let others: Vec<Digest> =
+                values.iter().copied().filter(|value| Some(*value) != certified).collect();
             if others.is_empty() {
                 continue;
             }
@@ -99,7 +100,8 @@ impl Adversary {
     /// The value of the highest certificate for a slot among the VIEW-CHANGEs heard, or of the own core's.
     fn certified(&self, view: View, slot: Slot) -> Option<Digest> {
         let heard = self.view_changes.get(&view)?;
-        let reports = heard.values().flat_map(|change| &change.body.reports).filter(|report| report.slot == slot);
+        let reports =
+            heard.values().flat_map(|change| &change.body.reports).filter(|report| report.slot == slot);
         let certificates = reports.filter_map(|report| report.prepared.as_ref()).map(|held| held.body.0);
         certificates.max_by_key(|ballot| ballot.view).map(|ballot| ballot.digest)
     }
@@ -157,7 +159,8 @@ impl Adversary {
             0 if last > 0 => changes[last] = changes[last - 1].clone(),
             1 => {
                 let old = self.view_changes.values().flat_map(BTreeMap::values);
-                let old = old.filter(|old| old.signer == changes[place].signer).min_by_key(|old| old.body.view);
+                let old =
+                    old.filter(|old| old.signer == changes[place].signer).min_by_key(|old| old.body.view);
                 if let Some(old) = old {
                     changes[place] = old.clone();
                 }

@@ -7,16 +7,18 @@ use std::process::ExitCode;
 
 use carat_sim::oracle::Violation;
 use carat_sim::plan::{Behaviour, Plan};
+use carat_sim::planted::Planted;
 use carat_sim::runner::{Options, last_lines, run_seed, run_seeds};
 use carat_sim::trace::{Line, Wanted};
 
-const USAGE: &str = "usage: sim --seeds N [--from S] [--n N] [--adversary NAME] [--threads T]
+const USAGE: &str = "usage: sim --seeds N [--from S] [--n N] [--adversary NAME] [--threads T] [--canary]
        sim --seed S [--n N] [--adversary NAME] [--trace]
 
   --seeds N    run N seeds
   --from S     begin with seed S (default 0)
   --seed S     run one seed, show its plan, and its last events if it fails
   --trace      show everything that happens in that seed
+  --canary     plant an error in the seeds 37, 137, 237 ...: they must fail
   --n N        number of validators (default: the seed decides)
   --adversary NAME  what the liars do, and that there are some (docs/testing.md has the names)
   --threads T  default: one for each processor";
@@ -58,8 +60,12 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let mut arguments =
         Arguments { seeds: 0, from: 0, seed: None, trace: false, threads, options: Options::default() };
     while let Some(word) = words.next() {
-        if word == "--trace" {
-            arguments.trace = true;
+        match word.as_str() {
+            "--trace" => arguments.trace = true,
+            "--canary" => arguments.options.planted = Some(Planted::Canary),
+            _ => {}
+        }
+        if matches!(word.as_str(), "--trace" | "--canary") {
             continue;
         }
         let value = words.next().ok_or(format!("{word}: a number is missing"))?;

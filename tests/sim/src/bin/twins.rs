@@ -32,7 +32,12 @@ fn main() -> ExitCode {
     }
     let report = explore(slice, from, count, threads);
     for (rank, failure) in report.failures.iter().take(10) {
-        eprintln!("rank {rank}: {} broken: {}\n  {:?}", failure.rule, failure.detail, Scenario::of(slice, *rank));
+        eprintln!(
+            "rank {rank}: {} broken: {}\n  {:?}",
+            failure.rule,
+            failure.detail,
+            Scenario::of(slice, *rank)
+        );
     }
     println!(
         "slice={slice:?} ranks={from}..{} of {} scenarios={} events={} violations={}",

@@ -236,7 +236,7 @@ impl Simulation {
         let Some(execute) = process.executions.pop_front() else { return Ok(()) };
         let mut outcome = process.ledger.perform(&execute);
         if let Some(planted) = self.planted {
-            planted.spoil(node.id, &mut outcome);
+            planted.spoil(self.plan.seed, node.id, &mut outcome);
         }
         let header = outcome.executed.header.clone();
         node.disk.store(StoredBlock { header: header.clone(), payload: execute.payload.payload().clone() });

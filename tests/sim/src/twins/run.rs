@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use carat_consensus::{
-    ChainTip, Config, Effect, Execute, Input, Now, Replica, Timer, VerifiedMessage,
-};
+use carat_consensus::{ChainTip, Config, Effect, Execute, Input, Now, Replica, Timer, VerifiedMessage};
 use carat_types::block::{Block, CertifiedBlock};
 use carat_types::certificate::SealCertificate;
 use carat_types::genesis::ConsensusConstants;
@@ -154,8 +152,8 @@ impl<'a> Run<'a> {
             genesis_header: ledger.header().clone(),
         };
         let tip = ChainTip { header: ledger.header().clone(), recent: Vec::new() };
-        let (replica, effects) =
-            Replica::start(config, Now::default(), Vec::new(), tip).expect("an empty journal is a first start");
+        let (replica, effects) = Replica::start(config, Now::default(), Vec::new(), tip)
+            .expect("an empty journal is a first start");
         (Instance { id, replica, ledger, blocks: Vec::new(), seals: BTreeMap::new() }, effects)
     }
 
@@ -257,7 +255,9 @@ impl<'a> Run<'a> {
 
     fn send(&mut self, from: usize, to: Option<ValidatorId>, message: &Message) -> Result<(), Failure> {
         self.count(from, message)?;
-        let Reading::Core(read) = read(message, &self.set, &MockAuthenticator, &self.rules) else { return Ok(()) };
+        let Reading::Core(read) = read(message, &self.set, &MockAuthenticator, &self.rules) else {
+            return Ok(());
+        };
         let view = match message {
             Message::Proposal(proposal) => proposal.signed.body.view,
             Message::Prepare(prepare) => prepare.signed.body.0.view,
@@ -268,10 +268,8 @@ impl<'a> Run<'a> {
         };
         let opened = *self.opened.entry(view).or_insert(self.now);
         // The start-up guard is not what is tested here.
-        let guard = matches!(
-            message,
-            Message::Fetch(Fetch::HighestVotes(_)) | Message::Data(Data::HighestVotes(_))
-        );
+        let guard =
+            matches!(message, Message::Fetch(Fetch::HighestVotes(_)) | Message::Data(Data::HighestVotes(_)));
         let is_split = !guard && self.now < opened + SPLIT_US;
         for index in 0..INSTANCES {
             let id = self.instances[index].id;

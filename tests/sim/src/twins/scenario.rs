@@ -95,7 +95,11 @@ impl Scenario {
         let copies = (self.twin.index(), COPY);
         let bystanders = (self.slice == Slice::A && self.twin.0 < 2).then_some((2, 3));
         let own = self.key(&[]);
-        let images = [Some(vec![copies]), bystanders.map(|pair| vec![pair]), bystanders.map(|pair| vec![copies, pair])];
+        let images = [
+            Some(vec![copies]),
+            bystanders.map(|pair| vec![pair]),
+            bystanders.map(|pair| vec![copies, pair]),
+        ];
         images.into_iter().flatten().all(|swaps| self.key(&swaps) >= own)
     }
 
