@@ -36,8 +36,8 @@ pub(super) const BUGS: &[Bug] = &[
         name: "largest-view-of-the-votes",
         origin: "section 16, vectors 4 and 5",
         within: "fn voted_by_overlap",
-        text: "views.get(quorum.overlap().saturating_sub(1))?",
-        instead: "views.get(quorum.overlap().saturating_sub(1)).and(views.first())?",
+        text: "Some((*t_th_largest, digest))",
+        instead: "Some((views.first().copied()?, digest))",
         ..PICK
     },
     Bug {

@@ -17,8 +17,8 @@ pub(super) const BUGS: &[Bug] = &[
         name: "follows-2f+1-only",
         origin: "B1: the view-change timer needs 2f+1 (fabric 1917)",
         within: "fn view_to_follow",
-        text: "self.quorum.faults()",
-        instead: "2 * self.quorum.faults()",
+        text: "views.get(self.quorum.faults()).copied()",
+        instead: "views.get(2 * self.quorum.faults()).copied()",
         ..VIEWS
     },
     Bug {
@@ -33,8 +33,8 @@ pub(super) const BUGS: &[Bug] = &[
         name: "follows-a-single-validator",
         origin: "B1: view-change storm (SmartBFT 8b3df8a); section 7.1, T4",
         within: "fn view_to_follow",
-        text: "views.get(self.quorum.faults())",
-        instead: "views.first()",
+        text: "views.get(self.quorum.faults()).copied()",
+        instead: "views.first().copied()",
         hunter: Some("view-pusher"),
         ..VIEWS
     },
