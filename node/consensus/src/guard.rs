@@ -122,15 +122,9 @@ impl Replica {
     }
 
     /// The own votes of the current view are counted and sent again, in slot order, with the same signatures as before:
-    /// the crash may have come between the journal and the message.
+    /// the crash may have come between the journal and the message. But not those that something final contradicts (I7).
     fn repeat_votes(&mut self) {
-        let view = self.position.view;
-        let own: Vec<OwnVote> = self
-            .log
-            .above(self.chain.stable)
-            .filter_map(|(_, state)| state.voted_in(view).cloned())
-            .collect();
-        for OwnVote { ballot, justification } in own {
+        for OwnVote { ballot, justification } in self.own_log().votes {
             let signed = self.sign(Prepare(ballot));
             self.log.entry(ballot.slot).current.prepares.add(&ballot, signed.signer, signed.signature);
             self.broadcast(Message::Prepare(PrepareMessage { signed, justification }));

@@ -396,7 +396,7 @@ impl Replica {
     }
 
     /// I7: the signed prefix agrees with every final value that this replica knows.
-    fn agrees_with_final(&self, slot: Slot, digest: &Digest, prefix: &Digest) -> bool {
+    pub(crate) fn agrees_with_final(&self, slot: Slot, digest: &Digest, prefix: &Digest) -> bool {
         let decided = self.log.get(slot).and_then(|state| state.decided);
         let certified = self.chain.certified.get(&slot);
         decided.is_none_or(|known| known.digest == *digest && known.prefix == *prefix)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use carat_types::batch::{WellFormed, null_digest};
 use carat_types::header::{Header, prefix_digest};
-use carat_types::message::{NewView, Signed};
+use carat_types::message::{Ballot, NewView, Signed};
 use carat_types::{SignerSet, Slot, View};
 use thiserror::Error;
 
@@ -200,11 +200,7 @@ impl Replica {
         self.load_view(view, new_view)
     }
 
-    fn load_votes(
-        &mut self,
-        view: View,
-        votes: BTreeMap<carat_types::message::Ballot, JournaledVote>,
-    ) -> Result<(), RecoverError> {
+    fn load_votes(&mut self, view: View, votes: BTreeMap<Ballot, JournaledVote>) -> Result<(), RecoverError> {
         let mut last = None;
         // Ascending by view, then slot: the last one of each slot is its highest.
         for (ballot, vote) in votes {
@@ -259,17 +255,11 @@ impl Replica {
     /// Finds how far the own votes and COMMITs of the current view reach.
     fn load_cursors(&mut self) {
         let view = self.position.view;
-        loop {
-            let slot = self.position.voted.next();
-            let Some(vote) = self.log.get(slot).and_then(|state| state.voted_in(view)) else { break };
-            let ballot = vote.ballot;
-            if prefix_digest(&self.position.voted_prefix, slot, &ballot.digest) != ballot.prefix {
-                // Voted before a checkpoint contradicted it.
-                self.position.blocked = true;
-                break;
-            }
-            self.position.voted = slot;
-            self.position.voted_prefix = ballot.prefix;
+        let OwnLog { votes, contradicted } = self.own_log();
+        self.position.blocked = contradicted;
+        if let Some(vote) = votes.last() {
+            self.position.voted = vote.ballot.slot;
+            self.position.voted_prefix = vote.ballot.prefix;
         }
         while self.position.committed < self.position.voted {
             let slot = self.position.committed.next();
@@ -283,6 +273,35 @@ impl Replica {
             self.position.committed = slot;
         }
     }
+
+    /// I7: the own votes of this view, in slot order, as far as they agree with all that is known to be final. What
+    /// became final since they were cast may contradict them: a checkpoint, a block, a certificate.
+    pub(crate) fn own_log(&self) -> OwnLog {
+        let view = self.position.view;
+        let mut log = OwnLog::default();
+        let mut prefix = self.chain.stable_prefix;
+        for (slot, state) in self.log.above(self.chain.stable) {
+            let Some(vote) = state.voted_in(view) else { break };
+            let Ballot { digest, prefix: signed, .. } = vote.ballot;
+            log.contradicted = prefix_digest(&prefix, slot, &digest) != signed
+                || !self.agrees_with_final(slot, &digest, &signed);
+            if log.contradicted {
+                break;
+            }
+            prefix = signed;
+            log.votes.push(vote.clone());
+        }
+        log
+    }
+}
+
+/// The own votes of a view.
+#[derive(Debug, Default)]
+pub(crate) struct OwnLog {
+    /// Those that agree with what is final.
+    pub(crate) votes: Vec<OwnVote>,
+    /// Whether another vote follows, which does not.
+    pub(crate) contradicted: bool,
 }
 
 fn check_config(config: &Config, tip: &ChainTip) -> Result<(), RecoverError> {
@@ -312,7 +331,7 @@ struct JournaledVote {
 struct Journal {
     view: View,
     new_view: Option<Arc<Signed<NewView>>>,
-    votes: BTreeMap<carat_types::message::Ballot, JournaledVote>,
+    votes: BTreeMap<Ballot, JournaledVote>,
     prepared: Vec<carat_types::certificate::PreparedCertificate>,
     view_change: Option<Arc<Signed<carat_types::message::ViewChange>>>,
     stable: Option<Arc<carat_types::message::StableCheckpoint>>,

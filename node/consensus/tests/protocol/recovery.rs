@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use carat_consensus::effect::Halt;
 use carat_consensus::{ChainTip, Record, RecoverError, Replica};
-use carat_types::certificate::Certificate;
+use carat_types::batch::Payload;
+use carat_types::certificate::{Certificate, CommitCertificate};
 use carat_types::genesis::ConsensusConstants;
 use carat_types::header::{Header, prefix_digest};
 use carat_types::message::{
@@ -179,6 +180,73 @@ fn every_message_follows_its_record() {
     for name in ["PRE-PREPARE", "PREPARE", "COMMIT", "SEAL", "VIEW-CHANGE", "NEW-VIEW"] {
         assert!(cluster.checked.get(name).is_some_and(|count| *count > 10), "{name}: {:?}", cluster.checked);
     }
+}
+
+/// Node 1 has a vote for slot 2 in its journal, nobody else has heard of it. **Returns** a commit certificate for
+/// another value.
+fn voted_and_contradicted() -> (Cluster, Arc<Payload>, CommitCertificate) {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(1);
+    cluster.settle();
+    cluster.filter = Box::new(|_, _, message| !matches!(message, Message::Prepare(_)));
+    cluster.admit(1);
+    cluster.settle();
+    assert_eq!(cluster.replica(1).status().highest_vote, Slot(2));
+    let below = cluster.nodes[1].blocks[0].0.prefix;
+    let payload = payload_of(1, &[50]);
+    let digest = payload.value.digest();
+    let body = Commit(ballot(0, 2, digest, prefix_digest(&below, Slot(2), &digest)));
+    let votes = [0, 2, 3].map(|signer| (id(signer), forge(&cluster.set, signer, body).signature));
+    (cluster, payload, Certificate::assemble(body, votes))
+}
+
+/// Lets every message pass, and keeps the slots for which node 1 sends a PREPARE.
+fn watch_votes(cluster: &mut Cluster) -> Rc<RefCell<Vec<Slot>>> {
+    let sent = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&sent);
+    cluster.filter = Box::new(move |from, _, message| {
+        if let Message::Prepare(prepare) = message
+            && from == id(1)
+        {
+            seen.borrow_mut().push(prepare.signed.body.0.slot);
+        }
+        true
+    });
+    sent
+}
+
+#[test]
+fn vote_that_is_contradicted_while_guarded_is_not_repeated() {
+    let (mut cluster, _, certificate) = voted_and_contradicted();
+    cluster.crash(1);
+    cluster.filter = Box::new(|_, to, _| to != id(1));
+    cluster.start(1);
+    cluster.deliver(3, 1, Message::Data(Data::Commit(certificate)));
+    assert!(cluster.replica(1).is_guarded() && cluster.replica(1).last_final() == Slot(2));
+    let sent = watch_votes(&mut cluster);
+    cluster.run_until("the guard", |cluster| !cluster.replica(1).is_guarded());
+    cluster.run_for(500_000);
+    assert_eq!(*sent.borrow(), [Slot(1); 3], "I7: to each of the others once");
+}
+
+#[test]
+fn vote_that_an_executed_block_contradicts_is_neither_repeated_nor_built_upon() {
+    let (mut cluster, payload, certificate) = voted_and_contradicted();
+    cluster.deliver(3, 1, Message::Data(Data::Commit(certificate)));
+    cluster.deliver(3, 1, Message::Data(Data::Payload(payload)));
+    assert_eq!(cluster.replica(1).last_executed(), Slot(2));
+    cluster.crash(1);
+    let sent = watch_votes(&mut cluster);
+    cluster.start(1);
+    cluster.run_until("the guard", |cluster| !cluster.replica(1).is_guarded());
+    // The leader goes on, on the log that node 1 voted for.
+    let below = cluster.nodes[1].journal.iter().find_map(|record| match record {
+        Record::Vote(vote, ..) if vote.slot == Slot(2) => Some(vote.prefix),
+        _ => None,
+    });
+    let next = proposal(&cluster.set, 0, 0, 3, below.expect("voted"), &payload_of(2, &[60]));
+    cluster.deliver(0, 1, next);
+    assert!(sent.borrow().iter().all(|slot| *slot == Slot(1)), "I7: {sent:?}");
 }
 
 #[test]
