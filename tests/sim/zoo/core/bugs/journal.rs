@@ -82,6 +82,15 @@ pub(super) const BUGS: &[Bug] = &[
         ..JOURNAL
     },
     Bug {
+        name: "contradicted-votes-repeated",
+        origin: "found by the simulator: I7 after a restart",
+        within: "pub(crate) fn own_log",
+        text: "!self.agrees_with_final(slot, &digest, &signed)",
+        instead: "false",
+        hunter: Some("schemer"),
+        ..JOURNAL
+    },
+    Bug {
         name: "reports-only-what-is-not-final",
         origin: "B3: what is final here is not reported",
         file: "view_change.rs",
