@@ -60,7 +60,9 @@ fn bugs_that_show_soon_are_killed() {
     let mut survivors = Vec::new();
     for quarry in Quarry::all().into_iter().filter(|quarry| !SLOW.contains(&quarry.name())) {
         match (0..SEEDS).find_map(|seed| hunt(&quarry, seed)) {
-            Some(kill) => println!("{} is killed in seed {}: {}", quarry.name(), kill.seed, kill.violation.rule),
+            Some(kill) => {
+                println!("{} is killed in seed {}: {}", quarry.name(), kill.seed, kill.violation.rule)
+            }
             None => survivors.push(quarry.name()),
         }
     }
