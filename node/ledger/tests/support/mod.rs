@@ -4,6 +4,7 @@
 
 #![allow(dead_code, unused_imports, reason = "every test target uses a part of it")]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -39,8 +40,15 @@ pub(crate) fn key(name: &str) -> SecretKey {
     SecretKey::from_seed(&sha256(&[name.as_bytes()]).0)
 }
 
+/// Derived once for each name: tests ask for it all the time, and it is a multiplication on the curve.
 pub(crate) fn id(name: &str) -> PublicKey {
-    key(name).public()
+    thread_local! {
+        static KNOWN: RefCell<BTreeMap<String, PublicKey>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    KNOWN.with_borrow_mut(|known| match known.get(name) {
+        Some(id) => *id,
+        None => *known.entry(name.to_owned()).or_insert_with(|| key(name).public()),
+    })
 }
 
 pub(crate) fn account_id(name: &str) -> AccountId {
