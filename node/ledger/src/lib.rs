@@ -34,6 +34,7 @@ mod operations;
 pub mod order;
 mod order_book;
 pub mod overlay;
+pub mod path;
 mod price;
 pub mod replay;
 pub mod reserves;
