@@ -1,13 +1,17 @@
 //! Building transactions: operations, the rules of their shape, and their signatures.
 //!
 //! What is built is the wire format's own [`TransactionEnvelope`]; nothing here decides whether a ledger will
-//! accept it. Reading order: [`amount`], [`asset`], [`operation`], then [`TransactionBuilder`].
+//! accept it. Reading order: [`amount`], [`asset`], [`price`], [`operation`], [`market`],
+//! [`claimable`], then [`TransactionBuilder`].
 //!
 //! **Source**: ledger specification A.2 (operations), A.4 (preconditions, fee bump).
 
 pub mod amount;
 pub mod asset;
+pub mod claimable;
+pub mod market;
 pub mod operation;
+pub mod price;
 
 use stellar_xdr::{
     FeeBumpTransaction, FeeBumpTransactionEnvelope, FeeBumpTransactionExt, FeeBumpTransactionInnerTx, Memo,

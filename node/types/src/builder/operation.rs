@@ -1,4 +1,4 @@
-//! The operations that the ledger executes today, one function each. Amounts are stroops.
+//! The operations on accounts, trustlines and entries, one function each. Amounts are stroops.
 //!
 //! Each acts for the transaction's source; [`by`] gives it a source of its own.
 
@@ -140,6 +140,6 @@ impl Options {
     }
 }
 
-fn plain(body: OperationBody) -> Operation {
+pub(super) fn plain(body: OperationBody) -> Operation {
     Operation { source_account: None, body }
 }
