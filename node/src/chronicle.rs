@@ -1,21 +1,36 @@
 //! The chronicle: behind the loop, one thread that indexes blocks for readers and wakes those who wait for one.
 //!
-//! A waiting submission is woken when its transaction is in the index *and* its block is sealed by f+1
-//! validators, so that the answer comes with a receipt (decision record 5).
+//! Indexing can be switched off; then it only wakes. The index applies each block again to a state of its own
+//! (decision record 16), so that blocks are all it needs, now or later. A waiting submission is woken when its
+//! transaction is in the index *and* its block is sealed by f+1 validators, so that the answer comes with a receipt
+//! (decision record 5).
+//!
+//! Settlement never waits for it: where it falls behind, blocks wait as numbers and are read back from the store. And
+//! it never stops settlement: an index that fails or disagrees with the chain is reported and no longer served, while
+//! the validator works on.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::Receiver;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use carat_history::{ExecutedBlock, HistoryError, Indexer, Toid};
-use carat_ledger::{Applied, BlockOutcome, Changes, Totals};
+use carat_history::{
+    ExecutedBlock, History, HistoryError, Indexer, MemoryStore, Position, Toid, delta_digest,
+};
+use carat_ledger::{BlockOutcome, SignatureOracle};
 use carat_storage::store::{Store, StoreError};
+use carat_types::genesis::GenesisFile;
 use carat_types::header::Header;
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, Slot};
-use stellar_xdr::{Limits, ReadXdr, TransactionResult};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
+
+use crate::metrics::Metrics;
+
+/// Blocks that may wait whole; those behind them wait as numbers.
+const WHOLE_BLOCKS_MAX: usize = 64;
 
 /// What happened.
 #[derive(Debug)]
@@ -27,8 +42,47 @@ pub enum Chapter {
         /// What the ledger made of it.
         outcome: Box<BlockOutcome>,
     },
+    /// The same, to be read back from the store.
+    Stored {
+        /// The block.
+        slot: Slot,
+        /// What it changed in the state.
+        delta: Digest,
+    },
     /// A block has f+1 seals, and they are kept.
     Sealed(Slot),
+}
+
+/// Where the executor says what happened. Never blocks.
+#[derive(Clone, Debug)]
+pub struct Chapters {
+    chapters: Sender<Chapter>,
+    /// Blocks that were told and are not indexed yet.
+    behind: Arc<AtomicUsize>,
+}
+
+impl Chapters {
+    /// A block was executed and written.
+    pub fn block(&self, header: Header, outcome: BlockOutcome) {
+        let behind = self.behind.fetch_add(1, Ordering::Relaxed);
+        self.tell(if behind < WHOLE_BLOCKS_MAX {
+            Chapter::Block { header: Box::new(header), outcome: Box::new(outcome) }
+        } else {
+            Chapter::Stored { slot: header.slot, delta: delta_digest(&outcome.delta) }
+        });
+    }
+
+    /// A block has f+1 seals, and they are kept.
+    pub fn sealed(&self, slot: Slot) {
+        self.tell(Chapter::Sealed(slot));
+    }
+
+    /// The chronicle may have stopped: then only history is missing, and the process says so elsewhere.
+    fn tell(&self, chapter: Chapter) {
+        if self.chapters.send(chapter).is_err() {
+            tracing::debug!("the chronicle has stopped");
+        }
+    }
 }
 
 /// Why the chronicle stopped.
@@ -90,97 +144,237 @@ impl Waiting {
 
 /// The chronicle's things.
 pub struct Chronicle {
-    /// Where blocks are read from, at start.
+    store: Arc<Store>,
+    genesis: Arc<GenesisFile>,
+    /// The one writer of the index; none where no history is kept, or no longer.
+    indexer: Option<Indexer>,
+    /// Knows the signatures of blocks that were just executed.
+    signatures: Arc<dyn SignatureOracle + Send + Sync>,
+    waiting: Arc<Waiting>,
+    indexed: watch::Sender<Toid>,
+    /// Whether the index was given up.
+    halted: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
+}
+
+/// What a chronicle is opened with.
+pub struct Sources {
+    /// Blocks, and the column of the index.
     pub store: Arc<Store>,
-    /// The one writer of the index.
-    pub indexer: Indexer,
-    /// The network that transactions sign.
-    pub network_id: Digest,
-    /// Callers who wait.
+    /// The genesis file.
+    pub genesis: Arc<GenesisFile>,
+    /// Who answers whether a signature is valid.
+    pub signatures: Arc<dyn SignatureOracle + Send + Sync>,
+    /// Who waits.
     pub waiting: Arc<Waiting>,
-    /// The greatest id in the index.
-    pub indexed: watch::Sender<Toid>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Chronicle {
-    /// Indexes what was executed since the index last stood still; then follows until its source ends.
+    /// Opens the index, if one is kept, where it last stood still, and indexes what came since.
+    pub fn start(sources: Sources, keep: bool) -> Self {
+        let (indexed, _) = watch::channel(Toid::default());
+        let Sources { store, genesis, signatures, waiting, metrics } = sources;
+        let halted = Arc::default();
+        let indexer = None;
+        let mut chronicle =
+            Chronicle { store, genesis, indexer, signatures, waiting, indexed, halted, metrics };
+        if keep && let Err(error) = chronicle.open() {
+            chronicle.halt(&error);
+        }
+        chronicle
+    }
+
+    /// The greatest id that was executed and, where history is kept, indexed.
+    pub fn indexed(&self) -> watch::Receiver<Toid> {
+        self.indexed.subscribe()
+    }
+
+    /// Set once the index was given up.
+    pub fn halted(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.halted)
+    }
+
+    /// The index as readers see it; an empty one where none is kept.
+    pub fn history(&self) -> History {
+        let network_id = self.genesis.network_id();
+        match &self.indexer {
+            Some(_) => History::new(Arc::new(self.store.history()), network_id),
+            None => History::new(Arc::new(MemoryStore::default()), network_id),
+        }
+    }
+
+    /// Follows, on a thread of its own, until the last [`Chapters`] is gone.
     ///
-    /// **Errors**: see [`ChronicleError`]. Consensus does not depend on it, but its readers do: the process stops.
-    pub fn run(mut self, chapters: &Receiver<Chapter>) -> Result<(), ChronicleError> {
+    /// **Errors**: [`ChronicleError::Unreadable`] and the store's; those of the index only end the index.
+    pub fn run(mut self, chapters: &Followed) -> Result<(), ChronicleError> {
         let mut unsealed: BTreeMap<Slot, Vec<Digest>> = BTreeMap::new();
-        while let Ok(chapter) = chapters.recv() {
-            match chapter {
+        while let Ok(chapter) = chapters.list.recv() {
+            let (header, transactions, delta) = match chapter {
                 Chapter::Block { header, outcome } => {
-                    let hashes = outcome.applied.iter().map(|applied| *applied.transaction.hash()).collect();
-                    unsealed.insert(header.slot, hashes);
-                    self.index_outcome(&header, &outcome)?;
+                    let delta = delta_digest(&outcome.delta);
+                    let transactions = outcome.applied.into_iter().map(|applied| applied.transaction);
+                    (*header, transactions.collect::<Vec<_>>(), delta)
+                }
+                Chapter::Stored { slot, delta } => {
+                    let (header, transactions) = stored_block(&self.store, &self.genesis.network_id(), slot)?;
+                    (header, transactions, delta)
                 }
                 Chapter::Sealed(slot) => {
                     if let Some(hashes) = unsealed.remove(&slot) {
                         self.waiting.wake(&hashes);
                     }
+                    continue;
                 }
+            };
+            let hashes = transactions.iter().map(|transaction| *transaction.hash()).collect();
+            unsealed.insert(header.slot, hashes);
+            if let Err(error) = self.index(&header, &transactions, Some(delta)) {
+                self.halt(&error);
+                self.pass(&header, transactions.len());
             }
+            let behind = chapters.behind.fetch_sub(1, Ordering::Relaxed).saturating_sub(1);
+            self.metrics.history_behind_blocks.set(i64::try_from(behind).unwrap_or(i64::MAX));
         }
         Ok(())
+    }
+
+    fn open(&mut self) -> Result<(), ChronicleError> {
+        let indexer = Indexer::open(Arc::new(self.store.history()))?;
+        let now = indexer.position().map(Position::now).unwrap_or_default();
+        self.indexed.send_replace(now);
+        let indexer = self.indexer.insert(indexer);
+        indexer.check_state()?;
+        self.catch_up()
+    }
+
+    /// The index is no longer written nor served; the validator works on.
+    fn halt(&mut self, error: &ChronicleError) {
+        tracing::error!(
+            %error,
+            "history stopped and is no longer served (hint: stop the validator and run carat-node rebuild-history)"
+        );
+        self.indexer = None;
+        self.halted.store(true, Ordering::Release);
+        self.metrics.history_halted.set(1);
     }
 
     /// Indexes the blocks that the store has and the index has not: after a crash, or from the first block on.
-    ///
-    /// **Errors**: see [`ChronicleError`].
-    pub fn catch_up(&mut self) -> Result<(), ChronicleError> {
+    fn catch_up(&mut self) -> Result<(), ChronicleError> {
         let tip = self.store.tip().slot;
-        while self.indexer.next_slot() <= tip {
-            self.index_stored(self.indexer.next_slot())?;
+        let mut unchecked = false;
+        while let Some(slot) = self.indexer.as_ref().map(Indexer::next_slot).filter(|slot| *slot <= tip) {
+            if slot == Slot(0) {
+                self.begin()?;
+            } else {
+                let (header, transactions) = stored_block(&self.store, &self.genesis.network_id(), slot)?;
+                self.index(&header, &transactions, None)?;
+            }
+            unchecked = true;
         }
+        match &self.indexer {
+            Some(indexer) if unchecked => Ok(indexer.check_state()?),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), ChronicleError> {
+        let Some(indexer) = &mut self.indexer else { return Ok(()) };
+        let constants = &self.genesis.genesis;
+        let state = carat_ledger::genesis_entries(&constants.ledger, &constants.consensus.block)
+            .map_err(|error| unreadable(Slot(0), &error.to_string()))?;
+        let now = indexer.begin(&self.genesis.header(), state.into_iter().collect())?.now();
+        self.indexed.send_replace(now);
         Ok(())
-    }
-
-    fn index_outcome(&mut self, header: &Header, outcome: &BlockOutcome) -> Result<(), ChronicleError> {
-        if header.slot < self.indexer.next_slot() {
-            return Ok(());
-        }
-        let execution = self.store.execution(header.slot)?;
-        let totals = execution.ok_or_else(|| unreadable(header.slot, "its outcomes are missing"))?.totals;
-        self.index(header, totals, &outcome.applied)
-    }
-
-    fn index_stored(&mut self, slot: Slot) -> Result<(), ChronicleError> {
-        let block = self.store.block(slot)?.ok_or_else(|| unreadable(slot, "it is missing"))?;
-        let execution =
-            self.store.execution(slot)?.ok_or_else(|| unreadable(slot, "its outcomes are missing"))?;
-        let envelopes: Vec<_> = block.payload.envelopes().collect();
-        let mut transactions = Vec::with_capacity(execution.outcomes.len());
-        for outcome in &execution.outcomes {
-            let place = usize::try_from(outcome.envelope).unwrap_or(usize::MAX);
-            let envelope =
-                envelopes.get(place).ok_or_else(|| unreadable(slot, "an outcome has no envelope"))?;
-            let transaction = SignedTransaction::decode(&self.network_id, &envelope.0)
-                .map_err(|error| unreadable(slot, &error.to_string()))?;
-            let result = TransactionResult::from_xdr(&outcome.result.0, Limits::none())
-                .map_err(|error| unreadable(slot, &error.to_string()))?;
-            transactions.push(Applied {
-                batch_index: outcome.envelope,
-                transaction: Arc::new(transaction),
-                result,
-                result_xdr: outcome.result.0.clone(),
-                changes: Changes::default(),
-            });
-        }
-        self.index(&block.header, execution.totals, &transactions)
     }
 
     fn index(
         &mut self,
         header: &Header,
-        totals: Totals,
-        transactions: &[Applied],
+        transactions: &[Arc<SignedTransaction>],
+        delta: Option<Digest>,
     ) -> Result<(), ChronicleError> {
-        let block = ExecutedBlock { header, totals, transactions };
-        let now = self.indexer.index(&block)?.now();
+        let Some(indexer) = &mut self.indexer else {
+            self.pass(header, transactions.len());
+            return Ok(());
+        };
+        // After a crash the executor may come to a block that is indexed already.
+        if header.slot < indexer.next_slot() {
+            return Ok(());
+        }
+        let rows = indexer.rows();
+        let block = ExecutedBlock { header, transactions, signatures: &*self.signatures, delta };
+        let now = indexer.index(&block)?.now();
+        self.metrics.history_rows_total.inc_by(indexer.rows().saturating_sub(rows));
         self.indexed.send_replace(now);
         Ok(())
     }
+
+    /// Goes on without an index.
+    fn pass(&self, header: &Header, applied: usize) {
+        let applied = u32::try_from(applied).unwrap_or(u32::MAX);
+        let last = header.first_transaction.saturating_add(applied);
+        let last = Toid::new(header.ledger, last, Toid::OPERATIONS_MAX);
+        self.indexed.send_replace(last.unwrap_or_else(|| Toid::ledger_end(header.ledger)));
+    }
+}
+
+/// What a chronicle follows.
+#[derive(Debug)]
+pub struct Followed {
+    list: Receiver<Chapter>,
+    behind: Arc<AtomicUsize>,
+}
+
+/// Two ends: where chapters are told, and where they are followed.
+pub fn chapters() -> (Chapters, Followed) {
+    let (chapters, list) = channel();
+    let behind = Arc::<AtomicUsize>::default();
+    (Chapters { chapters, behind: Arc::clone(&behind) }, Followed { list, behind })
+}
+
+/// What building the index again came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Rebuilt {
+    /// Blocks that were indexed.
+    pub blocks: u64,
+    /// Keys that were written.
+    pub rows: u64,
+    /// **Units**: seconds.
+    pub seconds: f64,
+}
+
+/// Throws the index away and builds it again from the blocks.
+///
+/// **Errors**: see [`ChronicleError`].
+pub fn rebuild(sources: Sources) -> Result<Rebuilt, ChronicleError> {
+    sources.store.history().clear()?;
+    let started = Instant::now();
+    let mut chronicle = Chronicle::start(sources, false);
+    chronicle.open()?;
+    let (blocks, rows) =
+        chronicle.indexer.as_ref().map_or((0, 0), |indexer| (indexer.next_slot().0, indexer.rows()));
+    Ok(Rebuilt { blocks, rows, seconds: started.elapsed().as_secs_f64() })
+}
+
+/// A stored block's header, and the transactions that it applied.
+fn stored_block(
+    store: &Store,
+    network_id: &Digest,
+    slot: Slot,
+) -> Result<(Header, Vec<Arc<SignedTransaction>>), ChronicleError> {
+    let block = store.block(slot)?.ok_or_else(|| unreadable(slot, "it is missing"))?;
+    let execution = store.execution(slot)?.ok_or_else(|| unreadable(slot, "its outcomes are missing"))?;
+    let envelopes: Vec<_> = block.payload.envelopes().collect();
+    let decode = |place: u32| {
+        let envelope = usize::try_from(place).ok().and_then(|place| envelopes.get(place));
+        let envelope = envelope.ok_or_else(|| unreadable(slot, "an outcome has no envelope"))?;
+        let transaction = SignedTransaction::decode(network_id, &envelope.0);
+        transaction.map(Arc::new).map_err(|error| unreadable(slot, &error.to_string()))
+    };
+    let transactions = execution.outcomes.iter().map(|outcome| decode(outcome.envelope));
+    Ok((block.header, transactions.collect::<Result<_, _>>()?))
 }
 
 fn unreadable(slot: Slot, reason: &str) -> ChronicleError {

@@ -3,7 +3,7 @@
 //! It is the only writer of blocks and state. **Invariant** I12: a header is a pure function of the parent's
 //! state and header and the payload; nothing of this process but its checked signatures goes in.
 
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ use carat_types::transaction::{EnvelopeError, SignedTransaction};
 use carat_types::{Digest, Slot};
 use thiserror::Error;
 
-use crate::chronicle::Chapter;
+use crate::chronicle::Chapters;
 use crate::front_door::FrontDoor;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
@@ -89,7 +89,7 @@ pub struct Executor {
     /// The way back to the replica.
     pub mailbox: Arc<Mailbox>,
     /// Learns what happened.
-    pub chronicle: Sender<Chapter>,
+    pub chronicle: Chapters,
     /// The last header, for others to read.
     pub shared_tip: Arc<RwLock<Header>>,
     /// Counters.
@@ -204,21 +204,14 @@ impl Executor {
             "EXECUTED",
             format!("{} applied, state root {}", applied.len(), header.state_root.short()),
         );
-        self.tell(Chapter::Block { header: Box::new(header), outcome: Box::new(outcome) });
+        self.chronicle.block(header, outcome);
         Ok(())
     }
 
     fn sealed(&self, certificate: SealCertificate) -> Result<(), ExecutorError> {
         self.store.put_certificate(&certificate)?;
-        self.tell(Chapter::Sealed(certificate.body.slot));
+        self.chronicle.sealed(certificate.body.slot);
         Ok(())
-    }
-
-    /// The chronicle may have stopped: then only history is missing, and the process says so elsewhere.
-    fn tell(&self, chapter: Chapter) {
-        if self.chronicle.send(chapter).is_err() {
-            tracing::debug!("the chronicle has stopped");
-        }
     }
 
     fn count(&self, outcome: &BlockOutcome) {

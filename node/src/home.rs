@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use carat_api::RateLimit;
 use carat_consensus::Record;
+use carat_ledger::Ed25519;
 use carat_network::Peer;
 use carat_storage::Identity;
 use carat_storage::journal::Journal;
@@ -14,8 +15,10 @@ use carat_types::codec::Decode;
 use carat_types::genesis::{GenesisFile, GenesisValidator, Profile};
 use carat_types::{Quorum, ValidatorId};
 
+use crate::chronicle::{self, Rebuilt, Sources};
 use crate::error::NodeError;
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::settings::{PeerSettings, Settings};
 
 /// The newest rules of the ledger that this program knows.
@@ -84,6 +87,24 @@ impl Home {
         let header = self.genesis.header();
         let store = Store::open(&self.store_folder(), &self.identity, || GenesisState { header, entries })?;
         Ok((journal, records, store))
+    }
+
+    /// Builds the history again from the blocks.
+    ///
+    /// **Errors**: damaged, foreign or missing data; a block that does not give the outcomes that its header names.
+    pub fn rebuild_history(&self) -> Result<Rebuilt, NodeError> {
+        // The journal is not written, but its lock keeps a validator from running at the same time.
+        let (_journal, _, store) = self.open()?;
+        let store = Arc::new(store);
+        let rebuilt = chronicle::rebuild(Sources {
+            store: Arc::clone(&store),
+            genesis: Arc::clone(&self.genesis),
+            signatures: Arc::new(Ed25519),
+            waiting: Arc::default(),
+            metrics: Arc::new(Metrics::new()?),
+        })?;
+        store.sync()?;
+        Ok(rebuilt)
     }
 
     fn journal_folder(&self) -> PathBuf {

@@ -25,6 +25,12 @@ enum Command {
         #[arg(long, env = "CARAT_HOME")]
         home: PathBuf,
     },
+    /// Throw the history away and build it again from the blocks; the validator must be stopped
+    RebuildHistory {
+        /// Home folder with node.toml
+        #[arg(long, env = "CARAT_HOME")]
+        home: PathBuf,
+    },
     /// Check settings, genesis file, keys, journal and store without starting; exit code 0 if all fit
     Check {
         /// Home folder with node.toml
@@ -36,6 +42,7 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { home } => finish(run(&home)),
+        Command::RebuildHistory { home } => finish(rebuild_history(&home)),
         Command::Check { home } => finish(check(&home)),
     }
 }
@@ -66,6 +73,16 @@ fn check(home: &std::path::Path) -> Result<(), NodeError> {
     println!("keys         three, as the genesis file lists them, readable by their owner alone");
     println!("journal      {} records", records.len());
     println!("store        block {}, header {}, state root verified", tip.slot, tip.header);
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command")]
+fn rebuild_history(home: &std::path::Path) -> Result<(), NodeError> {
+    let home = Home::read(home)?;
+    start_log(&home.settings().log);
+    let rebuilt = home.rebuild_history()?;
+    let (blocks, rows, seconds) = (rebuilt.blocks, rebuilt.rows, rebuilt.seconds);
+    println!("history      {blocks} blocks indexed, {rows} rows, {seconds:.1} s");
     Ok(())
 }
 

@@ -35,6 +35,12 @@ pub struct Metrics {
     pub ledger_dropped_total: IntCounter,
     /// Time to execute a block and write it.
     pub ledger_apply_seconds: Histogram,
+    /// Blocks that were executed and are not in the history yet.
+    pub history_behind_blocks: IntGauge,
+    /// Keys that the history has written.
+    pub history_rows_total: IntCounter,
+    /// Whether the history was given up.
+    pub history_halted: IntGauge,
     /// Submissions by what became of them at the front door.
     pub pool_submissions_total: IntCounterVec,
     /// Transactions that wait to be ordered.
@@ -103,6 +109,10 @@ impl Metrics {
                 .counter("ledger_dropped_total", "Transactions that the trim dropped")?,
             ledger_apply_seconds: declare
                 .seconds("ledger_apply_seconds", "Time to execute and write a block")?,
+            history_behind_blocks: declare
+                .gauge("history_behind_blocks", "Blocks executed that are not in the history yet")?,
+            history_rows_total: declare.counter("history_rows_total", "Keys that the history has written")?,
+            history_halted: declare.gauge("history_halted", "1 if the history failed and is not served")?,
             pool_submissions_total: declare.counters(
                 "pool_submissions_total",
                 "Submissions, by what became of them at the front door",

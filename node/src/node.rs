@@ -17,7 +17,6 @@ use std::time::Duration;
 use carat_api::ConnectionLimits;
 use carat_consensus::effect::Halt;
 use carat_consensus::{ChainTip, KeySigner, RecentBlock, Record, Replica};
-use carat_history::{History, Indexer};
 use carat_network::{BindConfig, Event, Inbox, Incoming, Lane, Limits, Network};
 use carat_storage::journal::Journal;
 use carat_storage::store::Store;
@@ -29,7 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::admin::{self, Admin};
-use crate::chronicle::{Chronicle, Waiting};
+use crate::chronicle::{Chronicle, Sources, Waiting};
 use crate::clock::Clock;
 use crate::core_loop::{CoreLoop, Standing};
 use crate::error::NodeError;
@@ -166,12 +165,12 @@ impl Parts {
         let (gossip, envelopes) = mpsc::unbounded_channel();
         let front_door = Arc::new(self.front_door(home, gossip));
         let health = Arc::new(self.health(home, Arc::clone(&network)));
-        let (chronicle, indexed) = self.chronicle(home)?;
-        let history = History::new(Arc::new(self.store.history()), home.genesis.network_id());
+        let chronicle = self.chronicle(home);
+        let (history, indexed, halted) = (chronicle.history(), chronicle.indexed(), chronicle.halted());
 
         let (effects, effect_lists) = channel();
         let (tasks, task_list) = channel();
-        let (chapters, chapter_list) = channel();
+        let (chapters, chapter_list) = crate::chronicle::chapters();
         let (core, first) = self.core_loop(home, records, effects)?;
         let executor = self.executor(home, Arc::clone(&front_door), chapters)?;
         let scribe = self.scribe(home, journal, tasks, Arc::clone(&network));
@@ -207,6 +206,8 @@ impl Parts {
             genesis: Arc::clone(&home.genesis),
             store: Arc::clone(&self.store),
             history,
+            keeps_history: home.settings.history.enabled,
+            history_halted: halted,
             indexed,
             front_door,
             waiting: Arc::clone(&self.waiting),
@@ -270,20 +271,15 @@ impl Parts {
         }
     }
 
-    fn chronicle(&self, home: &Home) -> Result<(Chronicle, watch::Receiver<carat_history::Toid>), NodeError> {
-        let indexer =
-            Indexer::open(Arc::new(self.store.history())).map_err(crate::chronicle::ChronicleError::from)?;
-        let now = indexer.position().map(carat_history::Position::now).unwrap_or_default();
-        let (indexed, follow) = watch::channel(now);
-        let mut chronicle = Chronicle {
+    fn chronicle(&self, home: &Home) -> Chronicle {
+        let sources = Sources {
             store: Arc::clone(&self.store),
-            indexer,
-            network_id: home.genesis.network_id(),
+            genesis: Arc::clone(&home.genesis),
+            signatures: Arc::clone(&self.signatures) as Arc<_>,
             waiting: Arc::clone(&self.waiting),
-            indexed,
+            metrics: Arc::clone(&self.metrics),
         };
-        chronicle.catch_up()?;
-        Ok((chronicle, follow))
+        Chronicle::start(sources, home.settings.history.enabled)
     }
 
     fn core_loop(
@@ -337,7 +333,7 @@ impl Parts {
         &self,
         home: &Home,
         front_door: Arc<FrontDoor>,
-        chronicle: Sender<crate::chronicle::Chapter>,
+        chronicle: crate::chronicle::Chapters,
     ) -> Result<Executor, NodeError> {
         let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
         let applied = self.store.execution(tip.slot)?.map_or(0, |execution| execution.outcomes.len());

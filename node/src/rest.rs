@@ -1,12 +1,14 @@
 //! The node as the REST interface sees it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use carat_api::port::{
-    Acceptance, Account, BoxFuture, CheckedReceipt, Head, Network, Node, NodeError, Refusal, Submission,
+    Acceptance, Account, BoxFuture, CheckedReceipt, Head, HistoryState, Network, Node, NodeError, Refusal,
+    Submission,
 };
-use carat_history::{History, Toid};
+use carat_history::{History, Toid, TransactionRecord};
 use carat_ledger::StateError;
 use carat_storage::store::Store;
 use carat_types::codec::Encode;
@@ -16,6 +18,7 @@ use carat_types::merkle::Path;
 use carat_types::receipt::{Receipt, ResultProof};
 use carat_types::transaction::{SignedTransaction, test_root_key};
 use carat_types::{Digest, PublicKey};
+use stellar_xdr::{Limits, ReadXdr, TransactionResult};
 use tokio::sync::watch;
 
 use crate::chronicle::Waiting;
@@ -32,9 +35,13 @@ pub(crate) struct Rest {
     pub(crate) genesis: Arc<GenesisFile>,
     /// Blocks and state.
     pub(crate) store: Arc<Store>,
-    /// The index.
+    /// The index; an empty one where none is kept.
     pub(crate) history: History,
-    /// The greatest id in the index.
+    /// Whether one is kept.
+    pub(crate) keeps_history: bool,
+    /// Whether it was given up since.
+    pub(crate) history_halted: Arc<AtomicBool>,
+    /// The greatest id that was executed and, where history is kept, indexed.
     pub(crate) indexed: watch::Receiver<Toid>,
     /// Where transactions are admitted.
     pub(crate) front_door: Arc<FrontDoor>,
@@ -66,7 +73,7 @@ impl Rest {
         match verdict {
             Verdict::Admitted | Verdict::Parked | Verdict::Duplicate => {}
             Verdict::Full => return Submission::Busy { retry_after: RETRY_AFTER },
-            Verdict::Refused(refusal) => match self.history.transaction(&hash) {
+            Verdict::Refused(refusal) => match self.transaction(&hash) {
                 // The same bytes again, after they were applied: its outcome again, however often it is asked for.
                 Ok(Some(record)) => return Submission::Applied(Box::new(record)),
                 _ => return Submission::Refused(shown(*refusal)),
@@ -74,10 +81,46 @@ impl Rest {
         }
         // A signal that was dropped means that the node stops; so does a time that is over.
         let _ = tokio::time::timeout(patience, signal).await;
-        match self.history.transaction(&hash) {
+        match self.transaction(&hash) {
             Ok(Some(record)) => Submission::Applied(Box::new(record)),
             _ => Submission::TimedOut,
         }
+    }
+
+    fn history_state(&self) -> HistoryState {
+        match self.keeps_history {
+            false => HistoryState::NotKept,
+            true if self.history_halted.load(Ordering::Acquire) => HistoryState::Halted,
+            true => HistoryState::Kept,
+        }
+    }
+
+    /// An applied transaction: from the index or, where none is kept, from its block, without what it changed.
+    fn transaction(&self, hash: &Digest) -> Result<Option<TransactionRecord>, NodeError> {
+        if self.history_state() == HistoryState::Kept {
+            return Ok(self.history.transaction(hash)?);
+        }
+        let failed = |error: carat_storage::store::StoreError| NodeError::Other(error.into());
+        let Some(place) = self.store.transaction(hash).map_err(failed)? else { return Ok(None) };
+        let block = self.store.block(place.slot).map_err(failed)?;
+        let execution = self.store.execution(place.slot).map_err(failed)?;
+        let (Some(block), Some(execution)) = (block, execution) else { return Ok(None) };
+        let outcome = usize::try_from(place.outcome).ok().and_then(|index| execution.outcomes.get(index));
+        let Some(outcome) = outcome else { return Ok(None) };
+        let envelope =
+            usize::try_from(outcome.envelope).ok().and_then(|index| block.payload.envelopes().nth(index));
+        let Some(envelope) = envelope else { return Ok(None) };
+        let transaction = SignedTransaction::decode(&self.network.network_id, &envelope.0);
+        let result = TransactionResult::from_xdr(&outcome.result.0, Limits::none());
+        let number = block.header.first_transaction.saturating_add(place.outcome).saturating_add(1);
+        Ok(Some(TransactionRecord {
+            id: Toid::new(block.header.ledger, number, 0).unwrap_or_default(),
+            time_ms: block.header.time_ms,
+            transaction: Arc::new(transaction.map_err(|error| NodeError::Other(error.into()))?),
+            result: result.map_err(|error| NodeError::Other(error.into()))?,
+            meta: Vec::new(),
+            fee_meta: Vec::new(),
+        }))
     }
 
     fn accept(&self, transaction: &Arc<SignedTransaction>) -> Acceptance {
@@ -85,7 +128,7 @@ impl Rest {
             Ok(Verdict::Admitted | Verdict::Parked) => Acceptance::Pending,
             Ok(Verdict::Duplicate) => Acceptance::Duplicate,
             Ok(Verdict::Full) => Acceptance::Busy { retry_after: RETRY_AFTER },
-            Ok(Verdict::Refused(refusal)) => match self.history.transaction(transaction.hash()) {
+            Ok(Verdict::Refused(refusal)) => match self.transaction(transaction.hash()) {
                 Ok(Some(_)) => Acceptance::Duplicate,
                 _ => Acceptance::Refused(shown(*refusal)),
             },
@@ -158,6 +201,14 @@ impl Node for SharedRest {
 
     fn history(&self) -> &History {
         &self.0.history
+    }
+
+    fn history_state(&self) -> HistoryState {
+        self.0.history_state()
+    }
+
+    fn transaction(&self, hash: &Digest) -> Result<Option<TransactionRecord>, NodeError> {
+        self.0.transaction(hash)
     }
 
     fn indexed(&self) -> watch::Receiver<Toid> {

@@ -19,6 +19,8 @@ pub struct Settings {
     pub network: NetworkSettings,
     /// The REST interface.
     pub api: ApiSettings,
+    /// The index of what was executed.
+    pub history: HistorySettings,
     /// Metrics and health.
     pub metrics: MetricsSettings,
     /// Logs.
@@ -70,6 +72,14 @@ pub struct ApiSettings {
     pub requests_per_second: u32,
     /// How long a submission waits for its result, milliseconds.
     pub submit_timeout_ms: u64,
+}
+
+/// The index of what was executed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistorySettings {
+    /// Whether this validator keeps one.
+    pub enabled: bool,
 }
 
 /// Metrics and health.
@@ -125,6 +135,9 @@ data = "data"
 listen = "127.0.0.1:8000"
 requests_per_second = 0
 submit_timeout_ms = 30000
+
+[history]
+enabled = true
 
 [metrics]
 listen = "127.0.0.1:9100"

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cluster;
+mod history;
 mod payments;
 mod restart;
 mod start_up;

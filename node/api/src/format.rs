@@ -9,19 +9,29 @@ pub fn amount(stroops: i64) -> String {
     carat_types::builder::amount::format(stroops)
 }
 
+/// A sum of amounts, which may be more than one amount can be.
+pub fn total(stroops: i128) -> String {
+    const UNIT: u128 = 10_000_000;
+    let sign = if stroops < 0 { "-" } else { "" };
+    let magnitude = stroops.unsigned_abs();
+    format!("{sign}{}.{:07}", magnitude / UNIT, magnitude % UNIT)
+}
+
 /// A ratio with seven decimals, the last one rounded to nearest, ties away from zero. A denominator of zero,
 /// which no valid transaction has, gives zero.
 pub fn price(n: i32, d: i32) -> String {
-    let (numerator, denominator) = (i64::from(n), i64::from(d));
+    quotient(i128::from(n), i128::from(d))
+}
+
+/// The same of larger numbers. What is too large for an answer is cut off at the largest number that fits.
+pub fn quotient(numerator: i128, denominator: i128) -> String {
     if denominator == 0 {
-        return amount(0);
+        return total(0);
     }
-    // |n| is at most 2^31, so that n * 10^7 * 2 stays below 2^56.
-    let doubled = numerator.unsigned_abs() * 10_000_000 * 2;
-    let denominator_magnitude = denominator.unsigned_abs();
-    let rounded = (doubled + denominator_magnitude) / (2 * denominator_magnitude);
-    let magnitude = i64::try_from(rounded).unwrap_or(i64::MAX);
-    amount(if (numerator < 0) == (denominator < 0) { magnitude } else { -magnitude })
+    let half = denominator.unsigned_abs() / 2;
+    let scaled = numerator.unsigned_abs().saturating_mul(10_000_000).saturating_add(half);
+    let magnitude = i128::try_from(scaled / denominator.unsigned_abs()).unwrap_or(i128::MAX);
+    total(if (numerator < 0) == (denominator < 0) { magnitude } else { -magnitude })
 }
 
 /// A time as RFC 3339 in UTC, to the second, which is what the ledger's close times are kept to.

@@ -47,6 +47,11 @@ impl Links {
         Link { href, templated }
     }
 
+    /// A link to somewhere else, or the empty one.
+    pub fn elsewhere(href: String) -> Link {
+        Link { href, templated: false }
+    }
+
     /// A template for the pages of a collection.
     pub fn paged(&self, path: impl AsRef<str>) -> Link {
         self.to(format!("{}{PAGING}", path.as_ref()))

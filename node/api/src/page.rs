@@ -1,6 +1,9 @@
 //! Pages of collections: parameters, links, form. **Source**: ledger specification B.2.
 
-use carat_history::{Order, PageQuery, Toid};
+use std::fmt::Display;
+use std::str::FromStr;
+
+use carat_history::{Order, PageQuery, PartId, Toid};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -31,22 +34,40 @@ impl Record {
     }
 }
 
+/// What stands for a place in a list.
+pub trait Cursor: Clone + FromStr + Display + Send + Sync + 'static {
+    /// The place in history that it names; none for lists of the present.
+    fn place(&self) -> Option<Toid>;
+}
+
+impl Cursor for Toid {
+    fn place(&self) -> Option<Toid> {
+        Some(*self)
+    }
+}
+
+impl Cursor for PartId {
+    fn place(&self) -> Option<Toid> {
+        Some(self.operation)
+    }
+}
+
 /// Reads the paging parameters.
 ///
-/// `now` is the cursor after everything known. `last_event` is the Last-Event-ID header of a stream that is
-/// taken up again; it overrides the cursor, else clients that repeat their first request would be sent the
-/// same events for ever.
+/// `now` is the cursor after everything known, where the list has one. `last_event` is the Last-Event-ID header of
+/// a stream that is taken up again; it overrides the cursor, else clients that repeat their first request would be
+/// sent the same events for ever.
 ///
 /// **Errors**: a cursor, order or limit that cannot be understood.
-pub fn query(params: &Params, last_event: Option<&str>, now: Toid) -> Result<PageQuery, Problem> {
-    let order = match params.get("order") {
-        None | Some("asc") => Order::Ascending,
-        Some("desc") => Order::Descending,
-        Some(_) => return Err(Problem::invalid_field("order", "order: invalid value")),
-    };
+pub fn query<C: Cursor>(
+    params: &Params,
+    last_event: Option<&str>,
+    now: Option<C>,
+) -> Result<PageQuery<C>, Problem> {
+    let order = order(params)?;
     let cursor = match last_event.or_else(|| params.get("cursor")) {
         None => None,
-        Some("now") => Some(now),
+        Some("now") if now.is_some() => now,
         Some(text) => {
             Some(text.parse().map_err(|_| Problem::invalid_field("cursor", "cursor: invalid value"))?)
         }
@@ -54,7 +75,21 @@ pub fn query(params: &Params, last_event: Option<&str>, now: Toid) -> Result<Pag
     Ok(PageQuery { cursor, order, limit: limit(params)? })
 }
 
-fn limit(params: &Params) -> Result<usize, Problem> {
+/// Reads the direction; oldest first if it is not said.
+///
+/// **Errors**: neither `asc` nor `desc`.
+pub fn order(params: &Params) -> Result<Order, Problem> {
+    match params.get("order") {
+        None | Some("asc") => Ok(Order::Ascending),
+        Some("desc") => Ok(Order::Descending),
+        Some(_) => Err(Problem::invalid_field("order", "order: invalid value")),
+    }
+}
+
+/// Reads how many records are wanted.
+///
+/// **Errors**: not a number from 1 to [`LIMIT_MAX`].
+pub fn limit(params: &Params) -> Result<usize, Problem> {
     let Some(text) = params.get("limit") else { return Ok(LIMIT_DEFAULT) };
     let number: i64 = text.parse().map_err(|_| Problem::invalid_field("limit", "unparseable value"))?;
     match usize::try_from(number) {
@@ -72,11 +107,10 @@ fn limit(params: &Params) -> Result<usize, Problem> {
 /// Ascending pages never fail so: they begin with what there is.
 ///
 /// **Errors**: 410, before history.
-pub fn within_history(page: &PageQuery, first_ledger: u32) -> Result<(), Problem> {
-    match page {
-        PageQuery { cursor: Some(cursor), order: Order::Descending, .. }
-            if *cursor <= Toid::ledger_start(first_ledger) =>
-        {
+pub fn within_history<C: Cursor>(page: &PageQuery<C>, first_ledger: u32) -> Result<(), Problem> {
+    let place = page.cursor.as_ref().and_then(Cursor::place);
+    match place {
+        Some(place) if page.order == Order::Descending && place <= Toid::ledger_start(first_ledger) => {
             Err(Kind::BEFORE_HISTORY.into())
         }
         _ => Ok(()),
@@ -97,7 +131,8 @@ struct PageLinks {
     #[serde(rename = "self")]
     this: Link,
     next: Link,
-    prev: Link,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev: Option<Link>,
 }
 
 #[derive(Debug, Serialize)]
@@ -107,24 +142,21 @@ struct Embedded {
 
 impl Page {
     /// The page of `records` that was asked for at `path` with `params`.
-    pub fn new(links: &Links, path: &str, params: &Params, page: &PageQuery, records: Vec<Record>) -> Self {
-        let cursor = page.cursor.map_or_else(String::new, |cursor| cursor.to_string());
+    pub fn new<C: Cursor>(
+        links: &Links,
+        path: &str,
+        params: &Params,
+        page: &PageQuery<C>,
+        records: Vec<Record>,
+    ) -> Self {
+        let cursor = page.cursor.as_ref().map_or_else(String::new, ToString::to_string);
         let (order, inverse) = match page.order {
             Order::Ascending => ("asc", "desc"),
             Order::Descending => ("desc", "asc"),
         };
         let link = |order: &str, cursor: &str| {
-            let mut query = Vec::new();
-            let paging = |name: &str| ["cursor", "limit", "order"].contains(&name);
-            query.extend(
-                params.iter().filter(|(name, _)| !paging(name)).map(|(name, value)| encode(name, value)),
-            );
-            query.push(encode("cursor", cursor));
-            query.push(format!("limit={}", page.limit));
-            query.push(encode("order", order));
-            let mut link = links.to(format!("{path}?{}", query.join("&")));
-            link.templated = false;
-            link
+            let own = [("cursor", cursor), ("limit", &page.limit.to_string()), ("order", order)];
+            link_with(links, path, params, &own)
         };
         let first = records.first().map_or(cursor.as_str(), |record| &record.paging_token);
         let last = records.last().map_or(cursor.as_str(), |record| &record.paging_token);
@@ -132,12 +164,49 @@ impl Page {
             links: PageLinks {
                 this: link(order, &cursor),
                 next: link(order, last),
-                prev: link(inverse, first),
+                prev: Some(link(inverse, first)),
+            },
+            embedded: Embedded { records: records.into_iter().map(|record| record.body).collect() },
+        }
+    }
+
+    /// A page of spans of time. These have no cursors: what follows are other bounds, `next`, of the time asked for.
+    pub fn of_spans(
+        links: &Links,
+        path: &str,
+        params: &Params,
+        limit: usize,
+        (start, end): (u64, u64),
+        records: Vec<Record>,
+    ) -> Self {
+        let limit = limit.to_string();
+        let order = params.get("order").unwrap_or("asc");
+        let asked = [("start_time", params.get("start_time")), ("end_time", params.get("end_time"))];
+        let asked = asked.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)));
+        let this: Vec<(&str, &str)> = asked.chain([("limit", limit.as_str()), ("order", order)]).collect();
+        let (start, end) = (start.to_string(), end.to_string());
+        let next = [("start_time", start.as_str()), ("end_time", &end), ("limit", &limit), ("order", order)];
+        Page {
+            links: PageLinks {
+                this: link_with(links, path, params, &this),
+                next: link_with(links, path, params, &next),
+                prev: None,
             },
             embedded: Embedded { records: records.into_iter().map(|record| record.body).collect() },
         }
     }
 }
+
+/// A link to the same list with other values of its own parameters, `own`, and all others as they were.
+fn link_with(links: &Links, path: &str, params: &Params, own: &[(&str, &str)]) -> Link {
+    let others = params.iter().filter(|(name, _)| !OWN.contains(name));
+    let query: Vec<String> =
+        others.chain(own.iter().copied()).map(|(name, value)| encode(name, value)).collect();
+    Link { templated: false, ..links.to(format!("{path}?{}", query.join("&"))) }
+}
+
+/// The parameters by which pages of a list differ.
+const OWN: [&str; 5] = ["cursor", "limit", "order", "start_time", "end_time"];
 
 /// A name and its value as they stand in a query string.
 fn encode(name: &str, value: &str) -> String {

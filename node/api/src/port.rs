@@ -8,11 +8,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use carat_history::AccountState as Account;
 use carat_history::{History, HistoryError, Toid, TransactionRecord};
 use carat_types::receipt::{Receipt, Verdict};
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey};
-use stellar_xdr::{LedgerEntry, TransactionResult};
+use stellar_xdr::TransactionResult;
 use tokio::sync::watch;
 
 /// A future that can be sent between threads.
@@ -31,8 +32,16 @@ pub trait Node: Send + Sync + 'static {
     /// **Errors**: the state cannot be read.
     fn account(&self, account: &PublicKey) -> Result<Option<Account>, NodeError>;
 
-    /// The index of what was executed.
+    /// The index of what was executed; empty where none is kept.
     fn history(&self) -> &History;
+
+    /// Whether this node keeps an index that may be served.
+    fn history_state(&self) -> HistoryState;
+
+    /// An applied transaction, also where no index is kept.
+    ///
+    /// **Errors**: index or blocks cannot be read.
+    fn transaction(&self, hash: &Digest) -> Result<Option<TransactionRecord>, NodeError>;
 
     /// The greatest id in the index, changed as soon as a block with something new is indexed.
     fn indexed(&self) -> watch::Receiver<Toid>;
@@ -54,6 +63,17 @@ pub trait Node: Send + Sync + 'static {
 
     /// Why transactions cannot be taken now; `None` if they can.
     fn not_ready(&self) -> Option<String>;
+}
+
+/// Whether a node keeps an index of what was executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryState {
+    /// It does.
+    Kept,
+    /// Its operator does not want one.
+    NotKept,
+    /// Its index failed or disagreed with the chain, and is not served until it was built again.
+    Halted,
 }
 
 /// What never changes while a node runs.
@@ -82,17 +102,6 @@ pub struct Head {
     pub ledger: u32,
     /// The rules of the ledger in force.
     pub protocol: u32,
-}
-
-/// An account and the entries that belong to it.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// The account's own entry.
-    pub account: LedgerEntry,
-    /// Its trustlines, in the order of their keys.
-    pub trustlines: Vec<LedgerEntry>,
-    /// Its data entries, in the order of their names.
-    pub data: Vec<LedgerEntry>,
 }
 
 /// A receipt that its node has verified.

@@ -97,6 +97,10 @@ kinds! {
     /// A parameter that cannot be understood; extras name it and say why.
     BAD_REQUEST = KNOWN_TYPES, "bad_request", BAD_REQUEST, "Bad Request",
         "The request you sent was invalid in some way.";
+    /// A list of accounts by none, or by more than one, of its filters.
+    INVALID_ACCOUNTS_PARAMS = KNOWN_TYPES, "invalid_accounts_params", BAD_REQUEST, "Invalid Accounts Parameters",
+        "Exactly one filter is required. Please ensure that you are including a signer, sponsor, asset, or \
+         liquidity pool filter.";
     /// No such route or record.
     NOT_FOUND = KNOWN_TYPES, "not_found", NOT_FOUND, "Resource Missing",
         "The resource at the url requested was not found. Either the url is not valid, or this node knows \
@@ -142,6 +146,10 @@ kinds! {
     /// Something broke within the node.
     SERVER_ERROR = KNOWN_TYPES, "server_error", INTERNAL_SERVER_ERROR, "Internal Server Error",
         "An error occurred within the node while it processed this request. Its log says more.";
+    /// The node keeps no index of what was executed.
+    HISTORY_NOT_KEPT = OWN_TYPES, "history_not_kept", NOT_FOUND, "History Not Kept",
+        "This validator keeps no history. Ask another node of the network; accounts, submissions, receipts and \
+         single transactions by their hash are answered here as well.";
     /// The route exists, but not for this method.
     METHOD_NOT_ALLOWED = OWN_TYPES, "method_not_allowed", METHOD_NOT_ALLOWED, "Method Not Allowed",
         "The resource does not answer to this method. The Allow header lists those that it answers to.";

@@ -3,8 +3,12 @@
 #[path = "../../history/src/tests/chain.rs"]
 #[expect(dead_code, reason = "shared with the tests of the index, which use all of it")]
 mod chain;
+mod collections;
+mod effects;
 mod errors;
 mod formats;
+#[path = "../../history/src/tests/market.rs"]
+mod market;
 mod node;
 mod openapi;
 mod paging;
@@ -61,6 +65,17 @@ impl Api {
             let create = |number: u8| create_account(key(number).public().into(), 1_000 * COIN);
             vec![chain.signed(&chain.root, vec![create(1), create(2)])]
         });
+        api
+    }
+
+    /// With the market of the index's tests, each step in a ledger of its own.
+    fn market() -> Self {
+        let api = Self::new();
+        market::open(|signers, operations| {
+            let mut records = api.node.block(300, |chain| vec![market::signed(chain, signers, operations)]);
+            records.remove(0).result.result
+        });
+        api.node.block(300, |_| vec![]);
         api
     }
 

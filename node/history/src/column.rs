@@ -6,14 +6,14 @@ use carat_storage::StoreError;
 use carat_storage::store::HistoryColumn;
 
 use crate::query::Order;
-use crate::store::{HistoryError, HistoryStore, Pair};
+use crate::store::{Change, HistoryError, HistoryStore, Pair};
 
 impl HistoryStore for HistoryColumn {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, HistoryError> {
         HistoryColumn::get(self, key).map_err(failed)
     }
 
-    fn write(&self, batch: Vec<Pair>) -> Result<(), HistoryError> {
+    fn write(&self, batch: Vec<Change>) -> Result<(), HistoryError> {
         HistoryColumn::write(self, batch).map_err(failed)
     }
 

@@ -1,113 +1,253 @@
-//! Writing the index: one executed block, one atomic write.
+//! Writing the index: one block, one atomic write.
+//!
+//! A block is applied again to the index's own state, which tells what each operation changed. So the index follows
+//! from blocks alone. What that gives is checked before anything of it is written: the outcomes against the block's
+//! header, and the change of the state against the one that the validator itself made, whose state root is in the
+//! header. Where the latter is not at hand, as in a rebuild, [`Indexer::check_state`] checks the whole copy at the end.
+//! **Source**: ledger specification 0.8.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use carat_ledger::{Applied, Totals};
+use carat_ledger::apply::apply_untrimmed;
+use carat_ledger::supply::{Figures, audit_supply};
+use carat_ledger::{
+    Applied, ApplyError, BlockInput, BlockOutcome, SignatureOracle, SortKey, StateDelta, StateKey, StateTree,
+    StateValue, Totals,
+};
 use carat_types::Digest;
+use carat_types::hash::sha256;
 use carat_types::header::Header;
 use carat_types::ids::Slot;
+use carat_types::transaction::{SignedTransaction, account_of};
+use stellar_xdr::{LedgerEntryData, OperationBody};
 
+use crate::candles::Candle;
 use crate::keys::{self, List, Outcome, Owner};
 use crate::ledger_header;
 use crate::meta;
 use crate::participants;
 use crate::record::{Counts, LedgerRecord, Position, TransactionRecord};
-use crate::store::{HistoryError, HistoryStore, Pair};
-use crate::toid::Toid;
+use crate::state::{self, StateBefore};
+use crate::state_index::balance_id;
+use crate::store::{Change, HistoryError, HistoryStore};
+use crate::toid::{PartId, Toid};
+use crate::view::{EntryPair, OperationView};
+use crate::{effects, trades};
 
-/// A block as the ledger left it.
-#[derive(Clone, Copy, Debug)]
+/// The form of the index; another one is built again from the blocks.
+pub const VERSION: u32 = 2;
+
+/// A block, as far as the index needs it.
+#[derive(Clone, Copy)]
 pub struct ExecutedBlock<'a> {
     /// Its header.
     pub header: &'a Header,
-    /// The ledger's totals after it.
-    pub totals: Totals,
-    /// The transactions that were applied, in the order of application.
-    pub transactions: &'a [Applied],
+    /// The transactions that it applied, in any order.
+    pub transactions: &'a [Arc<SignedTransaction>],
+    /// Who answers whether a signature is valid.
+    pub signatures: &'a dyn SignatureOracle,
+    /// What the validator's own execution changed, as [`delta_digest`] gives it; none where it is not at hand.
+    pub delta: Option<Digest>,
+}
+
+/// A digest of what a block changed in the state. Leaves this process with nothing: it only compares two changes.
+pub fn delta_digest(delta: &StateDelta) -> Digest {
+    let mut bytes = Vec::new();
+    for (key, value) in delta {
+        for part in [Some(key), value.as_ref()] {
+            let length = part.map_or(u64::MAX, |part| u64::try_from(part.len()).unwrap_or(u64::MAX));
+            bytes.extend(length.to_be_bytes());
+            bytes.extend(part.into_iter().flatten());
+        }
+    }
+    sha256(&[&bytes])
 }
 
 /// The one writer of the index.
 pub struct Indexer {
     store: Arc<dyn HistoryStore>,
     position: Option<Position>,
+    rows: u64,
 }
 
 impl Indexer {
     /// Goes on where the store says that the last write ended.
     ///
-    /// **Errors**: the store cannot be read, or its position is damaged.
+    /// **Errors**: the store cannot be read, its position is damaged, or it holds an index of another form.
     pub fn open(store: Arc<dyn HistoryStore>) -> Result<Self, HistoryError> {
-        let position = match store.get(keys::POSITION)? {
-            Some(bytes) => Some(Position::from_stored(&bytes)?),
-            None => None,
+        let Some(bytes) = store.get(keys::POSITION)? else {
+            return Ok(Indexer { store, position: None, rows: 0 });
         };
-        Ok(Indexer { store, position })
+        let version = store.get(keys::VERSION)?;
+        let version = version.and_then(|bytes| bytes.try_into().ok()).map_or(1, u32::from_be_bytes);
+        if version != VERSION {
+            return Err(HistoryError::Version { seen: version, expected: VERSION });
+        }
+        Ok(Indexer { position: Some(Position::from_stored(&bytes)?), store, rows: 0 })
     }
 
-    /// The slot that has to be indexed next: genesis first.
+    /// The slot that has to be indexed next.
     pub fn next_slot(&self) -> Slot {
         self.position.as_ref().map_or(Slot(0), |position| position.slot.next())
     }
 
-    /// Where the index stands.
+    /// Where the index stands; none before genesis.
     pub fn position(&self) -> Option<&Position> {
         self.position.as_ref()
     }
 
+    /// Keys written or removed since it was opened.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Begins with the block of genesis and its state.
+    ///
+    /// **Errors**: a store that cannot be written, a state that does not decode.
+    pub fn begin(
+        &mut self,
+        header: &Header,
+        state: Vec<(Vec<u8>, Vec<u8>)>,
+    ) -> Result<&Position, HistoryError> {
+        if header.slot != self.next_slot() {
+            return Err(HistoryError::OutOfTurn { expected: self.next_slot(), seen: header.slot });
+        }
+        let delta = state.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        let mut batch = vec![(keys::VERSION.to_vec(), Some(VERSION.to_be_bytes().to_vec()))];
+        StateBefore::new(&*self.store).changes(&delta, &mut batch)?;
+        let totals = totals_of(delta.get(&StateKey::Totals.to_bytes()).cloned().flatten())?;
+        self.finish(batch, first_position(header, totals))
+    }
+
     /// Indexes the next block.
     ///
-    /// **Errors**: a block out of turn, ids that run out, a store that cannot be written. Nothing of the block
-    /// is then visible, and it can be given again.
+    /// **Errors**: a block out of turn, other outcomes than its header names, another change of the state than the
+    /// validator made, ids that run out, a store that cannot be read or written. Nothing of the block is then visible.
     pub fn index(&mut self, block: &ExecutedBlock<'_>) -> Result<&Position, HistoryError> {
         let expected = self.next_slot();
-        if block.header.slot != expected {
+        let Some(open) = self.position.as_ref().filter(|_| block.header.slot == expected) else {
             return Err(HistoryError::OutOfTurn { expected, seen: block.header.slot });
-        }
+        };
         let mut batch = Vec::new();
-        let mut position = self.enter_ledger(block, &mut batch)?;
-        for (applied, index) in block.transactions.iter().zip(1u32..) {
+        let before = StateBefore::new(&*self.store);
+        let outcome = outcome_of(&before, open.prefix, block)?;
+        before.changes(&outcome.delta, &mut batch)?;
+        let totals = match outcome.delta.get(&StateKey::Totals.to_bytes()) {
+            Some(changed) => totals_of(changed.clone())?,
+            None => open.totals,
+        };
+        let mut position = enter_ledger(open, block.header, totals, &mut batch)?;
+        let mut rows = Rows { batch, candles: BTreeMap::new() };
+        for (applied, index) in outcome.applied.iter().zip(1u32..) {
             let number = block.header.first_transaction.saturating_add(index);
             let record = record_of(block.header, number, applied)?;
-            add_transaction(&record, &mut batch);
+            rows.add_transaction(&record, applied);
             count(&record, &mut position.counts);
             position.transactions = number;
         }
-        batch.push((keys::POSITION.to_vec(), position.to_stored()));
+        let batch = rows.finish(&*self.store)?;
+        self.finish(batch, position)
+    }
+
+    /// Checks the whole copy of the state: its root against the header of the last block indexed, and that what is held
+    /// of each asset is what was issued.
+    ///
+    /// **Errors**: a copy that does not agree, a store that cannot be read.
+    pub fn check_state(&self) -> Result<(), HistoryError> {
+        let Some(position) = &self.position else { return Ok(()) };
+        let mut failed = None;
+        let own = StateTree::build(state::all(&*self.store, &mut failed)).root();
+        let figures = audit_supply(state::all(&*self.store, &mut failed)).map_err(ApplyError::State)?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let (expected, slot) = (position.state_root, position.slot);
+        if own != expected {
+            return Err(HistoryError::Diverged { what: "state root", slot, own, expected });
+        }
+        match figures.into_iter().find(|(_, figures)| !figures.agree()) {
+            None => Ok(()),
+            Some((asset, Figures { holdings, supply })) => {
+                Err(ApplyError::Conservation { asset: Box::new(asset), holdings, supply }.into())
+            }
+        }
+    }
+
+    fn finish(&mut self, mut batch: Vec<Change>, position: Position) -> Result<&Position, HistoryError> {
+        batch.push((keys::POSITION.to_vec(), Some(position.to_stored())));
+        self.rows = self.rows.saturating_add(u64::try_from(batch.len()).unwrap_or(u64::MAX));
         self.store.write(batch)?;
         Ok(self.position.insert(position))
     }
+}
 
-    /// The position after the block's header; closes the open ledger if the block begins another.
-    fn enter_ledger(
-        &self,
-        block: &ExecutedBlock<'_>,
-        batch: &mut Vec<Pair>,
-    ) -> Result<Position, HistoryError> {
-        let header = block.header;
-        let Some(open) = &self.position else { return Ok(first_position(header, block.totals)) };
-        let next = open.ledger.saturating_add(1);
-        if header.ledger != open.ledger && header.ledger != next {
-            return Err(HistoryError::LedgerOutOfTurn { after: open.ledger, seen: header.ledger });
-        }
-        let mut position = open.clone();
-        if header.ledger != open.ledger {
-            let closed = close(open);
-            batch.push((keys::ledger(closed.sequence), closed.to_stored()));
-            position.previous_hash = open.hash;
-            position.ledger = header.ledger;
-            position.transactions = 0;
-            position.outcomes_roots.clear();
-            position.counts = Counts::default();
-        }
-        position.slot = header.slot;
-        position.hash = header.hash();
-        position.time_ms = header.time_ms;
-        position.prefix = header.prefix;
-        position.state_root = header.state_root;
-        position.outcomes_roots.push(header.outcomes_root);
-        position.totals = block.totals;
-        Ok(position)
+/// Applies the block again. What the trim dropped is not among its transactions, so nothing is left to trim.
+fn outcome_of(
+    before: &StateBefore<'_>,
+    parent_prefix: Digest,
+    block: &ExecutedBlock<'_>,
+) -> Result<BlockOutcome, HistoryError> {
+    let input = BlockInput {
+        sort_key: SortKey::Prefix(parent_prefix),
+        ledger_seq: block.header.ledger,
+        time_ms: block.header.time_ms,
+        envelopes: block.transactions,
+        signatures: block.signatures,
+        record_changes: true,
+    };
+    let outcome = apply_untrimmed(before, &input)?;
+    let (own, expected) = (outcome.outcomes_root, block.header.outcomes_root);
+    let slot = block.header.slot;
+    if own != expected {
+        return Err(HistoryError::Diverged { what: "outcomes root", slot, own, expected });
     }
+    if let Some(expected) = block.delta {
+        let own = delta_digest(&outcome.delta);
+        if own != expected {
+            return Err(HistoryError::Diverged { what: "digest of the state's change", slot, own, expected });
+        }
+    }
+    Ok(outcome)
+}
+
+fn totals_of(value: Option<Vec<u8>>) -> Result<Totals, HistoryError> {
+    let value = value.ok_or(ApplyError::State(carat_ledger::StateError::NoTotals))?;
+    match StateValue::from_bytes(&StateKey::Totals, &value).map_err(ApplyError::State)? {
+        StateValue::Totals(totals) => Ok(totals),
+        _ => Err(ApplyError::State(carat_ledger::StateError::NoTotals).into()),
+    }
+}
+
+/// The position after the block's header; closes the open ledger if the block begins another.
+fn enter_ledger(
+    open: &Position,
+    header: &Header,
+    totals: Totals,
+    batch: &mut Vec<Change>,
+) -> Result<Position, HistoryError> {
+    let next = open.ledger.saturating_add(1);
+    if header.ledger != open.ledger && header.ledger != next {
+        return Err(HistoryError::LedgerOutOfTurn { after: open.ledger, seen: header.ledger });
+    }
+    let mut position = open.clone();
+    if header.ledger != open.ledger {
+        let closed = close(open);
+        batch.push((keys::ledger(closed.sequence), Some(closed.to_stored())));
+        position.previous_hash = open.hash;
+        position.ledger = header.ledger;
+        position.transactions = 0;
+        position.outcomes_roots.clear();
+        position.counts = Counts::default();
+    }
+    position.slot = header.slot;
+    position.hash = header.hash();
+    position.time_ms = header.time_ms;
+    position.prefix = header.prefix;
+    position.state_root = header.state_root;
+    position.outcomes_roots.push(header.outcomes_root);
+    position.totals = totals;
+    Ok(position)
 }
 
 fn first_position(header: &Header, totals: Totals) -> Position {
@@ -163,32 +303,124 @@ fn count(record: &TransactionRecord, counts: &mut Counts) {
     }
 }
 
-/// Adds the record and the entries of every list in which it and its operations stand.
-fn add_transaction(record: &TransactionRecord, batch: &mut Vec<Pair>) {
-    let outcome = if record.is_successful() { Outcome::Successful } else { Outcome::Failed };
-    let transaction = &record.transaction;
-    batch.push((keys::transaction(record.id), record.to_stored()));
-    let id = record.id.get().to_be_bytes().to_vec();
-    batch.push((keys::hash(transaction.hash()), id.clone()));
-    if transaction.inner_hash() != transaction.hash() {
-        batch.push((keys::hash(transaction.inner_hash()), id));
+/// The rows of a block being gathered.
+struct Rows {
+    batch: Vec<Change>,
+    /// What was traded, by the key of its candle.
+    candles: BTreeMap<Vec<u8>, Candle>,
+}
+
+impl Rows {
+    fn finish(mut self, store: &dyn HistoryStore) -> Result<Vec<Change>, HistoryError> {
+        for (key, candle) in self.candles {
+            let candle = match store.get(&key)? {
+                Some(earlier) => Candle::from_stored(&earlier)?.then(candle),
+                None => candle,
+            };
+            self.batch.push((key, Some(candle.to_stored())));
+        }
+        Ok(self.batch)
     }
-    let mut entry =
-        |owner, list, id, value: Vec<u8>| batch.push((keys::entry(owner, list, outcome, id), value));
-    let (charged, bid) = record.fees_per_operation();
-    entry(Owner::All, List::Transactions, record.id, [charged.to_be_bytes(), bid.to_be_bytes()].concat());
-    for account in participants::of_transaction(transaction) {
-        entry(Owner::Account(account), List::Transactions, record.id, Vec::new());
+
+    fn set(&mut self, key: Vec<u8>, value: impl Into<Vec<u8>>) {
+        self.batch.push((key, Some(value.into())));
     }
-    for (operation, number) in transaction.operations().iter().zip(1u32..) {
-        let id = record.id.with_operation(number);
-        let accounts = participants::of_operation(transaction, operation);
-        let owners = std::iter::once(Owner::All).chain(accounts.into_iter().map(Owner::Account));
+
+    /// Adds the record and the entries of every list in which it and its operations stand.
+    fn add_transaction(&mut self, record: &TransactionRecord, applied: &Applied) {
+        let outcome = if record.is_successful() { Outcome::Successful } else { Outcome::Failed };
+        let transaction = &record.transaction;
+        self.set(keys::transaction(record.id), record.to_stored());
+        let id = record.id.get().to_be_bytes();
+        self.set(keys::hash(transaction.hash()), id);
+        if transaction.inner_hash() != transaction.hash() {
+            self.set(keys::hash(transaction.inner_hash()), id);
+        }
+        let (charged, bid) = record.fees_per_operation();
+        let fees = [charged.to_be_bytes(), bid.to_be_bytes()].concat();
+        self.set(keys::entry(&Owner::All, List::Transactions, outcome, record.id), fees);
+        let mut owners: BTreeSet<Owner> =
+            participants::of_transaction(transaction).into_iter().map(Owner::Account).collect();
+        for (operation, index) in transaction.operations().iter().zip(0usize..) {
+            let changes = applied.changes.operations.get(index).map(Vec::as_slice).unwrap_or_default();
+            let pairs =
+                changes.iter().map(|change| EntryPair { before: change.before(), after: change.after() });
+            let view = record.operation_results().get(index).map(|result| OperationView {
+                transaction,
+                operation,
+                result,
+                changes: pairs.collect(),
+            });
+            let number = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1);
+            let id = record.id.with_operation(number);
+            let shared = shared_owners(&operation.body, view.as_ref());
+            let accounts = participants::of_operation(transaction, operation).into_iter().map(Owner::Account);
+            for owner in accounts.chain([Owner::All]).chain(shared.iter().cloned()) {
+                self.set(keys::entry(&owner, List::Operations, outcome, id), []);
+                if participants::is_payment(operation) && matches!(owner, Owner::All | Owner::Account(_)) {
+                    self.set(keys::entry(&owner, List::Payments, outcome, id), []);
+                }
+            }
+            owners.extend(shared);
+            if let Some(view) = view.filter(|_| outcome == Outcome::Successful) {
+                self.add_effects(&view, id);
+                self.add_trades(&view, id, record.time_ms);
+            }
+        }
         for owner in owners {
-            entry(owner, List::Operations, id, Vec::new());
-            if participants::is_payment(operation) {
-                entry(owner, List::Payments, id, Vec::new());
+            self.set(keys::entry(&owner, List::Transactions, outcome, record.id), []);
+        }
+    }
+
+    /// Only accounts and pools have lists of effects: all others are read off the operations.
+    fn add_effects(&mut self, view: &OperationView<'_>, operation: Toid) {
+        for (effect, number) in effects::of_operation(view).iter().zip(1u32..) {
+            let id = PartId { operation, number };
+            let account = Owner::Account(account_of(&effect.account));
+            for owner in std::iter::once(account).chain(effect.kind.pool().map(Owner::Pool)) {
+                self.set(keys::part(&owner, List::Effects, id), []);
             }
         }
     }
+
+    fn add_trades(&mut self, view: &OperationView<'_>, operation: Toid, time_ms: u64) {
+        for trade in trades::of_operation(view, operation) {
+            for owner in trade.owners() {
+                self.set(keys::part(&owner, List::Trades, trade.id(operation)), [trade.kind()]);
+            }
+            let (pair, in_order) = keys::pair(&trade.sold.0, &trade.bought.0);
+            let candle = Candle::of_trade(trade.sold.1, trade.bought.1, trade.price);
+            let candle = if in_order { candle } else { candle.inverted() };
+            let key = keys::candle(&pair, time_ms / Candle::SPAN_MS);
+            let earlier = self.candles.get(&key).copied();
+            self.candles.insert(key, earlier.map_or(candle, |earlier| earlier.then(candle)));
+        }
+    }
+}
+
+/// The pools and claimable balances in whose lists an operation stands: those that it names and those that it changed.
+fn shared_owners(body: &OperationBody, view: Option<&OperationView<'_>>) -> BTreeSet<Owner> {
+    let pool = |id: &stellar_xdr::PoolId| Owner::Pool(Digest(id.0.0));
+    let mut owners = BTreeSet::new();
+    match body {
+        OperationBody::ClaimClaimableBalance(op) => {
+            _ = owners.insert(Owner::Balance(balance_id(&op.balance_id)))
+        }
+        OperationBody::ClawbackClaimableBalance(op) => {
+            owners.insert(Owner::Balance(balance_id(&op.balance_id)));
+        }
+        OperationBody::LiquidityPoolDeposit(op) => _ = owners.insert(pool(&op.liquidity_pool_id)),
+        OperationBody::LiquidityPoolWithdraw(op) => _ = owners.insert(pool(&op.liquidity_pool_id)),
+        _ => {}
+    }
+    for pair in view.map(|view| view.changes.as_slice()).unwrap_or_default() {
+        match pair.data() {
+            Some(LedgerEntryData::LiquidityPool(entry)) => _ = owners.insert(pool(&entry.liquidity_pool_id)),
+            Some(LedgerEntryData::ClaimableBalance(entry)) => {
+                owners.insert(Owner::Balance(balance_id(&entry.balance_id)));
+            }
+            _ => {}
+        }
+    }
+    owners
 }

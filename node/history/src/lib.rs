@@ -6,11 +6,17 @@
 //! **Invariant**: one block is one atomic write, with the place of the index in it; so a reader sees a block
 //! with everything in it or not at all, and a restart goes on where the last write ended.
 //!
+//! The index follows from the blocks alone: it applies each again to a state of its own, and so learns which
+//! entries every operation changed (`state`, decision record 16).
+//!
 //! Reading order: [`toid`] (how positions are numbered), [`record`] (what is kept), [`keys`] (under which
-//! keys), [`store`] (the port to the database) and [`column`]
-//! (the database), [`index`] (writing), [`query`] (reading).
+//! keys), [`store`] (the port to the database) and [`column`] (the database), [`index`] (writing), `state` and
+//! [`state_index`] (the present), [`view`], [`effects`] and [`trades`] (what operations did), [`query`] (reading).
 
+pub mod asset_stats;
+pub mod candles;
 pub mod column;
+pub mod effects;
 pub mod index;
 pub mod keys;
 pub mod ledger_header;
@@ -18,14 +24,25 @@ pub mod meta;
 pub mod participants;
 pub mod query;
 pub mod record;
+mod state;
+pub mod state_index;
 pub mod store;
 pub mod toid;
+pub mod trades;
+pub mod view;
 
-pub use index::{ExecutedBlock, Indexer};
-pub use query::{FeeStats, History, Order, PageQuery, Scope};
+pub use asset_stats::{AssetStats, Held};
+pub use candles::Candle;
+pub use effects::{Effect, EffectKind};
+pub use index::{ExecutedBlock, Indexer, delta_digest};
+pub use query::{
+    AccountFilter, AccountState, AssetFilter, AssetRecord, BalanceCursor, BalanceFilter, CandleQuery,
+    EffectRecord, FeeStats, History, OfferFilter, Order, PageQuery, Scope, TradeFilter, TradeRecord,
+};
 pub use record::{LedgerRecord, OperationRecord, Position, TransactionRecord};
 pub use store::{HistoryError, HistoryStore, MemoryStore};
-pub use toid::Toid;
+pub use toid::{PartId, Toid};
+pub use trades::{Maker, Trade, TradeKind};
 
 // The chain of the tests is shared with other crates' tests, which know this crate by its name.
 #[cfg(test)]

@@ -1,11 +1,19 @@
 //! Reading the index.
 
+mod parts;
+mod present;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use carat_types::{Digest, PublicKey};
+
+pub use parts::{CandleQuery, EffectRecord, TradeFilter, TradeRecord};
+pub use present::{
+    AccountFilter, AccountState, AssetFilter, AssetRecord, BalanceCursor, BalanceFilter, OfferFilter,
+};
 
 use crate::keys::{self, List, Outcome, Owner};
 use crate::record::{LedgerRecord, OperationRecord, Position, TransactionRecord};
@@ -23,9 +31,9 @@ pub enum Order {
 
 /// Which part of a list is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageQuery {
+pub struct PageQuery<C = Toid> {
     /// What lies strictly behind this id in the page's direction; `None` starts at the list's end.
-    pub cursor: Option<Toid>,
+    pub cursor: Option<C>,
     /// The direction.
     pub order: Order,
     /// The most records.
@@ -43,6 +51,38 @@ pub enum Scope {
     Ledger(u32),
     /// What stands in a transaction.
     Transaction(Toid),
+    /// What one operation led to.
+    Operation(Toid),
+    /// What a liquidity pool takes part in.
+    Pool(Digest),
+    /// What a claimable balance takes part in.
+    Balance(Digest),
+}
+
+impl Scope {
+    /// Whose list it is read from.
+    fn owner(self) -> Owner {
+        match self {
+            Scope::Account(account) => Owner::Account(account),
+            Scope::Pool(pool) => Owner::Pool(pool),
+            Scope::Balance(balance) => Owner::Balance(balance),
+            Scope::All | Scope::Ledger(_) | Scope::Transaction(_) | Scope::Operation(_) => Owner::All,
+        }
+    }
+
+    /// The ids that lie in it.
+    fn ids(self) -> Range<u64> {
+        match self {
+            Scope::All | Scope::Account(_) | Scope::Pool(_) | Scope::Balance(_) => 0..after(Toid::MAX),
+            Scope::Ledger(ledger) => Toid::ledger_start(ledger).get()..after(Toid::ledger_end(ledger)),
+            Scope::Transaction(id) => id.of_transaction().get()..after(id.transaction_end()),
+            Scope::Operation(id) => id.get()..after(id),
+        }
+    }
+}
+
+fn after(id: Toid) -> u64 {
+    id.get().saturating_add(1)
 }
 
 /// Fees of the last [`FeeStats::LEDGERS`] ledgers, for one operation each.
@@ -114,10 +154,10 @@ impl History {
         Ok(exists.then(|| OperationRecord { id, transaction: Arc::new(transaction) }))
     }
 
-    /// Whether the account ever took part in a transaction.
-    pub fn knows(&self, account: &PublicKey) -> Result<bool, HistoryError> {
+    /// Whether an account, pool or claimable balance ever took part in a transaction.
+    pub fn knows(&self, scope: Scope) -> Result<bool, HistoryError> {
         let page = PageQuery { cursor: None, order: Order::Ascending, limit: 1 };
-        Ok(!self.page_of(List::Transactions, Scope::Account(*account), page, true)?.is_empty())
+        Ok(!self.page_of(List::Transactions, scope, page, true)?.is_empty())
     }
 
     /// A closed ledger.
@@ -190,7 +230,7 @@ impl History {
         let ids = Toid::ledger_start(first).get()..Toid::ledger_end(last).get();
         let (mut charged, mut bid) = (Vec::new(), Vec::new());
         for outcome in [Outcome::Successful, Outcome::Failed] {
-            let range = keys::entries(Owner::All, List::Transactions, outcome, &ids);
+            let range = keys::entries(&Owner::All, List::Transactions, outcome, &ids);
             for (_, value) in self.store.scan(range, Order::Descending, FeeStats::TRANSACTIONS_MAX)? {
                 let (pair, _) = value.as_chunks::<8>();
                 let [one, other] = *pair else {
@@ -219,10 +259,7 @@ impl History {
         page: PageQuery,
         include_failed: bool,
     ) -> Result<Vec<Toid>, HistoryError> {
-        let owner = match scope {
-            Scope::Account(account) => Owner::Account(account),
-            Scope::All | Scope::Ledger(_) | Scope::Transaction(_) => Owner::All,
-        };
+        let owner = &scope.owner();
         let ids = ids_of(scope, page);
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -241,7 +278,7 @@ impl History {
 
     fn entries(
         &self,
-        owner: Owner,
+        owner: &Owner,
         list: List,
         outcome: Outcome,
         ids: &Range<u64>,
@@ -262,12 +299,7 @@ impl History {
 
 /// The ids within `scope` that lie behind the page's cursor.
 fn ids_of(scope: Scope, page: PageQuery) -> Range<u64> {
-    let after = |id: Toid| id.get().saturating_add(1);
-    let Range { mut start, mut end } = match scope {
-        Scope::All | Scope::Account(_) => 0..after(Toid::MAX),
-        Scope::Ledger(ledger) => Toid::ledger_start(ledger).get()..after(Toid::ledger_end(ledger)),
-        Scope::Transaction(id) => id.of_transaction().get()..after(id.transaction_end()),
-    };
+    let Range { mut start, mut end } = scope.ids();
     match (page.cursor, page.order) {
         (None, _) => {}
         (Some(cursor), Order::Ascending) => start = start.max(after(cursor)),

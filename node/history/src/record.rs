@@ -302,7 +302,7 @@ fn decode_counts(input: &mut Reader<'_>) -> Result<Counts, DecodeError> {
 }
 
 /// The XDR of a value that was decoded or built within its type's limits.
-fn xdr(value: &impl WriteXdr) -> Vec<u8> {
+pub(crate) fn xdr(value: &impl WriteXdr) -> Vec<u8> {
     // Writing to memory without limits has no way to fail.
     value.to_xdr(Limits::none()).unwrap_or_default()
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
+use carat_ledger::ApplyError;
+use carat_types::Digest;
 use carat_types::codec::DecodeError;
 use carat_types::ids::Slot;
 use thiserror::Error;
@@ -13,6 +15,9 @@ use crate::query::Order;
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
 
+/// A key and its new value; none for a key that goes.
+pub type Change = (Vec<u8>, Option<Vec<u8>>);
+
 /// An ordered map of bytes in which a batch is written as a whole.
 pub trait HistoryStore: Send + Sync {
     /// The value under `key`.
@@ -20,10 +25,10 @@ pub trait HistoryStore: Send + Sync {
     /// **Errors**: the database cannot be read.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, HistoryError>;
 
-    /// Writes all pairs or none. Need not be synced: what is lost in a crash is indexed again.
+    /// Makes all changes or none. Need not be synced: what is lost in a crash is indexed again.
     ///
     /// **Errors**: the database cannot be written.
-    fn write(&self, batch: Vec<Pair>) -> Result<(), HistoryError>;
+    fn write(&self, batch: Vec<Change>) -> Result<(), HistoryError>;
 
     /// The first `limit` pairs of `range`, or the last ones from the end backwards; none of an empty range.
     ///
@@ -38,7 +43,7 @@ pub enum HistoryError {
     #[error("the history database failed: {0}")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A stored value cannot be read.
-    #[error("damaged history: {what}: {why}; hint: delete the history and let the node build it again")]
+    #[error("damaged history: {what}: {why} (hint: stop the validator and run carat-node rebuild-history)")]
     Damaged {
         /// Which value.
         what: &'static str,
@@ -52,6 +57,35 @@ pub enum HistoryError {
         expected: Slot,
         /// The slot that was given.
         seen: Slot,
+    },
+    /// Another form of the index, or no index where one is expected.
+    #[error(
+        "the history has version {seen}, this program writes version {expected} \
+         (hint: stop the validator and run carat-node rebuild-history)"
+    )]
+    Version {
+        /// What the database says.
+        seen: u32,
+        /// What this program writes.
+        expected: u32,
+    },
+    /// The block cannot be applied to the state that the history has come to.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// Applying the block again gave something else than the validators agreed on.
+    #[error(
+        "history gets {what} {own} of block {slot}, {expected} is right \
+         (hint: stop the validator and run carat-node rebuild-history)"
+    )]
+    Diverged {
+        /// What was compared.
+        what: &'static str,
+        /// The block.
+        slot: Slot,
+        /// What history got.
+        own: Digest,
+        /// What its header, or the validator's own execution, says.
+        expected: Digest,
     },
     /// A block of a ledger that cannot follow.
     #[error("history has to be given the ledgers in order: after ledger {after}, ledger {seen} was given")]
@@ -95,8 +129,14 @@ impl HistoryStore for MemoryStore {
         Ok(self.pairs.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
     }
 
-    fn write(&self, batch: Vec<Pair>) -> Result<(), HistoryError> {
-        self.pairs.write().unwrap_or_else(PoisonError::into_inner).extend(batch);
+    fn write(&self, batch: Vec<Change>) -> Result<(), HistoryError> {
+        let mut pairs = self.pairs.write().unwrap_or_else(PoisonError::into_inner);
+        for (key, value) in batch {
+            match value {
+                Some(value) => pairs.insert(key, value),
+                None => pairs.remove(&key),
+            };
+        }
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Blocks of the real ledger, indexed and asked for.
 
 pub(crate) mod chain;
+mod collections;
+pub(crate) mod market;
 
 use std::sync::Arc;
 
@@ -116,8 +118,8 @@ fn account_lists_hold_what_the_account_takes_part_in() {
     assert_eq!(payment.len(), 2, "alice was created, and paid");
     assert_eq!(of(bob).len(), 2, "bob was created, and paid");
     assert_eq!(of(bob).first(), Some(&toid(2, 1, 2)));
-    assert!(chain.history.knows(&key(1).public()).expect("a sound index"));
-    assert!(!chain.history.knows(&key(9).public()).expect("a sound index"));
+    assert!(chain.history.knows(Scope::Account(key(1).public())).expect("a sound index"));
+    assert!(!chain.history.knows(Scope::Account(key(9).public())).expect("a sound index"));
 }
 
 #[test]
@@ -325,7 +327,8 @@ fn index_refuses_blocks_out_of_turn_and_writes_nothing_of_them() {
         (&chain.header, "slot 4 expected, slot 3 given"),
         (&other_ledger, "after ledger 3, ledger 5 was given"),
     ] {
-        let block = ExecutedBlock { header, totals: chain.totals(), transactions: &[] };
+        let block =
+            ExecutedBlock { header, transactions: &[], signatures: &carat_ledger::Ed25519, delta: None };
         let error = indexer.index(&block).expect_err("out of turn").to_string();
         assert!(error.ends_with(problem), "{error}");
     }
@@ -345,11 +348,11 @@ fn rebuilt_index_equals_the_first_one() {
 fn damaged_values_are_named_and_never_guessed() {
     let chain = small_chain();
     let record = chain.history.transactions(Scope::All, all(), true).expect("a sound index").remove(0);
-    chain.store.write(vec![(crate::keys::transaction(record.id), vec![1, 2, 3])]).expect("memory");
+    chain.store.write(vec![(crate::keys::transaction(record.id), Some(vec![1, 2, 3]))]).expect("memory");
     let error = chain.history.transaction_at(record.id).expect_err("damaged");
     assert!(matches!(error, HistoryError::Damaged { .. }), "{error}");
     assert!(error.to_string().contains("hint: "), "{error}");
-    chain.store.write(vec![(crate::keys::POSITION.to_vec(), vec![7])]).expect("memory");
+    chain.store.write(vec![(crate::keys::POSITION.to_vec(), Some(vec![7]))]).expect("memory");
     assert!(matches!(Indexer::open(Arc::clone(&chain.store)), Err(HistoryError::Damaged { .. })));
 }
 

@@ -123,3 +123,44 @@ impl FromStr for Toid {
         value.and_then(Toid::from_u64).ok_or(NotAnId)
     }
 }
+
+/// The place of one of the several things that an operation led to: an effect, counted from 1, or a trade,
+/// counted from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PartId {
+    /// The operation.
+    pub operation: Toid,
+    /// The place within it.
+    pub number: u32,
+}
+
+impl PartId {
+    /// After all that operations up to this one led to.
+    pub fn after(operation: Toid) -> Self {
+        PartId { operation, number: u32::MAX }
+    }
+}
+
+impl fmt::Display for PartId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.operation, self.number)
+    }
+}
+
+impl fmt::Debug for PartId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}-{}", self.operation, self.number)
+    }
+}
+
+impl FromStr for PartId {
+    type Err = NotAnId;
+
+    /// Reads `operation-number`; an operation alone stands for the end of what it led to.
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let Some((operation, number)) = text.split_once('-') else { return text.parse().map(PartId::after) };
+        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let number = if digits { number.parse().ok() } else { None };
+        Ok(PartId { operation: operation.parse()?, number: number.ok_or(NotAnId)? })
+    }
+}

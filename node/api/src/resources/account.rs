@@ -153,6 +153,13 @@ impl Account {
     }
 }
 
+impl Account {
+    /// Its id, which is also its place in lists.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 impl Data {
     /// The data entry of this name, and its bytes.
     pub fn find(state: &port::Account, name: &str) -> Option<(Self, Vec<u8>)> {

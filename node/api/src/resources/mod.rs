@@ -2,11 +2,21 @@
 //! description that the specification names.
 
 pub mod account;
+pub mod asset;
+pub mod claimable_balance;
+pub mod effect;
 pub mod fee_stats;
+pub mod fields;
 pub mod ledger;
+pub mod liquidity_pool;
 pub mod muxed;
+pub mod offer;
 pub mod operation;
 pub mod operation_details;
+pub mod order_book;
+pub mod path;
 pub mod receipt;
 pub mod root;
+pub mod trade;
+pub mod trade_aggregation;
 pub mod transaction;

@@ -3,25 +3,25 @@
 //! Operations of later stages are shown as well: they can stand in transactions that failed.
 
 use carat_history::OperationRecord;
-use serde_json::{Map, Value, json};
+use carat_history::trades::amounts;
+use carat_history::view::DecodedChanges;
+use serde_json::{Value, json};
 use stellar_xdr::{
-    AccountFlags, AccountMergeResult, AllowTrustOp, Asset, AssetCode, ChangeTrustAsset, ChangeTrustOp,
-    ClaimPredicate, Claimant, CreateClaimableBalanceOp, LedgerKey, LiquidityPoolDepositOp,
-    LiquidityPoolWithdrawOp, MuxedAccount, OperationBody, OperationResult, OperationResultTr,
-    PathPaymentStrictReceiveOp, PathPaymentStrictReceiveResult, PathPaymentStrictSendOp,
-    PathPaymentStrictSendResult, Price, RevokeSponsorshipOp, SetOptionsOp, SetTrustLineFlagsOp,
-    TrustLineAsset, TrustLineFlags,
+    AccountMergeResult, AllowTrustOp, Asset, AssetCode, ChangeTrustAsset, ChangeTrustOp, Claimant,
+    CreateClaimableBalanceOp, LedgerKey, LiquidityPoolDepositOp, LiquidityPoolWithdrawOp, MuxedAccount,
+    OperationBody, OperationResult, OperationResultTr, PathPaymentStrictReceiveOp,
+    PathPaymentStrictReceiveResult, PathPaymentStrictSendOp, PathPaymentStrictSendResult, Price,
+    RevokeSponsorshipOp, SetOptionsOp, SetTrustLineFlagsOp, TrustLineAsset, TrustLineFlags,
 };
 
 use crate::format;
+use crate::resources::fields::{self, Fields, set};
 use crate::resources::muxed;
-
-type Fields = Map<String, Value>;
 
 /// The fields of the operation's kind.
 pub fn details(record: &OperationRecord, source: &MuxedAccount, body: &OperationBody) -> Fields {
-    let mut fields = Fields::new();
-    let out = &mut fields;
+    let mut found = Fields::new();
+    let out = &mut found;
     match body {
         OperationBody::CreateAccount(op) => {
             muxed::add(out, "funder", source);
@@ -32,7 +32,7 @@ pub fn details(record: &OperationRecord, source: &MuxedAccount, body: &Operation
             muxed::add(out, "from", source);
             muxed::add(out, "to", &op.destination);
             set(out, "amount", format::amount(op.amount));
-            add_asset(out, "", &op.asset);
+            fields::asset(out, "", &op.asset);
         }
         OperationBody::PathPaymentStrictReceive(op) => strict_receive(out, record, source, op),
         OperationBody::PathPaymentStrictSend(op) => strict_send(out, record, source, op),
@@ -62,56 +62,36 @@ pub fn details(record: &OperationRecord, source: &MuxedAccount, body: &Operation
         OperationBody::BumpSequence(op) => set(out, "bump_to", op.bump_to.0.to_string()),
         OperationBody::SetTrustLineFlags(op) => set_trust_line_flags(out, op),
         OperationBody::Clawback(op) => {
-            add_asset(out, "", &op.asset);
+            fields::asset(out, "", &op.asset);
             muxed::add(out, "from", &op.from);
             set(out, "amount", format::amount(op.amount));
         }
         other => later_stages(out, record, source, other),
     }
-    fields
+    found
 }
 
 fn later_stages(out: &mut Fields, record: &OperationRecord, source: &MuxedAccount, body: &OperationBody) {
     match body {
         OperationBody::CreateClaimableBalance(op) => create_claimable_balance(out, op),
         OperationBody::ClaimClaimableBalance(op) => {
-            set(out, "balance_id", xdr_hex(&op.balance_id));
+            set(out, "balance_id", fields::xdr_hex(&op.balance_id));
             muxed::add(out, "claimant", source);
         }
-        OperationBody::ClawbackClaimableBalance(op) => set(out, "balance_id", xdr_hex(&op.balance_id)),
+        OperationBody::ClawbackClaimableBalance(op) => {
+            set(out, "balance_id", fields::xdr_hex(&op.balance_id))
+        }
         OperationBody::BeginSponsoringFutureReserves(op) => {
             set(out, "sponsored_id", op.sponsored_id.to_string())
         }
         OperationBody::EndSponsoringFutureReserves => begin_sponsor(out, record, source),
         OperationBody::RevokeSponsorship(op) => revoke_sponsorship(out, op),
-        OperationBody::LiquidityPoolDeposit(op) => deposit(out, op),
-        OperationBody::LiquidityPoolWithdraw(op) => withdraw(out, op),
+        OperationBody::LiquidityPoolDeposit(op) => deposit(out, record, op),
+        OperationBody::LiquidityPoolWithdraw(op) => withdraw(out, record, op),
         OperationBody::InvokeHostFunction(op) => set(out, "function", op.host_function.name()),
         OperationBody::ExtendFootprintTtl(op) => set(out, "extend_to", op.extend_to),
         _ => {}
     }
-}
-
-fn set(out: &mut Fields, name: &str, value: impl Into<Value>) {
-    out.insert(name.to_owned(), value.into());
-}
-
-fn add_asset(out: &mut Fields, prefix: &str, asset: &Asset) {
-    let (kind, code, issuer) = format::asset(asset);
-    set(out, &format!("{prefix}asset_type"), kind);
-    if !code.is_empty() || !issuer.is_empty() {
-        set(out, &format!("{prefix}asset_code"), code);
-        set(out, &format!("{prefix}asset_issuer"), issuer);
-    }
-}
-
-fn path(assets: &[Asset]) -> Value {
-    let one = |asset: &Asset| {
-        let mut fields = Fields::new();
-        add_asset(&mut fields, "", asset);
-        Value::Object(fields)
-    };
-    assets.iter().map(one).collect()
 }
 
 fn strict_receive(
@@ -120,39 +100,38 @@ fn strict_receive(
     source: &MuxedAccount,
     op: &PathPaymentStrictReceiveOp,
 ) {
-    let sent = match record.result() {
-        Some(OperationResult::OpInner(OperationResultTr::PathPaymentStrictReceive(
-            PathPaymentStrictReceiveResult::Success(success),
-        ))) if record.transaction.is_successful() => match success.offers.first() {
-            // What the first hop took; later hops pass on what the hop before gave.
-            Some(_) => success
-                .offers
-                .iter()
-                .take_while(|claim| claim_bought(claim).0 == op.send_asset)
-                .map(|claim| claim_bought(claim).1)
-                .fold(0i64, i64::saturating_add),
-            None => success.last.amount,
-        },
-        _ => 0,
-    };
+    let sent = successful(record).and_then(path_sent).unwrap_or(0);
     muxed::add(out, "from", source);
     muxed::add(out, "to", &op.destination);
     set(out, "amount", format::amount(op.dest_amount));
     set(out, "source_amount", format::amount(sent));
     set(out, "source_max", format::amount(op.send_max));
-    add_asset(out, "", &op.dest_asset);
-    add_asset(out, "source_", &op.send_asset);
-    set(out, "path", path(&op.path));
+    fields::asset(out, "", &op.dest_asset);
+    fields::asset(out, "source_", &op.send_asset);
+    set(out, "path", fields::path(&op.path));
 }
 
-/// What the maker of a claimed offer bought, which is what the taker sold.
-fn claim_bought(claim: &stellar_xdr::ClaimAtom) -> (Asset, i64) {
-    use stellar_xdr::ClaimAtom;
-    match claim {
-        ClaimAtom::V0(claim) => (claim.asset_bought.clone(), claim.amount_bought),
-        ClaimAtom::OrderBook(claim) => (claim.asset_bought.clone(), claim.amount_bought),
-        ClaimAtom::LiquidityPool(claim) => (claim.asset_bought.clone(), claim.amount_bought),
+/// The inner result of an operation that took effect.
+fn successful(record: &OperationRecord) -> Option<&OperationResultTr> {
+    match record.result().filter(|_| record.transaction.is_successful()) {
+        Some(OperationResult::OpInner(inner)) => Some(inner),
+        _ => None,
     }
+}
+
+/// What the first hop took; later hops pass on what the hop before gave.
+fn path_sent(result: &OperationResultTr) -> Option<i64> {
+    let OperationResultTr::PathPaymentStrictReceive(PathPaymentStrictReceiveResult::Success(success)) =
+        result
+    else {
+        return None;
+    };
+    let Some((first, _)) = success.offers.first().map(|claim| amounts(claim).1) else {
+        return Some(success.last.amount);
+    };
+    let bought = success.offers.iter().map(|claim| amounts(claim).1);
+    let hop = bought.take_while(|(asset, _)| *asset == first);
+    Some(hop.fold(0i64, |sum, (_, more)| sum.saturating_add(more)))
 }
 
 fn strict_send(
@@ -161,10 +140,10 @@ fn strict_send(
     source: &MuxedAccount,
     op: &PathPaymentStrictSendOp,
 ) {
-    let received = match record.result() {
-        Some(OperationResult::OpInner(OperationResultTr::PathPaymentStrictSend(
-            PathPaymentStrictSendResult::Success(success),
-        ))) if record.transaction.is_successful() => success.last.amount,
+    let received = match successful(record) {
+        Some(OperationResultTr::PathPaymentStrictSend(PathPaymentStrictSendResult::Success(success))) => {
+            success.last.amount
+        }
         _ => 0,
     };
     muxed::add(out, "from", source);
@@ -172,21 +151,16 @@ fn strict_send(
     set(out, "amount", format::amount(received));
     set(out, "source_amount", format::amount(op.send_amount));
     set(out, "destination_min", format::amount(op.dest_min));
-    add_asset(out, "", &op.dest_asset);
-    add_asset(out, "source_", &op.send_asset);
-    set(out, "path", path(&op.path));
+    fields::asset(out, "", &op.dest_asset);
+    fields::asset(out, "source_", &op.send_asset);
+    set(out, "path", fields::path(&op.path));
 }
 
 fn offer(out: &mut Fields, amount: i64, price: &Price, buying: &Asset, selling: &Asset) {
     set(out, "amount", format::amount(amount));
-    add_price(out, "price", price);
-    add_asset(out, "buying_", buying);
-    add_asset(out, "selling_", selling);
-}
-
-fn add_price(out: &mut Fields, name: &str, price: &Price) {
-    set(out, name, format::price(price.n, price.d));
-    set(out, &format!("{name}_r"), json!({ "n": price.n, "d": price.d }));
+    fields::price(out, "price", price);
+    fields::asset(out, "buying_", buying);
+    fields::asset(out, "selling_", selling);
 }
 
 fn set_options(out: &mut Fields, op: &SetOptionsOp) {
@@ -203,16 +177,9 @@ fn set_options(out: &mut Fields, op: &SetOptionsOp) {
     set_some("home_domain", op.home_domain.as_ref().map(|domain| format::text(domain).into()));
     set_some("signer_key", op.signer.as_ref().map(|signer| signer.key.to_string().into()));
     set_some("signer_weight", op.signer.as_ref().map(|signer| signer.weight.into()));
-    add_flags(out, "set", op.set_flags.unwrap_or(0), &ACCOUNT_FLAGS);
-    add_flags(out, "clear", op.clear_flags.unwrap_or(0), &ACCOUNT_FLAGS);
+    add_flags(out, "set", op.set_flags.unwrap_or(0), &fields::ACCOUNT_FLAGS);
+    add_flags(out, "clear", op.clear_flags.unwrap_or(0), &fields::ACCOUNT_FLAGS);
 }
-
-const ACCOUNT_FLAGS: [(i32, &str); 4] = [
-    (AccountFlags::RequiredFlag as i32, "auth_required"),
-    (AccountFlags::RevocableFlag as i32, "auth_revocable"),
-    (AccountFlags::ImmutableFlag as i32, "auth_immutable"),
-    (AccountFlags::ClawbackEnabledFlag as i32, "auth_clawback_enabled"),
-];
 
 /// The second word lacks a letter in the API that clients know.
 const LINE_FLAGS: [(i32, &str); 3] = [
@@ -244,7 +211,7 @@ fn change_trust(out: &mut Fields, source: &MuxedAccount, op: &ChangeTrustOp) {
         }
     };
     if let Some(asset) = asset {
-        add_asset(out, "", &asset);
+        fields::asset(out, "", &asset);
         if let Some(issuer) = out.get("asset_issuer").cloned() {
             out.insert("trustee".to_owned(), issuer);
         }
@@ -271,7 +238,7 @@ fn allow_trust(out: &mut Fields, source: &MuxedAccount, op: &AllowTrustOp) {
 }
 
 fn set_trust_line_flags(out: &mut Fields, op: &SetTrustLineFlagsOp) {
-    add_asset(out, "", &op.asset);
+    fields::asset(out, "", &op.asset);
     set(out, "trustor", op.trustor.to_string());
     add_flags(out, "set", op.set_flags, &LINE_FLAGS);
     add_flags(out, "clear", op.clear_flags, &LINE_FLAGS);
@@ -279,11 +246,7 @@ fn set_trust_line_flags(out: &mut Fields, op: &SetTrustLineFlagsOp) {
 
 /// Ours: how much a merge moved, which its own fields do not say.
 fn merged_amount(out: &mut Fields, record: &OperationRecord) {
-    let result = record.result().filter(|_| record.transaction.is_successful());
-    if let Some(OperationResult::OpInner(OperationResultTr::AccountMerge(AccountMergeResult::Success(
-        amount,
-    )))) = result
-    {
+    if let Some(OperationResultTr::AccountMerge(AccountMergeResult::Success(amount))) = successful(record) {
         set(out, "amount", format::amount(*amount));
     }
 }
@@ -294,25 +257,10 @@ fn create_claimable_balance(out: &mut Fields, op: &CreateClaimableBalanceOp) {
     let one = |Claimant::ClaimantTypeV0(claimant): &Claimant| {
         json!({
             "destination": claimant.destination.to_string(),
-            "predicate": predicate(&claimant.predicate),
+            "predicate": fields::predicate(&claimant.predicate),
         })
     };
     set(out, "claimants", op.claimants.iter().map(one).collect::<Vec<Value>>());
-}
-
-/// A claim's condition. Recursion ends: the decoder of envelopes limits the depth.
-fn predicate(value: &ClaimPredicate) -> Value {
-    match value {
-        ClaimPredicate::Unconditional => json!({ "unconditional": true }),
-        ClaimPredicate::And(parts) => json!({ "and": parts.iter().map(predicate).collect::<Vec<_>>() }),
-        ClaimPredicate::Or(parts) => json!({ "or": parts.iter().map(predicate).collect::<Vec<_>>() }),
-        ClaimPredicate::Not(part) => json!({ "not": part.as_deref().map(predicate) }),
-        ClaimPredicate::BeforeAbsoluteTime(time) => {
-            let milliseconds = u64::try_from(*time).unwrap_or(0).saturating_mul(1_000);
-            json!({ "abs_before": format::time(milliseconds), "abs_before_epoch": time.to_string() })
-        }
-        ClaimPredicate::BeforeRelativeTime(seconds) => json!({ "rel_before": seconds.to_string() }),
-    }
 }
 
 /// Who began the sponsorship that this operation ends: the nearest begin before it for the same account.
@@ -344,7 +292,9 @@ fn revoke_sponsorship(out: &mut Fields, op: &RevokeSponsorshipOp) {
     };
     match key {
         LedgerKey::Account(key) => set(out, "account_id", key.account_id.to_string()),
-        LedgerKey::ClaimableBalance(key) => set(out, "claimable_balance_id", xdr_hex(&key.balance_id)),
+        LedgerKey::ClaimableBalance(key) => {
+            set(out, "claimable_balance_id", fields::xdr_hex(&key.balance_id))
+        }
         LedgerKey::Data(key) => {
             set(out, "data_account_id", key.account_id.to_string());
             set(out, "data_name", format::text(&key.data_name));
@@ -356,47 +306,59 @@ fn revoke_sponsorship(out: &mut Fields, op: &RevokeSponsorshipOp) {
                 TrustLineAsset::PoolShare(pool) => {
                     set(out, "trustline_liquidity_pool_id", hex::encode(pool.0.0));
                 }
-                TrustLineAsset::Native => set(out, "trustline_asset", "native"),
-                TrustLineAsset::CreditAlphanum4(asset) => {
-                    let asset = Asset::CreditAlphanum4(asset.clone());
-                    set(out, "trustline_asset", format::canonical_asset(&asset));
-                }
-                TrustLineAsset::CreditAlphanum12(asset) => {
-                    let asset = Asset::CreditAlphanum12(asset.clone());
-                    set(out, "trustline_asset", format::canonical_asset(&asset));
-                }
+                asset => set(out, "trustline_asset", fields::line_asset(asset)),
             }
         }
         _ => {}
     }
 }
 
-/// Pools come in a later stage: until then a deposit always failed, and what it moved is nothing.
-fn deposit(out: &mut Fields, op: &LiquidityPoolDepositOp) {
+fn deposit(out: &mut Fields, record: &OperationRecord, op: &LiquidityPoolDepositOp) {
+    let moved = pool_moved(record, 1);
     set(out, "liquidity_pool_id", hex::encode(op.liquidity_pool_id.0.0));
-    set(out, "reserves_max", amounts([op.max_amount_a, op.max_amount_b]));
-    add_price(out, "min_price", &op.min_price);
-    add_price(out, "max_price", &op.max_price);
-    set(out, "reserves_deposited", amounts([0, 0]));
-    set(out, "shares_received", format::amount(0));
+    set(out, "reserves_max", reserves(moved.as_ref(), [op.max_amount_a, op.max_amount_b]));
+    fields::price(out, "min_price", &op.min_price);
+    fields::price(out, "max_price", &op.max_price);
+    let (deposited, shares) = moved.as_ref().map_or(([0, 0], 0), moved_amounts);
+    set(out, "reserves_deposited", reserves(moved.as_ref(), deposited));
+    set(out, "shares_received", format::amount(shares));
 }
 
-fn withdraw(out: &mut Fields, op: &LiquidityPoolWithdrawOp) {
+fn withdraw(out: &mut Fields, record: &OperationRecord, op: &LiquidityPoolWithdrawOp) {
+    let moved = pool_moved(record, -1);
     set(out, "liquidity_pool_id", hex::encode(op.liquidity_pool_id.0.0));
-    set(out, "reserves_min", amounts([op.min_amount_a, op.min_amount_b]));
+    set(out, "reserves_min", reserves(moved.as_ref(), [op.min_amount_a, op.min_amount_b]));
     set(out, "shares", format::amount(op.amount));
-    set(out, "reserves_received", amounts([0, 0]));
+    let (received, _) = moved.as_ref().map_or(([0, 0], 0), moved_amounts);
+    set(out, "reserves_received", reserves(moved.as_ref(), received));
 }
 
-fn amounts(amounts: [i64; 2]) -> Value {
-    amounts.iter().map(|amount| json!({ "amount": format::amount(*amount) })).collect()
+/// What came into a pool (`sign` 1) or went out (-1), and the shares for it.
+type Moved = ([(Asset, i64); 2], i64);
+
+/// What the operation moved; none where it failed, and nothing moved.
+fn pool_moved(record: &OperationRecord, sign: i64) -> Option<Moved> {
+    let changes = DecodedChanges::of(&record.transaction).ok()?;
+    let view = record.transaction.view(record.index(), &changes)?;
+    view.pool_moved(sign).map(|(_, amounts, shares)| (amounts, shares))
+}
+
+fn moved_amounts(([(_, a), (_, b)], shares): &Moved) -> ([i64; 2], i64) {
+    ([*a, *b], *shares)
+}
+
+/// Amounts of both reserves, with their assets where these are known.
+fn reserves(moved: Option<&Moved>, amounts: [i64; 2]) -> Value {
+    match moved {
+        Some(([(a, _), (b, _)], _)) => {
+            let [of_a, of_b] = amounts;
+            fields::amounts(&[(a.clone(), of_a), (b.clone(), of_b)])
+        }
+        None => amounts.iter().map(|amount| json!({ "amount": format::amount(*amount) })).collect(),
+    }
 }
 
 fn xdr_bytes(value: &impl stellar_xdr::WriteXdr) -> Vec<u8> {
     // Writing to memory without limits has no way to fail.
     value.to_xdr(stellar_xdr::Limits::none()).unwrap_or_default()
-}
-
-fn xdr_hex(value: &impl stellar_xdr::WriteXdr) -> String {
-    hex::encode(xdr_bytes(value))
 }

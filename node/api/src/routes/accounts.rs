@@ -1,21 +1,91 @@
 //! `/accounts/{account_id}` and what belongs to it.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use carat_history::keys::List;
+use carat_history::{AccountFilter, PageQuery, Toid, TradeFilter};
 use carat_types::PublicKey;
+use stellar_xdr::Asset;
 
 use crate::accept::Form;
+use crate::page::{Cursor, Record};
 use crate::params;
-use crate::port::Node;
+use crate::port::{self, Node};
 use crate::problem::{Kind, Problem};
 use crate::request::{Request, to_raw};
 use crate::resources::account::{Account, Data};
-use crate::routes::collection::{self, ScopeOf, Show};
+use crate::resources::fields;
+use crate::routes::collection::{self, Fetch, ScopeOf, Show};
+use crate::routes::offers;
 
 const FIELD: &str = "account_id";
+
+/// The place of an account in a list: its id.
+#[derive(Clone, Debug)]
+struct AccountCursor(PublicKey);
+
+impl FromStr for AccountCursor {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        params::account("cursor", text).map(AccountCursor)
+    }
+}
+
+impl fmt::Display for AccountCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&fields::address(&self.0))
+    }
+}
+
+impl Cursor for AccountCursor {
+    fn place(&self) -> Option<Toid> {
+        None
+    }
+}
+
+pub(crate) async fn list(request: Request) -> Result<Response, Problem> {
+    let filter = filter(&request)?;
+    let links = request.links.clone();
+    let fetch: Fetch<AccountCursor> = Arc::new(move |node, page| {
+        let PageQuery { cursor, order, limit } = page;
+        let page = PageQuery { cursor: cursor.map(|cursor| cursor.0), order, limit };
+        let states = node.history().accounts(&filter, page)?;
+        let show = |state: &port::Account| {
+            let modified = node.history().ledger_time_ms(state.account.last_modified_ledger_seq)?;
+            let shown = Account::new(&links, state, modified).ok_or(Kind::SERVER_ERROR)?;
+            Record::new(shown.id(), &shown)
+        };
+        states.iter().map(show).collect()
+    });
+    collection::respond(request, collection::present, fetch).await
+}
+
+/// Exactly one of the four filters.
+fn filter(request: &Request) -> Result<AccountFilter, Problem> {
+    let params = &request.params;
+    let mut named = Vec::new();
+    if let Some(text) = params.get("signer") {
+        let key = text.parse().map_err(|_| Problem::invalid_field("signer", "Signer is not valid"))?;
+        named.push(AccountFilter::Signer(key));
+    }
+    named.extend(params.account("sponsor")?.map(AccountFilter::Sponsor));
+    match params.asset("asset")? {
+        Some(Asset::Native) => {
+            return Err(Problem::invalid_field("asset", "you can't filter by asset: native"));
+        }
+        other => named.extend(other.map(AccountFilter::Asset)),
+    }
+    if let Some(text) = params.get("liquidity_pool") {
+        named.push(AccountFilter::Pool(params::pool("liquidity_pool", text)?));
+    }
+    let filter = named.pop().filter(|_| named.is_empty());
+    filter.ok_or_else(|| Kind::INVALID_ACCOUNTS_PARAMS.into())
+}
 
 pub(crate) async fn show(Path(id): Path<String>, request: Request) -> Result<Response, Problem> {
     let account = params::account(FIELD, &id)?;
@@ -63,6 +133,21 @@ pub(crate) async fn operations(Path(id): Path<String>, request: Request) -> Resu
 pub(crate) async fn payments(Path(id): Path<String>, request: Request) -> Result<Response, Problem> {
     let account = params::account(FIELD, &id)?;
     collection::operations(request, List::Payments, ScopeOf::Account(account)).await
+}
+
+pub(crate) async fn effects(Path(id): Path<String>, request: Request) -> Result<Response, Problem> {
+    let account = params::account(FIELD, &id)?;
+    collection::effects(request, ScopeOf::Account(account)).await
+}
+
+pub(crate) async fn trades(Path(id): Path<String>, request: Request) -> Result<Response, Problem> {
+    let account = params::account(FIELD, &id)?;
+    collection::trades(request, TradeFilter::Account(account), Some(ScopeOf::Account(account))).await
+}
+
+pub(crate) async fn offers(Path(id): Path<String>, request: Request) -> Result<Response, Problem> {
+    let account = params::account(FIELD, &id)?;
+    offers::of_account(request, account).await
 }
 
 fn state_of(node: &dyn Node, account: &PublicKey) -> Result<crate::port::Account, Problem> {

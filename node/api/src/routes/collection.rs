@@ -4,76 +4,104 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use carat_history::keys::List;
-use carat_history::{PageQuery, Position, Scope, Toid};
-use carat_types::PublicKey;
+use carat_history::{History, PageQuery, PartId, Position, Scope, Toid, TradeFilter, TradeKind};
+use carat_types::{Digest, PublicKey};
 use serde_json::value::RawValue;
 
 use crate::accept::{Form, STREAMABLE};
 use crate::context::Context;
-use crate::page::{self, Page, Record};
-use crate::port::Node;
+use crate::page::{self, Cursor, Page, Record};
+use crate::port::{HistoryState, Node};
 use crate::problem::{Kind, Problem};
 use crate::request::{Request, json};
+use crate::resources::effect::Effect;
 use crate::resources::operation::Operation;
+use crate::resources::trade::Trade;
 use crate::resources::transaction::Transaction;
 use crate::stream::{self, Source};
 
 /// Reads a page of a collection.
-pub(crate) type Fetch = Arc<dyn Fn(&dyn Node, PageQuery) -> Result<Vec<Record>, Problem> + Send + Sync>;
+pub(crate) type Fetch<C = Toid> =
+    Arc<dyn Fn(&dyn Node, PageQuery<C>) -> Result<Vec<Record>, Problem> + Send + Sync>;
 
 /// Reads an object as it stands.
 pub(crate) type Show = Arc<dyn Fn(&dyn Node) -> Result<Box<RawValue>, Problem> + Send + Sync>;
 
-/// Which cursor `now` stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Now {
-    /// After everything that is indexed, also in the ledger that is still open.
-    LastTransaction,
-    /// After the last closed ledger.
-    LastLedger,
+/// The cursor that `now` stands for; none in lists of the present, which have no end in time.
+pub(crate) type Now<C> = fn(&Position) -> Option<C>;
+
+/// After everything that is indexed, also in the ledger that is still open.
+pub(crate) const LAST_TRANSACTION: Now<Toid> = |position| Some(position.now());
+/// After the last closed ledger.
+pub(crate) const LAST_LEDGER: Now<Toid> =
+    |position| Some(Toid::ledger_end(position.last_closed().unwrap_or(0)));
+/// After all that operations led to.
+pub(crate) const LAST_PART: Now<PartId> = |position| Some(PartId::after(position.now()));
+
+/// A list of the present: nothing in it is `now`.
+pub(crate) fn present<C>(_: &Position) -> Option<C> {
+    None
 }
 
 /// Answers with the page, or the stream, that the request asks for.
-pub(crate) async fn respond(request: Request, now: Now, fetch: Fetch) -> Result<Response, Problem> {
+pub(crate) async fn respond<C: Cursor>(
+    request: Request,
+    now: Now<C>,
+    fetch: Fetch<C>,
+) -> Result<Response, Problem> {
     let form = request.accepts(STREAMABLE)?;
     let context = Arc::clone(&request.context);
     let position = context.read(position).await?;
-    let cursor_now = match now {
-        Now::LastTransaction => position.now(),
-        Now::LastLedger => Toid::ledger_end(position.last_closed().unwrap_or(0)),
-    };
-    let page = page::query(&request.params, request.last_event(), cursor_now)?;
+    let page = page::query(&request.params, request.last_event(), now(&position))?;
     page::within_history(&page, position.first_ledger)?;
     if form == Form::EventStream {
+        let limit = page.limit;
         let source = Collection { context: Arc::clone(&context), page, fetch };
-        return stream::respond(&context, source, page.limit).await;
+        return stream::respond(&context, source, limit).await;
     }
-    let records = context.read(move |node| fetch(node, page)).await?;
+    let asked = page.clone();
+    let records = context.read(move |node| fetch(node, asked)).await?;
     json(&Page::new(&request.links, &request.path, &request.params, &page, records))
 }
 
 /// Where the index stands.
 ///
-/// **Errors**: 503 while it has not begun.
+/// **Errors**: 404 where none is kept, 503 while it has not begun and after it has failed.
 pub(crate) fn position(node: &dyn Node) -> Result<Position, Problem> {
+    match node.history_state() {
+        HistoryState::Kept => {}
+        HistoryState::NotKept => return Err(Kind::HISTORY_NOT_KEPT.into()),
+        HistoryState::Halted => {
+            let reason = "the history of this node failed and has to be rebuilt by its operator";
+            return Err(Problem::from(Kind::STALE_HISTORY).because(reason));
+        }
+    }
     node.history()
         .position()?
         .ok_or_else(|| Problem::from(Kind::STALE_HISTORY).because("the node has not indexed its genesis yet"))
 }
 
-struct Collection {
-    context: Arc<Context>,
-    page: PageQuery,
-    fetch: Fetch,
+/// The index, for objects that are read off it.
+///
+/// **Errors**: as [`position`].
+pub(crate) fn history(node: &dyn Node) -> Result<&History, Problem> {
+    position(node)?;
+    Ok(node.history())
 }
 
-impl Source for Collection {
+struct Collection<C> {
+    context: Arc<Context>,
+    page: PageQuery<C>,
+    fetch: Fetch<C>,
+}
+
+impl<C: Cursor> Source for Collection<C> {
     async fn next(&mut self, limit: usize) -> Result<Vec<Record>, Problem> {
-        let (fetch, page) = (Arc::clone(&self.fetch), PageQuery { limit, ..self.page });
+        let (fetch, page) = (Arc::clone(&self.fetch), PageQuery { limit, ..self.page.clone() });
         let records = self.context.read(move |node| fetch(node, page)).await?;
         if let Some(last) = records.last() {
-            let cursor = last.paging_token.parse().map_err(|error| {
-                tracing::error!(%error, token = last.paging_token, "a record's cursor is no id");
+            let cursor = last.paging_token.parse().map_err(|_| {
+                tracing::error!(token = last.paging_token, "a record's cursor is no cursor");
                 Problem::from(Kind::SERVER_ERROR)
             })?;
             self.page.cursor = Some(cursor);
@@ -93,7 +121,7 @@ pub(crate) async fn transactions(request: Request, scope: ScopeOf) -> Result<Res
         scope.must_exist(node, &shown)?;
         Ok(shown)
     });
-    respond(request, Now::LastTransaction, fetch).await
+    respond(request, LAST_TRANSACTION, fetch).await
 }
 
 /// The operations of `scope`, or of these its payments, as its request wants them.
@@ -112,7 +140,50 @@ pub(crate) async fn operations(request: Request, list: List, scope: ScopeOf) -> 
         scope.must_exist(node, &shown)?;
         Ok(shown)
     });
-    respond(request, Now::LastTransaction, fetch).await
+    respond(request, LAST_TRANSACTION, fetch).await
+}
+
+/// The effects of `scope`.
+pub(crate) async fn effects(request: Request, scope: ScopeOf) -> Result<Response, Problem> {
+    let links = request.links.clone();
+    let fetch: Fetch<PartId> = Arc::new(move |node, page| {
+        let records = node.history().effects(scope.resolve(node)?, page)?;
+        let shown = records.iter().map(|record| Record::new(record.id, &Effect::new(&links, record)));
+        let shown: Vec<Record> = shown.collect::<Result<_, _>>()?;
+        scope.must_exist(node, &shown)?;
+        Ok(shown)
+    });
+    respond(request, LAST_PART, fetch).await
+}
+
+/// The trades that `filter` names; those of two assets are seen from the first.
+pub(crate) async fn trades(
+    request: Request,
+    filter: TradeFilter,
+    exists: Option<ScopeOf>,
+) -> Result<Response, Problem> {
+    let kind = match request.params.get("trade_type") {
+        None | Some("all") => TradeKind::All,
+        Some("orderbook") => TradeKind::OrderBook,
+        Some("liquidity_pool" | "liquidity_pools") => TradeKind::Pool,
+        Some(_) => {
+            let accepted = "Accepted values: all, orderbook, liquidity_pool";
+            return Err(Problem::invalid_field("trade_type", accepted));
+        }
+    };
+    let links = request.links.clone();
+    let fetch: Fetch<PartId> = Arc::new(move |node, page| {
+        let base = match &filter {
+            TradeFilter::Pair(base, _) => Some(base),
+            _ => None,
+        };
+        let records = node.history().trades(&filter, kind, page)?;
+        let shown = records.iter().map(|record| Record::new(record.id, &Trade::new(&links, record, base)));
+        let shown: Vec<Record> = shown.collect::<Result<_, _>>()?;
+        exists.map_or(Ok(()), |scope| scope.must_exist(node, &shown))?;
+        Ok(shown)
+    });
+    respond(request, LAST_PART, fetch).await
 }
 
 /// Whether transactions shall be shown within their operations.
@@ -134,7 +205,13 @@ pub(crate) enum ScopeOf {
     /// A ledger.
     Ledger(u32),
     /// A transaction, by its hash.
-    Transaction(carat_types::Digest),
+    Transaction(Digest),
+    /// An operation.
+    Operation(Toid),
+    /// A liquidity pool.
+    Pool(Digest),
+    /// A claimable balance.
+    Balance(Digest),
 }
 
 impl ScopeOf {
@@ -157,18 +234,33 @@ impl ScopeOf {
                 let record = node.history().transaction(&hash)?.ok_or(Kind::NOT_FOUND)?;
                 Ok(Scope::Transaction(record.id))
             }
+            ScopeOf::Operation(id) => {
+                if id.ledger() < position(node)?.first_ledger {
+                    return Err(Kind::BEFORE_HISTORY.into());
+                }
+                node.history().operation(id)?.ok_or(Kind::NOT_FOUND)?;
+                Ok(Scope::Operation(id))
+            }
+            ScopeOf::Pool(pool) => Ok(Scope::Pool(pool)),
+            ScopeOf::Balance(balance) => Ok(Scope::Balance(balance)),
         }
     }
 
-    /// An account of which nothing was ever seen has no collections, not empty ones.
-    fn must_exist(self, node: &dyn Node, shown: &[Record]) -> Result<(), Problem> {
-        match self {
-            ScopeOf::Account(account) if shown.is_empty() => {
-                let known = node.history().knows(&account)? || node.account(&account)?.is_some();
-                if known { Ok(()) } else { Err(Kind::NOT_FOUND.into()) }
-            }
-            _ => Ok(()),
+    /// An account, pool or balance of which nothing was ever seen has no collections, not empty ones.
+    pub(crate) fn must_exist(self, node: &dyn Node, shown: &[Record]) -> Result<(), Problem> {
+        if !shown.is_empty() {
+            return Ok(());
         }
+        let history = node.history();
+        let known = match self {
+            ScopeOf::Account(account) => {
+                history.knows(Scope::Account(account))? || node.account(&account)?.is_some()
+            }
+            ScopeOf::Pool(pool) => history.knows(Scope::Pool(pool))?,
+            ScopeOf::Balance(balance) => history.knows(Scope::Balance(balance))?,
+            _ => true,
+        };
+        if known { Ok(()) } else { Err(Kind::NOT_FOUND.into()) }
     }
 }
 

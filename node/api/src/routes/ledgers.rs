@@ -13,7 +13,7 @@ use crate::params;
 use crate::problem::{Kind, Problem};
 use crate::request::{Request, json};
 use crate::resources::ledger::Ledger;
-use crate::routes::collection::{self, Fetch, Now, ScopeOf};
+use crate::routes::collection::{self, Fetch, LAST_LEDGER, ScopeOf};
 
 const FIELD: &str = "ledger_id";
 
@@ -27,7 +27,7 @@ pub(crate) async fn list(request: Request) -> Result<Response, Problem> {
             .map(|record| Record::new(token(record.sequence), &Ledger::new(&links, record)))
             .collect()
     });
-    collection::respond(request, Now::LastLedger, fetch).await
+    collection::respond(request, LAST_LEDGER, fetch).await
 }
 
 pub(crate) async fn show(Path(sequence): Path<String>, request: Request) -> Result<Response, Problem> {
@@ -60,4 +60,9 @@ pub(crate) async fn operations(Path(sequence): Path<String>, request: Request) -
 pub(crate) async fn payments(Path(sequence): Path<String>, request: Request) -> Result<Response, Problem> {
     let sequence = params::ledger(FIELD, &sequence)?;
     collection::operations(request, List::Payments, ScopeOf::Ledger(sequence)).await
+}
+
+pub(crate) async fn effects(Path(sequence): Path<String>, request: Request) -> Result<Response, Problem> {
+    let sequence = params::ledger(FIELD, &sequence)?;
+    collection::effects(request, ScopeOf::Ledger(sequence)).await
 }

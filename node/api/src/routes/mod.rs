@@ -1,14 +1,20 @@
 //! The routes, as data: path, methods, who may use it.
 
 pub(crate) mod accounts;
+pub(crate) mod assets;
+pub(crate) mod claimable_balances;
 pub(crate) mod collection;
 pub(crate) mod fee_stats;
 pub(crate) mod friendbot;
 pub(crate) mod genesis;
 pub(crate) mod ledgers;
+pub(crate) mod liquidity_pools;
+pub(crate) mod offers;
 pub(crate) mod operations;
+pub(crate) mod order_book;
 pub(crate) mod root;
 pub(crate) mod submit;
+pub(crate) mod trades;
 pub(crate) mod transactions;
 
 use std::sync::Arc;
@@ -52,16 +58,43 @@ pub const ROUTES: &[Route] = &[
     read("/", false, || get(root::show)),
     read("/genesis", false, || get(genesis::show)),
     read("/fee_stats", false, || get(fee_stats::show)),
+    read("/accounts", true, || get(accounts::list)),
     read("/accounts/{account_id}", true, || get(accounts::show)),
     read("/accounts/{account_id}/data/{key}", true, || get(accounts::data)),
     read("/accounts/{account_id}/transactions", true, || get(accounts::transactions)),
     read("/accounts/{account_id}/operations", true, || get(accounts::operations)),
     read("/accounts/{account_id}/payments", true, || get(accounts::payments)),
+    read("/accounts/{account_id}/effects", true, || get(accounts::effects)),
+    read("/accounts/{account_id}/offers", true, || get(accounts::offers)),
+    read("/accounts/{account_id}/trades", true, || get(accounts::trades)),
+    read("/assets", true, || get(assets::list)),
+    read("/claimable_balances", true, || get(claimable_balances::list)),
+    read("/claimable_balances/{claimable_balance_id}", false, || get(claimable_balances::show)),
+    read("/claimable_balances/{claimable_balance_id}/transactions", true, || {
+        get(claimable_balances::transactions)
+    }),
+    read("/claimable_balances/{claimable_balance_id}/operations", true, || {
+        get(claimable_balances::operations)
+    }),
+    read("/effects", true, || get(operations::all_effects)),
     read("/ledgers", true, || get(ledgers::list)),
     read("/ledgers/{sequence}", false, || get(ledgers::show)),
     read("/ledgers/{sequence}/transactions", true, || get(ledgers::transactions)),
     read("/ledgers/{sequence}/operations", true, || get(ledgers::operations)),
     read("/ledgers/{sequence}/payments", true, || get(ledgers::payments)),
+    read("/ledgers/{sequence}/effects", true, || get(ledgers::effects)),
+    read("/liquidity_pools", true, || get(liquidity_pools::list)),
+    read("/liquidity_pools/{liquidity_pool_id}", false, || get(liquidity_pools::show)),
+    read("/liquidity_pools/{liquidity_pool_id}/effects", true, || get(liquidity_pools::effects)),
+    read("/liquidity_pools/{liquidity_pool_id}/operations", true, || get(liquidity_pools::operations)),
+    read("/liquidity_pools/{liquidity_pool_id}/trades", true, || get(liquidity_pools::trades)),
+    read("/liquidity_pools/{liquidity_pool_id}/transactions", true, || get(liquidity_pools::transactions)),
+    read("/offers", true, || get(offers::list)),
+    read("/offers/{offer_id}", false, || get(offers::show)),
+    read("/offers/{offer_id}/trades", true, || get(offers::trades)),
+    read("/order_book", true, || get(order_book::show)),
+    read("/trade_aggregations", false, || get(trades::aggregations)),
+    read("/trades", true, || get(trades::list)),
     Route {
         path: "/transactions",
         methods: &["GET", "POST"],
@@ -79,9 +112,11 @@ pub const ROUTES: &[Route] = &[
     read("/transactions/{hash}", false, || get(transactions::show)),
     read("/transactions/{hash}/operations", true, || get(transactions::operations)),
     read("/transactions/{hash}/payments", true, || get(transactions::payments)),
+    read("/transactions/{hash}/effects", true, || get(transactions::effects)),
     read("/transactions/{hash}/receipt", false, || get(transactions::receipt)),
     read("/operations", true, || get(operations::list)),
     read("/operations/{id}", false, || get(operations::show)),
+    read("/operations/{id}/effects", true, || get(operations::effects)),
     read("/payments", true, || get(operations::payments)),
     Route {
         path: "/friendbot",

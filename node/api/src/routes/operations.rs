@@ -21,9 +21,7 @@ pub(crate) async fn payments(request: Request) -> Result<Response, Problem> {
 
 pub(crate) async fn show(Path(id): Path<String>, request: Request) -> Result<Response, Problem> {
     let _: Form = request.accepts(OBJECT)?;
-    let id: Toid = id
-        .parse()
-        .map_err(|_| Problem::invalid_field("id", "Operation ID must be an integer higher than 0"))?;
+    let id = id_of(&id)?;
     let join = collection::join(&request)?;
     let links = request.links.clone();
     let operation = request.context.read(move |node| {
@@ -34,4 +32,17 @@ pub(crate) async fn show(Path(id): Path<String>, request: Request) -> Result<Res
         Operation::new(&links, &record, join).ok_or_else(|| Kind::NOT_FOUND.into())
     });
     json(&operation.await?)
+}
+
+pub(crate) async fn effects(Path(id): Path<String>, request: Request) -> Result<Response, Problem> {
+    let id = id_of(&id)?;
+    collection::effects(request, ScopeOf::Operation(id)).await
+}
+
+pub(crate) async fn all_effects(request: Request) -> Result<Response, Problem> {
+    collection::effects(request, ScopeOf::All).await
+}
+
+fn id_of(text: &str) -> Result<Toid, Problem> {
+    text.parse().map_err(|_| Problem::invalid_field("id", "Operation ID must be an integer higher than 0"))
 }

@@ -25,7 +25,7 @@ pub(crate) async fn show(Path(hash): Path<String>, request: Request) -> Result<R
     let hash = params::transaction_hash(FIELD, &hash)?;
     let links = request.links.clone();
     let transaction = request.context.read(move |node| {
-        let record = node.history().transaction(&hash)?.ok_or(Kind::NOT_FOUND)?;
+        let record = node.transaction(&hash)?.ok_or(Kind::NOT_FOUND)?;
         Ok(Transaction::under(&links, &record, &hash))
     });
     json(&transaction.await?)
@@ -41,13 +41,18 @@ pub(crate) async fn payments(Path(hash): Path<String>, request: Request) -> Resu
     collection::operations(request, List::Payments, ScopeOf::Transaction(hash)).await
 }
 
+pub(crate) async fn effects(Path(hash): Path<String>, request: Request) -> Result<Response, Problem> {
+    let hash = params::transaction_hash(FIELD, &hash)?;
+    collection::effects(request, ScopeOf::Transaction(hash)).await
+}
+
 pub(crate) async fn receipt(Path(hash): Path<String>, request: Request) -> Result<Response, Problem> {
     let _: Form = request.accepts(OBJECT)?;
     let hash = params::transaction_hash(FIELD, &hash)?;
     let links = request.links.clone();
     let receipt = request.context.read(move |node| {
         // A fee bump is known by its inner hash as well; its outcome stands under its own.
-        let known = node.history().transaction(&hash)?;
+        let known = node.transaction(&hash)?;
         let own = known.as_ref().map_or(hash, |record| *record.transaction.hash());
         let receipt = node.receipt(&own)?.ok_or_else(|| match known {
             None => Problem::from(Kind::NOT_FOUND),

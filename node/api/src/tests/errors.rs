@@ -25,7 +25,7 @@ fn check(answer: &Answer, status: u16, kind: &str) {
 #[tokio::test]
 async fn unknown_route_is_not_found() {
     let api = Api::new();
-    for path in ["/nothing", "/accounts", "/ledgers/1/nothing", "/offers"] {
+    for path in ["/nothing", "/account", "/ledgers/1/nothing", "/offers/1/nothing"] {
         check(&api.get(path).await, 404, "not_found");
     }
 }

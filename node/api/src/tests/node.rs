@@ -18,7 +18,8 @@ use tokio::sync::watch;
 
 use super::chain::{COIN, Chain, PASSPHRASE};
 use crate::port::{
-    Acceptance, Account, BoxFuture, CheckedReceipt, Head, Network, Node, NodeError, Refusal, Submission,
+    Acceptance, Account, BoxFuture, CheckedReceipt, Head, HistoryState, Network, Node, NodeError, Refusal,
+    Submission,
 };
 
 /// What the node shall answer instead of doing its work.
@@ -31,6 +32,8 @@ pub(super) enum Staged {
     Refuses(Refusal),
     NotReady,
     NotSealed,
+    NoHistory,
+    HistoryFailed,
 }
 
 pub(super) struct TestNode {
@@ -90,7 +93,11 @@ impl TestNode {
 
     fn execute(&self, transaction: &SignedTransaction) -> Submission {
         match self.staged() {
-            Staged::Nothing | Staged::NotReady | Staged::NotSealed => {}
+            Staged::Nothing
+            | Staged::NotReady
+            | Staged::NotSealed
+            | Staged::NoHistory
+            | Staged::HistoryFailed => {}
             Staged::Busy => return Submission::Busy { retry_after: Duration::from_millis(2_500) },
             Staged::TimesOut => return Submission::TimedOut,
             Staged::Refuses(refusal) => return Submission::Refused(refusal),
@@ -157,6 +164,18 @@ impl Node for TestNode {
 
     fn history(&self) -> &History {
         &self.history
+    }
+
+    fn history_state(&self) -> HistoryState {
+        match self.staged() {
+            Staged::NoHistory => HistoryState::NotKept,
+            Staged::HistoryFailed => HistoryState::Halted,
+            _ => HistoryState::Kept,
+        }
+    }
+
+    fn transaction(&self, hash: &Digest) -> Result<Option<TransactionRecord>, NodeError> {
+        Ok(self.history.transaction(hash)?)
     }
 
     fn indexed(&self) -> watch::Receiver<Toid> {

@@ -16,7 +16,7 @@ use carat_types::transaction::{SignedTransaction, network_id, test_root_key};
 use carat_types::{Digest, PublicKey, SecretKey, merkle};
 use stellar_xdr::{LedgerEntryData, Operation, TransactionEnvelope};
 
-use carat_history::{ExecutedBlock, History, HistoryStore, Indexer, MemoryStore};
+use carat_history::{ExecutedBlock, History, HistoryStore, Indexer, MemoryStore, delta_digest};
 
 pub(crate) const PASSPHRASE: &str = "Carat test network ; 0123456789abcdef";
 /// Time of genesis: the start of a ledger's window.
@@ -52,7 +52,9 @@ impl Chain {
             admission_restricted: false,
             members: Vec::new(),
         };
-        let state = MemoryState::new(genesis_entries(&constants, &BlockLimits::default()).expect("genesis"));
+        let entries: Vec<_> =
+            genesis_entries(&constants, &BlockLimits::default()).expect("genesis").into_iter().collect();
+        let state = MemoryState::new(entries.clone());
         let chain_id = sha256(&[b"genesis of a test"]);
         let header = Header {
             chain_id,
@@ -81,7 +83,7 @@ impl Chain {
             network_id,
             applied: 0,
         };
-        chain.index(&[]);
+        chain.indexer.begin(&chain.header, entries).expect("an empty index");
         chain
     }
 
@@ -126,7 +128,12 @@ impl Chain {
             ..self.header.clone()
         };
         self.applied = u32::try_from(outcome.applied.len()).expect("few");
-        self.index(&outcome.applied);
+        let transactions: Vec<_> =
+            outcome.applied.iter().map(|applied| Arc::clone(&applied.transaction)).collect();
+        let delta = Some(delta_digest(&outcome.delta));
+        let block =
+            ExecutedBlock { header: &self.header, transactions: &transactions, signatures: &Ed25519, delta };
+        self.indexer.index(&block).expect("the next block");
         outcome.applied
     }
 
@@ -159,12 +166,6 @@ impl Chain {
             Some(StateValue::Totals(totals)) => totals,
             other => panic!("no totals: {other:?}"),
         }
-    }
-
-    fn index(&mut self, applied: &[Applied]) {
-        let totals = self.totals();
-        let block = ExecutedBlock { header: &self.header, totals, transactions: applied };
-        self.indexer.index(&block).expect("the next block");
     }
 }
 

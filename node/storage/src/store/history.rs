@@ -6,6 +6,9 @@ use std::sync::Arc;
 use super::engine::{Batch, Column, KeyRange, Pair};
 use super::{Store, StoreError};
 
+/// Keys that are removed with one write.
+const CLEARED_AT_A_TIME: usize = 10_000;
+
 /// A sorted map. What is written here is not synced on the way: the index can be built again from the blocks.
 #[derive(Clone)]
 pub struct HistoryColumn {
@@ -24,11 +27,11 @@ impl HistoryColumn {
         self.store.value(Column::History, key)
     }
 
-    /// Sets all pairs, or none.
+    /// Sets the keys that have a value and removes those that have none: all, or nothing.
     ///
     /// **Errors**: the database's; nothing more is written afterwards.
-    pub fn write(&self, pairs: Vec<Pair>) -> Result<(), StoreError> {
-        let changes = pairs.into_iter().map(|(key, value)| (Column::History, key, Some(value)));
+    pub fn write(&self, changes: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> Result<(), StoreError> {
+        let changes = changes.into_iter().map(|(key, value)| (Column::History, key, value));
         self.store.write("write the history", Batch { changes: changes.collect() })
     }
 
@@ -47,5 +50,18 @@ impl HistoryColumn {
         let range = KeyRange { from: range.start, to: Some(range.end), backwards };
         let pairs = self.store.engine.scan(Column::History, range).take(limit);
         pairs.map(|pair| self.store.settled("read the history", pair)).collect()
+    }
+
+    /// Removes everything in it. A crash leaves a part, which the next call removes.
+    ///
+    /// **Errors**: the database's.
+    pub fn clear(&self) -> Result<(), StoreError> {
+        loop {
+            let keys = self.scan(Vec::new()..vec![0xff], false, CLEARED_AT_A_TIME)?;
+            if keys.is_empty() {
+                return Ok(());
+            }
+            self.write(keys.into_iter().map(|(key, _)| (key, None)).collect())?;
+        }
     }
 }
