@@ -13,6 +13,7 @@ pub mod app;
 pub mod context;
 pub mod format;
 pub mod links;
+mod openapi;
 pub mod page;
 pub mod params;
 pub mod port;

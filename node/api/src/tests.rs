@@ -4,6 +4,7 @@
 #[expect(dead_code, reason = "shared with the tests of the index, which use all of it")]
 mod chain;
 mod collections;
+mod description;
 mod effects;
 mod errors;
 mod formats;

@@ -10,6 +10,7 @@ pub(crate) mod genesis;
 pub(crate) mod ledgers;
 pub(crate) mod liquidity_pools;
 pub(crate) mod offers;
+pub(crate) mod openapi;
 pub(crate) mod operations;
 pub(crate) mod order_book;
 pub(crate) mod root;
@@ -56,6 +57,7 @@ const fn read(path: &'static str, streams: bool, handler: fn() -> MethodRouter<A
 /// Every route that there is.
 pub const ROUTES: &[Route] = &[
     read("/", false, || get(root::show)),
+    read("/openapi.json", false, || get(openapi::show)),
     read("/genesis", false, || get(genesis::show)),
     read("/fee_stats", false, || get(fee_stats::show)),
     read("/accounts", true, || get(accounts::list)),
