@@ -20,6 +20,8 @@ pub struct Network {
     cut: Vec<bool>,
     /// `clogged[from * n + to]`: nothing arrives before this moment.
     clogged: Vec<u64>,
+    /// Cut off from all others, whatever else is cut.
+    exile: Option<ValidatorId>,
     timeout_us: u64,
     /// Latest delivery on each link, where order is kept.
     latest: BTreeMap<(ValidatorId, ValidatorId), u64>,
@@ -30,13 +32,14 @@ impl Network {
     pub fn new(plan: NetworkPlan, n: u16, seed: u64, timeout_us: u64) -> Self {
         let n = usize::from(n);
         let (cut, clogged) = (vec![false; n * n], vec![0; n * n]);
-        Network { plan, n, salt: mix(seed, 7), cut, clogged, timeout_us, latest: BTreeMap::new() }
+        Network { plan, n, salt: mix(seed, 7), cut, clogged, exile: None, timeout_us, latest: BTreeMap::new() }
     }
 
     /// Ends all faults.
     pub fn calm(&mut self) {
         self.plan = self.plan.calm(self.timeout_us);
         self.clogged.fill(0);
+        self.exile = None;
         self.heal();
     }
 
@@ -48,7 +51,8 @@ impl Network {
         (from, to): (ValidatorId, ValidatorId),
         message: &Message,
     ) -> [Option<u64>; 2] {
-        let cut = self.cut[from.index() * self.n + to.index()];
+        let exiled = self.is_exiled(from) || self.is_exiled(to);
+        let cut = exiled || self.cut[from.index() * self.n + to.index()];
         if cut || self.is_withheld(from, to, message) || rng.chance(self.plan.loss) {
             return [None; 2];
         }
@@ -79,6 +83,16 @@ impl Network {
     pub fn clog(&mut self, rng: &mut Rng, now: u64) {
         let link = rng.index(self.clogged.len());
         self.clogged[link] = now + rng.between(1, self.plan.clog_max);
+    }
+
+    /// Cuts one validator off until all faults end.
+    pub fn exile(&mut self, id: ValidatorId) {
+        self.exile = Some(id);
+    }
+
+    /// Whether a validator is cut off by [`Network::exile`].
+    pub fn is_exiled(&self, id: ValidatorId) -> bool {
+        self.exile == Some(id)
     }
 
     /// Ends a partition.

@@ -5,13 +5,14 @@
 //! specification, agreement, execution exactly once, and bounded buffers. It is told of every message of every
 //! validator, adversaries included, but holds only correct ones to the rules.
 //!
-//! Reading order: `ballots` (what is final), `history` (what is durable), `speech` (what may be said),
-//! `choice` (what a NEW-VIEW forces), `chain` (what was executed).
+//! Reading order: `ballots` (what is final), `history` (what is durable), `speech` (what may be said), `hearing` (what may
+//! be taken), `choice` (what a NEW-VIEW forces), `chain` (what was executed).
 
 mod ballots;
 mod certificates;
 mod chain;
 mod choice;
+mod hearing;
 mod history;
 mod speech;
 
@@ -26,11 +27,14 @@ use carat_types::message::Message;
 use carat_types::validators::{Authenticator, ValidatorSet};
 use carat_types::{Digest, Slot, ValidatorId, View};
 
+pub use hearing::HeardVote;
+
 use crate::clients::Fate;
 use crate::plan::Plan;
 use ballots::Ballots;
 use certificates::Certificates;
 use chain::Chain;
+use hearing::Hearing;
 use history::History;
 use speech::Speech;
 
@@ -101,6 +105,7 @@ struct Watch {
     proposer_is_correct: bool,
     history: History,
     speech: Speech,
+    hearing: Hearing,
     /// Executed up to here.
     executed: Slot,
     /// Handed to execution up to here.
@@ -144,6 +149,7 @@ impl Oracle {
                 proposer_is_correct: behaviour.is_none(),
                 history: History::new(genesis.prefix),
                 speech: Speech::default(),
+                hearing: Hearing::default(),
                 executed: Slot(0),
                 dispatched: Slot(0),
                 high: HighWater::default(),
@@ -221,6 +227,7 @@ impl Oracle {
         watch.dispatched = blocks_left;
         watch.high = HighWater::default();
         watch.speech.restarted(watch.history.led());
+        watch.hearing = Hearing::default();
     }
 
     /// A validator is about to execute a slot.

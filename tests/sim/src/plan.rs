@@ -54,6 +54,8 @@ pub struct Plan {
     pub adversaries: Vec<(ValidatorId, Behaviour)>,
     /// Whether the adversaries go on lying in the end phase; else they stop for good.
     pub adversaries_survive: bool,
+    /// One validator is cut off while the others change views without end, and is needed when some of these die.
+    pub latecomer: bool,
 }
 
 /// How the network treats messages.
@@ -289,7 +291,23 @@ impl Plan {
             clients: ClientPlan::draw(&mut rng),
             adversaries,
             adversaries_survive: rng.chance(500),
+            latecomer: false,
         }
+        .or_with_a_latecomer(&mut rng)
+    }
+
+    /// In a few runs nothing else happens but that views go by at once, without one of the validators.
+    fn or_with_a_latecomer(mut self, rng: &mut Rng) -> Plan {
+        let spare = usize::from((self.n - 1) / 3) > self.adversaries.len();
+        self.latecomer = spare && rng.chance(30);
+        if self.latecomer {
+            self.params.checkpoint_interval = 2;
+            (self.params.window, self.params.term, self.params.heartbeat_ms) = (4, 4, 100);
+            (self.clients.every, self.chaos_us) = (50 * MS, rng.between(40, 60) * SECOND);
+            (self.process.crash_every, self.process.crash_at_effect) = (0, 0);
+            (self.network.partition_every, self.network.withheld) = (0, 0);
+        }
+        self
     }
 
     /// The thresholds, recomputed from the plan's size by its users' own means.

@@ -25,10 +25,10 @@ use crate::disk::Disk;
 use crate::ledger::{self, GENESIS_TIME_MS, Ledger, Rules};
 use crate::mix::mix;
 use crate::network::Network;
-use crate::oracle::{Oracle, Standpoint, Verdict, Violation};
+use crate::oracle::{HeardVote, Oracle, Standpoint, Verdict, Violation};
 use crate::outbox::{Outbox, Position};
 use crate::packet::{Packet, Reading};
-use crate::plan::{MS, Plan};
+use crate::plan::{MS, Plan, SECOND};
 use crate::planted::{Planted, Speaker};
 use crate::pool::Pool;
 use crate::rng::Rng;
@@ -131,6 +131,8 @@ enum Event {
     PartitionEnds,
     Clog,
     ClocksJump,
+    Exile,
+    LastStraw,
     FaultsEnd,
     Inspect,
 }
@@ -242,6 +244,10 @@ impl Simulation {
         self.schedule_soon(self.plan.network.partition_every, Event::PartitionBegins);
         self.schedule_soon(self.plan.network.clog_every, Event::Clog);
         self.schedule_soon(self.plan.process.jump_every, Event::ClocksJump);
+        if self.plan.latecomer {
+            self.schedule(SECOND, Event::Exile);
+            self.schedule(self.plan.chaos_us - 5 * SECOND, Event::LastStraw);
+        }
         self.schedule(self.plan.chaos_us, Event::FaultsEnd);
         Ok(())
     }
@@ -277,6 +283,11 @@ impl Simulation {
                 self.jump_clocks();
                 Ok(())
             }
+            Event::Exile => {
+                self.exile_somebody();
+                Ok(())
+            }
+            Event::LastStraw => self.lose_the_spare(),
             Event::FaultsEnd => self.end_faults(),
             Event::Inspect => self.inspect(),
         }
@@ -333,7 +344,16 @@ impl Simulation {
             let detail = format!("{} events, and the run is not over", self.events);
             return Err(Violation { rule: "no endless loop", validator: Some(node.id), detail });
         }
+        let heard = match &input {
+            Input::Message { message, .. } => HeardVote::of(message),
+            _ => None,
+        };
         let mut effects = process.replica.handle(now, input);
+        if let Some(vote) = heard {
+            let refused = effects.iter().any(|effect| matches!(effect, Effect::Reject { .. }));
+            let stands = (process.replica.view(), process.replica.stable());
+            self.oracle.heard_vote(node.id, vote, refused, stands)?;
+        }
         if let Some(planted) = self.planted {
             let speaker = Speaker { id: node.id, keys: &node.keys, set: &self.set };
             effects = effects.into_iter().flat_map(|effect| planted.mangle(effect, speaker)).collect();

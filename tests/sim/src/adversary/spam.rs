@@ -12,10 +12,14 @@ use super::{Addressed, Adversary};
 use crate::rng::Rng;
 
 impl Adversary {
+    /// More than a validator may hold with the smallest windows.
+    const FLOOD: usize = 512;
+
     pub(super) fn babble(&self, rng: &mut Rng, others: &[ValidatorId]) -> Vec<Addressed> {
         let to = rng.pick(others);
-        if rng.chance(200) {
-            return (0..64).map(|_| (to, self.flood(rng))).collect();
+        if rng.chance(50) {
+            let kind = rng.below(3);
+            return (0..Self::FLOOD).map(|_| (to, self.flood(rng, kind))).collect();
         }
         if rng.chance(500)
             && let Some(old) = self.memory.get(rng.index(self.memory.len()))
@@ -99,10 +103,10 @@ impl Adversary {
     }
 
     /// Something new each time, that fills whatever has no limit.
-    fn flood(&self, rng: &mut Rng) -> Message {
+    fn flood(&self, rng: &mut Rng, kind: u64) -> Message {
         let slot = Slot(rng.bits() >> rng.below(64));
         let digest = Digest([u8::try_from(rng.below(256)).unwrap_or(0); 32]);
-        match rng.below(3) {
+        match kind {
             0 => Message::Seal(self.identity.keys.sign(
                 &self.identity.set,
                 self.identity.id,

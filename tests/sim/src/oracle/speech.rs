@@ -106,7 +106,7 @@ impl Oracle {
             let speech = watch.speech.prepares.get(&(slot, ballot.view));
             speech.or_else(|| watch.history.vote(slot, ballot.view)).copied()
         })?;
-        self.judge_justification(from, &ballot, &message.justification)?;
+        self.judge_justification(from, &ballot, below, &message.justification)?;
         self.ballots.link(ballot, below);
         self.watches[from.index()].speech.prepares.insert((ballot.slot, ballot.view), ballot);
         Ok(())
@@ -198,8 +198,14 @@ impl Oracle {
         Ok(below)
     }
 
-    /// I3: what made a PREPARE legal.
-    fn judge_justification(&self, from: ValidatorId, ballot: &Ballot, why: &Justification) -> Verdict {
+    /// I3: what made a PREPARE legal. `below` is c(s-1) of the voter's own log.
+    fn judge_justification(
+        &self,
+        from: ValidatorId,
+        ballot: &Ballot,
+        below: Digest,
+        why: &Justification,
+    ) -> Verdict {
         let rule = "I3 the vote's justification";
         let watch = self.watch(from);
         let entered = watch.history.entered(ballot.view);
@@ -211,13 +217,12 @@ impl Oracle {
             let Justification::Proposal(proposal) = why else {
                 return demand(false, rule, from, || format!("{ballot:?}: slot is free, {why:?}"));
             };
-            let body = PrePrepare {
-                view: ballot.view,
-                slot: ballot.slot,
-                parent: proposal.parent,
-                digest: ballot.digest,
-            };
-            let leader = self.certificates.leader(ballot.view.0);
+            demand(proposal.parent == below, "5.2 the proposal's parent is the own log", from, || {
+                format!("{ballot:?}: parent {}, own log {below}", proposal.parent)
+            })?;
+            let Ballot { view, slot, digest, .. } = *ballot;
+            let body = PrePrepare { view, slot, parent: below, digest };
+            let leader = self.certificates.leader(view.0);
             let signed = self.certificates.signature(leader, &body, &proposal.signature);
             return demand(signed, rule, from, || format!("{ballot:?}: no PRE-PREPARE of {leader}"));
         }

@@ -175,6 +175,32 @@ impl Simulation {
         }
     }
 
+    /// Cuts one correct validator off until the faults end.
+    pub(super) fn exile_somebody(&mut self) {
+        if let Some(exile) = self.correct_in_random_order().first() {
+            self.network.exile(*exile);
+            self.trace.note(self.now, *exile, || "is cut off".to_owned());
+        }
+    }
+
+    /// As many correct validators as may die for good do, and leave no quorum without the one that is cut off.
+    pub(super) fn lose_the_spare(&mut self) -> Verdict {
+        let spare = self.plan.quorum().faults().saturating_sub(self.plan.adversaries.len());
+        let candidates = self.correct_in_random_order().into_iter();
+        let dead: Vec<_> = candidates.filter(|id| !self.network.is_exiled(*id)).take(spare).collect();
+        dead.into_iter().try_for_each(|id| {
+            self.nodes[id.index()].gone = true;
+            self.crash(id.index())
+        })
+    }
+
+    fn correct_in_random_order(&mut self) -> Vec<ValidatorId> {
+        let correct = self.nodes.iter().filter(|node| node.adversary.is_none());
+        let mut ids: Vec<ValidatorId> = correct.map(|node| node.id).collect();
+        self.rng.shuffle(&mut ids);
+        ids
+    }
+
     /// Sets the wall clocks of some validators forward or back, all by the same: a bad time server.
     pub(super) fn jump_clocks(&mut self) {
         if self.end.is_some() {
@@ -198,7 +224,8 @@ impl Simulation {
         let skew = i64::try_from(self.plan.process.skew_ms).unwrap_or(0);
         self.nodes.iter_mut().for_each(|node| node.skew_ms = node.skew_ms.clamp(-skew, skew));
         let faults = self.plan.quorum().faults();
-        let mut spare = faults - self.plan.adversaries.len().min(faults);
+        let dead = self.nodes.iter().filter(|node| node.gone && node.adversary.is_none()).count();
+        let mut spare = faults.saturating_sub(self.plan.adversaries.len() + dead);
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
         self.rng.shuffle(&mut order);
         let mut core = Vec::new();
@@ -206,6 +233,7 @@ impl Simulation {
             let behaviour = self.nodes[index].adversary.as_ref().map(|adversary| adversary.behaviour());
             let dies = match behaviour {
                 Some(_) => !self.plan.adversaries_survive,
+                None if self.nodes[index].gone => true,
                 None if spare > 0 && self.rng.chance(400) => {
                     spare -= 1;
                     true
