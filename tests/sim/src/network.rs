@@ -32,7 +32,16 @@ impl Network {
     pub fn new(plan: NetworkPlan, n: u16, seed: u64, timeout_us: u64) -> Self {
         let n = usize::from(n);
         let (cut, clogged) = (vec![false; n * n], vec![0; n * n]);
-        Network { plan, n, salt: mix(seed, 7), cut, clogged, exile: None, timeout_us, latest: BTreeMap::new() }
+        Network {
+            plan,
+            n,
+            salt: mix(seed, 7),
+            cut,
+            clogged,
+            exile: None,
+            timeout_us,
+            latest: BTreeMap::new(),
+        }
     }
 
     /// Ends all faults.

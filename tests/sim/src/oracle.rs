@@ -277,8 +277,19 @@ impl Oracle {
             at,
             || format!("slot {slot}: seals name {:?}", certificate.body),
         )?;
+        self.judge_durability(at, slot)?;
         self.chain.acknowledge(slot);
         Ok(())
+    }
+
+    /// What is acknowledged lies in the journals of f+1 correct validators: J3, and q of them voted.
+    fn judge_durability(&self, at: ValidatorId, slot: Slot) -> Verdict {
+        let payload = self.chain.payload(slot);
+        let holds = |watch: &&Watch| watch.acceptor_is_correct && watch.history.holds(&payload);
+        let holders = self.watches.iter().filter(holds).count();
+        demand(holders > self.thresholds.faults, "acknowledged is durable at f+1", at, || {
+            format!("slot {slot}: {holders} correct journals hold {payload}")
+        })
     }
 
     /// A validator stops for good: no correct one ever does while at most f lie.

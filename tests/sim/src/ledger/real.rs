@@ -233,3 +233,21 @@ pub(super) fn well_formed(
 ) -> Option<WellFormed> {
     payload::check(payload.clone(), network, limits).ok().map(|(well_formed, _)| well_formed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn audit_finds_a_coin_from_nowhere() {
+        let mut state = RealState::genesis(2, &BlockLimits::default(), Digest::ZERO);
+        assert_eq!(state.audit(), Ok(()));
+        let key = StateKey::account(&client_key(1).public());
+        let Ok(Some(StateValue::Ledger(mut entry))) = state.entries.value(&key) else { panic!("an account") };
+        if let LedgerEntryData::Account(account) = &mut entry.data {
+            account.balance += 1;
+        }
+        state.entries.insert(&key, &StateValue::Ledger(entry));
+        assert!(state.audit().is_err_and(|what| what.contains("genesis gave")));
+    }
+}

@@ -43,6 +43,11 @@ impl Chain {
         self.entry(slot).map_or(Digest::ZERO, |entry| entry.hash)
     }
 
+    /// What was executed at a slot; zero above that.
+    pub(super) fn payload(&self, slot: Slot) -> Digest {
+        self.entry(slot).map_or(Digest::ZERO, |entry| entry.header.batch)
+    }
+
     /// The newest header.
     pub(super) fn tip(&self) -> &Header {
         &self.blocks[self.blocks.len() - 1].header

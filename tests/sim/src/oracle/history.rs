@@ -68,6 +68,11 @@ impl History {
         self.votes.range((slot, View(0))..(slot, view)).next_back().map(|(_, ballot)| ballot)
     }
 
+    /// J3: whether the payload of a value became durable here.
+    pub(super) fn holds(&self, payload: &Digest) -> bool {
+        self.payloads.contains(payload)
+    }
+
     /// J4: the certified ballot at a slot and view.
     pub(super) fn prepared(&self, slot: Slot, view: View) -> Option<&Ballot> {
         self.prepared.get(&(slot, view))

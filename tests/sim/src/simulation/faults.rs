@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use carat_consensus::{ChainTip, Config, RecentBlock, Replica};
 use carat_types::{Slot, ValidatorId};
 
-use super::{Event, Process, Simulation};
+use super::{Event, Process, Simulation, heed};
 use crate::oracle::{Verdict, Violation};
 use crate::outbox::Outbox;
 use crate::plan::{Behaviour, MS};
@@ -41,7 +41,7 @@ impl Simulation {
             Err(error) => {
                 self.trace.note(self.now, node.id, || format!("does not start: {error}"));
                 node.gone = true;
-                return self.oracle.refused_to_start(node.id, &error);
+                return heed(self.strict, self.oracle.refused_to_start(node.id, &error));
             }
         };
         let mut ledger = self.genesis.clone();
@@ -108,7 +108,10 @@ impl Simulation {
         node.incarnation += 1;
         self.trace.step(self.now, node.id, 1);
         for record in node.disk.crash(&mut self.rng) {
-            self.oracle.durable(node.id, record)?;
+            heed(self.strict, self.oracle.durable(node.id, record))?;
+            if let Some(witness) = &mut self.witness {
+                witness.durable(node.id, record);
+            }
         }
         let tip = node.disk.tip();
         self.trace.note(self.now, node.id, || format!("crashes; block {tip} is left"));
@@ -252,6 +255,9 @@ impl Simulation {
             }
         }
         core.sort_unstable();
+        if let Some(witness) = &mut self.witness {
+            witness.faults_ended(self.now, &core);
+        }
         self.trace.note(self.now, None, || format!("faults end; {core:?} run for good"));
         self.end = Some(EndPhase {
             began_at: self.now,
@@ -282,8 +288,14 @@ impl Simulation {
         if let Some(target) = end.target
             && heights.iter().all(|height| *height >= target)
         {
+            if let Some(witness) = &mut self.witness
+                && !witness.has_seen_enough(self.now)
+            {
+                self.schedule(Self::INSPECT_EVERY, Event::Inspect);
+                return Ok(());
+            }
             self.finished = true;
-            return self.compare_states();
+            return heed(self.strict, self.compare_states());
         }
         if self.now >= end.deadline {
             let waiting: Vec<usize> =

@@ -8,7 +8,7 @@ use carat_types::block::{Block, CertifiedBlock};
 use carat_types::message::{Data, Fetch, Message};
 use carat_types::{Slot, ValidatorId};
 
-use super::{Event, Happening, Simulation, describe};
+use super::{Event, Happening, Simulation, describe, heed};
 use crate::disk::StoredBlock;
 use crate::mix::mix;
 use crate::oracle::Verdict;
@@ -44,7 +44,7 @@ impl Simulation {
                     return Ok(());
                 }
                 Step::Compact { stable, carry } => {
-                    self.oracle.compacting(node.id, stable, node.disk.durable_tip())?;
+                    heed(self.strict, self.oracle.compacting(node.id, stable, node.disk.durable_tip()))?;
                     let after = self.rng.between(1, self.plan.process.sync_max);
                     self.later(index, after, Happening::JournalCompacted { stable, carry });
                     return Ok(());
@@ -75,7 +75,10 @@ impl Simulation {
                 self.trace.note(self.now, id, || {
                     format!("executes slot {} {}", execute.slot, execute.payload.digest().short())
                 });
-                self.oracle.executing(id, &execute)?;
+                heed(self.strict, self.oracle.executing(id, &execute))?;
+                if let Some(witness) = &mut self.witness {
+                    witness.learned(id, &execute);
+                }
                 let Some(process) = &mut self.nodes[index].process else { return Ok(()) };
                 process.executions.push_back(*execute);
                 if process.executions.len() == 1 {
@@ -85,7 +88,7 @@ impl Simulation {
             }
             Effect::Serve { to, fetch } => self.serve(index, to, &fetch),
             Effect::Sealed { slot, certificate } => {
-                self.oracle.sealed(id, slot, &certificate)?;
+                heed(self.strict, self.oracle.sealed(id, slot, &certificate))?;
                 self.nodes[index].disk.keep_seals(slot, certificate);
                 Ok(())
             }
@@ -105,11 +108,14 @@ impl Simulation {
             }
             Effect::Report(report) => {
                 self.trace.note(self.now, id, || format!("{report:?}"));
-                self.oracle.reported(id, &report)
+                if let Some(witness) = &mut self.witness {
+                    witness.reported(self.now, id, &report);
+                }
+                heed(self.strict, self.oracle.reported(id, &report))
             }
             Effect::Halt(halt) => {
                 self.trace.note(self.now, id, || format!("halts: {halt:?}"));
-                self.oracle.halted(id, &halt)?;
+                heed(self.strict, self.oracle.halted(id, &halt))?;
                 self.nodes[index].gone = true;
                 self.crash(index)
             }
@@ -133,7 +139,7 @@ impl Simulation {
             return self.put_on_wire(id, targets, message);
         };
         // What it signs and keeps to itself may still come up, inside a certificate.
-        self.oracle.sent(id, &message)?;
+        heed(self.strict, self.oracle.sent(id, &message))?;
         let addressed = adversary.outgoing(&mut self.rng, targets, message);
         self.put_all_on_wire(id, addressed)
     }
@@ -153,7 +159,10 @@ impl Simulation {
     }
 
     fn put_on_wire(&mut self, from: ValidatorId, targets: &[ValidatorId], message: Message) -> Verdict {
-        self.oracle.sent(from, &message)?;
+        heed(self.strict, self.oracle.sent(from, &message))?;
+        if let Some(witness) = &mut self.witness {
+            witness.sent(&message);
+        }
         let adversary = self.nodes[from.index()].adversary.as_ref();
         let lag = adversary.map_or(0, |it| it.lag(&mut self.rng, &message));
         let packet = Packet::new(message, &self.set, &*self.authenticator, &self.rules, self.plan.round_trip);
@@ -206,7 +215,10 @@ impl Simulation {
         let node = &mut self.nodes[index];
         for record in node.disk.synced(upto) {
             self.trace.note(self.now, node.id, || format!("durable: {}", summarise(record)));
-            self.oracle.durable(node.id, record)?;
+            heed(self.strict, self.oracle.durable(node.id, record))?;
+            if let Some(witness) = &mut self.witness {
+                witness.durable(node.id, record);
+            }
         }
         if let Some(process) = &mut node.process {
             process.journal_syncing = false;
@@ -218,7 +230,7 @@ impl Simulation {
         let node = &mut self.nodes[index];
         node.disk.compact(stable, carry);
         self.trace.note(self.now, node.id, || format!("journal begun anew above slot {stable}"));
-        self.oracle.compacted(node.id, node.disk.journal())?;
+        heed(self.strict, self.oracle.compacted(node.id, node.disk.journal()))?;
         if let Some(process) = &mut node.process {
             process.outbox.compacted();
         }
@@ -242,7 +254,7 @@ impl Simulation {
         node.disk.store(StoredBlock { header: header.clone(), payload: execute.payload.payload().clone() });
         let change = process.pool.follow(&process.ledger, &outcome.executed.settled);
         let more = !process.executions.is_empty();
-        self.oracle.executed(node.id, &header, &outcome.applied)?;
+        heed(self.strict, self.oracle.executed(node.id, &header, &outcome.applied))?;
         if more {
             self.begin_execution(index);
         }

@@ -117,6 +117,15 @@ pub(super) const BUGS: &[Bug] = &[
         ..VIEWS
     },
     Bug {
+        name: "suspects-at-once",
+        origin: "B1: view-change storm (SmartBFT 8b3df8a)",
+        file: "replica.rs",
+        within: "pub(crate) fn timeout_us",
+        text: "params.timeout_ms.saturating_mul(factor).min(params.timeout_max_ms)",
+        instead: "params.timeout_ms / 64",
+        ..VIEWS
+    },
+    Bug {
         name: "any-progress-stops-the-clock",
         origin: "B17: heartbeats keep a censor in office (chapter, Definition 26.19)",
         file: "replica.rs",
