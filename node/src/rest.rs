@@ -8,6 +8,7 @@ use carat_api::port::{
     Acceptance, Account, BoxFuture, CheckedReceipt, Head, HistoryState, Network, Node, NodeError, Refusal,
     Submission,
 };
+use carat_history::paths::{self, Found, PathQuery};
 use carat_history::{History, Toid, TransactionRecord};
 use carat_ledger::StateError;
 use carat_storage::store::Store;
@@ -197,6 +198,13 @@ impl Node for SharedRest {
 
     fn account(&self, account: &PublicKey) -> Result<Option<Account>, NodeError> {
         state_view::account(&self.0.store, account).map_err(|error| NodeError::Other(error.into()))
+    }
+
+    fn paths(&self, query: &PathQuery) -> Result<Option<Found>, NodeError> {
+        let failed = |error: carat_storage::store::StoreError| NodeError::Other(error.into());
+        // One moment of the state, however many blocks are written during the search.
+        let state = self.0.store.snapshot().map_err(failed)?;
+        paths::search(&state, query).map_err(|error| NodeError::Other(error.into()))
     }
 
     fn history(&self) -> &History {

@@ -151,6 +151,7 @@ fn schema_of(answer: Answer) -> Value {
             let links = object(&[("self", link()), ("next", link()), ("prev", link())], &["self", "next"]);
             object(&[("_links", links), ("_embedded", records(schema))], &["_links", "_embedded"])
         }
+        Answer::Whole(schema) => object(&[("_embedded", records(schema))], &["_embedded"]),
         Answer::Submitted => reference("AsyncTransactionSubmissionResponse"),
         Answer::Free => json!({ "type": "object" }),
     }

@@ -208,6 +208,20 @@ fn link_with(links: &Links, path: &str, params: &Params, own: &[(&str, &str)]) -
 /// The parameters by which pages of a list differ.
 const OWN: [&str; 5] = ["cursor", "limit", "order", "start_time", "end_time"];
 
+/// Records that are no part of a longer list.
+#[derive(Debug, Serialize)]
+pub struct Whole {
+    #[serde(rename = "_embedded")]
+    embedded: Embedded,
+}
+
+impl Whole {
+    /// All records there are.
+    pub fn new(records: Vec<Box<RawValue>>) -> Self {
+        Whole { embedded: Embedded { records } }
+    }
+}
+
 /// A name and its value as they stand in a query string.
 fn encode(name: &str, value: &str) -> String {
     format!("{}={}", percent_encode(name), percent_encode(value))

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use carat_history::AccountState as Account;
+use carat_history::paths::{Found, PathQuery};
 use carat_history::{History, HistoryError, Toid, TransactionRecord};
 use carat_types::receipt::{Receipt, Verdict};
 use carat_types::transaction::SignedTransaction;
@@ -31,6 +32,11 @@ pub trait Node: Send + Sync + 'static {
     ///
     /// **Errors**: the state cannot be read.
     fn account(&self, account: &PublicKey) -> Result<Option<Account>, NodeError>;
+
+    /// Ways to pay, at the last executed state; none if the account in the query does not exist.
+    ///
+    /// **Errors**: the state cannot be read.
+    fn paths(&self, query: &PathQuery) -> Result<Option<Found>, NodeError>;
 
     /// The index of what was executed; empty where none is kept.
     fn history(&self) -> &History;

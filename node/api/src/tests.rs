@@ -13,6 +13,7 @@ mod market;
 mod node;
 mod openapi;
 mod paging;
+mod paths;
 mod resources;
 mod serving;
 mod streams;

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod ledger_header;
 pub mod meta;
 pub mod participants;
+pub mod paths;
 pub mod query;
 pub mod record;
 mod state;

@@ -69,6 +69,7 @@ const ASSETS: Kind =
     Pattern("^(native|[A-Za-z0-9]{1,12}:G[A-Z2-7]{55})(,(native|[A-Za-z0-9]{1,12}:G[A-Z2-7]{55}))*$");
 const ASSET_TYPE: Kind = OneOf(&["native", "credit_alphanum4", "credit_alphanum12"]);
 const ASSET_CODE: Kind = Pattern("^[A-Za-z0-9]{1,12}$");
+const AMOUNT: Kind = Pattern(r"^[0-9]{1,11}(\.[0-9]{1,7})?$");
 const ID_MAX: u64 = i64::MAX as u64;
 const TIME_MAX: u64 = 1 << 50;
 
@@ -119,5 +120,17 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
     query("end_time", "Up to then, in milliseconds since 1970", Number(0, TIME_MAX)),
     query("offer_id", "The id of an offer", Number(0, ID_MAX)),
     query("trade_type", "With offers, with pools, or both", OneOf(&["all", "orderbook", "liquidity_pool"])),
+    query("source_account", "The account that pays", ACCOUNT),
+    query("source_assets", "Assets to pay with", ASSETS),
+    query("source_asset_type", "The asset to pay with", ASSET_TYPE),
+    query("source_asset_code", "The asset to pay with", ASSET_CODE),
+    query("source_asset_issuer", "The asset to pay with", ACCOUNT),
+    query("source_amount", "How much is paid", AMOUNT),
+    query("destination_account", "The account that receives", ACCOUNT),
+    query("destination_assets", "Assets to receive", ASSETS),
+    query("destination_asset_type", "The asset to receive", ASSET_TYPE),
+    query("destination_asset_code", "The asset to receive", ASSET_CODE),
+    query("destination_asset_issuer", "The asset to receive", ACCOUNT),
+    query("destination_amount", "How much is received", AMOUNT),
     query("addr", "The account to fund", ACCOUNT),
 ];

@@ -21,13 +21,15 @@ pub(crate) enum Answer {
     Object(&'static str),
     /// A page of a longer list.
     Page(&'static str),
+    /// All records there are.
+    Whole(&'static str),
     /// What became of a transaction that was handed on.
     Submitted,
     /// JSON whose form is described elsewhere.
     Free,
 }
 
-use Answer::{Free, Object, Page, Submitted};
+use Answer::{Free, Object, Page, Submitted, Whole};
 
 const PAGE: &[&str] = &["cursor", "order", "limit"];
 const FAILED: &[&str] = &["include_failed"];
@@ -49,6 +51,15 @@ const fn post(path: &'static str, summary: &'static str, form: &'static str, ans
 
 const TRANSACTIONS: Query = &[PAGE, FAILED];
 const OPERATIONS: Query = &[PAGE, FAILED, JOIN];
+
+const STRICT_RECEIVE: Query = &[
+    &["source_account", "source_assets", "destination_amount"],
+    &["destination_asset_type", "destination_asset_code", "destination_asset_issuer"],
+];
+const STRICT_SEND: Query = &[
+    &["destination_account", "destination_assets", "source_amount"],
+    &["source_asset_type", "source_asset_code", "source_asset_issuer"],
+];
 
 /// Every method of every route.
 #[rustfmt::skip]
@@ -88,6 +99,9 @@ pub(crate) const PATHS: &[Described] = &[
     get("/offers/{offer_id}", "An offer", &[], Object("Offer")),
     get("/offers/{offer_id}/trades", "Trades of an offer", &[PAGE], Page("Trade")),
     get("/order_book", "What is offered for two assets", &[SELLING, BUYING, &["limit"]], Object("OrderBook")),
+    get("/paths", "An older name of /paths/strict-receive", STRICT_RECEIVE, Whole("Path")),
+    get("/paths/strict-receive", "Ways to pay what arrives as an amount", STRICT_RECEIVE, Whole("Path")),
+    get("/paths/strict-send", "Ways to pay an amount, and what arrives", STRICT_SEND, Whole("Path")),
     get("/trade_aggregations", "Volumes and prices of two assets by spans of time",
         &[BASE, COUNTER, &["resolution", "offset", "start_time", "end_time", "order", "limit"]], Page("TradeAggregation")),
     get("/trades", "What was exchanged", &[BASE, COUNTER, &["offer_id", "trade_type"], PAGE], Page("Trade")),

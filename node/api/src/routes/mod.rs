@@ -13,6 +13,7 @@ pub(crate) mod offers;
 pub(crate) mod openapi;
 pub(crate) mod operations;
 pub(crate) mod order_book;
+pub(crate) mod paths;
 pub(crate) mod root;
 pub(crate) mod submit;
 pub(crate) mod trades;
@@ -95,6 +96,9 @@ pub const ROUTES: &[Route] = &[
     read("/offers/{offer_id}", false, || get(offers::show)),
     read("/offers/{offer_id}/trades", true, || get(offers::trades)),
     read("/order_book", true, || get(order_book::show)),
+    read("/paths", false, || get(paths::strict_receive)),
+    read("/paths/strict-receive", false, || get(paths::strict_receive)),
+    read("/paths/strict-send", false, || get(paths::strict_send)),
     read("/trade_aggregations", false, || get(trades::aggregations)),
     read("/trades", true, || get(trades::list)),
     Route {

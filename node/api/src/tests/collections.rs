@@ -49,6 +49,13 @@ pub(super) async fn example(api: &Api, route: &str) -> String {
         "/trade_aggregations" => {
             format!("{path}?{}&{}&resolution=60000", asset("base_", "EUR"), asset("counter_", "USD"))
         }
+        "/paths" | "/paths/strict-receive" => {
+            let to = asset("destination_", "EUR");
+            format!("{path}?source_account={two}&destination_amount=1&{to}")
+        }
+        "/paths/strict-send" => {
+            format!("{path}?{}&source_amount=1&destination_assets=EUR%3A{issuer}", asset("source_", "USD"))
+        }
         _ => path,
     }
 }

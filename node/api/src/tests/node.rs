@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use carat_history::paths::{self, Found, PathQuery};
 use carat_history::{History, Toid, TransactionRecord};
 use carat_ledger::{Ed25519, Moment, Pending, admit};
 use carat_types::builder::operation::create_account;
@@ -160,6 +161,10 @@ impl Node for TestNode {
             }
         }
         Ok(found.map(|account| Account { account, trustlines, data }))
+    }
+
+    fn paths(&self, query: &PathQuery) -> Result<Option<Found>, NodeError> {
+        paths::search(&self.chain().state, query).map_err(|error| NodeError::Other(error.into()))
     }
 
     fn history(&self) -> &History {

@@ -303,6 +303,14 @@ async fn samples_of_market() -> BTreeMap<&'static str, Vec<Value>> {
         .iter()
         .filter(|record| record["type"].as_str().is_some_and(|kind| kind.starts_with("path_")));
     let of_paths: Vec<Value> = of_paths.cloned().collect();
+    let over = async {
+        // Over a third currency, for its fields.
+        let to = format!(
+            "destination_asset_type=native&destination_amount=0.1&source_account={}",
+            address(key(2).public())
+        );
+        api.get(&format!("/paths/strict-receive?{to}")).await.ok()
+    };
     let asset = |prefix: &str, code: &str| super::collections::asset(prefix, code);
     let turned = format!("/order_book?{}&{}", asset("selling_", "USD"), asset("buying_", "EUR"));
     let trades_turned = format!("/trades?{}&{}", asset("base_", "USD"), asset("counter_", "EUR"));
@@ -317,6 +325,7 @@ async fn samples_of_market() -> BTreeMap<&'static str, Vec<Value>> {
         ("Asset", vec![one("/assets").await]),
         ("ClaimableBalances", vec![one("/claimable_balances").await]),
         ("ClaimableBalance", vec![one("/claimable_balances/{claimable_balance_id}").await]),
+        ("Path", vec![one("/paths/strict-send").await, one("/paths/strict-receive").await, over.await]),
         ("LiquidityPools", vec![one("/liquidity_pools").await]),
         ("LiquidityPool", vec![one("/liquidity_pools/{liquidity_pool_id}").await]),
     ])
