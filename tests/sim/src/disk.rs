@@ -1,18 +1,22 @@
 //! A simulated disk: what is on it for good, and what a crash may take away.
 //!
-//! A crash keeps a random prefix of what was written but not synced, as a power cut does with an append-only file.
-//! A restart reads every record through the product's encoding.
+//! A crash keeps a random prefix of what was written but not synced, as a power cut does with an append-only file, and may
+//! leave a torn frame behind it. A restart reads the journal from the bytes of the product's segment format. A disk may
+//! also rot: a bit of what was synced flips.
+
+mod segment;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use carat_consensus::Record;
 use carat_types::certificate::SealCertificate;
-use carat_types::codec::{Decode, Encode};
 use carat_types::{Slot, batch::Payload, header::Header};
 
 use crate::outbox::Position;
 use crate::rng::Rng;
+use segment::Torn;
+pub use segment::{Unreadable, Whose};
 
 /// The journal and the block store of one validator.
 #[derive(Debug, Default)]
@@ -21,6 +25,12 @@ pub struct Disk {
     durable: Vec<Record>,
     /// Journal, written but not synced.
     volatile: VecDeque<Record>,
+    /// How many records each sync has made durable: the frames of the segment.
+    frames: Vec<usize>,
+    /// A frame that the power cut broke off.
+    torn: Option<Torn>,
+    /// Chooses the bit that has flipped, if one has.
+    rot: Option<u64>,
     /// Position of the last durable record.
     position: Position,
     /// Blocks, from slot 1 upward; those up to `blocks_durable` survive everything.
@@ -67,7 +77,15 @@ impl Disk {
             self.durable.push(record);
             self.position += 1;
         }
+        self.end_frame(known);
         &self.durable[known..]
+    }
+
+    /// What is durable since there were `known` records was written as one frame.
+    fn end_frame(&mut self, known: usize) {
+        if self.durable.len() > known {
+            self.frames.push(self.durable.len() - known);
+        }
     }
 
     /// Begins the journal anew, all at once: `carry`, then every durable record of a slot above `stable`.
@@ -77,6 +95,8 @@ impl Disk {
         assert!(self.volatile.is_empty(), "a compaction found records that are not synced");
         let kept = self.durable.drain(..).filter(|record| record.slot().is_some_and(|slot| slot > stable));
         self.durable = carry.iter().cloned().chain(kept).collect();
+        self.frames.clear();
+        self.end_frame(0);
     }
 
     /// Stores a block; it is volatile.
@@ -135,7 +155,8 @@ impl Disk {
         let survivors = if rng.chance(500) { 0 } else { rng.below(self.volatile.len() as u64 + 1) };
         let known = self.durable.len();
         self.synced(self.position + survivors);
-        self.volatile.clear();
+        let lost: Vec<Record> = self.volatile.drain(..).collect();
+        self.torn = (!lost.is_empty()).then(|| Torn::of(lost, rng));
         &self.durable[known..]
     }
 
@@ -143,6 +164,19 @@ impl Disk {
     pub fn forget_journal(&mut self) {
         self.durable.clear();
         self.volatile.clear();
+        self.frames.clear();
+        self.torn = None;
+    }
+
+    /// A bit of what was synced flips, anywhere but in the last frame: that one cannot be told from a torn one, and is what
+    /// the start-up guard is for.
+    pub fn decay(&mut self, rng: &mut Rng) {
+        self.rot = Some(rng.bits());
+    }
+
+    /// Whether a bit has flipped.
+    pub fn is_rotten(&self) -> bool {
+        self.rot.is_some()
     }
 
     /// The journal.
@@ -150,15 +184,18 @@ impl Disk {
         &self.durable
     }
 
-    /// The journal as read at a restart: each record encoded as the product does, and decoded.
+    /// The journal as read at a restart, from the bytes on the disk; a torn end is cut.
+    ///
+    /// **Errors**: something that was synced is unreadable.
     ///
     /// **Panics** if a record does not survive its encoding.
-    pub fn read_journal(&self) -> Vec<Record> {
-        let read = |record: &Record| {
-            let read = Record::from_bytes(&record.to_bytes()).expect("a journal record decodes");
-            assert_eq!(read, *record, "a journal record survives its encoding");
-            read
-        };
-        self.durable.iter().map(read).collect()
+    pub fn read_journal(&self, whose: Whose) -> Result<Vec<Record>, Unreadable> {
+        let mut bytes = segment::write(whose, &self.durable, &self.frames, self.torn.as_ref());
+        if let Some(rot) = self.rot {
+            segment::flip_a_bit(&mut bytes, rot);
+        }
+        let read = segment::read(&bytes)?;
+        assert!(self.is_rotten() || read == self.durable, "a journal survives its encoding");
+        Ok(read)
     }
 }

@@ -8,6 +8,11 @@ pub mod adversary;
 pub mod clients;
 pub mod crypto;
 pub mod disk;
+#[path = "../../../node/storage/src/journal/format.rs"]
+pub mod format;
+#[expect(dead_code, reason = "how two identities differ is for an operator's eyes")]
+#[path = "../../../node/storage/src/identity.rs"]
+pub mod identity;
 pub mod ledger;
 pub mod mix;
 pub mod network;

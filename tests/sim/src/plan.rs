@@ -56,6 +56,8 @@ pub struct Plan {
     pub adversaries_survive: bool,
     /// One validator is cut off while the others change views without end, and is needed when some of these die.
     pub latecomer: bool,
+    /// A bit of one validator's journal flips: one of those that may be lost for good.
+    pub disk_rots: bool,
 }
 
 /// How the network treats messages.
@@ -292,12 +294,14 @@ impl Plan {
             adversaries,
             adversaries_survive: rng.chance(500),
             latecomer: false,
+            disk_rots: false,
         }
-        .or_with_a_latecomer(&mut rng)
+        .with_rare_faults(&mut rng)
     }
 
-    /// In a few runs nothing else happens but that views go by at once, without one of the validators.
-    fn or_with_a_latecomer(mut self, rng: &mut Rng) -> Plan {
+    /// In a few runs nothing else happens but that views go by at once, without one of the validators; in others a disk
+    /// rots.
+    fn with_rare_faults(mut self, rng: &mut Rng) -> Plan {
         let spare = usize::from((self.n - 1) / 3) > self.adversaries.len();
         self.latecomer = spare && rng.chance(30);
         if self.latecomer {
@@ -307,6 +311,7 @@ impl Plan {
             (self.process.crash_every, self.process.crash_at_effect) = (0, 0);
             (self.network.partition_every, self.network.withheld) = (0, 0);
         }
+        self.disk_rots = spare && !self.latecomer && rng.chance(100);
         self
     }
 

@@ -20,6 +20,8 @@ pub enum Planted {
     SendsBeforeSync,
     /// Restarts with an empty journal.
     ForgetsJournal,
+    /// Takes a journal that it cannot read for an empty one.
+    StartsWithoutItsJournal,
     /// Does not journal certificates (J4).
     SkipsCertificates,
     /// Does not journal the payload of a vote (J3).
@@ -66,9 +68,10 @@ impl Speaker<'_> {
 
 impl Planted {
     /// Every error, but for the canary.
-    pub const ALL: [Planted; 15] = [
+    pub const ALL: [Planted; 16] = [
         Planted::SendsBeforeSync,
         Planted::ForgetsJournal,
+        Planted::StartsWithoutItsJournal,
         Planted::SkipsCertificates,
         Planted::SkipsPayloads,
         Planted::SkipsViews,
@@ -101,6 +104,9 @@ impl Planted {
             }
             Planted::ForgetsJournal => {
                 ("forgets-its-journal", "B2: a wiped database signs again (telcoin 391)")
+            }
+            Planted::StartsWithoutItsJournal => {
+                ("starts-without-its-journal", "B19: what follows a damaged record is dropped in silence")
             }
             Planted::SkipsCertificates => ("skips-certificates", "B2: J4"),
             Planted::SkipsPayloads => ("skips-payloads", "B2: the data behind a vote is not kept (Sui 3210)"),

@@ -140,6 +140,7 @@ enum Event {
     ClocksJump,
     Exile,
     LastStraw,
+    DiskRots,
     FaultsEnd,
     Inspect,
 }
@@ -267,6 +268,9 @@ impl Simulation {
             self.schedule(SECOND, Event::Exile);
             self.schedule(self.plan.chaos_us - 5 * SECOND, Event::LastStraw);
         }
+        if self.plan.disk_rots {
+            self.schedule(self.plan.chaos_us / 2, Event::DiskRots);
+        }
         self.schedule(self.plan.chaos_us, Event::FaultsEnd);
         Ok(())
     }
@@ -307,6 +311,7 @@ impl Simulation {
                 Ok(())
             }
             Event::LastStraw => self.lose_the_spare(),
+            Event::DiskRots => self.let_a_disk_rot(),
             Event::FaultsEnd => self.end_faults(),
             Event::Inspect => self.inspect(),
         }

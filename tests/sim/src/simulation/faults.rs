@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use carat_consensus::{ChainTip, Config, RecentBlock, Replica};
+use carat_consensus::{ChainTip, Config, RecentBlock, Record, Replica};
 use carat_types::{Slot, ValidatorId};
 
 use super::{Event, Process, Simulation, heed};
@@ -34,7 +34,8 @@ impl Simulation {
     pub(super) fn boot(&mut self, index: usize) -> Verdict {
         let now = self.clocks(index);
         let tip = self.chain_tip(index);
-        let started = Replica::start(self.config(index), now, self.nodes[index].disk.read_journal(), tip);
+        let Some(records) = self.read_journal(index)? else { return Ok(()) };
+        let started = Replica::start(self.config(index), now, records, tip);
         let node = &mut self.nodes[index];
         let (replica, effects) = match started {
             Ok(started) => started,
@@ -69,6 +70,37 @@ impl Simulation {
         self.take_effects(index, effects)?;
         self.check_standpoint(index)?;
         self.drain(index)
+    }
+
+    /// What the journal holds; nothing, if it is damaged and the validator rightly stays down for good.
+    fn read_journal(&mut self, index: usize) -> Result<Option<Vec<Record>>, Violation> {
+        let node = &mut self.nodes[index];
+        let mut read = node.disk.read_journal((self.set.domain().chain_id, node.id));
+        if self.planted == Some(Planted::StartsWithoutItsJournal) {
+            read = read.or(Ok(Vec::new()));
+        }
+        let detail = || format!("{} records were durable", node.disk.journal().len());
+        let broken = |rule| Violation { rule, validator: Some(node.id), detail: detail() };
+        match read {
+            Ok(_) if node.disk.is_rotten() => Err(broken("a damaged journal is noticed")),
+            Ok(records) => Ok(Some(records)),
+            Err(_) if !node.disk.is_rotten() => Err(broken("a torn journal is read")),
+            Err(_) => {
+                self.trace.note(self.now, node.id, || "does not start: its journal is damaged".to_owned());
+                node.gone = true;
+                Ok(None)
+            }
+        }
+    }
+
+    /// A bit flips in the journal of one correct validator, which is found when it restarts. Only where one more may be
+    /// lost for good.
+    pub(super) fn let_a_disk_rot(&mut self) -> Verdict {
+        let Some(victim) = self.correct_in_random_order().first().copied() else { return Ok(()) };
+        let node = &mut self.nodes[victim.index()];
+        node.disk.decay(&mut self.rng);
+        self.trace.note(self.now, victim, || "a bit of its journal flips".to_owned());
+        self.crash(victim.index())
     }
 
     fn config(&self, index: usize) -> Config {
