@@ -259,6 +259,8 @@ impl Simulation {
         let skew = i64::try_from(self.plan.process.skew_ms).unwrap_or(0);
         self.nodes.iter_mut().for_each(|node| node.skew_ms = node.skew_ms.clamp(-skew, skew));
         let faults = self.plan.quorum().faults();
+        // One whose disk is rotten may be down, and not know yet that it stays so.
+        self.nodes.iter_mut().for_each(|node| node.gone |= node.disk.is_rotten());
         let dead = self.nodes.iter().filter(|node| node.gone && node.adversary.is_none()).count();
         let mut spare = faults.saturating_sub(self.plan.adversaries.len() + dead);
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
