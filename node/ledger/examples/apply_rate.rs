@@ -1,8 +1,15 @@
-//! Measures how many payments one core applies in a second, without signatures, over accounts in memory.
+//! Measures how many payments, offers and path payments one core applies in a second, without signatures, over accounts
+//! in memory.
 //!
-//! `cargo run --release -p carat-ledger --example apply_rate [ACCOUNTS [BLOCKS]]`. Each block holds 2,000 payments of
-//! an issued asset between random accounts. Prints the rate without and with keeping the state root, by the time that
-//! this thread spent on a processor, so that a busy machine does not blur it.
+//! `cargo run --release -p carat-ledger --example apply_rate [ACCOUNTS [BLOCKS]]`, by default 100,000 accounts and 50
+//! blocks of each kind. Each block holds 2,000 transactions of one operation between random accounts:
+//!
+//! - payments of an issued asset;
+//! - offers at prices around one, about half of which trade at once;
+//! - payments that convert one asset into another, every second one over the coin in between, over books of 400 offers.
+//!
+//! Prints the rates without and with keeping the state root, by the time that this thread spent on a processor, so that a
+//! busy machine blurs it less.
 
 use std::collections::BTreeSet;
 #[expect(clippy::disallowed_types, reason = "a store that costs as little as can be; never iterated")]
@@ -13,8 +20,8 @@ use std::time::Duration;
 
 use carat_ledger::state::EntryBytes;
 use carat_ledger::{
-    BlockInput, MemoryState, SignatureOracle, SortKey, StateDelta, StateError, StateKey, StateRead,
-    StateTree, StateValue, Totals, apply,
+    BlockInput, SignatureOracle, SortKey, StateDelta, StateError, StateKey, StateRead, StateTree, StateValue,
+    Totals, apply,
 };
 use carat_types::hash::{m, sha256};
 use carat_types::signature::Claim;
@@ -22,12 +29,16 @@ use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey};
 use stellar_xdr::{
     AccountEntry, AccountEntryExt, AlphaNum4, Asset, AssetCode4, DecoratedSignature, LedgerEntry,
-    LedgerEntryData, LedgerEntryExt, Memo, Operation, OperationBody, PaymentOp, Preconditions,
-    SequenceNumber, Signature, SignatureHint, String32, Thresholds, Transaction, TransactionEnvelope,
-    TransactionExt, TransactionV1Envelope, TrustLineAsset, TrustLineEntry, TrustLineEntryExt, VecM,
+    LedgerEntryData, LedgerEntryExt, ManageSellOfferOp, Memo, Operation, OperationBody,
+    PathPaymentStrictSendOp, PaymentOp, Preconditions, Price, SequenceNumber, Signature, SignatureHint,
+    String32, Thresholds, Transaction, TransactionEnvelope, TransactionExt, TransactionResultResult,
+    TransactionV1Envelope, TrustLineAsset, TrustLineEntry, TrustLineEntryExt, VecM,
 };
 
-const PAYMENTS: usize = 2_000;
+/// Transactions of a block.
+const TRANSACTIONS: usize = 2_000;
+/// Offers in each book when path payments begin.
+const MAKERS: usize = 400;
 
 /// Finds every signature valid: they are measured elsewhere.
 struct Anything;
@@ -40,6 +51,7 @@ impl SignatureOracle for Anything {
 
 /// Entries by key bytes: what is measured should be the ledger, not the store.
 #[expect(clippy::disallowed_types, reason = "a store that costs as little as can be; never iterated")]
+#[derive(Default)]
 struct Store {
     entries: HashMap<Vec<u8>, Vec<u8>>,
     /// The names of what is looked for in order: everything but accounts and trustlines.
@@ -85,26 +97,72 @@ impl Store {
     }
 }
 
+/// What every transaction of a block does.
+#[derive(Clone, Copy)]
+enum Kind {
+    Payments,
+    Offers,
+    Paths,
+    /// Fills the books for paths.
+    Makers,
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut number = |default| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (accounts, blocks): (usize, usize) = (number(100_000), number(50));
     let ids: Vec<PublicKey> = (0..accounts).map(|n| PublicKey(sha256(&[&n.to_be_bytes()]).0)).collect();
-    let state = state(&ids);
+    let delta = state(&ids);
     let start = on_processor();
-    let mut tree = StateTree::build(state.entries());
+    let tree = StateTree::build(delta.iter().map(|(key, value)| (key, value.as_deref().unwrap_or_default())));
     report(&format!("tree of {} entries built", tree.len()), on_processor() - start, tree.len());
-    let mut store = Store {
-        entries: state.entries().map(|(key, value)| (key.to_vec(), value.to_vec())).collect(),
-        ordered: state.entries().map(|(key, _)| key.to_vec()).filter(|key| is_ordered(key)).collect(),
-    };
-    drop(state);
+    let mut store = Store::default();
+    store.apply(delta);
 
-    let mut sequences = vec![0_i64; accounts];
-    let (mut applying, mut rooting) = (Duration::ZERO, Duration::ZERO);
-    let mut applied = 0;
-    for number in 0..blocks {
-        let envelopes = payments(&ids, &mut sequences, number);
+    let mut bench = Bench { sequences: vec![0; accounts], ids, store, tree, blocks_made: 0 };
+    bench.run("payments", Kind::Payments, blocks);
+    bench.run("offers", Kind::Offers, blocks);
+    bench.block(Kind::Makers);
+    bench.run("path payments", Kind::Paths, blocks);
+}
+
+/// A ledger and who acts on it.
+struct Bench {
+    ids: Vec<PublicKey>,
+    sequences: Vec<i64>,
+    store: Store,
+    tree: StateTree,
+    blocks_made: usize,
+}
+
+/// What a block or some took.
+#[derive(Default)]
+struct Took {
+    applying: Duration,
+    rooting: Duration,
+    applied: usize,
+    succeeded: usize,
+}
+
+impl Bench {
+    fn run(&mut self, what: &str, kind: Kind, blocks: usize) {
+        let mut sum = Took::default();
+        for _ in 0..blocks {
+            let took = self.block(kind);
+            sum.applying += took.applying;
+            sum.rooting += took.rooting;
+            sum.applied += took.applied;
+            sum.succeeded += took.succeeded;
+        }
+        let share = 100.0 * sum.succeeded as f64 / sum.applied as f64;
+        assert!(share > 90.0, "only {share:.1} % of the {what} succeeded");
+        report(&format!("{what} applied, {share:.1} % with success"), sum.applying, sum.applied);
+        report(&format!("{what} applied, with the state root"), sum.applying + sum.rooting, sum.applied);
+    }
+
+    fn block(&mut self, kind: Kind) -> Took {
+        self.blocks_made += 1;
+        let envelopes = self.envelopes(kind);
         let block = BlockInput {
             sort_key: SortKey::Prefix(Digest([1; 32])),
             ledger_seq: 2,
@@ -114,17 +172,90 @@ fn main() {
             record_changes: false,
         };
         let start = on_processor();
-        let outcome = apply(&store, &block).expect("sound state");
-        applying += on_processor() - start;
+        let outcome = apply(&self.store, &block).expect("sound state");
+        let applying = on_processor() - start;
         assert!(outcome.dropped.is_empty(), "{:?}", outcome.dropped.first());
-        applied += outcome.applied.len();
+        let succeeded =
+            |result: &TransactionResultResult| matches!(result, TransactionResultResult::TxSuccess(_));
+        let succeeded = outcome.applied.iter().filter(|applied| succeeded(&applied.result.result)).count();
         let start = on_processor();
-        tree.update(&outcome.delta);
-        rooting += on_processor() - start;
-        store.apply(outcome.delta);
+        self.tree.update(&outcome.delta);
+        let rooting = on_processor() - start;
+        self.store.apply(outcome.delta);
+        Took { applying, rooting, applied: outcome.applied.len(), succeeded }
     }
-    report("payments applied", applying, applied);
-    report("payments applied, with the state root", applying + rooting, applied);
+
+    fn envelopes(&mut self, kind: Kind) -> Vec<Arc<SignedTransaction>> {
+        let count = if matches!(kind, Kind::Makers) { 6 * MAKERS } else { TRANSACTIONS };
+        (0..count)
+            .map(|n| {
+                let from =
+                    if matches!(kind, Kind::Makers) { n } else { self.pick("from", n) % self.ids.len() };
+                let body = match kind {
+                    Kind::Payments => self.payment(n),
+                    Kind::Offers => self.offer(n),
+                    Kind::Paths => self.path_payment(n),
+                    Kind::Makers => maker(n),
+                };
+                self.sequences[from] += 1;
+                envelope(&self.ids[from], self.sequences[from], body)
+            })
+            .collect()
+    }
+
+    /// A number that depends on nothing but the block, the purpose and the position.
+    fn pick(&self, label: &'static str, n: usize) -> usize {
+        let digest = m(label, &[&self.blocks_made.to_be_bytes(), &n.to_be_bytes()]);
+        usize::from_be_bytes(digest.0[..8].try_into().expect("eight bytes"))
+    }
+
+    fn somebody(&self, n: usize) -> &PublicKey {
+        &self.ids[self.pick("to", n) % self.ids.len()]
+    }
+
+    fn payment(&self, n: usize) -> OperationBody {
+        OperationBody::Payment(PaymentOp {
+            destination: (*self.somebody(n)).into(),
+            asset: asset(*b"EUR\0"),
+            amount: 1,
+        })
+    }
+
+    /// Sells one of two assets for the other, at 0.95 to 1.05.
+    fn offer(&self, n: usize) -> OperationBody {
+        let price = i32::try_from(95 + self.pick("price", n) % 11).expect("small");
+        let (one, other) = (asset(*b"EUR\0"), asset(*b"USD\0"));
+        let (selling, buying) = if n.is_multiple_of(2) { (one, other) } else { (other, one) };
+        sell(selling, buying, 100, price)
+    }
+
+    /// Turns one asset into another, every second one over the coin.
+    fn path_payment(&self, n: usize) -> OperationBody {
+        let (one, other) = (asset(*b"EUR\0"), asset(*b"USD\0"));
+        let (send_asset, dest_asset) = if (n / 2).is_multiple_of(2) { (one, other) } else { (other, one) };
+        let between = if n.is_multiple_of(2) { vec![] } else { vec![Asset::Native] };
+        OperationBody::PathPaymentStrictSend(PathPaymentStrictSendOp {
+            send_asset,
+            send_amount: 100,
+            destination: (*self.somebody(n)).into(),
+            dest_asset,
+            dest_min: 1,
+            path: between.try_into().expect("at most one"),
+        })
+    }
+}
+
+/// Large offers around 1.2, so that nobody's books cross, in every direction between three assets.
+fn maker(n: usize) -> OperationBody {
+    let assets = [asset(*b"EUR\0"), asset(*b"USD\0"), Asset::Native];
+    let (selling, buying) = [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)][n % 6];
+    let price = 110 + i32::try_from(n / 6 % 20).expect("small");
+    sell(assets[selling].clone(), assets[buying].clone(), 100_000, price)
+}
+
+fn sell(selling: Asset, buying: Asset, amount: i64, percent: i32) -> OperationBody {
+    let price = Price { n: percent, d: 100 };
+    OperationBody::ManageSellOffer(ManageSellOfferOp { selling, buying, amount, price, offer_id: 0 })
 }
 
 /// Time that this thread has spent on a processor; Linux keeps it to the nanosecond.
@@ -140,24 +271,22 @@ fn report(what: &str, took: Duration, count: usize) {
     println!("{what}: {count} in {:.3} s, {rate:.0}/s", took.as_secs_f64());
 }
 
-fn asset() -> Asset {
-    Asset::CreditAlphanum4(AlphaNum4 { asset_code: AssetCode4(*b"EUR\0"), issuer: PublicKey([9; 32]).into() })
+fn asset(code: [u8; 4]) -> Asset {
+    Asset::CreditAlphanum4(AlphaNum4 { asset_code: AssetCode4(code), issuer: PublicKey([9; 32]).into() })
 }
 
-/// Every account holds coins and the asset.
-fn state(ids: &[PublicKey]) -> MemoryState {
-    let mut state = MemoryState::default();
-    let mut put = |key: StateKey, data| {
-        let entry = LedgerEntry { last_modified_ledger_seq: 1, data, ext: LedgerEntryExt::V0 };
-        state.insert(&key, &StateValue::Ledger(entry));
-    };
-    let Asset::CreditAlphanum4(code) = asset() else { return MemoryState::default() };
+/// Every account holds coins and both assets.
+fn state(ids: &[PublicKey]) -> StateDelta {
+    let mut state = StateDelta::new();
+    let mut put = |key: StateKey, value: StateValue| state.insert(key.to_bytes(), Some(value.to_bytes()));
+    let ledger =
+        |data| StateValue::Ledger(LedgerEntry { last_modified_ledger_seq: 1, data, ext: LedgerEntryExt::V0 });
     for id in ids {
         let account = AccountEntry {
             account_id: (*id).into(),
             balance: 1_000_000_000,
             seq_num: SequenceNumber(0),
-            num_sub_entries: 1,
+            num_sub_entries: 2,
             inflation_dest: None,
             flags: 0,
             home_domain: String32::default(),
@@ -165,16 +294,19 @@ fn state(ids: &[PublicKey]) -> MemoryState {
             signers: VecM::default(),
             ext: AccountEntryExt::V0,
         };
-        put(StateKey::account(id), LedgerEntryData::Account(account));
-        let line = TrustLineEntry {
-            account_id: (*id).into(),
-            asset: TrustLineAsset::CreditAlphanum4(code.clone()),
-            balance: 1_000_000,
-            limit: i64::MAX,
-            flags: 1,
-            ext: TrustLineEntryExt::V0,
-        };
-        put(StateKey::trustline(id, &asset()), LedgerEntryData::Trustline(line));
+        put(StateKey::account(id), ledger(LedgerEntryData::Account(account)));
+        for of in [asset(*b"EUR\0"), asset(*b"USD\0")] {
+            let Asset::CreditAlphanum4(code) = &of else { continue };
+            let line = TrustLineEntry {
+                account_id: (*id).into(),
+                asset: TrustLineAsset::CreditAlphanum4(code.clone()),
+                balance: 1_000_000,
+                limit: i64::MAX,
+                flags: 1,
+                ext: TrustLineEntryExt::V0,
+            };
+            put(StateKey::trustline(id, &of), ledger(LedgerEntryData::Trustline(line)));
+        }
     }
     let count = i64::try_from(ids.len()).expect("few");
     let totals = Totals {
@@ -188,41 +320,29 @@ fn state(ids: &[PublicKey]) -> MemoryState {
         protocol_version: 28,
         flags: 0,
     };
-    state.insert(&StateKey::Totals, &StateValue::Totals(totals));
-    state.insert(&StateKey::Supply(asset()), &StateValue::Supply(i128::from(count) * 1_000_000));
+    put(StateKey::Totals, StateValue::Totals(totals));
+    for of in [asset(*b"EUR\0"), asset(*b"USD\0")] {
+        put(StateKey::Supply(of), StateValue::Supply(i128::from(count) * 1_000_000));
+    }
     state
 }
 
-fn payments(ids: &[PublicKey], sequences: &mut [i64], block: usize) -> Vec<Arc<SignedTransaction>> {
-    let network = Digest([3; 32]);
-    let pick = |label: &'static str, n: usize| {
-        let digest = m(label, &[&block.to_be_bytes(), &n.to_be_bytes()]);
-        let bytes: [u8; 8] = digest.0[..8].try_into().expect("eight bytes");
-        usize::try_from(u64::from_be_bytes(bytes) % ids.len() as u64).expect("an index")
+fn envelope(source: &PublicKey, sequence: i64, body: OperationBody) -> Arc<SignedTransaction> {
+    let operations = vec![Operation { source_account: None, body }];
+    let tx = Transaction {
+        source_account: (*source).into(),
+        fee: 100,
+        seq_num: SequenceNumber(sequence),
+        cond: Preconditions::None,
+        memo: Memo::None,
+        operations: operations.try_into().expect("one"),
+        ext: TransactionExt::V0,
     };
-    (0..PAYMENTS)
-        .map(|n| {
-            let (from, to) = (pick("from", n), pick("to", n));
-            sequences[from] += 1;
-            let operation = PaymentOp { destination: ids[to].into(), asset: asset(), amount: 1 };
-            let tx = Transaction {
-                source_account: ids[from].into(),
-                fee: 100,
-                seq_num: SequenceNumber(sequences[from]),
-                cond: Preconditions::None,
-                memo: Memo::None,
-                operations: vec![Operation { source_account: None, body: OperationBody::Payment(operation) }]
-                    .try_into()
-                    .expect("one"),
-                ext: TransactionExt::V0,
-            };
-            let signature = DecoratedSignature {
-                hint: SignatureHint(ids[from].hint()),
-                signature: Signature([0; 64].try_into().expect("64 bytes")),
-            };
-            let signatures: VecM<_, 20> = vec![signature].try_into().expect("one");
-            let envelope = TransactionEnvelope::Tx(TransactionV1Envelope { tx, signatures });
-            Arc::new(SignedTransaction::from_envelope(&network, envelope).expect("short"))
-        })
-        .collect()
+    let signature = DecoratedSignature {
+        hint: SignatureHint(source.hint()),
+        signature: Signature([0; 64].try_into().expect("64 bytes")),
+    };
+    let signatures: VecM<_, 20> = vec![signature].try_into().expect("one");
+    let envelope = TransactionEnvelope::Tx(TransactionV1Envelope { tx, signatures });
+    Arc::new(SignedTransaction::from_envelope(&Digest([3; 32]), envelope).expect("short"))
 }
