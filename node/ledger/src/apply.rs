@@ -102,9 +102,12 @@ pub struct Changes {
 /// **Errors**: the state cannot be read, contradicts itself, or would not conserve an asset; the node must stop.
 pub fn apply(state: &impl StateRead, block: &BlockInput<'_>) -> Result<BlockOutcome, ApplyError> {
     let mut ledger = Overlay::new(&state, block.ledger_seq)?;
+    ledger.reserve(block.envelopes.len());
     let (kept, dropped) =
         trim(&mut ledger, block.moment(), block.signatures, block.sort_key, block.envelopes)?;
-    finish(ledger, block, order::sort(kept), dropped)
+    // The order of what was kept is that of the whole block if all of it was kept.
+    let ordered = if dropped.is_empty() { kept } else { order::sort(kept) };
+    finish(ledger, block, ordered, dropped)
 }
 
 /// Applies a block without the trim: for recorded closes of networks that have none.
@@ -152,6 +155,7 @@ fn finish(
         let Candidate { batch_index, transaction, .. } = candidate;
         applied.push(Applied { batch_index, transaction, result, result_xdr, changes });
     }
+    ledger.settle();
     supply::assert_conserved(&ledger)?;
     let leaves: Vec<Digest> = applied.iter().map(Applied::leaf).collect();
     Ok(BlockOutcome {
@@ -191,7 +195,8 @@ fn charge_fees(
     let mut pool = ledger.totals().fee_pool;
     let mut charged = Vec::with_capacity(candidates.len());
     for Candidate { transaction, .. } in candidates {
-        let level = ledger.begin();
+        // A level is for reading off what changed; nothing here is undone.
+        let level = record_changes.then(|| ledger.begin());
         let asked = transaction.fee().min(minimum_fee(base_fee, transaction.fee_operations()));
         let mut fee = 0;
         if asked > 0 {
@@ -200,15 +205,21 @@ fn charge_fees(
             payer.balance = payer.balance.checked_sub(fee).ok_or(OVERFLOW)?;
             pool = pool.checked_add(fee).ok_or(OVERFLOW)?;
         }
-        let changes = if record_changes { ledger.changes(&level) } else { Vec::new() };
-        ledger.commit(level);
-        charged.push((fee, changes));
+        charged.push((fee, recorded(ledger, level)));
     }
     if pool != ledger.totals().fee_pool {
         let totals = Totals { fee_pool: pool, ..*ledger.totals() };
         ledger.put(&StateKey::Totals, StateValue::Totals(totals))?;
     }
     Ok(charged)
+}
+
+/// What changed since the level began, if there is one; ends it.
+fn recorded(ledger: &mut Overlay<'_>, level: Option<Level>) -> Vec<EntryChange> {
+    let Some(level) = level else { return Vec::new() };
+    let changes = ledger.changes(&level);
+    ledger.commit(level);
+    changes
 }
 
 /// Pass 2 for one transaction.
@@ -222,12 +233,9 @@ struct Execution<'a, 's> {
 impl Execution<'_, '_> {
     fn run(&mut self, transaction: &SignedTransaction) -> Result<Verdict, StateError> {
         // What happens before the operations stays even if they fail.
-        let level = self.ledger.begin();
+        let level = self.block.record_changes.then(|| self.ledger.begin());
         let refused = self.prepare(transaction)?;
-        if self.block.record_changes {
-            self.changes.before_operations = self.ledger.changes(&level);
-        }
-        self.ledger.commit(level);
+        self.changes.before_operations = recorded(self.ledger, level);
         match refused {
             Some(verdict) => Ok(verdict),
             None => self.operate(transaction),

@@ -8,7 +8,7 @@ use stellar_xdr::{
 };
 
 use crate::error::StateError;
-use crate::key::{STORED, StateKey, hex, xdr};
+use crate::key::{STORED, StateKey, TYPICAL_BYTES, append_xdr, hex};
 
 /// The value of a state entry. Which kind it is follows from its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,13 +168,19 @@ impl StateValue {
 
     /// The value bytes: what stores keep and the state tree hashes.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(TYPICAL_BYTES);
+        self.append_to(&mut bytes);
+        bytes
+    }
+
+    /// Appends the value bytes.
+    pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {
         match self {
-            StateValue::Ledger(entry) => xdr(entry),
-            StateValue::Totals(totals) => totals.to_bytes(),
-            StateValue::Supply(amount) => amount.to_be_bytes().to_vec(),
-            StateValue::Member | StateValue::Listed => Vec::new(),
-            StateValue::Creator(member) => member.to_bytes(),
-            StateValue::Seller(seller) => seller.to_bytes(),
+            StateValue::Ledger(entry) => append_xdr(bytes, entry),
+            StateValue::Totals(totals) => totals.encode(bytes),
+            StateValue::Supply(amount) => bytes.extend(amount.to_be_bytes()),
+            StateValue::Member | StateValue::Listed => {}
+            StateValue::Creator(id) | StateValue::Seller(id) => id.encode(bytes),
         }
     }
 

@@ -170,28 +170,33 @@ impl StateKey {
 
     /// The key bytes: what stores keep and the state tree hashes.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(TYPICAL_BYTES);
+        self.append_to(&mut bytes);
+        bytes
+    }
+
+    /// Appends the key bytes.
+    pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {
         match self {
-            StateKey::Ledger(key) => xdr(key),
-            StateKey::Totals => KIND_TOTALS.to_be_bytes().to_vec(),
-            StateKey::Supply(asset) => tagged(KIND_SUPPLY, asset),
-            StateKey::Member(id) => tagged(KIND_MEMBER, &AccountId::from(*id)),
-            StateKey::Creator(id) => tagged(KIND_CREATOR, &AccountId::from(*id)),
+            StateKey::Ledger(key) => append_xdr(bytes, key),
+            StateKey::Totals => bytes.extend(KIND_TOTALS.to_be_bytes()),
+            StateKey::Supply(asset) => append_tagged(bytes, KIND_SUPPLY, asset),
+            StateKey::Member(id) => append_tagged(bytes, KIND_MEMBER, &AccountId::from(*id)),
+            StateKey::Creator(id) => append_tagged(bytes, KIND_CREATOR, &AccountId::from(*id)),
             StateKey::Book(place) => {
-                let mut bytes = StateKey::book_prefix(&place.selling, Some(&place.buying));
+                append_tagged(bytes, KIND_BOOK, &place.selling);
+                append_xdr(bytes, &place.buying);
                 bytes.extend(place.rank.to_be_bytes());
                 bytes.extend(place.offer_id.to_be_bytes());
-                bytes
             }
-            StateKey::OfferSeller(id) => tagged(KIND_OFFER_SELLER, id),
+            StateKey::OfferSeller(id) => append_tagged(bytes, KIND_OFFER_SELLER, id),
             StateKey::Claim(id, balance) => {
-                let mut bytes = StateKey::claims_prefix(id);
-                bytes.extend(xdr(balance));
-                bytes
+                append_tagged(bytes, KIND_CLAIM, &AccountId::from(*id));
+                append_xdr(bytes, balance);
             }
             StateKey::AssetPool(asset, pool) => {
-                let mut bytes = StateKey::asset_pools_prefix(asset);
-                bytes.extend(xdr(pool));
-                bytes
+                append_tagged(bytes, KIND_ASSET_POOL, asset);
+                append_xdr(bytes, pool);
             }
         }
     }
@@ -232,19 +237,29 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn xdr(value: &impl WriteXdr) -> Vec<u8> {
-    let mut bytes = Limited::new(Vec::with_capacity(TYPICAL_BYTES), Limits::none());
+    let mut bytes = Vec::with_capacity(TYPICAL_BYTES);
+    append_xdr(&mut bytes, value);
+    bytes
+}
+
+pub(crate) fn append_xdr(bytes: &mut Vec<u8>, value: &impl WriteXdr) {
+    let mut bytes = Limited::new(bytes, Limits::none());
     // Writing to memory without limits has no way to fail.
     let written = value.write_xdr(&mut bytes);
     debug_assert!(written.is_ok(), "{written:?}");
-    bytes.inner
 }
 
 /// Room that most keys, entries and results fit in.
-const TYPICAL_BYTES: usize = 192;
+pub(crate) const TYPICAL_BYTES: usize = 192;
+
+fn append_tagged(bytes: &mut Vec<u8>, kind: u32, value: &impl WriteXdr) {
+    bytes.extend(kind.to_be_bytes());
+    append_xdr(bytes, value);
+}
 
 fn tagged(kind: u32, value: &impl WriteXdr) -> Vec<u8> {
-    let mut bytes = kind.to_be_bytes().to_vec();
-    bytes.extend(xdr(value));
+    let mut bytes = Vec::with_capacity(TYPICAL_BYTES);
+    append_tagged(&mut bytes, kind, value);
     bytes
 }
 

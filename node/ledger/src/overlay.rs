@@ -5,8 +5,6 @@
 //! level costs nothing by itself, and each entry it touches costs one copy.
 
 use std::collections::BTreeMap;
-#[expect(clippy::disallowed_types, reason = "finds a cell by its key; never iterated")]
-use std::collections::HashMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -22,8 +20,10 @@ use crate::key::StateKey;
 use crate::state::{StateDelta, StateRead};
 
 mod books;
+mod index;
 
 use books::Books;
+use index::Index;
 
 /// An entry before and after a transaction or operation; none where it does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,11 +63,12 @@ type Value = Option<Arc<StateValue>>;
 #[derive(Debug)]
 struct Cell {
     key: StateKey,
-    key_bytes: Vec<u8>,
     original: Value,
     current: Value,
     /// Position of the cell's latest entry in the log, plus one; 0 if there is none.
     logged: usize,
+    /// The next cell with the same hash; see [`Index`].
+    same_hash: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -82,14 +83,15 @@ pub struct Overlay<'s> {
     state: &'s dyn StateRead,
     ledger_seq: u32,
     totals: Totals,
-    #[expect(clippy::disallowed_types, reason = "finds a cell by its key; never iterated")]
-    index: HashMap<StateKey, usize>,
+    index: Index,
     cells: Vec<Cell>,
     log: Vec<Undo>,
     level_start: usize,
     books: Books,
     /// The cells of kinds that are listed by owner, by key bytes: offers and lines of pool shares.
     listed: BTreeMap<Vec<u8>, usize>,
+    /// For key bytes on their way to the state.
+    scratch: Vec<u8>,
 }
 
 impl<'s> Overlay<'s> {
@@ -105,13 +107,23 @@ impl<'s> Overlay<'s> {
             state,
             ledger_seq,
             totals,
-            index: Default::default(),
+            index: Index::default(),
             cells: Vec::new(),
             log: Vec::new(),
             level_start: 0,
             books: Books::default(),
             listed: BTreeMap::new(),
+            scratch: Vec::new(),
         })
+    }
+
+    /// Makes room for the entries that so many transactions use, so that nothing is moved while they are applied.
+    pub fn reserve(&mut self, transactions: usize) {
+        // Two accounts and two lines, or a book; what takes more grows as it goes.
+        let cells = transactions.saturating_mul(4);
+        self.index.reserve(cells);
+        self.cells.reserve(cells);
+        self.log.reserve(cells);
     }
 
     /// The ledger's totals as they were before the block.
@@ -281,6 +293,15 @@ impl<'s> Overlay<'s> {
         self.get_mut(key)?.map(|value| value.as_trustline_mut().ok_or(WRONG_KIND)).transpose()
     }
 
+    /// Forgets changes that came to nothing, so that [`Overlay::differences`] need not compare them again.
+    pub fn settle(&mut self) {
+        for cell in &mut self.cells {
+            if !cell.differs() {
+                cell.current.clone_from(&cell.original);
+            }
+        }
+    }
+
     /// All entries that differ from the state, as (name, before, now), in the order in which they were first used.
     pub fn differences(&self) -> impl Iterator<Item = (&StateKey, Option<&StateValue>, Option<&StateValue>)> {
         let changed = self.cells.iter().filter(|cell| cell.differs());
@@ -288,9 +309,20 @@ impl<'s> Overlay<'s> {
     }
 
     /// All differences from the state as bytes.
-    pub fn into_delta(self) -> StateDelta {
-        let changed = self.cells.into_iter().filter(Cell::differs);
-        changed.map(|cell| (cell.key_bytes, cell.current.as_deref().map(StateValue::to_bytes))).collect()
+    pub fn into_delta(mut self) -> StateDelta {
+        let mut bytes = std::mem::take(&mut self.scratch);
+        // Room for what an entry takes, and no more: a block's changes are kept for a while.
+        let mut exactly = |append: &dyn Fn(&mut Vec<u8>)| {
+            bytes.clear();
+            append(&mut bytes);
+            bytes.as_slice().to_vec()
+        };
+        let changed = self.cells.iter().filter(|cell| cell.differs());
+        let changed = changed.map(|cell| {
+            let key = exactly(&|bytes| cell.key.append_to(bytes));
+            (key, cell.current.as_deref().map(|value| exactly(&|bytes| value.append_to(bytes))))
+        });
+        changed.collect()
     }
 
     fn set(&mut self, key: &StateKey, value: Value) -> Result<(), StateError> {
@@ -307,25 +339,46 @@ impl<'s> Overlay<'s> {
 
     /// The number of the cell with this name; reads the state on first use.
     fn load(&mut self, key: &StateKey) -> Result<usize, StateError> {
-        if let Some(index) = self.index.get(key) {
-            return Ok(*index);
+        let hash = self.index.hash(key);
+        let first = self.index.first(hash);
+        if let Some(index) = self.find(first, key) {
+            return Ok(index);
         }
-        let key_bytes = key.to_bytes();
-        let bytes = self.state.get(&key_bytes)?;
+        self.scratch.clear();
+        key.append_to(&mut self.scratch);
+        let bytes = self.state.get(&self.scratch)?;
         let value = bytes.map(|bytes| StateValue::from_bytes(key, &bytes)).transpose()?.map(Arc::new);
         let index = self.cells.len();
         if is_listed(key) {
-            self.listed.insert(key_bytes.clone(), index);
+            self.listed.insert(self.scratch.clone(), index);
         }
         self.cells.push(Cell {
             key: key.clone(),
-            key_bytes,
             original: value.clone(),
             current: value,
             logged: 0,
+            same_hash: first,
         });
-        self.index.insert(key.clone(), index);
+        self.index.put_first(hash, index);
         Ok(index)
+    }
+
+    /// The cell with this name among those that share a hash.
+    fn find(&self, first: Option<usize>, key: &StateKey) -> Option<usize> {
+        let mut next = first;
+        while let Some(index) = next {
+            let cell = self.cells.get(index)?;
+            if cell.key == *key {
+                return Some(index);
+            }
+            next = cell.same_hash;
+        }
+        None
+    }
+
+    /// Whether the block has used the entry with this name.
+    fn is_loaded(&self, key: &StateKey) -> bool {
+        self.find(self.index.first(self.index.hash(key)), key).is_some()
     }
 
     /// Logs what a cell holds, unless the present level has done so already.

@@ -76,7 +76,7 @@ struct Ahead {
     fees: BTreeMap<PublicKey, i64>,
 }
 
-/// Parts a block's envelopes into those to be applied, in no particular order, and those dropped, by position.
+/// Parts a block's envelopes into those to be applied, in the order of the whole block, and those dropped, by position.
 pub(crate) fn trim(
     ledger: &mut Overlay<'_>,
     moment: Moment,

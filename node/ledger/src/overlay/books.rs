@@ -85,7 +85,7 @@ impl Overlay<'_> {
             };
             let position = (place.rank, place.offer_id);
             // What the block has touched is noted already, or gone.
-            if !self.index.contains_key(&key) {
+            if !self.is_loaded(&key) {
                 found.push((position, seller));
             }
             if !complete {
