@@ -2,9 +2,12 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use carat_ledger::path::{Bounds, Found, Holding, Path, holdings, strict_receive, strict_send};
+use carat_ledger::state::EntryBytes;
+use carat_ledger::{MemoryState, StateError, StateRead};
 use proptest::prelude::*;
 use stellar_xdr::{
     ClaimAtom, OperationBody, OperationResult, OperationResultTr, PathPaymentStrictReceiveResult,
@@ -253,4 +256,49 @@ fn holdings_are_what_an_account_may_pay_with() {
     assert_eq!(found, [held("native", 9_840), held("EUR:anchor", 50), held("USD:anchor", 50)]);
     assert_eq!(holdings(&world.state, &id("nobody")).expect("readable"), []);
     assert_eq!(holdings(&world.state, &id("anchor")).expect("readable"), [held("native", 980)]);
+}
+
+/// Counts the entries that are read.
+struct Counting<'a>(&'a MemoryState, Cell<usize>);
+
+impl StateRead for Counting<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        self.1.set(self.1.get() + 1);
+        self.0.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<EntryBytes>, StateError> {
+        let found = self.0.scan(prefix, after, limit)?;
+        self.1.set(self.1.get() + found.len() + 1);
+        Ok(found)
+    }
+}
+
+#[test]
+fn search_in_a_market_where_everything_trades_for_everything_reads_no_more_than_its_bound_allows() {
+    let mut world = World::new().account("anchor", 100_000);
+    let names: Vec<String> = (0..24).map(|number| format!("A{number:02}:anchor")).collect();
+    let pairs = names.iter().flat_map(|a| names.iter().map(move |b| (a, b))).filter(|(a, b)| a != b);
+    // Eighty offers a transaction; the issuer has no lines and no bounds.
+    let offers: Vec<OperationBody> = pairs.map(|(a, b)| sell(0, 1_000, a, b, (11, 10))).collect();
+    world = world.with("anchor", |account| account.balance = 1_000_000);
+    for (number, offers) in (1..).zip(offers.chunks(80)) {
+        let transaction = offers.iter().fold(tx("anchor").seq(number), |tx, offer| tx.op(offer.clone()));
+        world.state.apply(&world.apply(&[transaction]).delta);
+    }
+    let ends: Vec<_> = names.iter().map(|name| asset(name)).collect();
+    let mut before = 0;
+    for work in [100, 1_000, 10_000] {
+        let state = Counting(&world.state, Cell::new(0));
+        let bounds = Bounds { hops: 5, work, paths_per_asset: 5 };
+        let found = strict_send(&state, &ends[0], 50, &ends[1..2], &bounds).expect("readable");
+        assert!(!found.complete, "there are 175,560 paths of five hops");
+        // What was read once stands in the overlay: more work reads less than as much more.
+        let read = state.1.get();
+        assert!(read > before && read <= 3 * work, "{read} entries for work of {work}");
+        assert!(
+            found.paths.len() <= 5 && found.paths.windows(2).all(|two| two[0].received >= two[1].received)
+        );
+        before = read;
+    }
 }
