@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use carat_types::builder::operation::{create_account, payment};
 use serde_json::{Map, Value, json};
-use stellar_xdr::Asset;
+use stellar_xdr::{Asset, Duration, LedgerBounds, PreconditionsV2, TimeBounds, TimePoint, VecM};
 
 use super::{Api, COIN, address, collections, form, key};
 use crate::openapi::parameters::PARAMETERS;
@@ -141,6 +141,17 @@ impl Samples {
     }
 }
 
+fn unconditional() -> PreconditionsV2 {
+    PreconditionsV2 {
+        time_bounds: None,
+        ledger_bounds: None,
+        min_seq_num: None,
+        min_seq_age: Duration(0),
+        min_seq_ledger_gap: 0,
+        extra_signers: VecM::default(),
+    }
+}
+
 async fn samples() -> Samples {
     let mut samples = Samples(BTreeMap::new());
     let market = Api::market();
@@ -148,6 +159,23 @@ async fn samples() -> Samples {
         let idle = create_account(key(6).public().into(), 100 * COIN);
         vec![chain.signed(&chain.root, vec![idle])]
     });
+    // Conditions that say little, beside those of everyday that say all.
+    for conditions in [
+        PreconditionsV2 {
+            ledger_bounds: Some(LedgerBounds { min_ledger: 0, max_ledger: 0 }),
+            ..unconditional()
+        },
+        PreconditionsV2 {
+            time_bounds: Some(TimeBounds { min_time: TimePoint(0), max_time: TimePoint(0) }),
+            ..unconditional()
+        },
+    ] {
+        market.node.block(1, |chain| {
+            let pay = vec![payment(key(2).public(), Asset::Native, 1)];
+            let built = chain.builder(&key(3), pay).preconditions(conditions);
+            vec![built.sign(&chain.network_id, &[&key(3)]).expect("well-formed")]
+        });
+    }
     samples.of_routes(&market, async |route| collections::example(&market, route).await).await;
     let (everyday, _) = super::openapi::everyday().await;
     for (path, schema) in [
