@@ -309,18 +309,13 @@ impl<'s> Overlay<'s> {
     }
 
     /// All differences from the state as bytes.
-    pub fn into_delta(mut self) -> StateDelta {
-        let mut bytes = std::mem::take(&mut self.scratch);
-        // Room for what an entry takes, and no more: a block's changes are kept for a while.
-        let mut exactly = |append: &dyn Fn(&mut Vec<u8>)| {
-            bytes.clear();
-            append(&mut bytes);
-            bytes.as_slice().to_vec()
-        };
+    pub fn into_delta(self) -> StateDelta {
+        let mut scratch = self.scratch;
         let changed = self.cells.iter().filter(|cell| cell.differs());
         let changed = changed.map(|cell| {
-            let key = exactly(&|bytes| cell.key.append_to(bytes));
-            (key, cell.current.as_deref().map(|value| exactly(&|bytes| value.append_to(bytes))))
+            let key = exactly(&mut scratch, |bytes| cell.key.append_to(bytes));
+            let value = cell.current.as_deref();
+            (key, value.map(|value| exactly(&mut scratch, |bytes| value.append_to(bytes))))
         });
         changed.collect()
     }
@@ -402,6 +397,13 @@ impl Cell {
             _ => true,
         }
     }
+}
+
+/// What is appended, with room for no more: a block's changes are kept for a while.
+fn exactly(scratch: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    scratch.clear();
+    append(scratch);
+    scratch.as_slice().to_vec()
 }
 
 const WRONG_KIND: StateError = StateError::Inconsistent("an entry is of another kind than its key");

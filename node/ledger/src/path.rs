@@ -79,8 +79,7 @@ pub fn strict_send(
     destinations: &[Asset],
     bounds: &Bounds,
 ) -> Result<Found, StateError> {
-    let mut work = bounds.work;
-    let graph = Graph::towards(state, destinations, bounds.hops, &mut work)?;
+    let (graph, work) = Graph::explored(state, destinations, bounds)?;
     let goals = destinations.iter().map(|asset| (asset.clone(), i64::MAX)).collect();
     let moves = graph.inverted();
     let near = distances(destinations, &graph.edges, bounds.hops);
@@ -109,8 +108,7 @@ pub fn strict_receive(
     amount: i64,
     bounds: &Bounds,
 ) -> Result<Found, StateError> {
-    let mut work = bounds.work;
-    let graph = Graph::towards(state, std::slice::from_ref(destination), bounds.hops, &mut work)?;
+    let (graph, work) = Graph::explored(state, std::slice::from_ref(destination), bounds)?;
     let assets: Vec<Asset> = sources.iter().map(|(asset, _)| asset.clone()).collect();
     let near = distances(&assets, &graph.inverted(), bounds.hops);
     let goals = sources.iter().cloned().collect();
@@ -168,6 +166,20 @@ struct Graph {
 }
 
 impl Graph {
+    /// What can become one of `ends`, as far as half of the work goes: conversions are to have the other half.
+    ///
+    /// **Returns** the work that is left as well.
+    fn explored(
+        state: &impl StateRead,
+        ends: &[Asset],
+        bounds: &Bounds,
+    ) -> Result<(Self, usize), StateError> {
+        let share = bounds.work.div_ceil(2);
+        let mut unused = share;
+        let graph = Graph::towards(state, ends, bounds.hops, &mut unused)?;
+        Ok((graph, bounds.work.saturating_sub(share).saturating_add(unused)))
+    }
+
     /// What can become one of `ends` in at most so many hops.
     fn towards(
         state: &impl StateRead,

@@ -288,7 +288,7 @@ fn search_in_a_market_where_everything_trades_for_everything_reads_no_more_than_
     }
     let ends: Vec<_> = names.iter().map(|name| asset(name)).collect();
     let mut before = 0;
-    for work in [100, 1_000, 10_000] {
+    for work in [60, 550, 10_000] {
         let state = Counting(&world.state, Cell::new(0));
         let bounds = Bounds { hops: 5, work, paths_per_asset: 5 };
         let found = strict_send(&state, &ends[0], 50, &ends[1..2], &bounds).expect("readable");
@@ -296,9 +296,9 @@ fn search_in_a_market_where_everything_trades_for_everything_reads_no_more_than_
         // What was read once stands in the overlay: more work reads less than as much more.
         let read = state.1.get();
         assert!(read > before && read <= 3 * work, "{read} entries for work of {work}");
-        assert!(
-            found.paths.len() <= 5 && found.paths.windows(2).all(|two| two[0].received >= two[1].received)
-        );
+        // Where looking at all the books would take more work than there is, some is kept for using them.
+        assert!((1..=5).contains(&found.paths.len()), "{work}: {found:?}");
+        assert!(found.paths.windows(2).all(|two| two[0].received >= two[1].received));
         before = read;
     }
 }
