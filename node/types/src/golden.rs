@@ -213,6 +213,11 @@ fn hashes_and_signed_bytes_are_the_frozen_ones() {
 }
 
 #[test]
+fn null_value_is_the_hash_that_the_specification_names() {
+    assert_eq!(null_digest(), h("null", &[]));
+}
+
+#[test]
 fn list_over_its_limit_is_refused_before_anything_is_allocated() {
     let mut bytes = 5u64.to_bytes();
     bytes.extend(u32::MAX.to_be_bytes());
