@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use carat_api::ConnectionLimits;
 use carat_consensus::effect::Halt;
-use carat_consensus::{ChainTip, KeySigner, RecentBlock, Record, Replica};
+use carat_consensus::{ChainTip, KeySigner, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
 use carat_network::{BindConfig, Event, Inbox, Incoming, Lane, Limits, Network};
 use carat_storage::journal::Journal;
 use carat_storage::store::Store;
@@ -317,14 +317,20 @@ impl Parts {
         Ok((core, first))
     }
 
-    /// The end of the stored chain, as the replica wants it: two windows of blocks.
+    /// The end of the stored chain, as the replica wants it: two windows of blocks, and older ones that are not sealed.
     fn chain_tip(&self, window: u64) -> Result<ChainTip, NodeError> {
         let header = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let first = header.slot.0.saturating_sub(window.saturating_mul(2)).saturating_add(1).max(1);
+        let back = |windows: u64| {
+            header.slot.0.saturating_sub(window.saturating_mul(windows)).saturating_add(1).max(1)
+        };
+        let first = back(2);
         let mut recent = Vec::new();
-        for slot in (first..=header.slot.0).map(Slot) {
-            let header = self.store.header(slot)?.ok_or(NodeError::NoTip)?;
-            recent.push(RecentBlock { header, sealed: self.store.certificate(slot)?.is_some() });
+        for slot in (back(LOOK_BACK_WINDOWS)..=header.slot.0).map(Slot) {
+            let sealed = self.store.certificate(slot)?.is_some();
+            if slot.0 >= first || !sealed {
+                let header = self.store.header(slot)?.ok_or(NodeError::NoTip)?;
+                recent.push(RecentBlock { header, sealed });
+            }
         }
         Ok(ChainTip { header, recent })
     }

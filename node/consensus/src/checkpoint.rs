@@ -63,11 +63,14 @@ impl SealBook {
         self.blocks.iter().find(|(_, block)| block.own.is_some() && !block.sealed).map(|(slot, _)| *slot)
     }
 
-    /// I8: forgets the slots up to `stable` that are sealed, and all that are hopelessly old.
+    /// I8: forgets the slots up to `stable` that are sealed. Of those that are not, a window is kept, however old they
+    /// are: until f+1 SEALs are together, no peer that lacks the block can be served.
     fn forget_through(&mut self, stable: Slot, window: u64) {
-        let floor = Slot(stable.0.saturating_sub(window));
-        self.blocks = self.blocks.split_off(&floor.next());
         self.blocks.retain(|slot, block| *slot > stable || (block.own.is_some() && !block.sealed));
+        let limit = usize::try_from(window).unwrap_or(usize::MAX);
+        while self.blocks.range(..=stable).count() > limit {
+            self.blocks.pop_first();
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub use catch_up::BLOCKS_PER_FETCH;
 pub use effect::{Effect, Execute};
 pub use input::{Executed, Input, Now, PendingTransaction, VerifiedMessage};
 pub use record::Record;
-pub use recovery::{ChainTip, RecentBlock, RecoverError};
+pub use recovery::{ChainTip, LOOK_BACK_WINDOWS, RecentBlock, RecoverError};
 pub use rejection::Rejection;
 pub use replica::{Config, Replica};
 pub use signer::{KeySigner, Signer};

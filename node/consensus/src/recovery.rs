@@ -25,12 +25,16 @@ use crate::replica::{Chain, Config, Peer, Position, Replica};
 use crate::timer::Timer;
 use crate::verify::Checked;
 
+/// How many windows of blocks a start looks through for some that are not sealed.
+pub const LOOK_BACK_WINDOWS: u64 = 64;
+
 /// The end of the stored chain, as a replica needs it at its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainTip {
     /// Header of the last executed block in the store; the genesis header before the first.
     pub header: Header,
-    /// The last 2L blocks (fewer if there are not so many), ascending, the last one included, genesis not.
+    /// The last 2L blocks (fewer if there are not so many), ascending, the last one included, genesis not; before them
+    /// those of the last [`LOOK_BACK_WINDOWS`] L that are not sealed: their SEALs are still to be asked for.
     pub recent: Vec<RecentBlock>,
 }
 

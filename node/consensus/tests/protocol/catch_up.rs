@@ -129,3 +129,30 @@ fn blocks_that_came_before_a_missing_payload_are_executed_after_it() {
     assert!(held > 16, "blocks are kept: {}", cluster.describe());
     cluster.run_until("execution", |cluster| cluster.replica(3).last_executed() >= Slot(30));
 }
+
+/// The seals of slot 5 get lost while the others go on for more than two windows; then one comes that lacks the block.
+#[test]
+fn block_that_nobody_could_seal_for_two_windows_is_served_in_the_end() {
+    for restart in [false, true] {
+        let mut cluster = Cluster::new(4);
+        cluster.run_to(4);
+        cluster.crash(3);
+        cluster.filter = Box::new(|_, _, message| match message {
+            Message::Seal(seal) => seal.body.slot != Slot(5),
+            Message::Data(Data::Block(block)) => block.block.header.slot != Slot(5),
+            _ => true,
+        });
+        cluster.run_to(60);
+        if restart {
+            for index in 0..3 {
+                cluster.crash(index);
+            }
+            for index in 0..3 {
+                cluster.start(index);
+            }
+        }
+        cluster.filter = Box::new(|_, _, _| true);
+        cluster.start(3);
+        cluster.run_to(61);
+    }
+}

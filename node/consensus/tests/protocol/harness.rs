@@ -186,12 +186,12 @@ impl Cluster {
 
     pub(crate) fn tip(&self, index: usize) -> ChainTip {
         let blocks = &self.nodes[index].blocks;
+        let first = blocks.len().saturating_sub(2 * index_of(Slot(self.params.window)) + 2);
         let recent = blocks
             .iter()
-            .rev()
-            .take(2 * index_of(Slot(self.params.window)) + 2)
-            .rev()
-            .map(|(header, _, certificate)| RecentBlock {
+            .enumerate()
+            .filter(|(index, (_, _, certificate))| *index >= first || certificate.is_none())
+            .map(|(_, (header, _, certificate))| RecentBlock {
                 header: header.clone(),
                 sealed: certificate.is_some(),
             })

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use carat_consensus::{ChainTip, Config, RecentBlock, Record, Replica};
+use carat_consensus::{ChainTip, Config, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
 use carat_types::{Slot, ValidatorId};
 
 use super::{Event, Process, Simulation, heed};
@@ -118,13 +118,16 @@ impl Simulation {
     /// What the store says of the end of the chain.
     fn chain_tip(&self, index: usize) -> ChainTip {
         let disk = &self.nodes[index].disk;
-        let kept = usize::try_from(2 * self.plan.params.window).unwrap_or(usize::MAX);
-        let first = disk.blocks().len().saturating_sub(kept);
-        let recent = disk.blocks()[first..].iter().map(|block| RecentBlock {
-            header: block.header.clone(),
-            sealed: disk.seals(block.header.slot).is_some(),
+        let back = |windows: u64| {
+            let kept = usize::try_from(windows * self.plan.params.window).unwrap_or(usize::MAX);
+            disk.blocks().len().saturating_sub(kept)
+        };
+        let (first, lowest) = (back(2), back(LOOK_BACK_WINDOWS));
+        let recent = disk.blocks().iter().enumerate().skip(lowest).map(|(index, block)| {
+            let sealed = disk.seals(block.header.slot).is_some();
+            (index >= first || !sealed).then(|| RecentBlock { header: block.header.clone(), sealed })
         });
-        let recent: Vec<RecentBlock> = recent.collect();
+        let recent: Vec<RecentBlock> = recent.flatten().collect();
         let header = recent.last().map(|block| block.header.clone());
         let header = header.unwrap_or_else(|| self.genesis.header().clone());
         ChainTip { header, recent }

@@ -22,6 +22,15 @@ pub(super) const BUGS: &[Bug] = &[
         ..DELIVERY
     },
     Bug {
+        name: "old-unsealed-blocks-forgotten",
+        origin: "found by the simulator: a block that nobody can serve any more",
+        file: "checkpoint.rs",
+        within: "fn forget_through",
+        text: "self.blocks.range(..=stable).count() > limit",
+        instead: "self.blocks.first_key_value().is_some_and(|(slot, _)| slot.0 + window <= stable.0)",
+        ..DELIVERY
+    },
+    Bug {
         name: "asks-one-peer-for-blocks",
         origin: "B10: a peer that is behind its word blocks the sync (CometBFT ASA-2025-001)",
         within: "fn ask_for_blocks",
