@@ -51,7 +51,8 @@ pub(super) fn write(whose: Whose, records: &[Record], frames: &[usize], torn: Op
     if let Some(Torn { records, per_mille, zeroed }) = torn {
         let (mut frame, _) = format::encode_frame(marker, link, &body(records));
         let written = usize::try_from(frame.len() as u64 * per_mille / 1_000).unwrap_or(0);
-        if *zeroed {
+        // Where nothing but zeros is missing, the frame would be whole.
+        if *zeroed && frame[written..].iter().any(|byte| *byte != 0) {
             frame[written..].fill(0);
         } else {
             frame.truncate(written);
