@@ -98,10 +98,12 @@ impl Replica {
         self.pending.settle(slot, &settled, self.now.monotonic_us);
         let block = self.seals.blocks.entry(slot).or_default();
         block.own = Some((Arc::new(header), hash));
+        let came_sealed = expected.sealed.is_some();
         if let Some(sealed) = expected.sealed {
             self.adopt_seals(slot, &sealed.certificate);
         }
-        if self.guard.is_none() && slot > self.chain.stable {
+        // "For every block" (section 3): one that the checkpoint has overtaken may have f+1 SEALs nowhere.
+        if self.guard.is_none() && (slot > self.chain.stable || !came_sealed) {
             self.send_seal(slot, hash);
         }
         self.after_seal(slot);

@@ -49,8 +49,9 @@ impl Oracle {
     ) -> Verdict {
         let HeardVote { signer, is_commit, ballot } = vote;
         let of_interest = ballot.view == view && ballot.slot > stable && !refused;
-        // Correct ones are held to one vote by what they say.
-        if !of_interest || self.watches[signer.index()].acceptor_is_correct {
+        // Correct voters are held to one vote by what they say; of lying listeners nothing is demanded.
+        let listens = self.watches[at.index()].acceptor_is_correct;
+        if !of_interest || !listens || self.watches[signer.index()].acceptor_is_correct {
             return Ok(());
         }
         let Hearing { taken } = &mut self.watches[at.index()].hearing;
