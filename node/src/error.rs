@@ -17,6 +17,7 @@ use crate::executor::ExecutorError;
 use crate::keys::KeysError;
 use crate::scribe::ScribeError;
 use crate::settings::SettingsError;
+use crate::settings::bank::BankSetupError;
 
 /// Every way in which a validator fails.
 #[derive(Debug, Error)]
@@ -34,6 +35,9 @@ pub enum NodeError {
         /// The system's word.
         error: std::io::Error,
     },
+    /// The bank's part of the settings does not fit.
+    #[error(transparent)]
+    Bank(#[from] BankSetupError),
     /// The genesis file does not fit.
     #[error("genesis file {path}: {error}")]
     Genesis {

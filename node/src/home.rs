@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carat_api::RateLimit;
+use carat_api::bank::Bank;
 use carat_consensus::Record;
 use carat_ledger::Ed25519;
 use carat_network::Peer;
@@ -36,6 +37,8 @@ pub struct Home {
     pub(crate) identity: Identity,
     /// The name that the genesis file gives this validator.
     pub(crate) name: String,
+    /// What the node serves for its bank.
+    bank: Option<Arc<Bank>>,
 }
 
 impl Home {
@@ -51,10 +54,11 @@ impl Home {
         let listed = own_entry(&settings, &genesis)?;
         check_peers(&settings, &genesis)?;
         let keys = Keys::read(&settings.validator.keys, listed)?;
+        let bank = crate::settings::bank::open(&settings, &genesis)?.map(Arc::new);
         let validator = ValidatorId(settings.validator.index);
         let identity = Identity { chain_id: genesis.chain_id, key: listed.acceptor, validator };
         let name = listed.name.clone();
-        Ok(Home { settings, genesis: Arc::new(genesis), keys, identity, name })
+        Ok(Home { settings, genesis: Arc::new(genesis), keys, identity, name, bank })
     }
 
     /// The settings.
@@ -158,6 +162,7 @@ impl Home {
         carat_api::Settings {
             submission_patience: Duration::from_millis(self.settings.api.submit_timeout_ms),
             rate_limit,
+            bank: self.bank.clone(),
             ..carat_api::Settings::default()
         }
     }

@@ -2,9 +2,12 @@
 //!
 //! An unknown key is an error that names it. Paths in the file are relative to the file's folder.
 
+pub(crate) mod bank;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use carat_api::bank::BankSettings;
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -25,6 +28,12 @@ pub struct Settings {
     pub metrics: MetricsSettings,
     /// Logs.
     pub log: LogSettings,
+    /// What the bank that runs the validator says of itself; none, and it says nothing.
+    #[serde(default)]
+    pub bank: Option<BankSettings>,
+    /// The file that was read.
+    #[serde(skip)]
+    pub path: PathBuf,
 }
 
 /// Who this validator is and where its things are.
@@ -164,12 +173,16 @@ impl Settings {
             .build()
             .and_then(Config::try_deserialize::<Settings>)
             .map_err(|error| invalid(error.to_string()))?;
+        let settings = Settings { path: path.clone(), ..settings };
         settings.relative_to(home).check().map_err(invalid)
     }
 
     fn relative_to(mut self, home: &Path) -> Self {
         for path in [&mut self.validator.genesis, &mut self.validator.keys, &mut self.validator.data] {
             *path = home.join(&path);
+        }
+        if let Some(bank) = &mut self.bank {
+            bank::relative_to(bank, home);
         }
         self
     }
@@ -224,12 +237,26 @@ mod tests {
                 format!("{MINIMAL}\n[[network.peers]]\nindex = 1\naddress = \"127.0.0.1:2\"\n"),
                 "validator 1 twice",
             ),
+            (format!("{MINIMAL}\n[bank]\ndomain = \"bank.example\"\ndomian = \"\"\n"), "domian"),
             ("not toml".into(), "node.toml"),
         ];
         for (text, expected) in table {
             let error = load(&text).expect_err("refused").to_string();
             assert!(error.contains(expected), "{error} should name {expected}");
         }
+    }
+
+    #[test]
+    fn files_of_the_bank_are_looked_for_in_the_home_folder() {
+        let bank = "[bank]\ndomain = \"bank.example\"\ndirectory = \"names.toml\"\n[bank.documentation]\norg_name = \"Bank\"\n\
+                    [bank.login]\nsigning_key = \"keys/login.toml\"\ntoken_key = \"/etc/token.toml\"\n";
+        let settings = load(&format!("{MINIMAL}\n{bank}")).expect("valid");
+        let bank = settings.bank.expect("a bank");
+        let login = bank.login.expect("a login");
+        assert!(bank.directory.is_some_and(|path| path.is_absolute() && path.ends_with("names.toml")));
+        assert!(login.signing_key.is_absolute() && login.signing_key.ends_with("keys/login.toml"));
+        assert_eq!(login.token_key, Path::new("/etc/token.toml"));
+        assert_eq!((login.challenge_seconds, login.token_seconds), (900, 3_600));
     }
 
     #[test]

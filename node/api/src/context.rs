@@ -6,6 +6,7 @@ use std::time::Duration;
 use carat_history::Toid;
 use tokio::sync::{Semaphore, watch};
 
+use crate::bank::Bank;
 use crate::port::Node;
 use crate::problem::{Kind, Problem};
 use crate::rate_limit::{RateLimit, RateLimiter};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub stream_duration: Duration,
     /// Requests of one address; `None` sets no limit.
     pub rate_limit: Option<RateLimit>,
+    /// What the node serves for the bank that runs it; none, and those routes answer 404.
+    pub bank: Option<Arc<Bank>>,
 }
 
 impl Default for Settings {
@@ -50,6 +53,7 @@ impl Default for Settings {
             reads_max: 32,
             stream_duration: Duration::from_secs(55),
             rate_limit: None,
+            bank: None,
         }
     }
 }

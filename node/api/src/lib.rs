@@ -6,10 +6,11 @@
 //! executed.
 //!
 //! Reading order: [`port`], [`routes`], [`app`] (what surrounds a request), [`resources`] (the shapes),
-//! [`problem`], `stream`, [`server`].
+//! [`problem`], `stream`, [`server`]; then [`bank`] and [`web_auth`]: what a node serves for the bank that runs it.
 
 pub mod accept;
 pub mod app;
+pub mod bank;
 pub mod context;
 pub mod format;
 pub mod links;
@@ -24,6 +25,7 @@ pub mod resources;
 pub mod routes;
 pub mod server;
 mod stream;
+pub mod web_auth;
 
 pub use carat_types::result_codes;
 pub use context::{Context, Settings};

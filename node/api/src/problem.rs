@@ -221,6 +221,11 @@ impl Problem {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// Why, in words: the particular reason, or what the kind of problem says.
+    pub fn reason(&self) -> String {
+        self.extras.reason.clone().unwrap_or_else(|| self.detail.to_owned())
+    }
+
     /// The report as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|_| format!("{{\"status\":{}}}", self.status))

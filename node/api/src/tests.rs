@@ -1,5 +1,6 @@
 //! The routes, driven as clients drive them, in front of the real ledger and index.
 
+mod bank;
 #[path = "../../history/src/tests/chain.rs"]
 #[expect(dead_code, reason = "shared with the tests of the index, which use all of it")]
 mod chain;

@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod assets;
 pub(crate) mod claimable_balances;
 pub(crate) mod collection;
+pub(crate) mod federation;
 pub(crate) mod fee_stats;
 pub(crate) mod friendbot;
 pub(crate) mod genesis;
@@ -15,9 +16,12 @@ pub(crate) mod operations;
 pub(crate) mod order_book;
 pub(crate) mod paths;
 pub(crate) mod root;
+mod sep;
+pub(crate) mod sep10;
 pub(crate) mod submit;
 pub(crate) mod trades;
 pub(crate) mod transactions;
+pub(crate) mod well_known;
 
 use std::sync::Arc;
 
@@ -33,6 +37,8 @@ pub enum Access {
     /// Anybody, at the price of a place in the queue of submissions; what is submitted carries its own
     /// authority.
     Submission,
+    /// Anybody: what is sent carries its own authority, and nothing but the memory of it is written.
+    Login,
     /// Anybody, but only on a test network; elsewhere the route does not exist.
     TestNetwork,
 }
@@ -124,6 +130,16 @@ pub const ROUTES: &[Route] = &[
     read("/operations/{id}", false, || get(operations::show)),
     read("/operations/{id}/effects", true, || get(operations::effects)),
     read("/payments", true, || get(operations::payments)),
+    read("/.well-known/stellar.toml", false, || get(well_known::stellar_toml)),
+    read("/.well-known/jwks.json", false, || get(well_known::keys)),
+    read("/federation", false, || get(federation::show)),
+    Route {
+        path: "/auth",
+        methods: &["GET", "POST"],
+        access: Access::Login,
+        streams: false,
+        handler: || get(sep10::challenge).post(sep10::token),
+    },
     Route {
         path: "/friendbot",
         methods: &["GET", "POST"],

@@ -9,6 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use carat_types::transaction::SignedTransaction;
 use serde::Serialize;
 
@@ -146,11 +147,15 @@ pub(crate) async fn form(request: &Request, body: Body) -> Result<Params, Proble
             return Err(Kind::UNSUPPORTED_MEDIA_TYPE.into());
         }
     }
+    Params::parse(&self::body(request, body).await?)
+}
+
+/// The bytes of a body, within the limits of its length and its time.
+pub(crate) async fn body(request: &Request, body: Body) -> Result<Bytes, Problem> {
     let settings = &request.context.settings;
     let arriving = axum::body::to_bytes(body, settings.body_bytes_max);
-    let bytes = tokio::time::timeout(settings.body_timeout, arriving)
+    tokio::time::timeout(settings.body_timeout, arriving)
         .await
         .map_err(|_| Problem::from(Kind::TIMEOUT))?
-        .map_err(|_| Problem::from(Kind::PAYLOAD_TOO_LARGE))?;
-    Params::parse(&bytes)
+        .map_err(|_| Problem::from(Kind::PAYLOAD_TOO_LARGE))
 }

@@ -197,7 +197,7 @@ fn every_route_states_who_may_use_it_and_is_unique() {
         let writes = route.methods.contains(&"POST");
         match route.access {
             Access::Public => assert!(!writes, "{} is public, and so must only be read", route.path),
-            Access::Submission | Access::TestNetwork => assert!(writes, "{}", route.path),
+            Access::Submission | Access::Login | Access::TestNetwork => assert!(writes, "{}", route.path),
         }
     }
 }
