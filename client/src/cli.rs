@@ -3,13 +3,19 @@
 //! Data goes to standard output and talk to standard error. Nothing ever asks a question back.
 
 mod account;
+mod asset;
+mod balance;
 mod doctor;
 mod envelope;
 mod failure;
+mod federation;
 mod keys;
 mod network;
+mod offer;
 pub(crate) mod output;
+mod path;
 mod payment;
+mod query;
 mod receipt;
 mod session;
 pub(crate) mod status;
@@ -66,6 +72,23 @@ enum Command {
     Trust(payment::TrustCommand),
     /// Pay, and wait for the proof
     Pay(payment::PayArguments),
+    /// Issued assets: issue, redeem, list, show, flags, authorize, clawback
+    #[command(subcommand)]
+    Asset(asset::Command),
+    /// Offers: sell, buy, passive, list, cancel
+    #[command(subcommand)]
+    Offer(offer::Command),
+    /// The order book of two assets
+    Book(offer::BookArguments),
+    /// Payments from one asset into another: find, pay
+    #[command(subcommand)]
+    Path(path::Command),
+    /// Money that waits to be claimed: create, claim, list
+    #[command(subcommand)]
+    Balance(balance::Command),
+    /// Names such as alice*bank.example: lookup
+    #[command(subcommand)]
+    Federation(federation::Command),
     /// Coins for a new account, on test networks
     Friendbot(account::FriendbotArguments),
     /// Transactions in steps that people can share: build, sign, send, show
@@ -108,6 +131,12 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Account(command) => account::run(&session, command).await,
         Command::Trust(command) => payment::trust(&session, command).await,
         Command::Pay(arguments) => payment::pay(&session, arguments).await,
+        Command::Asset(command) => asset::run(&session, command).await,
+        Command::Offer(command) => offer::run(&session, command).await,
+        Command::Book(arguments) => offer::book(&session, arguments).await,
+        Command::Path(command) => path::run(&session, command).await,
+        Command::Balance(command) => balance::run(&session, command).await,
+        Command::Federation(command) => federation::run(&session, command).await,
         Command::Friendbot(arguments) => account::friendbot(&session, arguments).await,
         Command::Tx(command) => transaction::run(&session, command).await,
         Command::Receipt(command) => receipt::run(&session, command).await,

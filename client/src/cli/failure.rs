@@ -12,6 +12,7 @@ use carat_client::rest::RestError;
 use carat_types::builder::BuildError;
 use carat_types::builder::amount::AmountError;
 use carat_types::builder::asset::AssetError;
+use carat_types::builder::price::PriceError;
 use carat_types::transaction::EnvelopeError;
 
 /// The documented exit codes.
@@ -138,6 +139,7 @@ failures! {
     BuildError => Usage,
     AmountError => Usage,
     AssetError => Usage,
+    PriceError => Usage,
 }
 
 #[cfg(test)]

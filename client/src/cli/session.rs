@@ -8,7 +8,7 @@ use carat_client::outcome::Outcome;
 use carat_client::{Client, Finality, Network};
 use carat_types::builder::{TransactionBuilder, asset};
 use carat_types::{PublicKey, SecretKey};
-use serde_json::json;
+use serde_json::{Value, json};
 use stellar_xdr::{AccountId, Asset, MuxedAccount, Operation, TransactionEnvelope};
 
 use super::output::{Output, say};
@@ -105,11 +105,16 @@ impl Session {
 
     /// Builds, signs by the identity `source`, submits, and shows the proved outcome.
     pub(crate) async fn execute(&self, source: &str, operations: Vec<Operation>) -> Result<(), Failure> {
+        self.show(&self.settle(source, operations).await?)
+    }
+
+    /// Builds, signs by the identity `source`, submits, and waits for the proof.
+    pub(crate) async fn settle(&self, source: &str, operations: Vec<Operation>) -> Result<Finality, Failure> {
         let (identity, secret) = self.signer(source)?;
         let client = self.client()?;
         let builder = self.builder(&client, &identity.public, operations).await?;
         let envelope = builder.sign(&client.network().genesis.network_id(), &[&secret])?;
-        self.submit(&client, envelope).await
+        Ok(client.submit(envelope).await?)
     }
 
     /// Submits and shows the proved outcome.
@@ -122,9 +127,18 @@ impl Session {
 
     /// Shows a proved outcome.
     pub(crate) fn show(&self, finality: &Finality) -> Result<(), Failure> {
+        self.show_with(finality, Vec::new())
+    }
+
+    /// Shows a proved outcome, and what else it brought.
+    pub(crate) fn show_with(
+        &self,
+        finality: &Finality,
+        more: Vec<(&'static str, String)>,
+    ) -> Result<(), Failure> {
         let outcome = Outcome::of(&finality.result);
         let verdict = &finality.verdict;
-        let value = json!({
+        let mut value = json!({
             "transaction": finality.hash,
             "outcome": outcome,
             "ledger": verdict.ledger,
@@ -133,13 +147,25 @@ impl Session {
             "assumption": verdict.assumption.to_string(),
         });
         let ledger = verdict.ledger.map_or_else(|| "unknown".to_owned(), |ledger| ledger.to_string());
-        let fields = [
+        for (name, text) in &more {
+            value[*name] = match value[*name].take() {
+                Value::Null => json!(text),
+                // More than one of a kind, such as trades.
+                Value::Array(mut all) => {
+                    all.push(json!(text));
+                    Value::Array(all)
+                }
+                first => json!([first, text]),
+            };
+        }
+        let mut fields = vec![
             ("transaction", finality.hash.to_string()),
             ("outcome", outcome.to_string()),
             ("ledger", ledger),
             ("slot", verdict.slot.to_string()),
             ("proof", format!("{}: {}", verdict.rule, verdict.assumption)),
         ];
+        fields.extend(more);
         self.output.fields(&value, &fields);
         if outcome.successful {
             Ok(())

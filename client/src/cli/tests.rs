@@ -34,6 +34,27 @@ fn commands_of_the_documents_are_understood() {
         "trust remove alice EUR:anchor",
         "pay alice bob 100 EUR:anchor --memo rent",
         "friendbot alice --new",
+        "asset issue anchor alice 100 EUR",
+        "asset redeem alice 100 EUR:anchor",
+        "asset list --code EUR --issuer anchor -o json",
+        "asset show EUR:anchor",
+        "asset flags anchor --set required,revocable --clear clawback",
+        "asset authorize anchor alice EUR --freeze",
+        "asset clawback anchor alice 5 EUR",
+        "offer sell alice 100 EUR:anchor --for USD:anchor --price 1.08",
+        "offer buy alice 100 EUR:anchor --for native --price 5/4",
+        "offer passive alice 1 native --for EUR:anchor --price 1",
+        "offer list --seller alice --selling EUR:anchor --buying native",
+        "offer cancel alice 7",
+        "book EUR:anchor USD:anchor --limit 5",
+        "path find alice 100 USD:anchor",
+        "path find alice 100 EUR:anchor --into USD:anchor",
+        "path pay alice bob 100 USD:anchor --with EUR:anchor --at-most 95 --through native",
+        "path pay alice bob 100 EUR:anchor --into USD:anchor --at-least 105",
+        "balance create claimable alice 5 native --for bob,carol --within 3600",
+        "balance claim bob 00000000",
+        "balance list --claimant bob --asset native",
+        "federation lookup alice*bank.example",
         "tx build --source alice payment bob 1 native",
         "tx build --source alice --sequence 5 set-options --signer bob=1 --thresholds 1,2,2",
         "tx bump --fee-source bob",
@@ -54,9 +75,21 @@ fn commands_of_the_documents_are_understood() {
 
 #[test]
 fn wrong_use_ends_with_the_exit_code_of_usage() {
-    for line in
-        ["", "nonsense", "pay alice bob", "keys", "consensus trace", "receipt fetch xyz", "status -o csv"]
-    {
+    for line in [
+        "",
+        "nonsense",
+        "pay alice bob",
+        "keys",
+        "consensus trace",
+        "receipt fetch xyz",
+        "status -o csv",
+        "path pay alice bob 1 USD:anchor",
+        "path pay alice bob 1 USD:anchor --with EUR:anchor",
+        "path pay alice bob 1 USD:anchor --into EUR:anchor",
+        "offer sell alice 1 native --for EUR:anchor",
+        "balance create frozen alice 5 native --for bob",
+        "asset flags anchor --set blue",
+    ] {
         assert_eq!(parse(line).expect_err(line).exit_code(), Code::Usage as i32, "{line}");
     }
 }
