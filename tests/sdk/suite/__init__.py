@@ -1,0 +1,1 @@
+"""Drives a running network with the unmodified stellar-sdk, part by part."""
