@@ -33,6 +33,7 @@ pub(crate) fn document() -> Value {
     }
     let mut schemas: Map<String, Value> = serde_json::from_str(SCHEMAS).unwrap_or_default();
     schemas.insert("Link".into(), object(&[("href", json!({ "type": "string" }))], &["href"]));
+    schemas.insert("SepError".into(), object(&[("error", json!({ "type": "string" }))], &["error"]));
     let parameters: Map<String, Value> =
         PARAMETERS.iter().map(|parameter| (parameter.key(), parameter.describe())).collect();
     json!({
@@ -96,6 +97,7 @@ fn responses(described: &Described) -> Value {
         }
         _ => _ = responses.insert("200".into(), success(forms(described, &schema_of(described.answer)))),
     }
+    let sep = matches!(described.answer, Answer::Sep | Answer::SepText);
     for kind in Kind::ALL {
         let status = kind.status().as_u16();
         let of_bodies = matches!(status, 413 | 415);
@@ -108,11 +110,18 @@ fn responses(described: &Described) -> Value {
                 "application/hal+json": { "schema": reference("AsyncTransactionSubmissionResponse") },
                 "application/json": { "schema": reference("AsyncTransactionSubmissionResponse") },
             }),
+            _ if sep => json!({ "application/json": { "schema": reference("SepError") } }),
             _ => json!({ "application/problem+json": { "schema": reference("Problem") } }),
         };
         let names = Kind::ALL.iter().filter(|other| other.status() == kind.status()).map(Kind::name);
         let description = names.collect::<Vec<_>>().join(", ");
         responses.insert(status.to_string(), json!({ "description": description, "content": problem }));
+    }
+    if sep {
+        // The limits on requests stand before all routes, and answer with a problem.
+        for status in ["429", "503", "504"] {
+            responses[status]["content"]["application/problem+json"] = json!({ "schema": reference("Problem") });
+        }
     }
     Value::Object(responses)
 }
@@ -120,7 +129,8 @@ fn responses(described: &Described) -> Value {
 /// The forms in which a success comes.
 fn forms(described: &Described, schema: &Value) -> Value {
     let mut forms = match described.answer {
-        Answer::Free => return json!({ "application/json": { "schema": schema } }),
+        Answer::SepText => return json!({ "text/plain": { "schema": { "type": "string" } } }),
+        Answer::Sep | Answer::Free => return json!({ "application/json": { "schema": schema } }),
         _ => {
             json!({ "application/hal+json": { "schema": schema }, "application/json": { "schema": schema } })
         }
@@ -153,6 +163,7 @@ fn schema_of(answer: Answer) -> Value {
         }
         Answer::Whole(schema) => object(&[("_embedded", records(schema))], &["_embedded"]),
         Answer::Submitted => reference("AsyncTransactionSubmissionResponse"),
-        Answer::Free => json!({ "type": "object" }),
+        Answer::Free | Answer::Sep => json!({ "type": "object" }),
+        Answer::SepText => json!({ "type": "string" }),
     }
 }

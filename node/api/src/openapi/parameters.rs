@@ -132,5 +132,10 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
     query("destination_asset_code", "The asset to receive", ASSET_CODE),
     query("destination_asset_issuer", "The asset to receive", ACCOUNT),
     query("destination_amount", "How much is received", AMOUNT),
+    query("q", "What is looked up", Text),
+    query("type", "By what it is looked up", OneOf(&["name", "id", "txid", "forward"])),
+    query("memo", "Whom of those who share the account", Number(0, ID_MAX)),
+    query("home_domain", "The domain that is logged in to", Text),
+    query("client_domain", "The domain of the client's program", Text),
     query("addr", "The account to fund", ACCOUNT),
 ];

@@ -27,9 +27,13 @@ pub(crate) enum Answer {
     Submitted,
     /// JSON whose form is described elsewhere.
     Free,
+    /// JSON in a form that a SEP describes; errors are `{"error": ...}`.
+    Sep,
+    /// Text in a form that a SEP describes.
+    SepText,
 }
 
-use Answer::{Free, Object, Page, Submitted, Whole};
+use Answer::{Free, Object, Page, Sep, SepText, Submitted, Whole};
 
 const PAGE: &[&str] = &["cursor", "order", "limit"];
 const FAILED: &[&str] = &["include_failed"];
@@ -117,6 +121,11 @@ pub(crate) const PATHS: &[Described] = &[
     get("/operations/{id}", "An operation", &[JOIN], Object("Operation")),
     get("/operations/{id}/effects", "What an operation did", &[PAGE], Page("Effect")),
     get("/payments", "Payments", OPERATIONS, Page("Operation")),
+    get("/.well-known/stellar.toml", "What the bank of this node says of itself (SEP-1)", &[], SepText),
+    get("/.well-known/jwks.json", "The keys that tokens of this node are checked with", &[], Sep),
+    get("/federation", "The names of a bank's customers (SEP-2)", &[&["q", "type"]], Sep),
+    get("/auth", "A challenge for a login with the keys of an account (SEP-10)", &[&["account", "memo", "home_domain", "client_domain"]], Sep),
+    post("/auth", "Takes a challenge back and gives a token (SEP-10)", "transaction", Sep),
     get("/friendbot", "Coins for a new account; on test networks only", &[&["addr"]], Object("Transaction")),
     post("/friendbot", "Coins for a new account; on test networks only", "addr", Object("Transaction")),
 ];
