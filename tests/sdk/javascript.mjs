@@ -2,6 +2,7 @@
 
 import "./javascript/payments.mjs";
 import "./javascript/names.mjs";
+import "./javascript/market.mjs";
 import { conclude } from "./javascript/harness.mjs";
 
 conclude();

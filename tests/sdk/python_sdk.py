@@ -2,6 +2,6 @@
 
 import sys
 
-from suite import harness, names, payments  # noqa: F401 (each part registers its tests)
+from suite import harness, market, names, payments  # noqa: F401 (each part registers its tests)
 
 sys.exit(harness.run())

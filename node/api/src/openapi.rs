@@ -120,7 +120,8 @@ fn responses(described: &Described) -> Value {
     if sep {
         // The limits on requests stand before all routes, and answer with a problem.
         for status in ["429", "503", "504"] {
-            responses[status]["content"]["application/problem+json"] = json!({ "schema": reference("Problem") });
+            responses[status]["content"]["application/problem+json"] =
+                json!({ "schema": reference("Problem") });
         }
     }
     Value::Object(responses)
