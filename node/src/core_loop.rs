@@ -132,6 +132,10 @@ impl CoreLoop {
             Report::Behind { next, peers_at } => {
                 tracing::info!(slot = next.0, peers_at = peers_at.0, "behind its peers, fetching blocks");
             }
+            Report::LeaderDemoted { view, leader, bound, measured, allowed } => {
+                self.metrics.consensus_demotions_total.with_label_values(&[bound.name()]).inc();
+                tracing::info!(view = view.0, %leader, bound = bound.name(), measured, allowed, "leader is too slow");
+            }
             Report::Misbehaviour { validator, what } => {
                 self.metrics.consensus_misbehaviour_total.inc();
                 tracing::warn!(replica = %validator, reason = what, "a validator contradicted itself");

@@ -118,6 +118,7 @@ impl Executor {
         let envelopes = self.decode(execute.slot, payload)?;
         let (mut header, outcome) = self.apply(execute, &envelopes)?;
         header.state_root = self.tree.update(&outcome.delta);
+        let junk_bytes = self.junk_bytes(execute, &outcome)?;
         if let Evidence::Sealed(certified) = &execute.evidence {
             let (own, sealed) = (header.hash(), certified.certificate.body.header);
             if own != sealed {
@@ -127,7 +128,7 @@ impl Executor {
         let block = Block { header, payload: Arc::clone(payload) };
         self.store.commit_block(&block, &outcome)?;
         self.metrics.ledger_apply_seconds.observe(started.elapsed().as_secs_f64());
-        self.publish(block.header, outcome)?;
+        self.publish(block.header, outcome, junk_bytes)?;
         if let Evidence::Sealed(certified) = &execute.evidence {
             self.sealed(certified.certificate.clone())?;
         }
@@ -186,8 +187,30 @@ impl Executor {
         Ok((header, outcome))
     }
 
+    /// What the leader should never have proposed, in bytes; the store is still that before the block.
+    fn junk_bytes(&self, execute: &Execute, outcome: &BlockOutcome) -> Result<u64, ExecutorError> {
+        if outcome.dropped.is_empty() {
+            return Ok(0);
+        }
+        let since = self.store.header(execute.stable)?.map_or(0, |header| header.ledger);
+        let envelopes: Vec<_> = execute.payload.payload().envelopes().collect();
+        let mut bytes = 0;
+        for dropped in &outcome.dropped {
+            if dropped.was_never_signed(&*self.store, since)? {
+                let place = usize::try_from(dropped.batch_index).unwrap_or(usize::MAX);
+                bytes += envelopes.get(place).map_or(0, |envelope| envelope.0.len() as u64);
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Tells everybody who waits for this block: the pool, the replica, history.
-    fn publish(&mut self, header: Header, outcome: BlockOutcome) -> Result<(), ExecutorError> {
+    fn publish(
+        &mut self,
+        header: Header,
+        outcome: BlockOutcome,
+        junk_bytes: u64,
+    ) -> Result<(), ExecutorError> {
         self.tip_transactions = u32::try_from(outcome.applied.len()).unwrap_or(u32::MAX);
         self.tip = header.clone();
         *self.shared_tip.write().unwrap_or_else(PoisonError::into_inner) = header.clone();
@@ -197,7 +220,7 @@ impl Executor {
         let dropped: Vec<_> =
             outcome.dropped.iter().map(|dropped| Arc::clone(&dropped.transaction)).collect();
         let settled = self.front_door.settle(&applied, &dropped)?;
-        let executed = Executed { slot: header.slot, header: header.clone(), settled };
+        let executed = Executed { slot: header.slot, header: header.clone(), settled, junk_bytes };
         self.mailbox.answer(Input::Executed(executed));
         self.trace.step(
             header.slot,

@@ -23,6 +23,8 @@ pub struct Metrics {
     pub ledger_sequence: IntGauge,
     /// Views left, by trigger.
     pub consensus_view_changes_total: IntCounterVec,
+    /// Leaders left by this validator because they broke a bound, by bound.
+    pub consensus_demotions_total: IntCounterVec,
     /// Slots for which a commit rule was met, by rule.
     pub consensus_rule_met_total: IntCounterVec,
     /// Messages of peers that were refused, by reason.
@@ -81,7 +83,22 @@ impl Metrics {
                 "consensus_view_changes_total",
                 "Views left, by trigger",
                 "trigger",
-                &["waiting", "nonewview", "leaderproof", "followed", "termend", "idle", "barred"],
+                &[
+                    "waiting",
+                    "nonewview",
+                    "leaderproof",
+                    "followed",
+                    "slowleader",
+                    "termend",
+                    "idle",
+                    "barred",
+                ],
+            )?,
+            consensus_demotions_total: declare.counters(
+                "consensus_demotions_total",
+                "Leaders left because they broke a bound, by bound",
+                "bound",
+                &["wait", "unfairness", "rate", "pause", "junk"],
             )?,
             consensus_rule_met_total: declare.counters(
                 "consensus_rule_met_total",

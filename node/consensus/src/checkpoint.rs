@@ -77,7 +77,7 @@ impl SealBook {
 impl Replica {
     /// Execution answered: SEAL (section 5.4). The block is written (J8).
     pub(crate) fn on_executed(&mut self, executed: Executed) {
-        let Executed { slot, header, settled } = executed;
+        let Executed { slot, header, settled, junk_bytes } = executed;
         invariant!("I12", slot == self.chain.executed.next(), "slot {slot} was executed out of order");
         let Some(expected) = self.chain.in_flight.remove(&slot) else {
             invariant!("I12", false, "slot {slot} was executed without being asked for");
@@ -96,6 +96,7 @@ impl Replica {
         }
         self.chain.executed = slot;
         self.pending.settle(slot, &settled, self.now.monotonic_us);
+        self.measure_junk(slot, junk_bytes);
         let block = self.seals.blocks.entry(slot).or_default();
         block.own = Some((Arc::new(header), hash));
         let came_sealed = expected.sealed.is_some();

@@ -216,12 +216,15 @@ impl Replica {
             Evidence::Sealed(block) => Some(Arc::clone(block)),
             _ => None,
         };
-        self.pending.mark_ordered(slot, payload.payload().envelopes(), self.now.monotonic_us);
+        let ordered = self.pending.mark_ordered(slot, payload.payload().envelopes(), self.now.monotonic_us);
+        self.measure_ordered(slot, payload.payload(), &ordered);
         let Decided { digest, prefix } = decided;
         self.chain.dispatched = slot;
         self.chain.dispatched_prefix = prefix;
         self.chain.in_flight.insert(slot, InFlight { digest, prefix, sealed });
-        self.emit(Effect::Execute(Box::new(Execute { slot, payload, parent_prefix, prefix, evidence })));
+        let stable = self.chain.stable;
+        let execute = Execute { slot, payload, parent_prefix, prefix, evidence, stable };
+        self.emit(Effect::Execute(Box::new(execute)));
     }
 
     /// T6: the last slot of the view's term is final; the leader's turn is over.

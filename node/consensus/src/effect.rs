@@ -99,6 +99,8 @@ pub struct Execute {
     pub prefix: Digest,
     /// Why it is final.
     pub evidence: Evidence,
+    /// The last stable checkpoint, since which dropped transactions are counted as junk (section 14).
+    pub stable: Slot,
 }
 
 /// Why a slot is final here; named after the rule that was met first.
@@ -152,6 +154,19 @@ pub enum Report {
         /// Highest slot that a peer claims to have executed.
         peers_at: Slot,
     },
+    /// The leader of a view broke a bound (T5). No blame: the network or this validator may be the slow one.
+    LeaderDemoted {
+        /// The view that is left for it.
+        view: View,
+        /// Its leader.
+        leader: ValidatorId,
+        /// The bound.
+        bound: Bound,
+        /// What was measured, in the bound's units.
+        measured: u64,
+        /// What is allowed, after relaxation.
+        allowed: u64,
+    },
     /// Two signed statements of one validator that no correct one makes.
     Misbehaviour {
         /// Who.
@@ -185,12 +200,42 @@ pub enum Trigger {
     LeaderProof,
     /// T4: f+1 others have moved.
     Followed,
+    /// T5: the leader broke a bound of section 14.
+    SlowLeader,
     /// T6: end of the leader's term.
     TermEnd,
     /// T7: nothing became final for too long.
     Idle,
     /// J7: this replica's own proposer may not lead the view.
     Barred,
+}
+
+/// The bounds of section 14.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bound {
+    /// LAMBDA: how long the oldest transaction waits. **Units**: microseconds.
+    Wait,
+    /// OMEGA: by how much it waits longer than others in the mean. **Units**: microseconds.
+    Unfairness,
+    /// DELTA: how much is ordered. **Units**: transactions per 1,000 s.
+    Rate,
+    /// G: how long nothing is proposed while transactions wait. **Units**: microseconds.
+    Pause,
+    /// Transactions whose signatures were never valid. **Units**: bytes.
+    Junk,
+}
+
+impl Bound {
+    /// The label under which it is counted.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bound::Wait => "wait",
+            Bound::Unfairness => "unfairness",
+            Bound::Rate => "rate",
+            Bound::Pause => "pause",
+            Bound::Junk => "junk",
+        }
+    }
 }
 
 /// Why a replica stops for good.

@@ -110,6 +110,7 @@ impl Replica {
         self.repeat_seals();
         let view = self.position.view;
         self.position.entered_us = self.now.monotonic_us;
+        self.begin_measuring();
         if self.leader_of(view) == self.config.me && self.barred_through.is_some_and(|barred| view <= barred)
         {
             // J7 and T7: the own proposer may not lead this view; say so at once.

@@ -126,4 +126,7 @@ pub struct Executed {
     pub header: Header,
     /// Ids of transactions that need no more ordering: applied, or never to be applied.
     pub settled: Vec<Digest>,
+    /// Bytes of the block's envelopes that were dropped for signatures that were invalid at the start of the block and
+    /// at the last stable checkpoint: junk that no client can have caused by changing its signers (section 14).
+    pub junk_bytes: u64,
 }

@@ -85,6 +85,7 @@ impl Replica {
         let proposal = Proposal { signed: signed.clone(), payload: Arc::clone(payload.payload()) };
         self.broadcast(Message::Proposal(Arc::new(proposal)));
         self.position.proposed_us = Some(self.now.monotonic_us);
+        self.performance.proposed(self.now.monotonic_us);
         self.disarm(Timer::Propose);
         self.payloads.insert(slot, payload, true);
         // The own acceptor takes the same path as everyone else's: `advance_votes`.

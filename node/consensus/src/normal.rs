@@ -99,6 +99,9 @@ impl Replica {
             }
             None => {
                 round.proposal = Some(signed);
+                if view == self.position.view {
+                    self.performance.proposed(self.now.monotonic_us);
+                }
                 Ok(true)
             }
         }
@@ -459,9 +462,8 @@ impl Replica {
         self.position.voted = slot;
         self.position.voted_prefix = prefix;
         if let Some(held) = held {
-            if self.is_leading() && slot <= self.position.s_max {
-                self.pending.mark_in_flight(held.payload().envelopes());
-            }
+            // What is on its way does not wait for the leader any more; a leader's own batches are marked already.
+            self.pending.mark_in_flight(held.payload().envelopes());
             self.payloads.insert(slot, held, true);
         }
         // J3 before the PREPARE.

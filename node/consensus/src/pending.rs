@@ -17,9 +17,23 @@ const BODY_ENVELOPES_MAX: u32 = <Envelope as carat_types::codec::ListItem>::COUN
 #[derive(Debug)]
 struct Entry {
     transaction: PendingTransaction,
+    admitted_us: u64,
     /// When it entered the share; none while outside.
     timed_since_us: Option<u64>,
     ordered: bool,
+}
+
+/// What a final slot ordered, of the transactions that the pool knew.
+#[derive(Debug, Default)]
+pub(crate) struct Ordered {
+    /// How long each has waited since it was admitted. **Units**: microseconds.
+    pub(crate) waited_us: Vec<u64>,
+}
+
+impl Ordered {
+    pub(crate) fn count(&self) -> u64 {
+        u64::try_from(self.waited_us.len()).unwrap_or(u64::MAX)
+    }
 }
 
 /// The pool as consensus sees it.
@@ -74,6 +88,23 @@ impl Pending {
         self.timed.first().map(|(since, _)| *since)
     }
 
+    /// When the oldest transaction came that is in no batch yet.
+    pub(crate) fn oldest_waiting_us(&self) -> Option<u64> {
+        self.waiting.first().and_then(|arrival| self.entries.get(arrival)).map(|entry| entry.admitted_us)
+    }
+
+    /// When the oldest transaction came that is not ordered, in a batch or not.
+    pub(crate) fn oldest_us(&self) -> Option<u64> {
+        self.oldest_timed_us().or_else(|| self.oldest_waiting_us())
+    }
+
+    /// How many transactions in no batch came before `start_us`.
+    pub(crate) fn waiting_since(&self, start_us: u64) -> u64 {
+        let waiting = self.waiting.iter().filter_map(|arrival| self.entries.get(arrival));
+        let count = waiting.take_while(|entry| entry.admitted_us <= start_us).count();
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
     /// Takes a transaction in.
     ///
     /// **Returns** whether it was new, fits a block, and found room.
@@ -93,7 +124,8 @@ impl Pending {
         self.by_envelope.insert(transaction.envelope.clone(), arrival);
         self.waiting.insert(arrival);
         self.untimed.insert(arrival);
-        self.entries.insert(arrival, Entry { transaction, timed_since_us: None, ordered: false });
+        let entry = Entry { transaction, admitted_us: now_us, timed_since_us: None, ordered: false };
+        self.entries.insert(arrival, entry);
         self.fill_share(now_us);
         true
     }
@@ -148,18 +180,22 @@ impl Pending {
     }
 
     /// A final slot orders these: their clocks stop (T1).
+    ///
+    /// **Returns** how long those that the pool knew have waited.
     pub(crate) fn mark_ordered<'a>(
         &mut self,
         slot: Slot,
         envelopes: impl Iterator<Item = &'a Envelope>,
         now_us: u64,
-    ) {
+    ) -> Ordered {
+        let mut ordered = Ordered::default();
         for envelope in envelopes {
             let Some(arrival) = self.by_envelope.get(envelope).copied() else { continue };
             let Some(entry) = self.entries.get_mut(&arrival) else { continue };
             if std::mem::replace(&mut entry.ordered, true) {
                 continue;
             }
+            ordered.waited_us.push(now_us.saturating_sub(entry.admitted_us));
             if let Some(since) = entry.timed_since_us {
                 self.timed.remove(&(since, arrival));
             }
@@ -168,6 +204,7 @@ impl Pending {
             self.ordered.entry(slot).or_default().push(arrival);
         }
         self.fill_share(now_us);
+        ordered
     }
 
     /// A slot was executed: what it settled is forgotten, what it ordered in vain waits again.

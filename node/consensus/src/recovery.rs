@@ -19,6 +19,7 @@ use crate::input::Now;
 use crate::log::{Decided, Log, OwnVote};
 use crate::payloads::Payloads;
 use crate::pending::Pending;
+use crate::performance::Performance;
 use crate::pick::choose;
 use crate::record::Record;
 use crate::replica::{Chain, Config, Peer, Position, Replica};
@@ -142,6 +143,7 @@ impl Replica {
             payloads: Payloads::default(),
             seals: SealBook::default(),
             pending,
+            performance: Performance::default(),
             peers,
             view_changes: BTreeMap::new(),
             own_view_change: None,

@@ -24,6 +24,7 @@ use crate::input::{Input, Now, VerifiedMessage};
 use crate::log::Log;
 use crate::payloads::Payloads;
 use crate::pending::Pending;
+use crate::performance::Performance;
 use crate::pick::Forced;
 use crate::rejection::Rejection;
 use crate::signer::Signer;
@@ -135,6 +136,7 @@ pub struct Replica {
     pub(crate) payloads: Payloads,
     pub(crate) seals: SealBook,
     pub(crate) pending: Pending,
+    pub(crate) performance: Performance,
     pub(crate) peers: BTreeMap<ValidatorId, Peer>,
     /// The latest VIEW-CHANGE of each other acceptor.
     pub(crate) view_changes: BTreeMap<ValidatorId, Arc<Signed<ViewChange>>>,
@@ -219,6 +221,7 @@ impl Replica {
             Timer::Progress => self.on_progress_timer(),
             Timer::NewView => self.on_new_view_timer(),
             Timer::Idle => self.on_idle_timer(),
+            Timer::Performance => self.on_performance_timer(),
             // `advance` looks again at what may be proposed or voted for.
             Timer::Propose | Timer::Recheck => {}
             Timer::Fetch => self.on_fetch_timer(),
@@ -334,12 +337,13 @@ impl Replica {
         }
         let left = self.idle_left_us();
         self.arm(Timer::Idle, left);
+        self.arm_performance();
     }
 
-    /// Until the oldest timed transaction has waited T(k) under this view (T1).
+    /// Until the oldest timed transaction has waited long enough under this view (T1).
     fn progress_left_us(&self) -> Option<u64> {
         let since = self.pending.oldest_timed_us()?.max(self.position.entered_us);
-        Some(since.saturating_add(self.timeout_us()).saturating_sub(self.now.monotonic_us))
+        Some(since.saturating_add(self.patience_us()).saturating_sub(self.now.monotonic_us))
     }
 
     /// Until nothing was final for HEARTBEAT + T(k) under this view (T7).

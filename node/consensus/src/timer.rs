@@ -9,6 +9,8 @@ pub enum Timer {
     Progress,
     /// T2: NEW-VIEW overdue.
     NewView,
+    /// T5: the bounds of a slow leader are looked at.
+    Performance,
     /// T7: nothing became final for HEARTBEAT + T(k).
     Idle,
     /// Leader: propose a heartbeat, or what has gathered.

@@ -33,6 +33,7 @@ impl Replica {
 
     /// The state of a view whose NEW-VIEW is not known.
     fn enter_passively(&mut self, view: View) {
+        self.end_measuring();
         self.log.change_view(self.position.view, view, self.quorum.quorum());
         self.pending.release_in_flight();
         self.catch_up.forget_payloads();
@@ -271,6 +272,7 @@ impl Replica {
         self.position.forced = forced;
         // Slots up to h are final and skipped.
         self.position.forced = self.position.forced.split_off(&self.chain.stable.next());
+        self.begin_measuring();
         self.want_forced_payloads();
         u64::try_from(self.position.forced.len()).unwrap_or(u64::MAX)
     }

@@ -26,6 +26,7 @@ pub mod error;
 pub mod exchange;
 mod extension;
 pub mod genesis;
+mod junk;
 pub mod key;
 mod liabilities;
 pub mod liquidity_pool;

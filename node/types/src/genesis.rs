@@ -99,6 +99,29 @@ pub struct ConsensusConstants {
     pub pipeline: u64,
     /// Limits of a block.
     pub block: BlockLimits,
+    /// Bounds within which a leader must work.
+    pub leader: LeaderBounds,
+}
+
+/// Bounds within which a leader must work; whoever breaks one is replaced, without proof or blame. **Source**: consensus
+/// specification, section 14.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaderBounds {
+    /// Longest wait of the oldest transaction \[LAMBDA\], ms.
+    pub wait_ms: u64,
+    /// How much longer it may wait than others do in the mean \[OMEGA\], ms.
+    pub unfairness_ms: u64,
+    /// How much of the usual rate must be ordered while transactions wait \[DELTA\], percent.
+    pub rate_percent: u64,
+    /// Longest pause between proposals while transactions wait \[G\], ms.
+    pub pause_ms: u64,
+}
+
+impl Default for LeaderBounds {
+    fn default() -> Self {
+        LeaderBounds { wait_ms: 3_000, unfairness_ms: 1_500, rate_percent: 50, pause_ms: 1_000 }
+    }
 }
 
 impl Default for ConsensusConstants {
@@ -114,6 +137,7 @@ impl Default for ConsensusConstants {
             pool: 6_000,
             pipeline: 4,
             block: BlockLimits::default(),
+            leader: LeaderBounds::default(),
         }
     }
 }
@@ -306,7 +330,12 @@ impl ConsensusConstants {
         range("consensus.block.bytes", self.block.bytes.into(), 1 << 17..=1 << 22, "131072 to 4194304")?;
         range("consensus.block.transactions", self.block.transactions.into(), 1..=4_000, "1 to 4000")?;
         range("consensus.block.operations", self.block.operations.into(), 100..=100_000, "100 to 100000")?;
-        range("consensus.block.signatures", self.block.signatures.into(), 20..=20_000, "20 to 20000")
+        range("consensus.block.signatures", self.block.signatures.into(), 20..=20_000, "20 to 20000")?;
+        let LeaderBounds { wait_ms, unfairness_ms, rate_percent, pause_ms } = self.leader;
+        range("consensus.leader.wait_ms", wait_ms, 10..=600_000, "10 to 600000")?;
+        range("consensus.leader.unfairness_ms", unfairness_ms, 10..=600_000, "10 to 600000")?;
+        range("consensus.leader.rate_percent", rate_percent, 0..=100, "0 to 100")?;
+        range("consensus.leader.pause_ms", pause_ms, 10..=600_000, "10 to 600000")
     }
 }
 

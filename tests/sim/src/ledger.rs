@@ -215,7 +215,10 @@ impl Ledger {
         };
         self.header = header.clone();
         self.applied = u32::try_from(effects.applied.len()).unwrap_or(u32::MAX);
-        Outcome { executed: Executed { slot, header, settled: effects.settled }, applied: effects.applied }
+        Outcome {
+            executed: Executed { slot, header, settled: effects.settled, junk_bytes: 0 },
+            applied: effects.applied,
+        }
     }
 
     /// Executes what the core asks for.

@@ -100,6 +100,8 @@ pub(crate) struct Node {
     pub(crate) persists_left: Option<usize>,
     pub(crate) persists: usize,
     pub(crate) wall_offset_ms: i64,
+    /// Whether its ledger calls all transactions junk.
+    pub(crate) sees_junk: bool,
     /// Executions wait in `held` while set.
     pub(crate) hold_execution: bool,
     pub(crate) held: VecDeque<Executed>,
@@ -163,6 +165,7 @@ impl Cluster {
                 persists_left: None,
                 persists: 0,
                 wall_offset_ms: 0,
+                sees_junk: false,
                 hold_execution: false,
                 held: VecDeque::new(),
             });
@@ -305,9 +308,10 @@ impl Cluster {
         assert_eq!(execute.parent_prefix, parent.prefix);
         let header = next_header(&parent, &execute);
         let settled = execute.payload.payload().envelopes().map(|envelope| sha256(&[&envelope.0])).collect();
+        let junk_bytes = if node.sees_junk { payload_bytes(&execute) } else { 0 };
         let slot = execute.slot;
         node.executed.push(execute);
-        node.held.push_back(Executed { slot, header, settled });
+        node.held.push_back(Executed { slot, header, settled, junk_bytes });
         if !node.hold_execution {
             self.release_executions(index);
         }
@@ -642,6 +646,10 @@ pub(crate) fn payload_of(time_ms: u64, numbers: &[u64]) -> Arc<Payload> {
     let digests = bodies.iter().map(|body| body.digest()).collect();
     let value = Value::Batch(carat_types::batch::Batch { time_ms, bodies: digests });
     Arc::new(Payload { value, bodies })
+}
+
+fn payload_bytes(execute: &Execute) -> u64 {
+    execute.payload.payload().bodies.iter().map(|body| body.bytes() as u64).sum()
 }
 
 pub(crate) fn transaction(number: u64) -> PendingTransaction {

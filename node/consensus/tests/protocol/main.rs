@@ -3,6 +3,7 @@
 //! | module | sections |
 //! |---|---|
 //! | `normal` | 5, 6, 10 (heartbeats), 14 (term) |
+//! | `performance` | 14 (slow leaders) |
 //! | `view_change` | 7 |
 //! | `recovery` | 4 (journal, guard) |
 //! | `catch_up` | 11 |
@@ -11,6 +12,7 @@
 mod catch_up;
 mod harness;
 mod normal;
+mod performance;
 mod recovery;
 mod refusals;
 mod view_change;
