@@ -128,8 +128,20 @@ impl Cluster {
             }
         };
         let in_time = tokio::time::timeout(PATIENCE, asking).await.is_ok();
-        assert!(in_time, "validator {index} is not {what}: {last}");
+        if !in_time {
+            panic!("validator {index} is not {what}: {last}; all of them:\n{}", self.why().await);
+        }
         last
+    }
+
+    /// What each running validator says of the agreement.
+    async fn why(&self) -> String {
+        let mut answers = String::new();
+        for index in (0..self.nodes.len()).filter(|index| self.nodes[*index].is_some()) {
+            let url = format!("{}/consensus", self.network.nodes[index].metrics);
+            answers.push_str(&format!("{index}: {}\n", answer(self.http.get(url)).await.1));
+        }
+        answers
     }
 
     /// All validators at one slot or above, with the state root that each has there.
