@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use carat_consensus::effect::{Halt, Report};
+use carat_consensus::effect::{Halt, Report, Trigger};
 use carat_consensus::{Effect, Input, Replica, Timer, VerifiedMessage};
 use carat_types::message::Status;
 use carat_types::{Slot, ValidatorId, View};
@@ -25,6 +25,8 @@ pub struct Standing {
     pub view: View,
     /// Whether the replica takes part in it.
     pub active: bool,
+    /// Why it left an earlier view by itself, if it has since it started.
+    pub left: Option<Trigger>,
     /// Its leader.
     pub leader: ValidatorId,
     /// The stable checkpoint.
@@ -63,6 +65,8 @@ pub struct CoreLoop {
     pub standing: Arc<RwLock<Standing>>,
     /// What each peer last said of itself.
     pub peers: BTreeMap<ValidatorId, Heard>,
+    /// Why the last view was left.
+    pub left: Option<Trigger>,
     /// f: so many of them may be lying.
     pub faults: usize,
 }
@@ -93,7 +97,7 @@ impl CoreLoop {
 
     /// Timers, counts and reports are dealt with here, at once: they promise nothing to anybody. All else goes
     /// through the journal's thread.
-    fn dispatch(&self, timers: &mut Timers, effects: Vec<Effect>) -> Option<Halt> {
+    fn dispatch(&mut self, timers: &mut Timers, effects: Vec<Effect>) -> Option<Halt> {
         let mut outward = Vec::with_capacity(effects.len());
         for effect in effects {
             match effect {
@@ -115,9 +119,10 @@ impl CoreLoop {
         None
     }
 
-    fn report(&self, report: &Report) {
+    fn report(&mut self, report: &Report) {
         match report {
             Report::ViewChangeStarted { view, trigger } => {
+                self.left = Some(*trigger);
                 let trigger = format!("{trigger:?}").to_lowercase();
                 self.metrics.consensus_view_changes_total.with_label_values(&[trigger.as_str()]).inc();
                 tracing::info!(view = view.0, trigger, "leaving for a new view");
@@ -181,6 +186,7 @@ impl CoreLoop {
             status,
             view: status.view,
             active: status.active,
+            left: self.left,
             leader,
             stable: status.stable,
             last_final: status.last_final,

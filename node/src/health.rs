@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use carat_consensus::effect::Trigger;
 use carat_network::Network;
 use carat_types::header::Header;
 use carat_types::{Quorum, Slot, ValidatorId};
@@ -175,7 +176,8 @@ impl Health {
         }
         if !standing.active {
             state = "changing-view";
-            reasons.push(format!("waits for the NEW-VIEW of view {}", standing.view));
+            let why = standing.left.map_or("it was in before it started", said);
+            reasons.push(format!("waits for the NEW-VIEW of view {}: {why}", standing.view));
         }
         let lag = standing.peers_at.0.saturating_sub(standing.last_executed.0);
         if lag > self.checkpoint_interval {
@@ -294,5 +296,19 @@ impl Health {
 
     fn standing(&self) -> Standing {
         self.standing.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Why a view was left, in words.
+fn said(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Waiting => "a transaction waited too long for the leader (T1)",
+        Trigger::NoNewView => "no NEW-VIEW came in time for the one before (T2)",
+        Trigger::LeaderProof => "there is proof against the leader (T3)",
+        Trigger::Followed => "others left, one of them honest (T4)",
+        Trigger::SlowLeader => "the leader was slow or unfair (T5)",
+        Trigger::TermEnd => "the leader's term is over (T6)",
+        Trigger::Idle => "nothing became final for too long (T7)",
+        Trigger::Barred => "this validator may not lead the view that it was in when it stopped",
     }
 }

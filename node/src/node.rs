@@ -312,6 +312,7 @@ impl Parts {
             trace: Arc::clone(&self.trace),
             standing: Arc::clone(&self.standing),
             peers: BTreeMap::new(),
+            left: None,
             faults: home.quorum().faults(),
         };
         Ok((core, first))
