@@ -211,6 +211,9 @@ impl Replica {
             .or_else(|| self.proposes_junk());
         let slow = self.orders_too_little();
         let Some(Broken { bound, measured, allowed }) = broken.or(slow) else { return };
+        if self.is_excused() {
+            return;
+        }
         let view = self.position.view;
         let leader = self.leader_of(view);
         self.report(Report::LeaderDemoted { view, leader, bound, measured, allowed });

@@ -132,6 +132,7 @@ impl Replica {
                 last_final: tip.slot,
                 final_prefix: tip.prefix,
                 final_us: now.monotonic_us,
+                excused_us: 0,
                 certified: BTreeMap::new(),
                 dispatched: tip.slot,
                 dispatched_prefix: tip.prefix,

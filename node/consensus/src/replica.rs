@@ -99,6 +99,8 @@ pub(crate) struct Chain {
     pub(crate) last_final: Slot,
     pub(crate) final_prefix: Digest,
     pub(crate) final_us: u64,
+    /// Until then nobody is blamed for the lack of progress here: this replica was behind.
+    pub(crate) excused_us: u64,
     /// Final by a certificate, above the last final slot: waiting for the slots between.
     pub(crate) certified: BTreeMap<Slot, Certified>,
     /// The last slot handed to execution.
@@ -343,24 +345,41 @@ impl Replica {
     /// Until the oldest timed transaction has waited long enough under this view (T1).
     fn progress_left_us(&self) -> Option<u64> {
         let since = self.pending.oldest_timed_us()?.max(self.position.entered_us);
-        Some(since.saturating_add(self.patience_us()).saturating_sub(self.now.monotonic_us))
+        let due = since.saturating_add(self.patience_us()).max(self.chain.excused_us);
+        Some(due.saturating_sub(self.now.monotonic_us))
     }
 
     /// Until nothing was final for HEARTBEAT + T(k) under this view (T7).
     fn idle_left_us(&self) -> u64 {
         let since = self.chain.final_us.max(self.position.entered_us);
         let patience = millis(self.config.params.heartbeat_ms).saturating_add(self.timeout_us());
-        since.saturating_add(patience).saturating_sub(self.now.monotonic_us)
+        let due = since.saturating_add(patience).max(self.chain.excused_us);
+        due.saturating_sub(self.now.monotonic_us)
+    }
+
+    /// Whether somebody honest has executed more than is final here: then the network goes on, and what is missing here
+    /// must be fetched. It says nothing of the leader; leaving the view alone would cost a vote until the others leave too
+    /// (decision record 8).
+    pub(crate) fn is_excused(&mut self) -> bool {
+        let mut executed: Vec<Slot> = self.peers.values().map(|peer| peer.status.last_executed).collect();
+        executed.sort_unstable_by(|a, b| b.cmp(a));
+        let behind = executed.get(self.quorum.faults()).is_some_and(|slot| *slot > self.chain.last_final);
+        if behind {
+            let pause = millis(self.config.params.timeout_ms) / 4;
+            self.chain.excused_us = self.now.monotonic_us.saturating_add(pause);
+            self.look_behind();
+        }
+        behind
     }
 
     fn on_progress_timer(&mut self) {
-        if self.position.active && self.progress_left_us() == Some(0) {
+        if self.position.active && self.progress_left_us() == Some(0) && !self.is_excused() {
             self.change_view(self.position.view.next(), Trigger::Waiting);
         }
     }
 
     fn on_idle_timer(&mut self) {
-        if self.position.active && self.idle_left_us() == 0 {
+        if self.position.active && self.idle_left_us() == 0 && !self.is_excused() {
             self.change_view(self.position.view.next(), Trigger::Idle);
         }
     }

@@ -4,7 +4,9 @@ use carat_consensus::effect::{Report, Trigger};
 use carat_consensus::{Record, Replica};
 use carat_types::genesis::ConsensusConstants;
 use carat_types::header::prefix_digest;
-use carat_types::message::{Commit, Justification, Message, NewView, PrePrepare, Prepare, ProposalSignature};
+use carat_types::message::{
+    Commit, Data, Justification, Message, NewView, PrePrepare, Prepare, ProposalSignature, Status,
+};
 use carat_types::{Epoch, Slot, View};
 use std::sync::Arc;
 
@@ -32,6 +34,45 @@ fn idle_network_turns_when_its_leader_dies() {
     cluster.run_to(10);
     let idle = |report: &Report| matches!(report, Report::ViewChangeStarted { trigger: Trigger::Idle, .. });
     assert!((1..4).any(|index| cluster.nodes[index].reports.iter().any(idle)), "T7");
+}
+
+/// A restart finds an old transaction, gossiped while it was down; the block that settled it is on its way. Blaming the
+/// leader for it would leave the others' view alone, and cost a vote until they leave too (decision record 8).
+#[test]
+fn validator_that_is_behind_blames_nobody() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(3);
+    cluster.crash(3);
+    cluster.admit(7);
+    cluster.run_to(30);
+    cluster.filter = Box::new(|_, to, message| to != id(3) || !matches!(message, Message::Data(Data::Block(_))));
+    cluster.start(3);
+    cluster.input(3, carat_consensus::Input::Admitted(transaction(7)));
+    cluster.run_for(5_000_000);
+    assert!(cluster.replica(3).last_executed() < Slot(30), "no block came");
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_to(36);
+    let left = |report: &Report| matches!(report, Report::ViewChangeStarted { .. });
+    assert!(!cluster.nodes[3].reports.iter().any(left));
+    assert_eq!(cluster.replica(3).view(), View(0));
+}
+
+/// f liars may say that they are far ahead: that excuses nobody.
+#[test]
+fn claims_of_f_validators_do_not_keep_a_dead_leader() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(3);
+    cluster.crash(0);
+    cluster.crash(3);
+    let claim = Status { last_executed: Slot(1_000), ..Status::default() };
+    for _ in 0..8 {
+        for to in [1, 2] {
+            cluster.deliver(3, to, Message::Status(claim));
+        }
+        cluster.run_for(500_000);
+    }
+    let idle = |report: &Report| matches!(report, Report::ViewChangeStarted { trigger: Trigger::Idle, .. });
+    assert!([1, 2].iter().all(|index| cluster.nodes[*index].reports.iter().any(idle)), "T7");
 }
 
 /// Two validators are passive in view 4, the third in view 5, the fourth, which would lead view 4, is dead. Were only
