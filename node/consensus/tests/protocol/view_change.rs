@@ -45,7 +45,8 @@ fn validator_that_is_behind_blames_nobody() {
     cluster.crash(3);
     cluster.admit(7);
     cluster.run_to(30);
-    cluster.filter = Box::new(|_, to, message| to != id(3) || !matches!(message, Message::Data(Data::Block(_))));
+    cluster.filter =
+        Box::new(|_, to, message| to != id(3) || !matches!(message, Message::Data(Data::Block(_))));
     cluster.start(3);
     cluster.input(3, carat_consensus::Input::Admitted(transaction(7)));
     cluster.run_for(5_000_000);

@@ -25,7 +25,7 @@ const SLOW: &[&str] = &[
 ];
 
 /// Seeds in which all other bugs show.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 500;
 
 #[test]
 fn every_bug_has_its_place_in_the_core() {

@@ -20,12 +20,7 @@ pub(super) const BUGS: &[Bug] = &[
         hunter: None,
         ..PICK
     },
-    Bug {
-        name: "votes-over-certificates",
-        origin: "section 16, vector 3",
-        instead: "true",
-        ..PICK
-    },
+    Bug { name: "votes-over-certificates", origin: "section 16, vector 3", instead: "true", ..PICK },
     Bug {
         name: "votes-over-certificate-of-the-same-view",
         origin: "section 16, vector 3",

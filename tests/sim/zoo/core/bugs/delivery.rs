@@ -2,15 +2,8 @@
 
 use super::Bug;
 
-const DELIVERY: Bug = Bug {
-    name: "",
-    origin: "B10",
-    file: "catch_up.rs",
-    within: "",
-    text: "",
-    instead: "",
-    hunter: None,
-};
+const DELIVERY: Bug =
+    Bug { name: "", origin: "B10", file: "catch_up.rs", within: "", text: "", instead: "", hunter: None };
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {

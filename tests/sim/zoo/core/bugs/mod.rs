@@ -3,7 +3,10 @@
 //! Origins are the catalogue B1 to B19 of the reliability goals, and the list of unsafe optimisations in section 15 of the
 //! consensus specification. Where several bugs name the same text, all their switches stand in one place.
 
-#![allow(clippy::needless_update, reason = "every entry ends with its file's defaults, whether it needs them or not")]
+#![allow(
+    clippy::needless_update,
+    reason = "every entry ends with its file's defaults, whether it needs them or not"
+)]
 
 mod choice;
 mod delivery;

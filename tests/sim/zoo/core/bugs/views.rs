@@ -2,15 +2,8 @@
 
 use super::Bug;
 
-const VIEWS: Bug = Bug {
-    name: "",
-    origin: "B1",
-    file: "view_change.rs",
-    within: "",
-    text: "",
-    instead: "",
-    hunter: None,
-};
+const VIEWS: Bug =
+    Bug { name: "", origin: "B1", file: "view_change.rs", within: "", text: "", instead: "", hunter: None };
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {

@@ -2,15 +2,8 @@
 
 use super::Bug;
 
-const NORMAL: Bug = Bug {
-    name: "",
-    origin: "",
-    file: "normal.rs",
-    within: "",
-    text: "",
-    instead: "",
-    hunter: None,
-};
+const NORMAL: Bug =
+    Bug { name: "", origin: "", file: "normal.rs", within: "", text: "", instead: "", hunter: None };
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
