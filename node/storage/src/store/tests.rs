@@ -190,7 +190,10 @@ fn snapshot_is_not_changed_by_later_blocks() {
 fn check_history(store: &Arc<Store>) {
     let history = store.history();
     let pair = |key: u8| (vec![key], vec![key, key]);
-    history.write((1..=6).map(pair).collect()).expect("writes");
+    let written = |(key, value)| (key, Some(value));
+    history.write((1..=7).map(pair).map(written).collect()).expect("writes");
+    history.write(vec![(vec![7], None)]).expect("takes out");
+    assert_eq!(history.get(&[7]).expect("reads"), None);
     assert_eq!(history.get(&[3]).expect("reads"), Some(vec![3, 3]));
     assert_eq!(history.get(&[9]).expect("reads"), None);
     let scan = |from: u8, to: u8, backwards, limit| {
