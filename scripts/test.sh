@@ -61,6 +61,7 @@ step "recorded closes" replay_recordings
 # The tests with the public SDKs, in their own languages.
 # Real processes, a real SIGKILL: the only part of the tests that a harness in one process cannot stand for.
 step "demo" scripts/demo.sh --json target/demo.json
+step "worked story" scripts/story.sh
 if [ -x tests/sdk/run.sh ]; then
     step "SDK tests" tests/sdk/run.sh
 fi

@@ -5,6 +5,7 @@
 //! [`checks`] (what must hold at the end), [`report`] (what is printed).
 
 mod checks;
+mod market;
 mod report;
 mod scene;
 mod script;

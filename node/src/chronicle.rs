@@ -111,7 +111,8 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// A signal for when the transaction is applied, indexed and sealed. Giving the receiver up costs nothing.
+    /// A signal for when the transaction is applied, indexed and sealed, or can no longer succeed. Giving the receiver up
+    /// costs nothing.
     pub fn for_transaction(&self, hash: Digest) -> oneshot::Receiver<()> {
         let (caller, signal) = oneshot::channel();
         let mut callers = self.lock();
@@ -129,7 +130,8 @@ impl Waiting {
         });
     }
 
-    fn wake(&self, hashes: &[Digest]) {
+    /// Gives the signal to all who wait for these.
+    pub fn wake(&self, hashes: &[Digest]) {
         let mut callers = self.lock();
         for caller in hashes.iter().filter_map(|hash| callers.remove(hash)).flatten() {
             // A caller who gave up meanwhile needs no signal.

@@ -16,6 +16,7 @@ use carat_types::{Digest, PublicKey, ValidatorId};
 use stellar_xdr::TransactionResultResult;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::chronicle::Waiting;
 use crate::clock::{Clock, wall_ms};
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
@@ -39,6 +40,8 @@ pub struct FrontDoor {
     pub gossip: UnboundedSender<Envelope>,
     /// What waits.
     pub pool: Mutex<Pool>,
+    /// Clients who wait: they learn at once when theirs can no longer succeed.
+    pub waiting: Arc<Waiting>,
     /// This validator: the mailbox source for its own clients.
     pub me: ValidatorId,
     /// The clocks.
@@ -190,21 +193,24 @@ impl FrontDoor {
         dropped: &[Arc<SignedTransaction>],
     ) -> Result<Vec<Digest>, StateError> {
         let mut settled: Vec<Digest> = Vec::with_capacity(applied.len());
+        let mut given_up = Vec::new();
         {
             let mut pool = self.lock();
             for transaction in applied {
                 settled.push(*transaction.hash());
                 pool.remove(transaction.hash());
-                settled.extend(pool.pass(&transaction.source(), transaction.sequence()));
+                given_up.extend(pool.pass(&transaction.source(), transaction.sequence()));
             }
             self.metrics.pool_pending.set(i64::try_from(pool.len()).unwrap_or(i64::MAX));
         }
         for transaction in dropped {
             if !self.is_still_admissible(transaction)? {
                 self.lock().remove(transaction.hash());
-                settled.push(*transaction.hash());
+                given_up.push(*transaction.hash());
             }
         }
+        self.waiting.wake(&given_up);
+        settled.extend(given_up);
         for transaction in applied {
             self.unpark_behind(transaction)?;
         }
@@ -231,6 +237,7 @@ impl FrontDoor {
             }
         }
         if !given_up.is_empty() {
+            self.waiting.wake(&given_up);
             self.mailbox.answer(Input::Withdrawn(given_up));
         }
         Ok(())

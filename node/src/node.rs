@@ -247,6 +247,7 @@ impl Parts {
             mailbox: Arc::clone(&self.mailbox),
             gossip,
             pool: Mutex::new(Pool::new(capacity, home.genesis.genesis.validators.len())),
+            waiting: Arc::clone(&self.waiting),
             me: home.identity.validator,
             clock: self.clock,
             metrics: Arc::clone(&self.metrics),

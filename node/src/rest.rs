@@ -81,9 +81,14 @@ impl Rest {
             },
         }
         // A signal that was dropped means that the node stops; so does a time that is over.
-        let _ = tokio::time::timeout(patience, signal).await;
+        let signalled = matches!(tokio::time::timeout(patience, signal).await, Ok(Ok(())));
         match self.transaction(&hash) {
             Ok(Some(record)) => Submission::Applied(Box::new(record)),
+            // It was given up, since another took its sequence number or its time is over: say which.
+            _ if signalled => match self.front_door.submit(&transaction) {
+                Ok(Verdict::Refused(refusal)) => Submission::Refused(shown(*refusal)),
+                _ => Submission::TimedOut,
+            },
             _ => Submission::TimedOut,
         }
     }

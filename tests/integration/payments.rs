@@ -76,6 +76,8 @@ async fn same_bytes_sent_often_and_everywhere_execute_once() {
     let cluster = Cluster::start(4).await;
     cluster.fund(0, &key(4)).await;
     cluster.fund(0, &key(5)).await;
+    // Only a validator that has executed the account's creation admits its transactions.
+    cluster.assert_same_state().await;
     let before = cluster.balance(0, &key(5)).await;
     let payment =
         carat_types::builder::operation::payment(crate::cluster::id(&key(5)), stellar_xdr::Asset::Native, 11);
@@ -117,4 +119,38 @@ async fn futures_join<T>(questions: impl Iterator<Item = impl Future<Output = T>
     })
     .await;
     answers.into_iter().flatten().collect()
+}
+
+/// Each validator admits another transaction with the same sequence number. One is executed; who sent another learns at
+/// once that it never will be, and why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn competing_transactions_one_is_executed_and_the_others_are_told() {
+    let cluster = Cluster::start(4).await;
+    cluster.fund(0, &key(6)).await;
+    cluster.fund(0, &key(7)).await;
+    cluster.assert_same_state().await;
+    let before = cluster.balance(0, &key(7)).await;
+    let sequence = cluster.sequence(&key(6)).await;
+    let competing: Vec<String> = (1..=4)
+        .map(|stroops| {
+            let to = crate::cluster::id(&key(7));
+            let payment = carat_types::builder::operation::payment(to, stellar_xdr::Asset::Native, stroops);
+            let envelope = cluster.build_at(&key(6), sequence, vec![payment]);
+            stellar_xdr::WriteXdr::to_xdr_base64(&envelope, stellar_xdr::Limits::none()).expect("encodes")
+        })
+        .collect();
+    let posts =
+        competing.iter().enumerate().map(|(index, bytes)| cluster.post(index, "/transactions", bytes));
+    let answers = futures_join(posts).await;
+    let mut paid = Vec::new();
+    for ((status, body), stroops) in answers.iter().zip(1..) {
+        match status {
+            200 => paid.push(stroops),
+            _ => assert_eq!(body["extras"]["result_codes"]["transaction"], "tx_bad_seq", "{status} {body}"),
+        }
+    }
+    assert_eq!(paid.len(), 1, "{answers:?}");
+    cluster.assert_same_state().await;
+    assert_eq!(cluster.balance(2, &key(7)).await, before + paid[0]);
+    cluster.stop().await;
 }

@@ -79,7 +79,7 @@ async fn find(session: &Session, arguments: FindArguments) -> Result<(), Failure
         Some(into) => sending(&client, &asset, &amount, &session.asset(into)?).await?,
         None => {
             let from = keystore::address(&session.account(&arguments.from)?);
-            delivering(&client, Query::default().with("source_account", from), &asset, &amount).await?
+            ways(&client, from, &asset, &amount).await?
         }
     };
     let rows = records.iter().map(|record| {
@@ -132,6 +132,18 @@ async fn operation(session: &Session, arguments: PayArguments) -> Result<Operati
         }
         (None, None) => Err(Failure::usage("what leaves? (hint: --with ASSET --at-most AMOUNT)")),
     }
+}
+
+/// The ways on which the account at `from` could deliver an amount, cheapest first.
+///
+/// **Errors**: the node's.
+pub(crate) async fn ways(
+    client: &Client,
+    from: String,
+    asset: &Asset,
+    amount: &str,
+) -> Result<Vec<Value>, Failure> {
+    delivering(client, Query::default().with("source_account", from), asset, amount).await
 }
 
 async fn delivering(

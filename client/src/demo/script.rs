@@ -14,7 +14,7 @@ use stellar_xdr::{SignerKey, Uint256};
 
 use super::report::Report;
 use super::scene::{Actor, BANKS, CURRENCIES, Payment, Scene, succeed};
-use super::{READY_PATIENCE, checks, stop, traffic};
+use super::{READY_PATIENCE, checks, market, stop, traffic};
 use crate::cli::{Failure, status};
 
 /// Native coin that each participant starts with. **Units**: stroops.
@@ -49,6 +49,9 @@ pub(crate) async fn play(folder: &Path, report: &mut Report) -> Result<(), Failu
     report.step(format!("{} payments between four banks are proved", scene.payments.len()));
     joint_account(&mut scene, report).await?;
     sponsored_fee(&mut scene, report).await?;
+    market::exchange(&mut scene, report).await?;
+    let client = Client::new(network.clone())?.patience(ROUND_PATIENCE, SUBMIT_PATIENCE);
+    market::paths(&network, &client, report).await?;
     traffic::without_leader(&mut scene, &network, &processes, latencies, report).await?;
 
     checks::all(&scene, &network, report).await?;
