@@ -21,9 +21,6 @@ use crate::rest::{Account, Problem, Rest, RestError};
 /// How long one node may take for a question that it can answer at once.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Codes that only an executed transaction can have: one of its operations failed.
-const EXECUTED: [&str; 2] = ["tx_failed", "tx_fee_bump_inner_failed"];
-
 /// Between two rounds of questions to the same nodes.
 const ROUND_PAUSE: Duration = Duration::from_millis(100);
 
@@ -337,15 +334,8 @@ async fn offer(node: &Rest, hash: &Digest, bytes: &[u8], patience: Duration) -> 
     match node.submit(bytes, patience).await {
         Ok(_) => Round::Executed,
         Err(RestError::Problem(problem)) if (400..500).contains(&problem.status) && problem.status != 429 => {
-            if problem
-                .extras
-                .result_codes
-                .as_ref()
-                .is_some_and(|codes| EXECUTED.contains(&&*codes.transaction))
-            {
-                return Round::Executed;
-            }
-            // Otherwise an executed failure and a refusal at the door look alike; only the first is on record.
+            // An executed failure and a refusal at the door look alike, `tx_failed` too (one side's signature is missing,
+            // an operation makes no sense); only the first is on record.
             match node.transaction(hash, QUESTION_TIMEOUT).await {
                 Ok(Some(_)) => Round::Executed,
                 _ => Round::Refused(problem),

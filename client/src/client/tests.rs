@@ -21,6 +21,8 @@ enum Behaviour {
     Dead,
     /// Refuses everything at its door.
     Refuses,
+    /// Refuses it since one of its operations lacks a signature.
+    RefusesOperation,
     /// Says that it executed everything, and shows this receipt.
     Executed(Option<Vec<u8>>),
     /// Takes nothing now.
@@ -38,7 +40,11 @@ fn answer(behaviour: &Behaviour, post: bool, receipt: bool) -> (&'static str, St
             let problem = r#"{"title":"Failed","extras":{"result_codes":{"transaction":"tx_bad_seq"}}}"#;
             ("400 Bad Request", problem.into())
         }
-        Behaviour::Refuses => missing,
+        Behaviour::RefusesOperation if post => {
+            let codes = r#"{"transaction":"tx_failed","operations":["op_bad_auth"]}"#;
+            ("400 Bad Request", format!(r#"{{"title":"Failed","extras":{{"result_codes":{codes}}}}}"#))
+        }
+        Behaviour::Refuses | Behaviour::RefusesOperation => missing,
         Behaviour::Account(sequence) => {
             ("200 OK", format!(r#"{{"account_id":"G","sequence":"{sequence}"}}"#))
         }
@@ -102,7 +108,7 @@ fn decode(transaction: &SignedTransaction) -> TransactionEnvelope {
     carat_types::transaction::decode_envelope(transaction.bytes()).expect("an envelope")
 }
 
-use Behaviour::{Account, Busy, Dead, Executed, Refuses};
+use Behaviour::{Account, Busy, Dead, Executed, Refuses, RefusesOperation};
 
 #[tokio::test]
 async fn outcome_is_what_the_receipt_proves() {
@@ -137,7 +143,8 @@ async fn word_of_nodes_without_a_proof_is_never_final() {
 
 #[tokio::test]
 async fn refusal_counts_when_more_than_f_nodes_give_it_and_none_executed() {
-    for nodes in [[Refuses, Refuses, Refuses, Refuses], [Dead, Refuses, Refuses, Dead]] {
+    let half_signed = [RefusesOperation, RefusesOperation, RefusesOperation, RefusesOperation];
+    for nodes in [[Refuses, Refuses, Refuses, Refuses], [Dead, Refuses, Refuses, Dead], half_signed] {
         let outcome = submit(nodes).await;
         assert!(matches!(outcome, Err(ClientError::Refused(_))), "{outcome:?}");
     }
