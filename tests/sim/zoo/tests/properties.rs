@@ -3,6 +3,7 @@
 
 use carat_consensus::planted;
 use carat_types::Quorum;
+use carat_types::genesis::LeaderBounds;
 use carat_zoo::plan::{Behaviour, Plan};
 use carat_zoo::planted::Planted;
 use carat_zoo::properties::*;
@@ -19,6 +20,8 @@ enum World {
     LyingProposers,
     /// f validators follow a strategy.
     Liars(&'static str),
+    /// The same, watched by T1 alone: the bounds of section 14 would hide what it lacks.
+    LiarsWithoutBounds(&'static str),
 }
 
 /// Runs one seed to its end, whatever rule it breaks on the way.
@@ -26,11 +29,18 @@ fn run(world: World, n: u16, seed: u64, bug: &'static str) -> Witness {
     let adversary = match world {
         World::Crashes => None,
         World::LyingProposers => Some(Behaviour::BadProposer),
-        World::Liars(name) => Some(Behaviour::named(name).expect("a strategy of this name")),
+        World::Liars(name) | World::LiarsWithoutBounds(name) => {
+            Some(Behaviour::named(name).expect("a strategy of this name"))
+        }
     };
     let mut plan = Plan::of(seed, Some(n), adversary);
     if adversary.is_none() {
         plan.adversaries.clear();
+    }
+    if matches!(world, World::LiarsWithoutBounds(_)) {
+        let never = 3_600_000;
+        plan.params.leader =
+            LeaderBounds { wait_ms: never, unfairness_ms: never, rate_percent: 1, pause_ms: never };
     }
     planted::choose(bug);
     let shell = Planted::ALL.into_iter().find(|planted| planted.name() == bug);
@@ -182,7 +192,7 @@ fn muteness_detector_is_eventually_accurate() {
 
 #[test]
 fn mute_leader_is_suspected_though_it_sends_heartbeats() {
-    check(World::Liars("heartbeat-only-censor"), 4, "any-progress-stops-the-clock", |run| {
+    check(World::LiarsWithoutBounds("heartbeat-only-censor"), 4, "any-progress-stops-the-clock", |run| {
         let liars = run.liars.clone();
         mute_leaders_are_suspected_by_all(run, move |leader| liars.contains(&leader))
     });
