@@ -132,7 +132,8 @@ carat network up >/dev/null || die "the network did not start" "the logs are in 
 
 CARAT_PASSPHRASE=$(sed -n 's/.*"network_passphrase": *"\([^"]*\)".*/\1/p' "$NETWORK/genesis.json")
 CARAT_API=$(sed -n 's/^api *= *"\(.*\)"/\1/p' "$NETWORK/network.toml" | paste -sd, -)
-export CARAT_PASSPHRASE CARAT_API
+CARAT_BINARY=$TARGET/release/carat CARAT_NETWORK=$NETWORK
+export CARAT_PASSPHRASE CARAT_API CARAT_BINARY CARAT_NETWORK
 
 : >"$LOG"
 [ -z "$NODE20" ] || "$NODE20" "$HERE/javascript.mjs" 2>&1 | tee -a "$LOG" | grep -v ' passed, '

@@ -1,11 +1,13 @@
 // What all parts share: the library under test, the network, and how a test is counted.
 //
 // Environment: CARAT_API (addresses, separated by commas), CARAT_PASSPHRASE, CARAT_SDK (the folder in whose
-// node_modules the library is; this one's parent if not said).
+// node_modules the library is; this one's parent if not said), CARAT_BINARY and CARAT_NETWORK (to restart a validator).
 
+import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 const folder = process.env.CARAT_SDK ?? join(dirname(fileURLToPath(import.meta.url)), "..");
 const require = createRequire(join(folder, "package.json"));
@@ -88,6 +90,10 @@ export async function shownByOther(hash) {
     }
   }
 }
+
+// Stops the other node's validator, starts it again, and waits until it is ready.
+export const restartOther = () =>
+  promisify(execFile)(process.env.CARAT_BINARY, ["--network", process.env.CARAT_NETWORK, "network", "restart", "v1"]);
 
 // Closes the run: the line that run.sh looks for, and the exit code.
 export function conclude() {

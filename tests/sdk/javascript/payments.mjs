@@ -2,7 +2,8 @@
 // must be readable from the other.
 
 import {
-  balanceOf, build, equal, execute, networkPassphrase, other, PATIENCE_MS, refused, sdk, server, shownByOther, test,
+  balanceOf, build, equal, execute, networkPassphrase, other, PATIENCE_MS, refused, restartOther, sdk, server,
+  shownByOther, test,
 } from "./harness.mjs";
 
 const { Asset, Keypair, Memo, NotFoundError, Operation, TransactionBuilder } = sdk;
@@ -105,6 +106,39 @@ await test("payments are streamed, each once", async () => {
     });
   const sent = [];
   for (const amount of ["0.1", "0.2", "0.3"]) sent.push((await execute(alice, [pay(bob, amount)])).hash);
+  try {
+    await all;
+  } finally {
+    close();
+  }
+  equal(seen, sent, "streamed payments");
+});
+
+await test("a stream goes on through a restart of its node, each payment once", async () => {
+  const { hash } = await execute(alice, [pay(bob, "0.4")]);
+  await shownByOther(hash);
+  const { records } = await other.payments().forTransaction(hash).call();
+  const seen = [];
+  let arrived;
+  const all = new Promise((resolve, reject) => {
+    arrived = resolve;
+    setTimeout(() => reject(new Error(`only ${seen.length} of 4 came within ${2 * PATIENCE_MS} ms`)), 2 * PATIENCE_MS).unref();
+  });
+  const close = other
+    .payments()
+    .forAccount(bob.publicKey())
+    .cursor(records[0].paging_token)
+    .stream({
+      onmessage: (record) => {
+        seen.push(record.transaction_hash);
+        if (seen.length === 4) arrived();
+      },
+    });
+  const sent = [(await execute(alice, [pay(bob, "0.5")])).hash];
+  const restarted = restartOther();
+  for (const amount of ["0.6", "0.7"]) sent.push((await execute(alice, [pay(bob, amount)])).hash);
+  await restarted;
+  sent.push((await execute(alice, [pay(bob, "0.8")])).hash);
   try {
     await all;
   } finally {

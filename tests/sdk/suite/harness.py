@@ -1,9 +1,11 @@
 """What all parts share: the network, how a test is counted, and how transactions are made.
 
-Environment: CARAT_API (addresses, separated by commas), CARAT_PASSPHRASE.
+Environment: CARAT_API (addresses, separated by commas), CARAT_PASSPHRASE, CARAT_BINARY and CARAT_NETWORK (to restart a
+validator).
 """
 
 import os
+import subprocess
 import time
 import traceback
 
@@ -83,6 +85,12 @@ def balance_of(source, account, asset):
         if line.get("asset_code") == asset.code or (asset.is_native() and line["asset_type"] == "native"):
             return line["balance"]
     return None
+
+
+def restart_other():
+    """Begins to stop the other node's validator and to start it again; done when the process that is returned has ended."""
+    command = [os.environ["CARAT_BINARY"], "--network", os.environ["CARAT_NETWORK"], "network", "restart", "v1"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
 def run():

@@ -3,9 +3,12 @@ must be readable from the other.
 """
 
 import threading
+import time
 from decimal import Decimal
 
+import requests
 from stellar_sdk import Asset, Keypair, Signer, TransactionBuilder
+from stellar_sdk.exceptions import ConnectionError as NoConnection
 from stellar_sdk.exceptions import NotFoundError
 
 from suite.harness import (
@@ -18,6 +21,7 @@ from suite.harness import (
     fund,
     other,
     refused,
+    restart_other,
     server,
     shown_by_other,
     test,
@@ -136,6 +140,37 @@ def stream():
     listener.start()
     sent = [pay(alice, bob, amount)["hash"] for amount in ("0.1", "0.2", "0.3")]
     listener.join(PATIENCE_SECONDS)
+    equal(seen, sent, "streamed payments")
+
+
+@test("a stream goes on through a restart of its node, each payment once")
+def stream_through_restart():
+    first = pay(alice, bob, "0.4")["hash"]
+    shown_by_other(first)
+    token = other.payments().for_transaction(first).call()["_embedded"]["records"][0]["paging_token"]
+    seen = []
+
+    def listen():
+        # The library gives up when its node is away; a client goes on from the last record that it has.
+        cursor = token
+        while len(seen) < 4:
+            try:
+                for record in other.payments().for_account(bob.public_key).cursor(cursor).stream():
+                    cursor = record["paging_token"]
+                    seen.append(record["transaction_hash"])
+                    if len(seen) == 4:
+                        return
+            except (NoConnection, requests.RequestException):
+                time.sleep(0.1)
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    sent = [pay(alice, bob, "0.5")["hash"]]
+    restarting = restart_other()
+    sent += [pay(alice, bob, amount)["hash"] for amount in ("0.6", "0.7")]
+    equal(restarting.wait(PATIENCE_SECONDS), 0, "the restart's exit code")
+    sent.append(pay(alice, bob, "0.8")["hash"])
+    listener.join(2 * PATIENCE_SECONDS)
     equal(seen, sent, "streamed payments")
 
 
