@@ -5,6 +5,8 @@
 //! that deletes its journal; whatever of it is lost can be had again from the journals or from the peers.
 //! Neither repairs anything by guessing: what a crash cannot explain refuses to open, in a sentence with a hint.
 
+#[cfg(test)]
+mod children;
 pub mod disk;
 mod identity;
 pub mod journal;

@@ -6,6 +6,7 @@ use std::path::Path;
 use carat_types::{Digest, PublicKey, Slot, ValidatorId};
 
 use super::*;
+use crate::children;
 use crate::disk::{Failure, MemoryDisk};
 
 const FOLDER: &str = "journal";
@@ -354,6 +355,7 @@ fn power_lost_while_opening_after_a_crash_keeps_what_was_synced() {
 
 #[test]
 fn journal_in_files_survives_reopening_and_is_held_by_one() {
+    let _undisturbed = children::none_begins();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = folder.path().join("data/journal");
     Journal::create(&folder, identity()).expect("creates");

@@ -12,7 +12,7 @@ use carat_types::{Digest, Epoch, PublicKey, Signature, SignerSet, Slot, Validato
 
 use super::engine::{Column, Engine, EngineError};
 use super::*;
-use crate::Identity;
+use crate::{Identity, children};
 use chain::{Chain, identity};
 
 mod chain;
@@ -24,6 +24,7 @@ fn in_memory(engine: &Arc<MemoryEngine>) -> Result<Store, StoreError> {
 }
 
 fn on_disk(folder: &Path) -> Result<Store, StoreError> {
+    let _undisturbed = children::none_begins();
     Store::open(folder, &identity(), Chain::genesis)
 }
 
@@ -217,7 +218,9 @@ fn foreign_store_refuses_to_open() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     drop(on_disk(folder.path()).expect("opens"));
     let check = |what: &str, expected: Identity| {
+        let undisturbed = children::none_begins();
         let opened = Store::open(folder.path(), &expected, Chain::genesis);
+        drop(undisturbed);
         let error = opened.err().expect("a foreign store is refused").to_string();
         assert!(error.contains(&format!("another {what}")) && error.contains("hint: "), "{error}");
     };

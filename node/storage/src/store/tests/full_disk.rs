@@ -13,8 +13,9 @@ struct SmallDisk(PathBuf);
 impl SmallDisk {
     fn mount(folder: &Path, size: &str) -> Option<Self> {
         let options = format!("size={size}");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).output();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder);
+        let mounted = children::begin(|| mount.output());
         let mounted = mounted.is_ok_and(|output| output.status.success());
         if !mounted {
             let line = "SKIP full disk: this user may not mount a small file system (needs root)";
@@ -26,7 +27,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).output();
+        let _ = children::begin(|| Command::new("umount").arg(&self.0).output());
     }
 }
 

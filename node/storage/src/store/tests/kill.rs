@@ -32,16 +32,16 @@ fn process_killed_while_committing_leaves_a_prefix_of_blocks() {
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     for lines in [1, 7, 40, 16] {
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command
             .args([
                 "--exact",
                 "store::tests::kill::process_killed_while_committing_leaves_a_prefix_of_blocks",
             ])
             .env(FOLDER, folder.path())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("starts");
+            .stderr(Stdio::piped());
+        let mut child = children::begin(|| command.spawn()).expect("starts");
         let output = BufReader::new(child.stderr.take().expect("is piped"));
         let said = output
             .lines()
