@@ -363,7 +363,13 @@ impl Replica {
     pub(crate) fn is_excused(&mut self) -> bool {
         let mut executed: Vec<Slot> = self.peers.values().map(|peer| peer.status.last_executed).collect();
         executed.sort_unstable_by(|a, b| b.cmp(a));
-        let behind = executed.get(self.quorum.faults()).is_some_and(|slot| *slot > self.chain.last_final);
+        // Not for ever: after a restart nobody may be able to prove what one has executed, but a new view orders it again.
+        let since = self.chain.final_us.max(self.position.entered_us);
+        let patience = millis(self.config.params.heartbeat_ms)
+            .saturating_add(self.timeout_us().saturating_mul(2))
+            .saturating_add(since);
+        let behind = executed.get(self.quorum.faults()).is_some_and(|slot| *slot > self.chain.last_final)
+            && self.now.monotonic_us < patience;
         if behind {
             let pause = millis(self.config.params.timeout_ms) / 4;
             self.chain.excused_us = self.now.monotonic_us.saturating_add(pause);

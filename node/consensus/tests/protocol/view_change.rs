@@ -49,7 +49,7 @@ fn validator_that_is_behind_blames_nobody() {
         Box::new(|_, to, message| to != id(3) || !matches!(message, Message::Data(Data::Block(_))));
     cluster.start(3);
     cluster.input(3, carat_consensus::Input::Admitted(transaction(7)));
-    cluster.run_for(5_000_000);
+    cluster.run_for(2_500_000);
     assert!(cluster.replica(3).last_executed() < Slot(30), "no block came");
     cluster.filter = Box::new(|_, _, _| true);
     cluster.run_to(36);
