@@ -37,7 +37,7 @@ pub struct Standing {
     pub last_executed: Slot,
     /// Transactions that the replica knows and has not seen settled.
     pub pending: usize,
-    /// The highest slot that a peer claims to have executed.
+    /// The highest slot that somebody honest has executed, as far as peers have said.
     pub peers_at: Slot,
     /// What each peer last said.
     pub peers: BTreeMap<ValidatorId, Heard>,
@@ -67,8 +67,6 @@ pub struct CoreLoop {
     pub peers: BTreeMap<ValidatorId, Heard>,
     /// Why the last view was left.
     pub left: Option<Trigger>,
-    /// f: so many of them may be lying.
-    pub faults: usize,
 }
 
 impl CoreLoop {
@@ -164,13 +162,6 @@ impl CoreLoop {
         }
     }
 
-    /// The highest slot that at least one honest peer has executed: f higher claims may be lies.
-    fn peers_at(&self) -> Slot {
-        let mut claims: Vec<Slot> = self.peers.values().map(|heard| heard.status.last_executed).collect();
-        claims.sort_unstable_by(|a, b| b.cmp(a));
-        claims.get(self.faults).copied().unwrap_or_default()
-    }
-
     fn publish(&self) {
         let status = self.replica.status();
         let leader = self.replica.leader();
@@ -192,7 +183,7 @@ impl CoreLoop {
             last_final: status.last_final,
             last_executed: status.last_executed,
             pending: self.replica.pending_count(),
-            peers_at: self.peers_at(),
+            peers_at: self.replica.honest_peers_at(),
             peers: self.peers.clone(),
             progressed_at_us: standing.progressed_at_us,
             published_at_us: self.clock.monotonic_us(),

@@ -314,7 +314,6 @@ impl Parts {
             standing: Arc::clone(&self.standing),
             peers: BTreeMap::new(),
             left: None,
-            faults: home.quorum().faults(),
         };
         Ok((core, first))
     }

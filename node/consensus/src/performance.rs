@@ -211,7 +211,7 @@ impl Replica {
             .or_else(|| self.proposes_junk());
         let slow = self.orders_too_little();
         let Some(Broken { bound, measured, allowed }) = broken.or(slow) else { return };
-        if self.is_excused() {
+        if self.excuse() {
             return;
         }
         let view = self.position.view;

@@ -357,35 +357,34 @@ impl Replica {
         due.saturating_sub(self.now.monotonic_us)
     }
 
-    /// Whether somebody honest has executed more than is final here: then the network goes on, and what is missing here
-    /// must be fetched. It says nothing of the leader; leaving the view alone would cost a vote until the others leave too
-    /// (decision record 8).
-    pub(crate) fn is_excused(&mut self) -> bool {
-        let mut executed: Vec<Slot> = self.peers.values().map(|peer| peer.status.last_executed).collect();
-        executed.sort_unstable_by(|a, b| b.cmp(a));
-        // Not for ever: after a restart nobody may be able to prove what one has executed, but a new view orders it again.
+    /// Whether nobody is to be blamed yet, since somebody honest has executed more than is final here: the network goes on,
+    /// and what is missing must be fetched. Leaving the view alone would cost a vote until the others leave too (decision
+    /// record 8). Not for ever: after a restart nobody may be able to prove what one has executed, but a new view orders
+    /// it again.
+    ///
+    /// If so it asks for what is missing, and the triggers look again in a while.
+    pub(crate) fn excuse(&mut self) -> bool {
         let since = self.chain.final_us.max(self.position.entered_us);
-        let patience = millis(self.config.params.heartbeat_ms)
-            .saturating_add(self.timeout_us().saturating_mul(2))
-            .saturating_add(since);
-        let behind = executed.get(self.quorum.faults()).is_some_and(|slot| *slot > self.chain.last_final)
-            && self.now.monotonic_us < patience;
-        if behind {
+        let patience =
+            millis(self.config.params.heartbeat_ms).saturating_add(self.timeout_us().saturating_mul(2));
+        let excused = self.honest_peers_at() > self.chain.last_final
+            && self.now.monotonic_us < since.saturating_add(patience);
+        if excused {
             let pause = millis(self.config.params.timeout_ms) / 4;
             self.chain.excused_us = self.now.monotonic_us.saturating_add(pause);
             self.look_behind();
         }
-        behind
+        excused
     }
 
     fn on_progress_timer(&mut self) {
-        if self.position.active && self.progress_left_us() == Some(0) && !self.is_excused() {
+        if self.position.active && self.progress_left_us() == Some(0) && !self.excuse() {
             self.change_view(self.position.view.next(), Trigger::Waiting);
         }
     }
 
     fn on_idle_timer(&mut self) {
-        if self.position.active && self.idle_left_us() == 0 && !self.is_excused() {
+        if self.position.active && self.idle_left_us() == 0 && !self.excuse() {
             self.change_view(self.position.view.next(), Trigger::Idle);
         }
     }
@@ -405,6 +404,13 @@ impl Replica {
     /// Whether the view's NEW-VIEW was accepted, so that this replica votes in it.
     pub fn is_active(&self) -> bool {
         self.position.active
+    }
+
+    /// The highest slot that somebody honest has executed, as far as peers have said: f higher claims may be lies.
+    pub fn honest_peers_at(&self) -> Slot {
+        let mut executed: Vec<Slot> = self.peers.values().map(|peer| peer.status.last_executed).collect();
+        executed.sort_unstable_by(|a, b| b.cmp(a));
+        executed.get(self.quorum.faults()).copied().unwrap_or_default()
     }
 
     /// Whether the start-up guard still holds back every signature.
