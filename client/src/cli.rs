@@ -11,7 +11,7 @@ mod failure;
 mod federation;
 mod keys;
 mod network;
-mod offer;
+pub(crate) mod offer;
 pub(crate) mod output;
 pub(crate) mod path;
 mod payment;

@@ -5,8 +5,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use carat_types::Digest;
+use carat_types::builder::amount::{self, AmountError};
+use carat_types::builder::asset;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
+use stellar_xdr::Asset;
 use thiserror::Error;
 
 /// Longest answer that is read. **Units**: bytes.
@@ -102,6 +105,18 @@ pub struct Account {
     pub balances: Vec<Balance>,
 }
 
+impl Account {
+    /// What the account holds of an asset; 0 of one that it does not trust.
+    ///
+    /// **Units**: stroops.
+    /// **Errors**: an amount that is none.
+    pub fn holding(&self, asset: &Asset) -> Result<i64, AmountError> {
+        let wanted = asset::format(asset);
+        let balance = self.balances.iter().find(|balance| balance.asset() == wanted);
+        balance.map_or(Ok(0), |balance| amount::parse(&balance.balance))
+    }
+}
+
 fn number_in_text<'de, D: Deserializer<'de>>(source: D) -> Result<i64, D::Error> {
     String::deserialize(source)?.parse().map_err(D::Error::custom)
 }
@@ -122,6 +137,16 @@ pub struct Balance {
     /// How much of it is trusted.
     #[serde(default)]
     pub limit: Option<String>,
+}
+
+impl Balance {
+    /// Of what, in the form of [`asset::format`].
+    fn asset(&self) -> String {
+        match (&self.asset_code, &self.asset_issuer) {
+            (Some(code), Some(issuer)) => format!("{code}:{issuer}"),
+            _ => self.asset_type.clone(),
+        }
+    }
 }
 
 /// A page of records.

@@ -166,10 +166,16 @@ fn own(session: &Session, issuer: &str, code: &str) -> Result<Asset, Failure> {
 
 fn issuer_of(asset: &Asset) -> Result<AccountId, Failure> {
     match asset {
-        Asset::Native => Err(Failure::usage("the native coin has no issuer, expected CODE:ISSUER")),
+        Asset::Native => Err(not_issued()),
         Asset::CreditAlphanum4(asset) => Ok(asset.issuer.clone()),
         Asset::CreditAlphanum12(asset) => Ok(asset.issuer.clone()),
     }
+}
+
+fn not_issued() -> Failure {
+    Failure::usage(
+        "the native coin is not issued, expected CODE:ISSUER (hint: carat asset list shows what is issued)",
+    )
 }
 
 async fn find(
@@ -183,9 +189,7 @@ async fn find(
 
 async fn show(session: &Session, asset: &Asset) -> Result<(), Failure> {
     let named = asset::format(asset);
-    let (code, issuer) = named
-        .split_once(':')
-        .ok_or_else(|| Failure::usage("the native coin is not issued, expected CODE:ISSUER"))?;
+    let (code, issuer) = named.split_once(':').ok_or_else(not_issued)?;
     let records = find(session, Some(code.to_owned()), Some(issuer.to_owned())).await?;
     let unknown =
         || Failure::failed(format!("nobody trusts {named} (hint: an asset exists once somebody trusts it)"));

@@ -121,7 +121,7 @@ async fn cancel(session: &Session, owner: &str, id: i64) -> Result<(), Failure> 
 /// Submits, and says what became of the offer as well.
 async fn submit(session: &Session, owner: &str, operation: Operation) -> Result<(), Failure> {
     let finality = session.settle(owner, vec![operation]).await?;
-    let more = outcome(&finality).map(|outcome| describe(&outcome)).unwrap_or_default();
+    let more = outcomes(&finality).next().map(describe).unwrap_or_default();
     session.show_with(&finality, more)
 }
 
@@ -168,18 +168,21 @@ fn levels(book: &Value) -> Vec<Vec<String>> {
     asks.into_iter().chain(side("bids").iter().map(|level| row("bid", level))).collect()
 }
 
-/// What became of the first offer of a transaction.
-fn outcome(finality: &Finality) -> Option<ManageOfferSuccessResult> {
+/// What became of the offers of a transaction, in their order.
+pub(crate) fn outcomes(finality: &Finality) -> impl Iterator<Item = &ManageOfferSuccessResult> {
     use stellar_xdr::{ManageBuyOfferResult as Buy, ManageSellOfferResult as Sell};
-    let TransactionResultResult::TxSuccess(results) = &finality.result.result else { return None };
-    match results.first()? {
+    let results = match &finality.result.result {
+        TransactionResultResult::TxSuccess(results) => results.as_slice(),
+        _ => &[],
+    };
+    results.iter().filter_map(|result| match result {
         OperationResult::OpInner(
             OperationResultTr::ManageSellOffer(Sell::Success(done))
             | OperationResultTr::CreatePassiveSellOffer(Sell::Success(done))
             | OperationResultTr::ManageBuyOffer(Buy::Success(done)),
-        ) => Some(done.clone()),
+        ) => Some(done),
         _ => None,
-    }
+    })
 }
 
 fn describe(done: &ManageOfferSuccessResult) -> Vec<(&'static str, String)> {

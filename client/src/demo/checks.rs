@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use carat_client::Network;
-use carat_client::rest::{Account, Page, Rest};
+use carat_client::rest::{Page, Rest};
 use carat_types::builder::amount;
 use serde::Deserialize;
+use stellar_xdr::Asset;
 
 use super::report::Report;
 use super::scene::{Actor, CURRENCIES, Scene};
@@ -112,9 +113,8 @@ async fn exactly_once(scene: &Scene, node: &Rest) -> Result<String, String> {
 async fn holdings_as_paid(scene: &Scene, node: &Rest) -> Result<String, String> {
     let expected = scene.expected();
     for (bank, actor) in scene.banks.iter().enumerate() {
-        let account = account(node, actor).await?;
         for (currency, (code, _)) in CURRENCIES.iter().enumerate() {
-            let seen = holding(&account, code, &scene.anchors[currency].address())?;
+            let seen = holding(node, actor, &asset(scene, currency)?).await?;
             let expected = expected.get(&(bank, currency)).copied().unwrap_or(0);
             if seen != expected {
                 let (seen, expected) = (amount::format(seen), amount::format(expected));
@@ -128,7 +128,7 @@ async fn holdings_as_paid(scene: &Scene, node: &Rest) -> Result<String, String> 
 /// The sum of all holdings of an asset is what its issuer paid out less what came back, by its own history.
 async fn conserved(scene: &Scene, node: &Rest) -> Result<String, String> {
     let mut totals = Vec::new();
-    for (anchor, (code, _)) in scene.anchors.iter().zip(CURRENCIES) {
+    for (currency, (anchor, (code, _))) in scene.anchors.iter().zip(CURRENCIES).enumerate() {
         let issuer = anchor.address();
         let mut issued: i64 = 0;
         for record in history(node, anchor).await? {
@@ -139,7 +139,7 @@ async fn conserved(scene: &Scene, node: &Rest) -> Result<String, String> {
         }
         let mut held: i64 = 0;
         for bank in &scene.banks {
-            held += holding(&account(node, bank).await?, code, &issuer)?;
+            held += holding(node, bank, &asset(scene, currency)?).await?;
         }
         let (held, issued) = (amount::format(held), amount::format(issued));
         if held != issued {
@@ -195,16 +195,12 @@ async fn history(node: &Rest, actor: &Actor) -> Result<Vec<PaymentRecord>, Strin
     }
 }
 
-async fn account(node: &Rest, actor: &Actor) -> Result<Account, String> {
-    node.account(&actor.address(), TIMEOUT).await.map_err(|error| error.to_string())
+fn asset(scene: &Scene, currency: usize) -> Result<Asset, String> {
+    scene.asset(currency).map_err(|failure| failure.to_string())
 }
 
-/// What an account holds of an issued asset. **Units**: stroops.
-fn holding(account: &Account, code: &str, issuer: &str) -> Result<i64, String> {
-    let of = |text: &Option<String>| text.clone().unwrap_or_default();
-    let balance = account
-        .balances
-        .iter()
-        .find(|balance| of(&balance.asset_code) == code && of(&balance.asset_issuer) == issuer);
-    balance.map_or(Ok(0), |balance| amount::parse(&balance.balance).map_err(|error| error.to_string()))
+/// What an account holds of an asset, by one node. **Units**: stroops.
+async fn holding(node: &Rest, actor: &Actor, asset: &Asset) -> Result<i64, String> {
+    let account = node.account(&actor.address(), TIMEOUT).await.map_err(|error| error.to_string())?;
+    account.holding(asset).map_err(|error| error.to_string())
 }

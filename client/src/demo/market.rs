@@ -4,22 +4,16 @@
 use std::time::{Duration, Instant};
 
 use carat_client::keystore::KeyStore;
-use carat_client::{Client, ClientError, Network};
+use carat_client::{Client, ClientError};
 use carat_types::builder::market::{manage_sell_offer, path_payment_strict_receive};
 use carat_types::builder::{amount, asset, operation};
-use carat_types::transaction::{sign_envelope, test_root_key};
+use carat_types::transaction::sign_envelope;
 use serde_json::Value;
-use stellar_xdr::{
-    Asset, ManageOfferSuccessResultOffer, ManageSellOfferResult, OperationResult, OperationResultTr, Price,
-    TransactionResult, TransactionResultResult,
-};
+use stellar_xdr::{Asset, ManageOfferSuccessResult, ManageOfferSuccessResultOffer, Price};
 
 use super::report::Report;
-use super::scene::{Actor, Payment, Scene, succeed};
-use crate::cli::{Failure, path, query};
-
-/// Native coin that each participant starts with. **Units**: stroops.
-const STARTING_BALANCE: i64 = 10_000 * amount::UNIT;
+use super::scene::{Actor, Payment, Scene, create_accounts, succeed};
+use crate::cli::{Failure, offer, path, query};
 
 /// What the dealer is given of each currency, and the importer of AED. **Units**: stroops.
 const ISSUED: i64 = 1_000_000 * amount::UNIT;
@@ -77,8 +71,8 @@ impl Market {
 }
 
 /// AED of an importer arrives as USD at an exporter: over four books, then through DIAM; then all is redeemed.
-pub(crate) async fn paths(network: &Network, client: &Client, report: &mut Report) -> Result<(), Failure> {
-    let mut market = open(network, client).await?;
+pub(crate) async fn paths(client: &Client, report: &mut Report) -> Result<(), Failure> {
+    let mut market = open(client).await?;
     report.step("an anchor issued AED, AUD, BTC, XLM and USD to a dealer, and AED to an importer");
 
     let mut offers = offer(
@@ -107,8 +101,8 @@ pub(crate) async fn paths(network: &Network, client: &Client, report: &mut Repor
 }
 
 /// Accounts, trustlines, and the first issue.
-async fn open(network: &Network, client: &Client) -> Result<Market, Failure> {
-    let store = KeyStore::new(network.folder.join("keys"));
+async fn open(client: &Client) -> Result<Market, Failure> {
+    let store = KeyStore::new(client.network().folder.join("keys"));
     let actor = |name, node| Actor::generate(name, &store, client, node);
     let mut market = Market {
         anchor: actor("anchor-market", 0)?,
@@ -116,19 +110,14 @@ async fn open(network: &Network, client: &Client) -> Result<Market, Failure> {
         importer: actor("importer", 2)?,
         exporter: actor("exporter", 3)?,
     };
-    let mut root = Actor::new("root", test_root_key(network.passphrase()), client, 0);
-    root.load().await?;
-    let everyone = [&market.anchor, &market.dealer, &market.importer, &market.exporter];
-    let create = |actor: &Actor| operation::create_account(actor.public.into(), STARTING_BALANCE);
-    root.execute(everyone.into_iter().map(create).collect()).await?;
+    let everyone = [&mut market.anchor, &mut market.dealer, &mut market.importer, &mut market.exporter];
+    create_accounts(client, everyone).await?;
 
     let assets: Vec<Asset> = CODES.iter().map(|code| market.asset(code)).collect::<Result<_, _>>()?;
     let trust = |asset: &Asset| operation::change_trust(asset.clone(), operation::LIMIT_MAX);
     for holder in [&mut market.dealer, &mut market.importer, &mut market.exporter] {
-        holder.load().await?;
         holder.execute(assets.iter().map(trust).collect()).await?;
     }
-    market.anchor.load().await?;
     let issue = |asset: &Asset| operation::payment(market.dealer.public, asset.clone(), ISSUED);
     let mut issues: Vec<_> = assets.iter().map(issue).collect();
     issues.push(operation::payment(market.importer.public, market.asset("AED")?, ISSUED));
@@ -151,7 +140,8 @@ async fn offer(market: &mut Market, wanted: &[(&str, &str, Price)]) -> Result<Ve
         let amount = 1_000 * amount::UNIT;
         operations.push(manage_sell_offer(asset(selling)?, asset(buying)?, amount, price.clone(), 0));
     }
-    let made = standing(&market.dealer.execute(operations).await?.result);
+    let finality = market.dealer.execute(operations).await?;
+    let made: Vec<_> = offer::outcomes(&finality).filter_map(standing).collect();
     if made.len() == wanted.len() {
         Ok(made)
     } else {
@@ -159,23 +149,10 @@ async fn offer(market: &mut Market, wanted: &[(&str, &str, Price)]) -> Result<Ve
     }
 }
 
-/// The offers that a transaction made.
-fn standing(result: &TransactionResult) -> Vec<Standing> {
-    let TransactionResultResult::TxSuccess(results) = &result.result else { return Vec::new() };
-    let made = results.iter().filter_map(|result| match result {
-        OperationResult::OpInner(OperationResultTr::ManageSellOffer(ManageSellOfferResult::Success(
-            done,
-        ))) => match &done.offer {
-            ManageOfferSuccessResultOffer::Created(offer) => Some(Standing {
-                selling: offer.selling.clone(),
-                buying: offer.buying.clone(),
-                id: offer.offer_id,
-            }),
-            _ => None,
-        },
-        _ => None,
-    });
-    made.collect()
+/// The offer that an operation made; none if all of it was traded at once.
+fn standing(done: &ManageOfferSuccessResult) -> Option<Standing> {
+    let ManageOfferSuccessResultOffer::Created(offer) = &done.offer else { return None };
+    Some(Standing { selling: offer.selling.clone(), buying: offer.buying.clone(), id: offer.offer_id })
 }
 
 /// The importer delivers USD to the exporter and pays in AED, by the cheapest way that the network knows.
@@ -189,14 +166,18 @@ async fn pay(market: &mut Market, delivered: i64, through: &[&str], cost: i64) -
         })
         .collect::<Result<_, Failure>>()?;
     let way = await_way(&market.importer, &arriving, delivered, &expected).await?;
-    let before = (holding(&market.importer, &spent).await?, holding(&market.exporter, &arriving).await?);
+    let held = async |market: &Market| {
+        let left = market.importer.holding(&spent).await?;
+        Ok::<_, Failure>((left, market.exporter.holding(&arriving).await?))
+    };
+    let before = held(market).await?;
     let to = market.exporter.public;
     let most = amount::parse(way["source_amount"].as_str().unwrap_or_default())?;
     let path = expected.iter().map(|text| asset::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let operation =
         path_payment_strict_receive(to, (spent.clone(), most), (arriving.clone(), delivered), path)?;
     market.importer.execute(vec![operation]).await?;
-    let after = (holding(&market.importer, &spent).await?, holding(&market.exporter, &arriving).await?);
+    let after = held(market).await?;
     let moved = (before.0 - after.0, after.1 - before.1);
     if moved == (cost, delivered) {
         return Ok(());
@@ -242,14 +223,14 @@ async fn redeem(market: &mut Market, offers: &[Standing]) -> Result<(), Failure>
     for holder in [&mut market.dealer, &mut market.importer, &mut market.exporter] {
         let mut payments = Vec::new();
         for asset in &assets {
-            let held = holding(holder, asset).await?;
+            let held = holder.holding(asset).await?;
             if held > 0 {
                 payments.push(operation::payment(anchor, asset.clone(), held));
             }
         }
         holder.execute(payments).await?;
         for asset in &assets {
-            let left = holding(holder, asset).await?;
+            let left = holder.holding(asset).await?;
             if left != 0 {
                 let (left, asset) = (amount::format(left), asset::format(asset));
                 return Err(Failure::failed(format!("{} still holds {left} of {asset}", holder.name)));
@@ -257,15 +238,4 @@ async fn redeem(market: &mut Market, offers: &[Standing]) -> Result<(), Failure>
         }
     }
     Ok(())
-}
-
-/// What an account holds of an issued asset. **Units**: stroops.
-async fn holding(actor: &Actor, wanted: &Asset) -> Result<i64, Failure> {
-    let account = actor.client.load_account(&actor.address()).await?;
-    let named = |balance: &&carat_client::rest::Balance| {
-        let code = balance.asset_code.as_deref().unwrap_or_default();
-        let issuer = balance.asset_issuer.as_deref().unwrap_or_default();
-        format!("{code}:{issuer}") == asset::format(wanted)
-    };
-    account.balances.iter().find(named).map_or(Ok(0), |balance| Ok(amount::parse(&balance.balance)?))
 }

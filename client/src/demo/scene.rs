@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use carat_client::keystore::{self, KeyStore};
 use carat_client::outcome::Outcome;
 use carat_client::{Client, Finality};
-use carat_types::builder::{TransactionBuilder, asset};
-use carat_types::transaction::sign_envelope;
+use carat_types::builder::{TransactionBuilder, amount, asset, operation};
+use carat_types::transaction::{sign_envelope, test_root_key};
 use carat_types::{Digest, PublicKey, SecretKey};
 use stellar_xdr::{Asset, Operation, TransactionEnvelope};
 
@@ -18,6 +18,9 @@ pub(crate) const BANKS: [&str; 4] = ["bank-a", "bank-b", "bank-c", "bank-d"];
 
 /// The currencies, each with the anchor that issues it.
 pub(crate) const CURRENCIES: [(&str, &str); 2] = [("EUR", "anchor-eur"), ("USD", "anchor-usd")];
+
+/// Native coin that each participant starts with. **Units**: stroops.
+const STARTING_BALANCE: i64 = 10_000 * amount::UNIT;
 
 /// An account, whoever must sign for it, and the client of its owner.
 #[derive(Clone, Debug)]
@@ -63,6 +66,11 @@ impl Actor {
         Ok(())
     }
 
+    /// What the account holds of an asset, by its owner's node. **Units**: stroops.
+    pub(crate) async fn holding(&self, asset: &Asset) -> Result<i64, Failure> {
+        Ok(self.client.load_account(&self.address()).await?.holding(asset)?)
+    }
+
     /// The next transaction, unsigned. Its sequence number is used up.
     pub(crate) fn build(&mut self, operations: Vec<Operation>) -> Result<TransactionEnvelope, Failure> {
         let fee = self.client.network().genesis.genesis.ledger.base_fee.max(100);
@@ -94,6 +102,22 @@ impl Actor {
         let envelope = self.sign(operations, signers)?;
         succeed(&self.name, self.client.submit(envelope).await?)
     }
+}
+
+/// Makes the actors' accounts, paid for by the root account of the test network.
+pub(crate) async fn create_accounts<'a>(
+    client: &Client,
+    actors: impl IntoIterator<Item = &'a mut Actor>,
+) -> Result<(), Failure> {
+    let mut actors: Vec<_> = actors.into_iter().collect();
+    let mut root = Actor::new("root", test_root_key(client.network().passphrase()), client, 0);
+    root.load().await?;
+    let create = |actor: &&mut Actor| operation::create_account(actor.public.into(), STARTING_BALANCE);
+    root.execute(actors.iter().map(create).collect()).await?;
+    for actor in &mut actors {
+        actor.load().await?;
+    }
+    Ok(())
 }
 
 /// Takes nothing but success.

@@ -9,16 +9,13 @@ use carat_client::processes::{Processes, sibling};
 use carat_client::{Client, ClientError, Network, keystore};
 use carat_types::builder::operation::{self, Options};
 use carat_types::builder::{amount, fee_bump};
-use carat_types::transaction::{sign_envelope, test_root_key};
-use stellar_xdr::{SignerKey, Uint256};
+use carat_types::transaction::sign_envelope;
+use stellar_xdr::{Asset, SignerKey, Uint256};
 
 use super::report::Report;
-use super::scene::{Actor, BANKS, CURRENCIES, Payment, Scene, succeed};
+use super::scene::{Actor, BANKS, CURRENCIES, Payment, Scene, create_accounts, succeed};
 use super::{READY_PATIENCE, checks, market, stop, traffic};
 use crate::cli::{Failure, status};
-
-/// Native coin that each participant starts with. **Units**: stroops.
-const STARTING_BALANCE: i64 = 10_000 * amount::UNIT;
 
 /// What each anchor issues to each bank. **Units**: stroops.
 const ISSUED: i64 = 1_000_000 * amount::UNIT;
@@ -43,15 +40,15 @@ pub(crate) async fn play(folder: &Path, report: &mut Report) -> Result<(), Failu
     }
     report.step("four validators run and agree, each a process with its own database");
 
-    let mut scene = cast(&network, report).await?;
+    let client = Client::new(network.clone())?.patience(ROUND_PATIENCE, SUBMIT_PATIENCE);
+    let mut scene = cast(&client, report).await?;
     open(&mut scene, report).await?;
     let latencies = traffic::quiet(&mut scene).await?;
     report.step(format!("{} payments between four banks are proved", scene.payments.len()));
     joint_account(&mut scene, report).await?;
     sponsored_fee(&mut scene, report).await?;
     market::exchange(&mut scene, report).await?;
-    let client = Client::new(network.clone())?.patience(ROUND_PATIENCE, SUBMIT_PATIENCE);
-    market::paths(&network, &client, report).await?;
+    market::paths(&client, report).await?;
     traffic::without_leader(&mut scene, &network, &processes, latencies, report).await?;
 
     checks::all(&scene, &network, report).await?;
@@ -85,25 +82,17 @@ async fn make(folder: &Path, report: &mut Report) -> Result<Network, Failure> {
     Ok(network)
 }
 
-/// Makes the participants' accounts, paid for by the root account of the test network.
-async fn cast(network: &Network, report: &mut Report) -> Result<Scene, Failure> {
-    let client = Client::new(network.clone())?.patience(ROUND_PATIENCE, SUBMIT_PATIENCE);
+/// Makes the participants' accounts.
+async fn cast(client: &Client, report: &mut Report) -> Result<Scene, Failure> {
+    let network = client.network();
     let store = KeyStore::new(network.folder.join("keys"));
-    let actor = |(node, name): (usize, &str)| Actor::generate(name, &store, &client, node);
+    let actor = |(node, name): (usize, &str)| Actor::generate(name, &store, client, node);
     let banks: Vec<Actor> = BANKS.into_iter().enumerate().map(actor).collect::<Result<_, _>>()?;
     let anchors = CURRENCIES.into_iter().map(|(_, anchor)| anchor).enumerate();
     let anchors: Vec<Actor> = anchors.map(actor).collect::<Result<_, _>>()?;
 
-    let mut root = Actor::new("root", test_root_key(network.passphrase()), &client, 0);
-    root.load().await?;
-    let everyone = banks.iter().chain(&anchors);
-    let create = |actor: &Actor| operation::create_account(actor.public.into(), STARTING_BALANCE);
-    root.execute(everyone.map(create).collect()).await?;
-
     let mut scene = Scene { banks, anchors, payments: Vec::new(), issued: ISSUED };
-    for actor in scene.banks.iter_mut().chain(&mut scene.anchors) {
-        actor.load().await?;
-    }
+    create_accounts(client, scene.banks.iter_mut().chain(&mut scene.anchors)).await?;
     report.step("accounts of four banks and two anchors created");
     Ok(scene)
 }
@@ -112,7 +101,7 @@ async fn cast(network: &Network, report: &mut Report) -> Result<Scene, Failure> 
 async fn open(scene: &mut Scene, report: &mut Report) -> Result<(), Failure> {
     let assets = [scene.asset(0)?, scene.asset(1)?];
     for bank in &mut scene.banks {
-        let trust = |asset: &stellar_xdr::Asset| operation::change_trust(asset.clone(), operation::LIMIT_MAX);
+        let trust = |asset: &Asset| operation::change_trust(asset.clone(), operation::LIMIT_MAX);
         bank.execute(assets.iter().map(trust).collect()).await?;
     }
     report.step("every bank trusts EUR and USD");
@@ -164,9 +153,13 @@ async fn sponsored_fee(scene: &mut Scene, report: &mut Report) -> Result<(), Fai
     let anchor = &scene.anchors[0];
     let mut outer = fee_bump(anchor.public, 1_000, inner)?;
     sign_envelope(&anchor.client.network().genesis.network_id(), &mut outer, &[&anchor.keys[0]])?;
-    let before = (native(&scene.banks[1]).await?, native(anchor).await?);
+    let held = async || {
+        let bank = scene.banks[1].holding(&Asset::Native).await?;
+        Ok::<_, Failure>((bank, anchor.holding(&Asset::Native).await?))
+    };
+    let before = held().await?;
     let finality = succeed("anchor-eur", anchor.client.submit(outer).await?)?;
-    let after = (native(&scene.banks[1]).await?, native(anchor).await?);
+    let after = held().await?;
     let fee = finality.result.fee_charged;
     if after != (before.0, before.1 - fee) {
         let text = |(bank, anchor)| format!("{} and {}", amount::format(bank), amount::format(anchor));
@@ -179,12 +172,4 @@ async fn sponsored_fee(scene: &mut Scene, report: &mut Report) -> Result<(), Fai
     scene.payments.push(Payment { hash: finality.hash, from: 1, to: 2, currency: 1, amount });
     report.step(format!("anchor-eur paid the fee of a payment of bank-b: {fee} stroops"));
     Ok(())
-}
-
-/// What an account holds of the native coin.
-async fn native(actor: &Actor) -> Result<i64, Failure> {
-    let account = actor.client.load_account(&actor.address()).await?;
-    let balance = account.balances.iter().find(|balance| balance.asset_type == "native");
-    let balance = balance.ok_or_else(|| Failure::failed(format!("{} holds no native coin", actor.name)))?;
-    Ok(amount::parse(&balance.balance)?)
 }
