@@ -72,6 +72,21 @@ pub struct Adversary {
     view: View,
 }
 
+/// What the own core says, before it is twisted.
+#[derive(Clone, Copy, Debug)]
+struct Said<'a> {
+    acting: Behaviour,
+    targets: &'a [ValidatorId],
+    message: &'a Message,
+}
+
+impl Said<'_> {
+    /// The same to everybody whom the core addressed.
+    fn to_all(self, message: &Message) -> Vec<Addressed> {
+        self.targets.iter().map(|to| (*to, message.clone())).collect()
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Twin {
     ballot: Ballot,
@@ -144,23 +159,21 @@ impl Adversary {
     /// What leaves the validator in place of `message`, which its core addressed to `targets`.
     pub fn outgoing(&mut self, rng: &mut Rng, targets: &[ValidatorId], message: Message) -> Vec<Addressed> {
         self.remember(&message);
-        let acting = self.acting(rng);
-        let twisted = match acting {
+        let said = Said { acting: self.acting(rng), targets, message: &message };
+        let twisted = match said.acting {
             Behaviour::SelectiveSender => Some(selectively(rng, targets, &message)),
             Behaviour::StaleView if rng.chance(100) => Some(self.again(rng, targets)),
             Behaviour::Equivocator
             | Behaviour::BadProposer
             | Behaviour::Schemer
-            | Behaviour::FastPathLiar => self.twist_vote(acting, rng, targets, &message),
-            Behaviour::ViewChangeLiar | Behaviour::NewViewLiar => {
-                self.twist_view_change(acting, rng, targets, &message)
-            }
+            | Behaviour::FastPathLiar => self.twist_vote(rng, said),
+            Behaviour::ViewChangeLiar | Behaviour::NewViewLiar => self.twist_view_change(rng, said),
             Behaviour::CertificateForger | Behaviour::SyncLiar | Behaviour::CheckpointLiar => {
-                self.twist_proof(acting, rng, targets, &message)
+                self.twist_proof(rng, said)
             }
             _ => None,
         };
-        twisted.unwrap_or_else(|| targets.iter().map(|to| (*to, message.clone())).collect())
+        twisted.unwrap_or_else(|| said.to_all(&message))
     }
 
     /// What the validator says upon hearing `message` from `from`, beside what its core says.

@@ -11,20 +11,14 @@ use carat_types::message::{
 };
 use carat_types::{Digest, Signature, SignerSet, Slot, ValidatorId, View};
 
-use super::{Addressed, Adversary};
+use super::{Addressed, Adversary, Said};
 use crate::plan::Behaviour;
 use crate::rng::Rng;
 
 impl Adversary {
     /// What leaves in place of a proof that the own core shows; none if the message passes as it is.
-    pub(super) fn twist_proof(
-        &mut self,
-        acting: Behaviour,
-        rng: &mut Rng,
-        targets: &[ValidatorId],
-        message: &Message,
-    ) -> Option<Vec<Addressed>> {
-        let me = self.identity.id;
+    pub(super) fn twist_proof(&mut self, rng: &mut Rng, said: Said<'_>) -> Option<Vec<Addressed>> {
+        let (me, Said { acting, message, .. }) = (self.identity.id, said);
         let forged = match (acting, message) {
             (Behaviour::CertificateForger, Message::ViewChange(change)) if change.signer == me => {
                 Message::ViewChange(self.view_change_with_wrong_certificates(rng, change))
@@ -56,7 +50,7 @@ impl Adversary {
             },
             _ => return None,
         };
-        Some(targets.iter().map(|to| (*to, forged.clone())).collect())
+        Some(said.to_all(&forged))
     }
 
     /// Forgeries that nobody asked for, to whoever says where it stands.

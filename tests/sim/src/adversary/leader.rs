@@ -9,21 +9,15 @@ use carat_types::message::{
 };
 use carat_types::{Slot, ValidatorId, View};
 
-use super::{Addressed, Adversary, Twin};
+use super::{Addressed, Adversary, Said, Twin};
 use crate::mix::mix;
 use crate::plan::Behaviour;
 use crate::rng::Rng;
 
 impl Adversary {
     /// What leaves in place of a proposal or vote of the own core; none if the message passes as it is.
-    pub(super) fn twist_vote(
-        &mut self,
-        acting: Behaviour,
-        rng: &mut Rng,
-        targets: &[ValidatorId],
-        message: &Message,
-    ) -> Option<Vec<Addressed>> {
-        let me = self.identity.id;
+    pub(super) fn twist_vote(&mut self, rng: &mut Rng, said: Said<'_>) -> Option<Vec<Addressed>> {
+        let (me, Said { acting, targets, message }) = (self.identity.id, said);
         let schemes = matches!(acting, Behaviour::Schemer | Behaviour::FastPathLiar);
         match message {
             Message::Proposal(proposal) if proposal.signed.signer == me => {

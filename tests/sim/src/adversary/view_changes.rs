@@ -6,20 +6,14 @@ use std::sync::Arc;
 use carat_types::message::{Ballot, LastVote, Message, NewView, Signed, SlotReport, ViewChange};
 use carat_types::{Digest, Signature, Slot, ValidatorId, View};
 
-use super::{Addressed, Adversary};
+use super::{Addressed, Adversary, Said};
 use crate::plan::Behaviour;
 use crate::rng::Rng;
 
 impl Adversary {
     /// What leaves in place of a VIEW-CHANGE or NEW-VIEW of the own core; none if the message passes as it is.
-    pub(super) fn twist_view_change(
-        &mut self,
-        acting: Behaviour,
-        rng: &mut Rng,
-        targets: &[ValidatorId],
-        message: &Message,
-    ) -> Option<Vec<Addressed>> {
-        let me = self.identity.id;
+    pub(super) fn twist_view_change(&mut self, rng: &mut Rng, said: Said<'_>) -> Option<Vec<Addressed>> {
+        let (me, Said { acting, targets, message }) = (self.identity.id, said);
         match (acting, message) {
             (Behaviour::ViewChangeLiar, Message::ViewChange(change)) if change.signer == me => {
                 Some(targets.iter().map(|to| (*to, self.lie(rng, change))).collect())
