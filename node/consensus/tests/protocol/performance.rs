@@ -1,8 +1,10 @@
 //! Slow leaders (T5). Leader 0 is dead, and the test proposes in its name: always something valid, and never enough.
 
+use carat_consensus::Input;
 use carat_consensus::effect::{Bound, Report, Trigger};
 use carat_types::batch::BlockLimits;
 use carat_types::genesis::{ConsensusConstants, LeaderBounds};
+use carat_types::message::Message;
 use carat_types::{Slot, View};
 
 use crate::harness::*;
@@ -108,6 +110,69 @@ fn leader_that_pauses_while_transactions_wait_is_demoted_by_g_but_not_in_its_gra
     check_demoted(&cluster, Bound::Pause);
 }
 
+/// What is proposed and has not got its votes: only the leader's pipeline says how much that may be.
+#[test]
+fn leader_with_a_full_pipeline_pauses_in_good_faith() {
+    let limits = ConsensusConstants { pipeline: 1, ..constants(LeaderBounds { pause_ms: 1_000, ..WIDE }) };
+    let mut cluster = led_by_hand(limits);
+    cluster.run_for(GRACE);
+    cluster.filter = Box::new(|_, _, message| !matches!(message, Message::Commit(_)));
+    propose(&mut cluster, &[1]);
+    cluster.admit(2);
+    cluster.run_for(3 * SECOND);
+    assert_eq!(cluster.replica(1).status().highest_vote, Slot(2));
+    assert_eq!(cluster.replica(1).last_final(), Slot(1), "what it proposed is still open");
+    assert_eq!(demoted(&cluster), None);
+}
+
+/// In its grace only T1 and T7 watch a leader: LAMBDA is a fourth of T(0) here.
+#[test]
+fn leader_has_its_grace_whatever_the_bounds() {
+    let mut cluster = led_by_hand(constants(LeaderBounds { wait_ms: 1_000, ..WIDE }));
+    cluster.admit(1);
+    cluster.run_for(GRACE * 9 / 10);
+    assert_eq!(demoted(&cluster), None);
+    propose(&mut cluster, &[1]);
+    cluster.run_for(GRACE);
+    assert_eq!(demoted(&cluster), None, "what waited is ordered");
+    assert_eq!(cluster.replica(1).view(), View(0));
+}
+
+/// Nobody's proposals arrive, so that every leader pauses for too long.
+#[test]
+fn each_demotion_of_a_rotation_relaxes_the_bound_by_a_tenth() {
+    let mut cluster = led_by_hand(constants(LeaderBounds { pause_ms: 1_000, ..WIDE }));
+    cluster.filter = Box::new(|_, _, message| !matches!(message, Message::Proposal(_)));
+    for view in 0..3 {
+        cluster.run_until("the next view", |cluster| {
+            cluster.running().all(|it| it.is_active() && it.view() == View(view))
+        });
+        // Two T(0): the grace of the third view. Nothing waits in it, and T7 comes later.
+        cluster.run_for(2 * GRACE + SECOND / 2);
+        cluster.admit(view);
+        cluster.run_for(2 * SECOND);
+        (0..4).for_each(|index| {
+            cluster.input(index, Input::Withdrawn(vec![transaction(view).hash]));
+        });
+    }
+    // Not each finds the bound broken in each view: two that do take the others along (T4).
+    let allowed = [1, 2, 3].map(|index| pauses_allowed(&cluster, index));
+    for (index, found) in allowed.iter().enumerate() {
+        let expected: Vec<u64> = (10..).take(found.len()).map(|tenths| SECOND * tenths / 10).collect();
+        assert_eq!(*found, expected, "node {}\n{}", index + 1, cluster.describe());
+    }
+    assert!(allowed.iter().any(|found| found.len() >= 2), "{allowed:?}");
+}
+
+/// What node `index` allowed each time that it found the bound G broken.
+fn pauses_allowed(cluster: &Cluster, index: usize) -> Vec<u64> {
+    let allowed = |report: &Report| match report {
+        Report::LeaderDemoted { bound: Bound::Pause, allowed, .. } => Some(*allowed),
+        _ => None,
+    };
+    cluster.nodes[index].reports.iter().filter_map(allowed).collect()
+}
+
 #[test]
 fn idle_leader_is_demoted_by_no_bound() {
     let leader = LeaderBounds { wait_ms: 500, unfairness_ms: 500, rate_percent: 100, pause_ms: 500 };
@@ -130,6 +195,24 @@ fn leader_that_fills_its_term_with_junk_is_demoted() {
     cluster.admit(9_999);
     drive(&mut cluster, 3 * SECOND, |cluster, step| propose(cluster, &batch(step * 10)));
     check_demoted(&cluster, Bound::Junk);
+}
+
+/// What one client sends in a moment is no tenth of a term, however small the term is so far.
+#[test]
+fn leader_is_not_demoted_for_the_junk_of_one_client() {
+    let block = BlockLimits { bytes: 1 << 10, ..BlockLimits::default() };
+    let mut cluster = led_by_hand(ConsensusConstants { block, ..constants(WIDE) });
+    cluster.run_for(GRACE);
+    cluster.admit(9_999);
+    (1..4).for_each(|index| cluster.nodes[index].sees_junk = true);
+    propose(&mut cluster, &[1, 2, 3]);
+    (1..4).for_each(|index| cluster.nodes[index].sees_junk = false);
+    cluster.run_for(3 * SECOND / 2);
+    drive(&mut cluster, 2 * SECOND, |cluster, step| {
+        let from = 10 + step * 10;
+        propose(cluster, &(from..from + 10).collect::<Vec<_>>());
+    });
+    assert_eq!(demoted(&cluster), None);
 }
 
 /// Full batches in the order of arrival are all that a leader can do, even if transactions wait longer than T(k).
@@ -158,9 +241,10 @@ fn full_batches_excuse_a_wait_up_to_lambda_and_others_do_not() {
     }
 }
 
-/// Four honest views make the reference; then a leader orders the oldest in time, and a fifth of what is offered.
-#[test]
-fn leader_that_orders_less_than_the_others_is_demoted_by_delta() {
+/// Four honest views under load make the reference; then leader 0, dead again, is to lead view 4.
+///
+/// **Returns** the cluster, and the number of the next transaction.
+fn with_a_reference() -> (Cluster, u64) {
     let leader = LeaderBounds { wait_ms: 4_000, rate_percent: 90, unfairness_ms: 60_000, pause_ms: 60_000 };
     let limits = ConsensusConstants { term: 480, pool: 80, ..constants(leader) };
     let mut cluster = Cluster::with(4, limits);
@@ -176,6 +260,13 @@ fn leader_that_orders_less_than_the_others_is_demoted_by_delta() {
     cluster.settle();
     assert_eq!(demoted(&cluster), None, "an honest leader under load breaks no bound");
     cluster.crash(0);
+    (cluster, number)
+}
+
+/// It orders the oldest in time, and a fifth of what is offered.
+#[test]
+fn leader_that_orders_less_than_the_others_is_demoted_by_delta() {
+    let (mut cluster, mut number) = with_a_reference();
     let mut next = number;
     drive(&mut cluster, 20 * SECOND, |cluster, _| {
         for _ in 0..5 {
@@ -189,6 +280,18 @@ fn leader_that_orders_less_than_the_others_is_demoted_by_delta() {
         propose(cluster, &[next]);
     });
     check_demoted_in(&cluster, Bound::Rate, View(4));
+}
+
+/// A fifth of what the others ordered, because no more is offered.
+#[test]
+fn leader_that_orders_all_of_little_is_demoted_by_no_bound() {
+    let (mut cluster, number) = with_a_reference();
+    drive(&mut cluster, 20 * SECOND, |cluster, step| {
+        cluster.admit(number + step + 1);
+        propose(cluster, &[number + step]);
+    });
+    assert_eq!(cluster.replica(1).view(), View(4), "{}", cluster.describe());
+    assert_eq!(demoted(&cluster), None);
 }
 
 #[track_caller]

@@ -8,6 +8,7 @@ mod quarry;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use carat_consensus::planted;
 use quarry::{Quarry, hunt};
 
 const USAGE: &str = "usage: zoo [--bug NAME] [--minutes M] [--from S]
@@ -62,6 +63,12 @@ fn main() -> ExitCode {
             }
             None => println!("SURVIVED {name:<48} {seconds:>6.1} s  {}", quarry.origin()),
         }
+    }
+    if quarries.len() > 1 {
+        let tested = planted::all().iter().filter(|bug| bug.test.is_some()).count();
+        println!(
+            "{tested} others show in no seed: cargo test --release -p carat-zoo --test protocol kills them"
+        );
     }
     println!("planted={} killed={killed}", quarries.len());
     if killed == quarries.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -20,7 +20,6 @@ const SLOW: &[&str] = &[
     "held-blocks-never-taken",
     "invalid-view-change-stops-the-leader",
     "never-follows",
-    "old-unsealed-blocks-forgotten",
     "time-outs-without-a-limit",
 ];
 

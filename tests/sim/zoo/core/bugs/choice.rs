@@ -10,6 +10,7 @@ const PICK: Bug = Bug {
     text: "Some(w) > u",
     instead: "",
     hunter: Some("schemer"),
+    test: None,
 };
 
 pub(super) const BUGS: &[Bug] = &[

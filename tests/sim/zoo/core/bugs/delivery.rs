@@ -2,8 +2,16 @@
 
 use super::Bug;
 
-const DELIVERY: Bug =
-    Bug { name: "", origin: "B10", file: "catch_up.rs", within: "", text: "", instead: "", hunter: None };
+const DELIVERY: Bug = Bug {
+    name: "",
+    origin: "B10",
+    file: "catch_up.rs",
+    within: "",
+    text: "",
+    instead: "",
+    hunter: None,
+    test: None,
+};
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
@@ -21,6 +29,7 @@ pub(super) const BUGS: &[Bug] = &[
         within: "fn forget_through",
         text: "self.blocks.range(..=stable).count() > limit",
         instead: "self.blocks.first_key_value().is_some_and(|(slot, _)| slot.0 + window <= stable.0)",
+        test: Some("catch_up::block_that_nobody_could_seal_for_two_windows_is_served_in_the_end"),
         ..DELIVERY
     },
     Bug {

@@ -2,8 +2,16 @@
 
 use super::Bug;
 
-const JOURNAL: Bug =
-    Bug { name: "", origin: "B2", file: "recovery.rs", within: "", text: "", instead: "", hunter: None };
+const JOURNAL: Bug = Bug {
+    name: "",
+    origin: "B2",
+    file: "recovery.rs",
+    within: "",
+    text: "",
+    instead: "",
+    hunter: None,
+    test: None,
+};
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {

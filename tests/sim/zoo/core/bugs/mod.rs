@@ -11,6 +11,7 @@
 mod choice;
 mod delivery;
 mod journal;
+mod leaders;
 mod proofs;
 mod views;
 mod votes;
@@ -32,9 +33,12 @@ pub struct Bug {
     pub instead: &'static str,
     /// The adversary that brings it out soonest; none if plain faults do.
     pub hunter: Option<&'static str>,
+    /// The test in `node/consensus/tests/protocol` that catches it, if the simulator does not within a few minutes.
+    pub test: Option<&'static str>,
 }
 
 /// Every bug.
 pub fn all() -> Vec<Bug> {
-    [choice::BUGS, delivery::BUGS, journal::BUGS, proofs::BUGS, views::BUGS, votes::BUGS].concat()
+    [choice::BUGS, delivery::BUGS, journal::BUGS, leaders::BUGS, proofs::BUGS, views::BUGS, votes::BUGS]
+        .concat()
 }

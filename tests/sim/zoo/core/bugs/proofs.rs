@@ -10,6 +10,7 @@ const PROOF: Bug = Bug {
     text: "",
     instead: "",
     hunter: Some("wrong-certificate"),
+    test: None,
 };
 
 pub(super) const BUGS: &[Bug] = &[

@@ -2,8 +2,16 @@
 
 use super::Bug;
 
-const VIEWS: Bug =
-    Bug { name: "", origin: "B1", file: "view_change.rs", within: "", text: "", instead: "", hunter: None };
+const VIEWS: Bug = Bug {
+    name: "",
+    origin: "B1",
+    file: "view_change.rs",
+    within: "",
+    text: "",
+    instead: "",
+    hunter: None,
+    test: None,
+};
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {

@@ -2,8 +2,16 @@
 
 use super::Bug;
 
-const NORMAL: Bug =
-    Bug { name: "", origin: "", file: "normal.rs", within: "", text: "", instead: "", hunter: None };
+const NORMAL: Bug = Bug {
+    name: "",
+    origin: "",
+    file: "normal.rs",
+    within: "",
+    text: "",
+    instead: "",
+    hunter: None,
+    test: None,
+};
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {

@@ -1,4 +1,5 @@
-//! Which bug is switched on. Each thread has its own, so that several can be hunted at a time.
+//! Which bug is switched on. Each thread has its own, so that several can be hunted at a time. A process may be told by
+//! the variable `CARAT_PLANTED_BUG` with which one all its threads begin.
 
 use std::cell::Cell;
 
@@ -8,7 +9,15 @@ mod bugs;
 pub use bugs::{Bug, all};
 
 thread_local! {
-    static CHOSEN: Cell<&'static str> = const { Cell::new("") };
+    static CHOSEN: Cell<&'static str> = Cell::new(of_the_environment());
+}
+
+/// The name of the variable.
+pub const VARIABLE: &str = "CARAT_PLANTED_BUG";
+
+fn of_the_environment() -> &'static str {
+    let wanted = std::env::var(VARIABLE).unwrap_or_default();
+    all().into_iter().map(|bug| bug.name).find(|name| *name == wanted).unwrap_or_default()
 }
 
 /// Switches on the bug of this name in this thread, and all others off; none, if no bug has this name.

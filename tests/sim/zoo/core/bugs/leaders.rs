@@ -1,0 +1,133 @@
+//! Bugs of judging leaders: the bounds of section 14, and who is excused. None of them breaks safety or, in the end,
+//! liveness, so no seed shows them: a test of the protocol does.
+
+use super::Bug;
+
+const BOUNDS: Bug = Bug {
+    name: "",
+    origin: "B17: an honest-looking leader stays just under the time-out (Aardvark, Prime)",
+    file: "performance.rs",
+    within: "",
+    text: "measured > allowed",
+    instead: "false",
+    hunter: None,
+    test: None,
+};
+
+pub(super) const BUGS: &[Bug] = &[
+    Bug {
+        name: "lambda-unchecked",
+        within: "fn waits_too_long",
+        test: Some("performance::leader_that_leaves_the_oldest_transaction_waiting_is_demoted_by_lambda"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "omega-unchecked",
+        within: "fn is_unfair",
+        test: Some("performance::leader_that_holds_one_client_back_is_demoted_by_omega"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "delta-unchecked",
+        within: "fn orders_too_little",
+        text: "measured < allowed",
+        test: Some("performance::leader_that_orders_less_than_the_others_is_demoted_by_delta"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "delta-of-what-nobody-offers",
+        origin: "section 14: DELTA of what is offered, if that is less than the reference",
+        within: "fn orders_too_little",
+        text: "per_kiloseconds(offered, elapsed_us).min(reference)",
+        instead: "reference",
+        test: Some("performance::leader_that_orders_all_of_little_is_demoted_by_no_bound"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "g-unchecked",
+        within: "fn pauses_too_long",
+        test: Some(
+            "performance::leader_that_pauses_while_transactions_wait_is_demoted_by_g_but_not_in_its_grace",
+        ),
+        ..BOUNDS
+    },
+    Bug {
+        name: "g-with-a-full-pipeline",
+        origin: "section 14: no gap between proposals, for a leader that may propose",
+        within: "fn pauses_too_long",
+        text: "open >= self.config.params.pipeline",
+        test: Some("performance::leader_with_a_full_pipeline_pauses_in_good_faith"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "junk-unchecked",
+        origin: "section 14: a tenth of a term's bytes dropped for their signatures",
+        within: "fn proposes_junk",
+        text: "enough && junk_bytes > allowed",
+        test: Some("performance::leader_that_fills_its_term_with_junk_is_demoted"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "junk-of-one-client",
+        origin: "section 14: a tenth of a term's bytes, not of the first block's",
+        within: "fn proposes_junk",
+        text: "bytes >= u64::from(self.config.params.block.bytes)",
+        instead: "true",
+        test: Some("performance::leader_is_not_demoted_for_the_junk_of_one_client"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "bounds-without-grace",
+        origin: "section 14: start-up grace per view; B1: view-change storm",
+        within: "pub(crate) fn on_performance_timer",
+        text: "self.now.monotonic_us < self.performance.view.since_us",
+        test: Some("performance::leader_has_its_grace_whatever_the_bounds"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "bounds-never-relax",
+        origin: "section 14: an overloaded but honest network does not rotate for ever",
+        within: "fn relaxed(",
+        text: "u64::try_from(recent.count()).unwrap_or(u64::MAX).saturating_add(10)",
+        instead: "10",
+        test: Some("performance::each_demotion_of_a_rotation_relaxes_the_bound_by_a_tenth"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "full-batches-excuse-nothing",
+        origin: "section 14: P <= LAMBDA x reference rate, so honest overload rotates nobody",
+        within: "pub(crate) fn patience_us",
+        text: "self.performance.view.full",
+        test: Some("performance::full_batches_excuse_a_wait_up_to_lambda_and_others_do_not"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "empty-batches-excuse-too",
+        origin: "B17: heartbeats keep a censor in office (chapter, Definition 26.19)",
+        within: "pub(crate) fn patience_us",
+        text: "self.performance.view.full",
+        instead: "true",
+        test: Some("performance::full_batches_excuse_a_wait_up_to_lambda_and_others_do_not"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "excused-for-ever",
+        origin: "found by the simulator: four validators wait for what nobody can prove any more",
+        file: "replica.rs",
+        within: "pub(crate) fn excuse",
+        text: "self.now.monotonic_us < since.saturating_add(patience)",
+        instead: "true",
+        test: Some("view_change::claims_of_more_than_f_excuse_for_a_while_and_not_for_ever"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "excused-by-one-claim",
+        origin: "decision record 8: f liars excuse nobody",
+        file: "replica.rs",
+        within: "pub fn honest_peers_at",
+        text: "self.quorum.faults()",
+        instead: "0",
+        test: Some("view_change::claims_of_f_validators_do_not_keep_a_dead_leader"),
+        ..BOUNDS
+    },
+];
