@@ -25,7 +25,7 @@ use crate::sponsorship::Sponsors;
 use crate::state::{StateDelta, StateRead};
 use crate::trim::{Dropped, trim};
 use crate::validity::{self, Common, Moment, minimum_fee};
-use crate::{sequence, sponsorship, supply};
+use crate::{footprint, sequence, sponsorship, supply};
 
 /// A block to be applied.
 #[derive(Clone, Copy)]
@@ -141,19 +141,23 @@ fn finish(
     let highest_sequences = highest_sequences(&candidates);
     let fees = charge_fees(&mut ledger, &candidates, block.record_changes)?;
     let mut applied = Vec::with_capacity(candidates.len());
-    for (candidate, (fee, fee_changes)) in candidates.into_iter().zip(fees) {
-        let mut execution = Execution {
-            ledger: &mut ledger,
-            block,
-            highest_sequences: &highest_sequences,
-            changes: Changes::default(),
-        };
-        let verdict = execution.run(&candidate.transaction)?;
-        let changes = Changes { fee: fee_changes, ..execution.changes };
-        let result = results::result(&candidate.transaction, fee, verdict);
-        let result_xdr = xdr(&result);
-        let Candidate { batch_index, transaction, .. } = candidate;
-        applied.push(Applied { batch_index, transaction, result, result_xdr, changes });
+    let mut fees = fees.into_iter();
+    for some in candidates.chunks(footprint::AT_A_TIME) {
+        ledger.preload(some, |candidate, found| footprint::of_operations(&candidate.transaction, found))?;
+        for (candidate, (fee, fee_changes)) in some.iter().zip(&mut fees) {
+            let mut execution = Execution {
+                ledger: &mut ledger,
+                block,
+                highest_sequences: &highest_sequences,
+                changes: Changes::default(),
+            };
+            let verdict = execution.run(&candidate.transaction)?;
+            let changes = Changes { fee: fee_changes, ..execution.changes };
+            let result = results::result(&candidate.transaction, fee, verdict);
+            let result_xdr = xdr(&result);
+            let Candidate { batch_index, transaction, .. } = candidate.clone();
+            applied.push(Applied { batch_index, transaction, result, result_xdr, changes });
+        }
     }
     ledger.settle();
     supply::assert_conserved(&ledger)?;

@@ -25,6 +25,7 @@ pub mod entry;
 pub mod error;
 pub mod exchange;
 mod extension;
+mod footprint;
 pub mod genesis;
 mod junk;
 pub mod key;

@@ -21,9 +21,11 @@ use crate::state::{StateDelta, StateRead};
 
 mod books;
 mod index;
+mod preload;
 
 use books::Books;
 use index::Index;
+use preload::Wanted;
 
 /// An entry before and after a transaction or operation; none where it does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +94,8 @@ pub struct Overlay<'s> {
     listed: BTreeMap<Vec<u8>, usize>,
     /// For key bytes on their way to the state.
     scratch: Vec<u8>,
+    /// For keys on their way to the state many at a time.
+    wanted: Wanted,
 }
 
 impl<'s> Overlay<'s> {
@@ -114,6 +118,7 @@ impl<'s> Overlay<'s> {
             books: Books::default(),
             listed: BTreeMap::new(),
             scratch: Vec::new(),
+            wanted: Wanted::default(),
         })
     }
 
@@ -342,20 +347,35 @@ impl<'s> Overlay<'s> {
         self.scratch.clear();
         key.append_to(&mut self.scratch);
         let bytes = self.state.get(&self.scratch)?;
-        let value = bytes.map(|bytes| StateValue::from_bytes(key, &bytes)).transpose()?.map(Arc::new);
-        let index = self.cells.len();
+        let index = self.add_cell(key, hash, first);
         if is_listed(key) {
             self.listed.insert(self.scratch.clone(), index);
         }
+        self.fill(index, bytes.as_deref())?;
+        Ok(index)
+    }
+
+    /// An empty cell with this name, before the first with its hash.
+    fn add_cell(&mut self, key: &StateKey, hash: u64, first: Option<usize>) -> usize {
+        let index = self.cells.len();
         self.cells.push(Cell {
             key: key.clone(),
-            original: value.clone(),
-            current: value,
+            original: None,
+            current: None,
             logged: 0,
             same_hash: first,
         });
         self.index.put_first(hash, index);
-        Ok(index)
+        index
+    }
+
+    /// Puts what the state has into a new cell.
+    fn fill(&mut self, index: usize, bytes: Option<&[u8]>) -> Result<(), StateError> {
+        let (Some(cell), Some(bytes)) = (self.cells.get_mut(index), bytes) else { return Ok(()) };
+        let value = Arc::new(StateValue::from_bytes(&cell.key, bytes)?);
+        cell.original = Some(Arc::clone(&value));
+        cell.current = Some(value);
+        Ok(())
     }
 
     /// The cell with this name among those that share a hash.

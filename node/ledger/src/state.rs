@@ -16,6 +16,14 @@ pub trait StateRead {
     /// **Errors**: [`StateError::Read`] if the store fails. That an entry is absent is no error.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
 
+    /// The values of many entries, one for each key, in the order of the keys. A store that can look them up side by side
+    /// overrides this: nearly all of what a look-up costs is waiting.
+    ///
+    /// **Errors**: as [`StateRead::get`].
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
     /// The entries whose key bytes begin with `prefix` and come behind `after`, in the order of their key bytes; at
     /// most `limit`. `after` need not be the key of an entry.
     ///
@@ -26,6 +34,10 @@ pub trait StateRead {
 impl<S: StateRead + ?Sized> StateRead for &S {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         (**self).get(key)
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
+        (**self).get_many(keys)
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<EntryBytes>, StateError> {

@@ -14,6 +14,7 @@ use stellar_xdr::TransactionResultCode;
 
 use crate::authorization::SignatureOracle;
 use crate::error::StateError;
+use crate::footprint;
 use crate::members;
 use crate::order::{self, Candidate, SortKey};
 use crate::overlay::Overlay;
@@ -89,26 +90,23 @@ pub(crate) fn trim(
     let mut kept = Vec::with_capacity(candidates.len());
     let mut ahead = Ahead::default();
     let mut verifications = 0_u32;
-    for candidate in order::sort(candidates) {
-        let transaction = &candidate.transaction;
-        let reason = if verifications >= VERIFICATIONS_MAX {
-            Some(DropReason::Verifications)
-        } else {
-            let (reason, cost) = drop_reason(ledger, moment, oracle, transaction, &ahead)?;
-            verifications = verifications.saturating_add(cost);
-            if verifications > VERIFICATIONS_MAX { Some(DropReason::Verifications) } else { reason }
-        };
-        match reason {
-            None => {
+    for some in order::sort(candidates).chunks(footprint::AT_A_TIME) {
+        ledger.preload(some, |candidate, found| footprint::sources(&candidate.transaction, found))?;
+        for candidate in some {
+            let transaction = &candidate.transaction;
+            let reason = if verifications >= VERIFICATIONS_MAX {
+                Some(DropReason::Verifications)
+            } else {
+                let (reason, cost) = drop_reason(ledger, moment, oracle, transaction, &ahead)?;
+                verifications = verifications.saturating_add(cost);
+                if verifications > VERIFICATIONS_MAX { Some(DropReason::Verifications) } else { reason }
+            };
+            if let Some(reason) = reason {
+                let transaction = Arc::clone(transaction);
+                dropped.push(Dropped { batch_index: candidate.batch_index, transaction, reason });
+            } else {
                 ahead.add(transaction);
-                kept.push(candidate);
-            }
-            Some(reason) => {
-                dropped.push(Dropped {
-                    batch_index: candidate.batch_index,
-                    transaction: candidate.transaction,
-                    reason,
-                });
+                kept.push(candidate.clone());
             }
         }
     }

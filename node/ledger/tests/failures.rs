@@ -80,3 +80,28 @@ fn state_whose_supply_does_not_fit_its_holdings_is_still_conserved_by_a_block() 
     let figures = audit.get(&asset("EUR:anchor")).expect("touched");
     assert_eq!((figures.holdings, figures.supply, figures.agree()), (6, 5, false));
 }
+
+/// A store that forgets the last of many keys.
+struct Forgetful<'a>(&'a carat_ledger::MemoryState);
+
+impl StateRead for Forgetful<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        self.0.get(key)
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
+        keys.iter().skip(1).map(|key| self.0.get(key)).collect()
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<EntryBytes>, StateError> {
+        self.0.scan(prefix, after, limit)
+    }
+}
+
+#[test]
+fn store_that_answers_for_fewer_keys_fails_the_block() {
+    let world = World::new().account("alice", 1_000).account("bob", 500);
+    let envelopes = [tx("alice").op(pay("bob", 1, "native")).signed()];
+    let error = apply(&Forgetful(&world.state), &block(&envelopes)).expect_err("an answer is missing");
+    assert!(error.to_string().contains("another number of keys"), "{error}");
+}
