@@ -21,6 +21,7 @@ pub mod mailbox;
 pub mod metrics;
 pub mod node;
 pub mod pool;
+mod receipts;
 mod rest;
 pub mod scribe;
 pub mod settings;

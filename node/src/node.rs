@@ -40,6 +40,7 @@ use crate::inbound::Inbound;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::receipts::Receipts;
 use crate::rest::{Rest, SharedRest};
 use crate::scribe::{Scribe, encode};
 use crate::signatures::SignatureCache;
@@ -201,10 +202,12 @@ impl Parts {
         ));
         tasks.spawn(crate::gossip::run(envelopes, Arc::clone(&network)));
         tasks.spawn(sweep(Arc::clone(&front_door), Arc::clone(&self.waiting)));
+        let receipts = Receipts::new(Arc::clone(&self.store), &home.genesis)?;
         let rest = Rest {
             network: home.public_facts(),
             genesis: Arc::clone(&home.genesis),
             store: Arc::clone(&self.store),
+            receipts,
             history,
             keeps_history: home.settings.history.enabled,
             history_halted: halted,

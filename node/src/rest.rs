@@ -12,11 +12,8 @@ use carat_history::paths::{self, Found, PathQuery};
 use carat_history::{History, Toid, TransactionRecord};
 use carat_ledger::StateError;
 use carat_storage::store::Store;
-use carat_types::codec::Encode;
 use carat_types::genesis::GenesisFile;
 use carat_types::header::Header;
-use carat_types::merkle::Path;
-use carat_types::receipt::{Receipt, ResultProof};
 use carat_types::transaction::{SignedTransaction, test_root_key};
 use carat_types::{Digest, PublicKey};
 use stellar_xdr::{Limits, ReadXdr, TransactionResult};
@@ -26,6 +23,7 @@ use crate::chronicle::Waiting;
 use crate::friendbot::Friendbot;
 use crate::front_door::{FrontDoor, Verdict};
 use crate::health::Health;
+use crate::receipts::Receipts;
 use crate::state_view;
 
 /// Everything that answers need.
@@ -36,6 +34,8 @@ pub(crate) struct Rest {
     pub(crate) genesis: Arc<GenesisFile>,
     /// Blocks and state.
     pub(crate) store: Arc<Store>,
+    /// Proofs of outcomes.
+    pub(crate) receipts: Receipts,
     /// The index; an empty one where none is kept.
     pub(crate) history: History,
     /// Whether one is kept.
@@ -163,22 +163,6 @@ impl Rest {
         }
         Submission::Busy { retry_after: RETRY_AFTER }
     }
-
-    fn make_receipt(&self, transaction: &Digest) -> Result<Option<Receipt>, NodeError> {
-        let failed = |error: carat_storage::store::StoreError| NodeError::Other(error.into());
-        let Some(place) = self.store.transaction(transaction).map_err(failed)? else { return Ok(None) };
-        let Some(seals) = self.store.certificate(place.slot).map_err(failed)? else { return Ok(None) };
-        let header = self.store.header(place.slot).map_err(failed)?;
-        let execution = self.store.execution(place.slot).map_err(failed)?;
-        let (Some(header), Some(execution)) = (header, execution) else { return Ok(None) };
-        let leaves: Vec<Digest> = execution.outcomes.iter().map(|outcome| outcome.leaf()).collect();
-        let index = usize::try_from(place.outcome).unwrap_or(usize::MAX);
-        let (Some(path), Some(outcome)) = (Path::of(&leaves, index), execution.outcomes.get(index)) else {
-            return Ok(None);
-        };
-        let result = outcome.result.clone();
-        Ok(Some(Receipt::of_result(ResultProof { transaction: *transaction, result, path, header, seals })))
-    }
 }
 
 fn shown(refusal: carat_ledger::Refusal) -> Refusal {
@@ -244,10 +228,7 @@ impl Node for SharedRest {
     }
 
     fn receipt(&self, transaction: &Digest) -> Result<Option<CheckedReceipt>, NodeError> {
-        let Some(receipt) = self.0.make_receipt(transaction)? else { return Ok(None) };
-        let verdict = Receipt::verify(&receipt.to_bytes(), &self.0.genesis);
-        let verdict = verdict.map_err(|error| NodeError::Other(error.into()))?;
-        Ok(Some(CheckedReceipt { receipt, verdict }))
+        self.0.receipts.of(transaction)
     }
 
     fn not_ready(&self) -> Option<String> {

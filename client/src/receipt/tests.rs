@@ -3,7 +3,7 @@
 use carat_types::Slot;
 use carat_types::codec::Encode as _;
 use carat_types::message::{Commit, Prepare};
-use carat_types::receipt::{OrderVotes, Receipt};
+use carat_types::receipt::{OrderVotes, Receipt, Verifier};
 
 use super::*;
 use crate::fixture::{PASSPHRASE, certificate, genesis_of, order_receipt, result_receipt};
@@ -63,6 +63,22 @@ fn receipt_with_any_byte_changed_is_refused() {
         assert!(verify(&[text.as_slice(), b"A"].concat(), &genesis).is_err());
         assert!(verify(&[text.as_slice(), b"\n"].concat(), &genesis).is_err());
     }
+}
+
+#[test]
+fn verifier_that_has_seen_a_block_checks_its_next_receipt_as_strictly() {
+    let genesis = genesis_of(PASSPHRASE);
+    let bytes = result_receipt(&genesis, 2).to_bytes();
+    let mut verifier = Verifier::new(&genesis).expect("four validators");
+    let verdict = verifier.verify(&bytes).expect("good");
+    assert_eq!(verifier.verify(&bytes).expect("still good"), verdict);
+    for position in 0..bytes.len() {
+        let mut tampered = bytes.clone();
+        tampered[position] ^= 0x01;
+        assert!(verifier.verify(&tampered).is_err(), "byte {position}");
+    }
+    let one_seal = result_receipt(&genesis, 1).to_bytes();
+    assert!(verifier.verify(&one_seal).is_err(), "seals of another receipt do not count");
 }
 
 #[test]

@@ -34,6 +34,8 @@ impl Form {
 
 /// The forms of a resource that is shown only.
 pub const OBJECT: &[Form] = &[Form::Hal, Form::Json];
+/// The forms of a resource that also has a form for programs alone.
+pub const OBJECT_OR_BYTES: &[Form] = &[Form::Hal, Form::Json, Form::Raw];
 /// The forms of a resource that can be followed.
 pub const STREAMABLE: &[Form] = &[Form::Hal, Form::Json, Form::EventStream];
 

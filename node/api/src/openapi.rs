@@ -141,13 +141,17 @@ fn forms(described: &Described, schema: &Value) -> Value {
         forms["text/event-stream"] = json!({ "schema": { "type": "string" } });
     }
     match described.path {
+        "/transactions" if described.method == "POST" => forms["application/octet-stream"] = binary(),
+        "/transactions/{hash}/receipt" => forms["application/octet-stream"] = binary(),
+        "/accounts/{account_id}/data/{key}" => forms["application/octet-stream"] = binary(),
         "/" => forms["text/html"] = json!({ "schema": { "type": "string" } }),
-        "/accounts/{account_id}/data/{key}" => {
-            forms["application/octet-stream"] = json!({ "schema": { "type": "string", "format": "binary" } });
-        }
         _ => {}
     }
     forms
+}
+
+fn binary() -> Value {
+    json!({ "schema": { "type": "string", "format": "binary" } })
 }
 
 fn schema_of(answer: Answer) -> Value {

@@ -58,6 +58,11 @@ pub(crate) fn json(resource: &impl Serialize) -> Result<Response, Problem> {
     Ok(([("content-type", "application/hal+json; charset=utf-8")], body).into_response())
 }
 
+/// An answer that is the bytes themselves.
+pub(crate) fn bytes(body: Vec<u8>) -> Response {
+    ([("content-type", "application/octet-stream")], body).into_response()
+}
+
 /// A resource as the text of its JSON, its fields in their own order.
 pub(crate) fn to_raw(resource: &impl Serialize) -> Result<Box<RawValue>, Problem> {
     serde_json::value::to_raw_value(resource).map_err(unwritable)

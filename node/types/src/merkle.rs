@@ -25,6 +25,45 @@ pub fn root(leaves: &[Digest]) -> Digest {
     level.first().copied().unwrap_or_else(empty)
 }
 
+/// All hashes over a list: for whoever needs the paths of many leaves of it.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    /// The leaves, their parents, and so on to the root.
+    levels: Vec<Vec<Digest>>,
+}
+
+impl Tree {
+    /// The tree over `leaves`.
+    pub fn of(leaves: Vec<Digest>) -> Self {
+        let mut levels = Vec::new();
+        let mut level = leaves;
+        while level.len() > 1 {
+            let above = parents(&level);
+            levels.push(std::mem::replace(&mut level, above));
+        }
+        levels.push(level);
+        Tree { levels }
+    }
+
+    /// The path of leaf `index`.
+    ///
+    /// **Returns** none if there is no such leaf.
+    pub fn path(&self, index: usize) -> Option<Path> {
+        self.levels.first()?.get(index)?;
+        let mut path = Path { sides: 0, siblings: Vec::new() };
+        let mut position = index;
+        for level in &self.levels {
+            if let Some(sibling) = level.get(position ^ 1) {
+                let on_the_left = u32::from(position & 1 == 1);
+                path.sides |= on_the_left.checked_shl(u32::try_from(path.siblings.len()).ok()?)?;
+                path.siblings.push(*sibling);
+            }
+            position >>= 1;
+        }
+        Some(path)
+    }
+}
+
 /// The siblings on a leaf's way to the root, lowest first. For one leaf and root there is exactly one path, so
 /// that no byte of it can be changed unseen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,20 +82,7 @@ impl Path {
     ///
     /// **Returns** none if there is no such leaf.
     pub fn of(leaves: &[Digest], index: usize) -> Option<Path> {
-        leaves.get(index)?;
-        let mut path = Path { sides: 0, siblings: Vec::new() };
-        let mut level = leaves.to_vec();
-        let mut position = index;
-        while level.len() > 1 {
-            if let Some(sibling) = level.get(position ^ 1) {
-                let on_the_left = u32::from(position & 1 == 1);
-                path.sides |= on_the_left.checked_shl(u32::try_from(path.siblings.len()).ok()?)?;
-                path.siblings.push(*sibling);
-            }
-            position >>= 1;
-            level = parents(&level);
-        }
-        Some(path)
+        Tree::of(leaves.to_vec()).path(index)
     }
 
     /// The root that this path gives for `leaf`.

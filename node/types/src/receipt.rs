@@ -3,6 +3,7 @@
 //! **Source**: consensus specification, section 13. A receipt never claims more than its certificate proves,
 //! and its verdict always names the assumption on which it rests.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use thiserror::Error;
@@ -16,8 +17,9 @@ use crate::header::Header;
 use crate::ids::Slot;
 use crate::merkle::Path;
 use crate::message::Ballot;
+use crate::quorum::ImpossibleSize;
 use crate::transaction::{EnvelopeError, decode_envelope, transaction_hash};
-use crate::validators::Ed25519;
+use crate::validators::{Ed25519, ValidatorSet};
 
 /// A receipt. (Handovers between epochs come with epochs; the version says that there are none.)
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +151,7 @@ pub enum ReceiptError {
     Broken(&'static str),
     /// The genesis file lists an impossible set.
     #[error(transparent)]
-    Genesis(#[from] crate::quorum::ImpossibleSize),
+    Genesis(#[from] ImpossibleSize),
     /// The envelope inside is no transaction.
     #[error("the envelope in the receipt is no transaction: {0}")]
     Envelope(#[from] EnvelopeError),
@@ -173,24 +175,71 @@ impl Receipt {
     ///
     /// **Errors**: [`ReceiptError`] for anything but an untampered receipt of this chain.
     pub fn verify(bytes: &[u8], genesis: &GenesisFile) -> Result<Verdict, ReceiptError> {
+        Verifier::new(genesis)?.verify(bytes)
+    }
+}
+
+/// Checks the receipts of one chain. Seals are checked once for all receipts that carry the very same ones: a block
+/// has as many receipts as transactions.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    network_id: Digest,
+    set: ValidatorSet,
+    /// Certificates that hold, the newest last.
+    sealed: VecDeque<SealCertificate>,
+}
+
+impl Verifier {
+    /// Certificates that are remembered: receipts come in nearly the order of their blocks.
+    const SEALED_MAX: usize = 32;
+
+    /// Checks against this genesis file alone.
+    ///
+    /// **Errors**: it lists an impossible set of validators.
+    pub fn new(genesis: &GenesisFile) -> Result<Self, ImpossibleSize> {
+        let (network_id, set) = (genesis.network_id(), genesis.validators()?);
+        Ok(Verifier { network_id, set, sealed: VecDeque::new() })
+    }
+
+    /// Checks a receipt's bytes.
+    ///
+    /// **Errors**: as [`Receipt::verify`].
+    pub fn verify(&mut self, bytes: &[u8]) -> Result<Verdict, ReceiptError> {
         let receipt = Receipt::from_bytes(bytes)?;
-        if receipt.version != Self::VERSION {
+        if receipt.version != Receipt::VERSION {
             return Err(ReceiptError::Version(receipt.version));
         }
         match &receipt.proof {
-            Proof::Order(proof) => proof.verify(genesis),
-            Proof::Result(proof) => proof.verify(genesis),
+            Proof::Order(proof) => proof.verify(&self.network_id, &self.set),
+            Proof::Result(proof) => {
+                let verdict = proof.outcome(&self.set)?;
+                self.check_seals(&proof.seals)?;
+                Ok(verdict)
+            }
         }
+    }
+
+    fn check_seals(&mut self, seals: &SealCertificate) -> Result<(), CertificateError> {
+        if self.sealed.contains(seals) {
+            return Ok(());
+        }
+        seals.verify(&self.set, &Ed25519, self.set.quorum().one_correct())?;
+        if self.sealed.len() >= Self::SEALED_MAX {
+            self.sealed.pop_front();
+        }
+        self.sealed.push_back(seals.clone());
+        Ok(())
     }
 }
 
 impl ResultProof {
-    fn verify(&self, genesis: &GenesisFile) -> Result<Verdict, ReceiptError> {
-        let set = genesis.validators()?;
-        if self.header.chain_id != genesis.chain_id {
-            return Err(ReceiptError::Chain { seen: self.header.chain_id, expected: genesis.chain_id });
+    /// What is proved if the seals hold.
+    fn outcome(&self, set: &ValidatorSet) -> Result<Verdict, ReceiptError> {
+        let domain = set.domain();
+        if self.header.chain_id != domain.chain_id {
+            return Err(ReceiptError::Chain { seen: self.header.chain_id, expected: domain.chain_id });
         }
-        if self.header.epoch != set.domain().epoch {
+        if self.header.epoch != domain.epoch {
             return Err(ReceiptError::Broken(
                 "the header is of an epoch to which the receipt has no handover",
             ));
@@ -198,7 +247,6 @@ impl ResultProof {
         if self.seals.body.header != self.header.hash() || self.seals.body.slot != self.header.slot {
             return Err(ReceiptError::Broken("the seals are on another header"));
         }
-        self.seals.verify(&set, &Ed25519, set.quorum().one_correct())?;
         let leaf = outcome_leaf(&self.transaction, &self.result.0);
         if self.path.root(&leaf) != self.header.outcomes_root {
             return Err(ReceiptError::Broken("the outcome does not lead to the header's outcomes root"));
@@ -216,17 +264,16 @@ impl ResultProof {
 }
 
 impl OrderProof {
-    fn verify(&self, genesis: &GenesisFile) -> Result<Verdict, ReceiptError> {
-        let set = genesis.validators()?;
+    fn verify(&self, network_id: &Digest, set: &ValidatorSet) -> Result<Verdict, ReceiptError> {
         let quorum = set.quorum();
         let byzantine = Assumption::AtMostDishonest(quorum.faults());
         let (ballot, rule, assumption): (Ballot, Rule, Assumption) = match &self.votes {
             OrderVotes::Committed(certificate) => {
-                certificate.verify(&set, &Ed25519, quorum.quorum())?;
+                certificate.verify(set, &Ed25519, quorum.quorum())?;
                 (certificate.body.0, Rule::Commit, byzantine)
             }
             OrderVotes::Prepared(certificate) => {
-                certificate.verify(&set, &Ed25519, quorum.quorum())?;
+                certificate.verify(set, &Ed25519, quorum.quorum())?;
                 if certificate.signers.len() == quorum.n() {
                     (certificate.body.0, Rule::Unanimous, byzantine)
                 } else {
@@ -243,7 +290,7 @@ impl OrderProof {
         }
         let envelope = decode_envelope(&self.envelope.0)?;
         Ok(Verdict {
-            transaction: transaction_hash(&genesis.network_id(), &envelope),
+            transaction: transaction_hash(network_id, &envelope),
             slot: ballot.slot,
             ledger: None,
             time_ms: None,

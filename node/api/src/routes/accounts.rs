@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use carat_history::keys::List;
 use carat_history::{AccountFilter, PageQuery, Toid, TradeFilter};
 use carat_types::PublicKey;
@@ -16,7 +16,7 @@ use crate::page::{Cursor, Record};
 use crate::params;
 use crate::port::{self, Node};
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, to_raw};
+use crate::request::{Request, bytes, to_raw};
 use crate::resources::account::{Account, Data};
 use crate::resources::fields;
 use crate::routes::collection::{self, Fetch, ScopeOf, Show};
@@ -107,11 +107,11 @@ pub(crate) async fn data(
     let name: Arc<str> = name.into();
     let form = request.accepts(&[Form::Hal, Form::Json, Form::EventStream, Form::Raw])?;
     if form == Form::Raw {
-        let bytes = request.context.read(move |node| {
-            let (_, bytes) = Data::find(&state_of(node, &account)?, &name).ok_or(Kind::NOT_FOUND)?;
-            Ok(bytes)
+        let value = request.context.read(move |node| {
+            let (_, value) = Data::find(&state_of(node, &account)?, &name).ok_or(Kind::NOT_FOUND)?;
+            Ok(value)
         });
-        return Ok(([("content-type", "application/octet-stream")], bytes.await?).into_response());
+        return Ok(bytes(value.await?));
     }
     let show: Show = Arc::new(move |node| {
         let (shown, _) = Data::find(&state_of(node, &account)?, &name).ok_or(Kind::NOT_FOUND)?;

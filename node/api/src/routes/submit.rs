@@ -10,27 +10,45 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use carat_types::codec::Encode as _;
 use carat_types::transaction::SignedTransaction;
 use serde::Serialize;
 
-use crate::accept::{Form, OBJECT};
+use crate::accept::{Form, OBJECT, OBJECT_OR_BYTES};
 use crate::context::Context;
 use crate::format;
 use crate::params::Params;
 use crate::port::{Acceptance, Refusal, Submission};
 use crate::problem::{Extras, Kind, Problem};
-use crate::request::{Request, json};
+use crate::request::{Request, bytes, json};
 use crate::resources::transaction::Transaction;
 use crate::result_codes::ResultCodes;
 use stellar_xdr::TransactionResult;
 
 pub(crate) async fn submit(request: Request, body: Body) -> Result<Response, Problem> {
-    let _: Form = request.accepts(OBJECT)?;
+    let form = request.accepts(OBJECT_OR_BYTES)?;
     let (text, transaction) = envelope(&request, body).await?;
     ready(&request.context)?;
     let patience = request.context.settings.submission_patience;
     let submission = request.context.node.submit(Arc::clone(&transaction), patience).await;
-    outcome(&request, submission, &text, &transaction).await
+    match submission {
+        Submission::Applied(_) if form == Form::Raw => proof(&request, &transaction).await,
+        submission => outcome(&request, submission, &text, &transaction).await,
+    }
+}
+
+/// The receipt alone, of success as of failure: for programs that submit much and believe only what is proved.
+async fn proof(request: &Request, transaction: &SignedTransaction) -> Result<Response, Problem> {
+    let hash = *transaction.hash();
+    let receipt = request.context.read(move |node| {
+        // Only who sends the same bytes again within the milliseconds before the seals meets this.
+        node.receipt(&hash)?.ok_or_else(|| {
+            Problem::from(Kind::STALE_HISTORY)
+                .because("the transaction is applied, but its block is not sealed yet")
+                .retry_after(Duration::from_secs(1))
+        })
+    });
+    Ok(bytes(receipt.await?.receipt.to_bytes()))
 }
 
 pub(crate) async fn submit_async(request: Request, body: Body) -> Result<Response, Problem> {

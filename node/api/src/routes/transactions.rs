@@ -5,11 +5,12 @@ use std::time::Duration;
 use axum::extract::Path;
 use axum::response::Response;
 use carat_history::keys::List;
+use carat_types::codec::Encode as _;
 
-use crate::accept::{Form, OBJECT};
+use crate::accept::{Form, OBJECT, OBJECT_OR_BYTES};
 use crate::params;
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, json};
+use crate::request::{Request, bytes, json};
 use crate::resources::receipt::Receipt;
 use crate::resources::transaction::Transaction;
 use crate::routes::collection::{self, ScopeOf};
@@ -47,9 +48,8 @@ pub(crate) async fn effects(Path(hash): Path<String>, request: Request) -> Resul
 }
 
 pub(crate) async fn receipt(Path(hash): Path<String>, request: Request) -> Result<Response, Problem> {
-    let _: Form = request.accepts(OBJECT)?;
+    let form = request.accepts(OBJECT_OR_BYTES)?;
     let hash = params::transaction_hash(FIELD, &hash)?;
-    let links = request.links.clone();
     let receipt = request.context.read(move |node| {
         // A fee bump is known by its inner hash as well; its outcome stands under its own.
         let known = node.transaction(&hash)?;
@@ -61,7 +61,11 @@ pub(crate) async fn receipt(Path(hash): Path<String>, request: Request) -> Resul
                 .because("the transaction is applied, but its block is not sealed yet")
                 .retry_after(Duration::from_secs(1)),
         })?;
-        Ok(Receipt::new(&links, &receipt))
+        Ok(receipt)
     });
-    json(&receipt.await?)
+    let receipt = receipt.await?;
+    match form {
+        Form::Raw => Ok(bytes(receipt.receipt.to_bytes())),
+        _ => json(&Receipt::new(&request.links, &receipt)),
+    }
 }

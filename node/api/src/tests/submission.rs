@@ -4,6 +4,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use carat_types::builder::fee_bump;
 use carat_types::builder::operation::{create_account, manage_data, payment};
+use carat_types::codec::Decode as _;
+use carat_types::receipt::{Proof, Receipt};
 use carat_types::transaction::sign_envelope;
 use serde_json::{Value, json};
 use stellar_xdr::{Asset, ReadXdr, TransactionResult};
@@ -40,6 +42,31 @@ async fn payment_is_answered_with_its_transaction() {
     assert_eq!(asked["paging_token"], answer["paging_token"]);
     let bob = api.get(&format!("/accounts/{}", address(key(2).public()))).await.ok();
     assert_eq!(bob["balances"][0]["balance"], "1005.0000000", "who asks next sees the payment");
+}
+
+#[tokio::test]
+async fn submission_that_wants_bytes_is_answered_with_the_receipt_of_success_and_of_failure() {
+    let api = Api::funded();
+    for amount in [5 * COIN, 5_000 * COIN] {
+        let envelope = api.pay(&api.node.chain(), amount);
+        let request = Request::post("/transactions")
+            .header("accept", "application/octet-stream")
+            .body(Body::from(form(&envelope)))
+            .expect("a request");
+        let answer = api.send(request).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.headers()["content-type"], "application/octet-stream");
+        let bytes = axum::body::to_bytes(answer.into_body(), 1 << 20).await.expect("a body");
+        let Proof::Result(proof) = Receipt::from_bytes(&bytes).expect("a receipt").proof else {
+            panic!("no outcome");
+        };
+        assert_eq!(proof.transaction.to_string(), hash_of(&api.node.chain(), &envelope));
+        let path = format!("/transactions/{}/receipt", proof.transaction);
+        let request = Request::get(path).header("accept", "application/octet-stream").body(Body::empty());
+        let answer = api.send(request.expect("a request")).await;
+        let again = axum::body::to_bytes(answer.into_body(), 1 << 20).await.expect("a body");
+        assert_eq!(bytes, again);
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,93 @@
+//! Finality receipts of executed blocks, made when they are asked for.
+//!
+//! Who submits wants a receipt of each transaction, and soon: what all receipts of a block share is read, hashed and
+//! checked once, and kept for the newest blocks. **Source**: consensus specification, section 13.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use carat_api::port::{CheckedReceipt, NodeError};
+use carat_storage::store::{Execution, Store, StoreError};
+use carat_types::certificate::SealCertificate;
+use carat_types::codec::Encode;
+use carat_types::genesis::GenesisFile;
+use carat_types::header::Header;
+use carat_types::merkle::Tree;
+use carat_types::quorum::ImpossibleSize;
+use carat_types::receipt::{Receipt, ResultProof, Verifier};
+use carat_types::{Digest, Slot};
+
+/// Blocks that are kept ready. Their clients ask within milliseconds of the seals.
+const RECENT_MAX: usize = 8;
+
+/// Makes receipts and checks them.
+pub(crate) struct Receipts {
+    store: Arc<Store>,
+    recent: Mutex<VecDeque<Arc<SealedBlock>>>,
+    verifier: Mutex<Verifier>,
+}
+
+/// What the receipts of one block share.
+struct SealedBlock {
+    header: Header,
+    seals: SealCertificate,
+    execution: Execution,
+    tree: Tree,
+}
+
+impl Receipts {
+    /// Of the blocks in `store`.
+    ///
+    /// **Errors**: the genesis file lists an impossible set of validators.
+    pub(crate) fn new(store: Arc<Store>, genesis: &GenesisFile) -> Result<Self, ImpossibleSize> {
+        let verifier = Mutex::new(Verifier::new(genesis)?);
+        Ok(Receipts { store, recent: Mutex::default(), verifier })
+    }
+
+    /// The receipt of an applied transaction; none while its block is not sealed.
+    ///
+    /// **Errors**: the store's; a receipt that does not hold.
+    pub(crate) fn of(&self, transaction: &Digest) -> Result<Option<CheckedReceipt>, NodeError> {
+        let Some(place) = self.store.transaction(transaction).map_err(failed)? else { return Ok(None) };
+        let Some(block) = self.block(place.slot).map_err(failed)? else { return Ok(None) };
+        let index = usize::try_from(place.outcome).unwrap_or(usize::MAX);
+        let (Some(path), Some(outcome)) = (block.tree.path(index), block.execution.outcomes.get(index))
+        else {
+            return Ok(None);
+        };
+        let receipt = Receipt::of_result(ResultProof {
+            transaction: *transaction,
+            result: outcome.result.clone(),
+            path,
+            header: block.header.clone(),
+            seals: block.seals.clone(),
+        });
+        let mut verifier = self.verifier.lock().unwrap_or_else(PoisonError::into_inner);
+        let verdict = verifier.verify(&receipt.to_bytes()).map_err(|error| NodeError::Other(error.into()))?;
+        Ok(Some(CheckedReceipt { receipt, verdict }))
+    }
+
+    /// A block with its seals; none while it has none.
+    fn block(&self, slot: Slot) -> Result<Option<Arc<SealedBlock>>, StoreError> {
+        let recent = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(block) = recent().iter().rev().find(|block| block.header.slot == slot) {
+            return Ok(Some(Arc::clone(block)));
+        }
+        let Some(seals) = self.store.certificate(slot)? else { return Ok(None) };
+        let (Some(header), Some(execution)) = (self.store.header(slot)?, self.store.execution(slot)?) else {
+            return Ok(None);
+        };
+        let tree = Tree::of(execution.outcomes.iter().map(|outcome| outcome.leaf()).collect());
+        let block = Arc::new(SealedBlock { header, seals, execution, tree });
+        let mut recent = recent();
+        if recent.len() >= RECENT_MAX {
+            recent.pop_front();
+        }
+        recent.push_back(Arc::clone(&block));
+        Ok(Some(block))
+    }
+}
+
+fn failed(error: StoreError) -> NodeError {
+    NodeError::Other(error.into())
+}
