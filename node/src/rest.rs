@@ -18,6 +18,7 @@ use carat_types::transaction::{SignedTransaction, test_root_key};
 use carat_types::{Digest, PublicKey};
 use stellar_xdr::{Limits, ReadXdr, TransactionResult};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::chronicle::Waiting;
 use crate::friendbot::Friendbot;
@@ -65,32 +66,48 @@ impl Rest {
     /// Hands a transaction in and waits for its outcome.
     async fn submit(&self, transaction: Arc<SignedTransaction>, patience: Duration) -> Submission {
         let hash = *transaction.hash();
-        // Before it is handed in: its block may be there before this task runs again.
-        let signal = self.waiting.for_transaction(hash);
-        let verdict = match self.front_door.submit(&transaction) {
-            Ok(verdict) => verdict,
-            Err(error) => return unavailable(&error),
-        };
-        match verdict {
-            Verdict::Admitted | Verdict::Parked | Verdict::Duplicate => {}
-            Verdict::Full => return Submission::Busy { retry_after: RETRY_AFTER },
-            Verdict::Refused(refusal) => match self.transaction(&hash) {
-                // The same bytes again, after they were applied: its outcome again, however often it is asked for.
-                Ok(Some(record)) => return Submission::Applied(Box::new(record)),
-                _ => return Submission::Refused(shown(*refusal)),
-            },
+        let deadline = Instant::now() + patience;
+        loop {
+            // Before it is handed in: its block may be there before this task runs again.
+            let signal = self.waiting.for_transaction(hash);
+            match self.front_door.submit(&transaction) {
+                Ok(Verdict::Admitted | Verdict::Parked | Verdict::Duplicate) => {}
+                Ok(Verdict::Full) => return Submission::Busy { retry_after: RETRY_AFTER },
+                Ok(Verdict::Refused(refusal)) => match self.finished(&hash) {
+                    // The same bytes again, after they were applied: its outcome again, however often it is asked for.
+                    Ok(Some(record)) => return Submission::Applied(Box::new(record)),
+                    // It used its sequence number up itself: index and seals follow.
+                    Ok(None) if self.is_executed(&hash) => {}
+                    _ => return Submission::Refused(shown(*refusal)),
+                },
+                Err(error) => return unavailable(&error),
+            }
+            // The signal means that it is finished; or that it was given up, since another took its sequence number or
+            // its time is over, and then the front door says which. One that was dropped means that the node stops.
+            match tokio::time::timeout_at(deadline, signal).await {
+                Ok(Ok(())) => {}
+                _ => return Submission::TimedOut,
+            }
+            if let Ok(Some(record)) = self.finished(&hash) {
+                return Submission::Applied(Box::new(record));
+            }
         }
-        // A signal that was dropped means that the node stops; so does a time that is over.
-        let signalled = matches!(tokio::time::timeout(patience, signal).await, Ok(Ok(())));
-        match self.transaction(&hash) {
-            Ok(Some(record)) => Submission::Applied(Box::new(record)),
-            // It was given up, since another took its sequence number or its time is over: say which.
-            _ if signalled => match self.front_door.submit(&transaction) {
-                Ok(Verdict::Refused(refusal)) => Submission::Refused(shown(*refusal)),
-                _ => Submission::TimedOut,
-            },
-            _ => Submission::TimedOut,
+    }
+
+    /// The outcome of a transaction that is applied, can be read, and whose block is sealed.
+    fn finished(&self, hash: &Digest) -> Result<Option<TransactionRecord>, NodeError> {
+        let failed = |error: carat_storage::store::StoreError| NodeError::Other(error.into());
+        let Some(place) = self.store.transaction(hash).map_err(failed)? else { return Ok(None) };
+        match self.store.certificate(place.slot).map_err(failed)? {
+            Some(_) => self.transaction(hash),
+            None => Ok(None),
         }
+    }
+
+    /// Whether it is part of an executed block, indexed and sealed or not.
+    fn is_executed(&self, hash: &Digest) -> bool {
+        // If the store fails, the caller is told the refusal, and the executor stops the process.
+        self.store.transaction(hash).is_ok_and(|place| place.is_some())
     }
 
     fn history_state(&self) -> HistoryState {
