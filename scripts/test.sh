@@ -62,6 +62,17 @@ step "recorded closes" replay_recordings
 # Real processes, a real SIGKILL: the only part of the tests that a harness in one process cannot stand for.
 step "demo" scripts/demo.sh --json target/demo.json
 step "worked story" scripts/story.sh
+# The load generator: a few seconds, to see that it measures and that nothing is lost. No figure is asserted.
+bench_smoke() {
+    local field results=target/bench-smoke.json
+    rm -f "$results"
+    scripts/bench.sh --validators 4 --scenario payments --rate 50 --duration 4 --warm-up 1 --accounts 100 --json "$results" || return 1
+    for field in settled_tps offered_tps latency_ms p50 p90 p99 p999 max cpu_us_per_tx cpu_seconds commit_rule; do
+        grep -q "\"$field\": " "$results" || { say "$results has no field $field" && return 1; }
+    done
+    grep -q '^  "errors": 0,' "$results" && grep -q '^  "validators": 4,' "$results"
+}
+step "load generator" bench_smoke
 if [ -x tests/sdk/run.sh ]; then
     step "SDK tests" tests/sdk/run.sh
 fi

@@ -1,142 +1,250 @@
-//! The accounts of a run: made, funded and trusting one asset, with payments signed before the clock starts.
+//! The accounts of a run: made, funded and trusting its assets, with transactions signed before the clock starts.
 
 use anyhow::{Context, Result, bail};
-use carat_client::client::Client;
-use carat_types::builder::{TransactionBuilder, asset, operation};
+use carat_client::client::{Client, Finality};
+use carat_client::outcome::Outcome;
+use carat_types::builder::operation::{self, LIMIT_MAX};
+use carat_types::builder::{TransactionBuilder, amount};
 use carat_types::hash::sha256;
 use carat_types::transaction::{SignedTransaction, test_root_key};
 use carat_types::{Digest, SecretKey};
-use stellar_xdr::{AccountId, Asset, Operation, TransactionEnvelope};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use stellar_xdr::{AccountId, Operation, TransactionEnvelope};
 
-/// One paying account and its payments, in the order of their sequence numbers.
-#[derive(Debug)]
-pub struct Payer {
-    /// Signed envelopes, ready to send.
-    pub payments: Vec<Vec<u8>>,
-}
+use crate::scenario::{Scenario, Stage};
 
 /// Operations in one transaction of the preparation.
-const PREPARED_AT_ONCE: usize = 50;
+const PREPARED_AT_ONCE: usize = 100;
+/// Signatures that a transaction can have.
+const SIGNATURES_MAX: usize = 20;
+/// Transactions of the preparation that are under way at one time, where their order does not matter.
+const UNDER_WAY: usize = 16;
 /// What each account starts with, native. **Units**: stroops.
-const COINS: i64 = 100 * 10_000_000;
-/// What each account is issued. **Units**: stroops.
-const UNITS: i64 = 1_000_000 * 10_000_000;
+const COINS: i64 = 1_000 * amount::UNIT;
+/// What each account is issued of each asset. **Units**: stroops.
+const UNITS: i64 = 1_000_000 * amount::UNIT;
+/// **Units**: stroops for each operation.
 const FEE: u32 = 10_000;
 
-/// Makes `count` accounts that hold an issued asset, and signs `payments` payments of each to its neighbour.
-///
-/// **Errors**: a network that is not a test network, or does not settle the preparation.
-pub async fn prepare(client: &Client, count: usize, payments: usize, run: &str) -> Result<Vec<Payer>> {
-    let network_id = client.network().genesis.network_id();
-    let keys: Vec<SecretKey> = (0..count).map(|index| key_of(run, index)).collect();
-    let issuer = key_of(run, usize::MAX);
-    let asset = asset::issued("EUR", account(&issuer))?;
-    create_accounts(client, &network_id, &keys, &issuer).await?;
-    open_lines(client, &network_id, &keys, &asset).await?;
-    issue(client, &network_id, &keys, &issuer, &asset).await?;
-    let mut payers = Vec::with_capacity(count);
-    for (index, key) in keys.iter().enumerate() {
-        let mut sequence = sequence_of(client, key).await?;
-        let to = keys.get((index + 1) % count).context("a neighbour")?;
-        let mut signed = Vec::with_capacity(payments);
-        for _ in 0..payments {
-            let payment = operation::payment(account(to), asset.clone(), 1);
-            let envelope = sign(&network_id, key, sequence, vec![payment], &[key])?;
-            signed.push(SignedTransaction::from_envelope(&network_id, envelope)?.bytes().to_vec());
-            sequence += 1;
+/// A signed transaction, ready to send.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// The envelope, XDR.
+    pub envelope: Vec<u8>,
+    /// Its hash, which the receipt must name.
+    pub hash: Digest,
+}
+
+/// One account that sends.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// The keys that sign, its own first.
+    keys: Vec<SecretKey>,
+    /// Sequence number last used.
+    sequence: i64,
+}
+
+/// All accounts of a run.
+#[derive(Debug)]
+pub struct Senders {
+    network_id: Digest,
+    stage: Stage,
+    senders: Vec<Sender>,
+}
+
+impl Senders {
+    /// Makes `count` accounts for `scenario`. Another name of the `run` makes other accounts.
+    ///
+    /// **Errors**: a network that is not a test network, or does not settle the preparation.
+    pub async fn prepare(client: &Client, scenario: Scenario, count: usize, run: &str) -> Result<Self> {
+        if count < 2 {
+            bail!("{count} accounts cannot pay each other (hint: --accounts 2 or more)");
         }
-        payers.push(Payer { payments: signed });
+        let network_id = client.network().genesis.network_id();
+        let issuer = key_of(run, usize::MAX, 0);
+        let assets = scenario.assets(&account(&issuer))?;
+        let further = |index: usize| move |number| key_of(run, index, number);
+        let keys = (0..count).map(|index| {
+            let own = key_of(run, index, 0);
+            let more = scenario.further_keys(&own, further(index));
+            [vec![own], more].concat()
+        });
+        let senders = keys.map(|keys| Sender { keys, sequence: 0 }).collect::<Vec<_>>();
+        let accounts = senders.iter().map(Sender::account).collect::<Result<Vec<_>>>()?;
+        let mut all = Senders { network_id, stage: Stage { scenario, assets, accounts }, senders };
+        let mut issuer = Sender { keys: vec![issuer], sequence: 0 };
+        all.create(client, &mut issuer).await?;
+        all.open(client).await?;
+        all.issue(client, &mut issuer).await?;
+        all.quote(client, &mut issuer).await?;
+        Ok(all)
     }
-    Ok(payers)
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.senders.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.senders.is_empty()
+    }
+
+    /// Signs the next `each` transactions of every account, on all processors.
+    ///
+    /// **Errors**: one cannot be built.
+    pub fn sign(&self, each: usize) -> Result<Vec<Vec<Signed>>> {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = self.senders.len().div_ceil(workers).max(1);
+        std::thread::scope(|scope| {
+            let parts = self.senders.chunks(share).enumerate();
+            let signing = parts.map(|(part, senders)| {
+                scope.spawn(move || {
+                    let places = part * share..;
+                    places.zip(senders).map(|(who, sender)| self.sign_of(who, sender, each)).collect()
+                })
+            });
+            let signing: Vec<_> = signing.collect();
+            let mut all = Vec::with_capacity(self.senders.len());
+            for part in signing {
+                let part: Result<Vec<_>> = part.join().unwrap_or_else(|_| bail!("a signing thread panicked"));
+                all.extend(part?);
+            }
+            Ok(all)
+        })
+    }
+
+    fn sign_of(&self, who: usize, sender: &Sender, each: usize) -> Result<Vec<Signed>> {
+        let signers: Vec<&SecretKey> = sender.keys.iter().take(2).collect();
+        let sign = |sequence: i64| {
+            let operation = self.stage.operation(who, sequence.unsigned_abs())?;
+            let envelope = sign(&self.network_id, sender, sequence, vec![operation], &signers)?;
+            let signed = SignedTransaction::from_envelope(&self.network_id, envelope)?;
+            Ok(Signed { envelope: signed.bytes().to_vec(), hash: *signed.hash() })
+        };
+        (sender.sequence..).take(each).map(sign).collect()
+    }
+
+    /// Notes how many of its signed transactions each account has used up.
+    pub fn used(&mut self, counts: &[usize]) {
+        for (sender, used) in self.senders.iter_mut().zip(counts) {
+            sender.sequence += i64::try_from(*used).unwrap_or(0);
+        }
+    }
+
+    async fn create(&mut self, client: &Client, issuer: &mut Sender) -> Result<()> {
+        let key = test_root_key(client.network().passphrase());
+        let address = account(&key).to_string();
+        let root = client.load_account(&address).await.context("only a test network has a known root key")?;
+        let mut root = Sender { keys: vec![key], sequence: root.sequence };
+        let everybody: Vec<&mut Sender> = self.senders.iter_mut().chain([issuer]).collect();
+        let mut everybody = everybody.into_iter().peekable();
+        while everybody.peek().is_some() {
+            let some: Vec<&mut Sender> = everybody.by_ref().take(PREPARED_AT_ONCE).collect();
+            let create = |new: &&mut Sender| Ok(operation::create_account(new.account()?, COINS));
+            let operations = some.iter().map(create).collect::<Result<_>>()?;
+            let done = root.settle(client, &self.network_id, operations).await?;
+            let ledger = done.verdict.ledger.context("a receipt of the outcome")?;
+            // An account begins with the number of its ledger in the upper half (ledger specification A.3).
+            some.into_iter().for_each(|new| new.sequence = i64::from(ledger) << 32);
+        }
+        Ok(())
+    }
+
+    /// Trustlines, and what else everybody must sign himself.
+    async fn open(&mut self, client: &Client) -> Result<()> {
+        let (stage, network_id) = (&self.stage, self.network_id);
+        let each = stage.assets.len()
+            + stage.scenario.settings(&stage.accounts[0], &self.senders[0].keys[1..]).len();
+        let at_once = (PREPARED_AT_ONCE / each).clamp(1, SIGNATURES_MAX - 1);
+        let groups = self.senders.chunks_mut(at_once).map(|some| async move {
+            let mut operations = Vec::new();
+            for sender in some.iter() {
+                let who = sender.account()?;
+                let trust = |asset: &stellar_xdr::Asset| {
+                    operation::by(who.clone(), operation::change_trust(asset.clone(), LIMIT_MAX))
+                };
+                operations.extend(stage.assets.iter().map(trust));
+                operations.extend(stage.scenario.settings(&who, sender.keys.get(1..).unwrap_or_default()));
+            }
+            let keys: Vec<SecretKey> =
+                some.iter().filter_map(|sender| sender.keys.first().cloned()).collect();
+            let signers: Vec<&SecretKey> = keys.iter().collect();
+            let first = some.first_mut().context("a group")?;
+            let envelope = sign(&network_id, first, first.sequence, operations, &signers)?;
+            first.sequence += 1;
+            settled(client.submit(envelope).await?)?;
+            anyhow::Ok(())
+        });
+        stream::iter(groups).buffer_unordered(UNDER_WAY).try_collect::<()>().await
+    }
+
+    async fn issue(&self, client: &Client, issuer: &mut Sender) -> Result<()> {
+        for some in self.stage.accounts.chunks(PREPARED_AT_ONCE / self.stage.assets.len()) {
+            let pays = some.iter().flat_map(|who| {
+                self.stage.assets.iter().map(|asset| operation::payment(who.clone(), asset.clone(), UNITS))
+            });
+            issuer.settle(client, &self.network_id, pays.collect()).await?;
+        }
+        Ok(())
+    }
+
+    /// The issuer is also the market maker: it has of every asset as much as it wants.
+    async fn quote(&self, client: &Client, issuer: &mut Sender) -> Result<()> {
+        let quotes = self.stage.scenario.quotes(&self.stage.assets);
+        if !quotes.is_empty() {
+            issuer.settle(client, &self.network_id, quotes).await?;
+        }
+        Ok(())
+    }
 }
 
-async fn create_accounts(
-    client: &Client,
-    network_id: &Digest,
-    keys: &[SecretKey],
-    issuer: &SecretKey,
-) -> Result<()> {
-    let root = test_root_key(client.network().passphrase());
-    let mut sequence =
-        sequence_of(client, &root).await.context("only a test network has a known root key")?;
-    let all: Vec<&SecretKey> = keys.iter().chain([issuer]).collect();
-    for some in all.chunks(PREPARED_AT_ONCE) {
-        let create = |key: &&SecretKey| operation::create_account(account(key), COINS);
-        let operations = some.iter().map(create).collect();
-        settle(client, sign(network_id, &root, sequence, operations, &[&root])?).await?;
-        sequence += 1;
+impl Sender {
+    fn account(&self) -> Result<AccountId> {
+        self.keys.first().map(account).context("a key")
     }
-    Ok(())
+
+    /// Takes nothing but proved success.
+    async fn settle(
+        &mut self,
+        client: &Client,
+        network_id: &Digest,
+        operations: Vec<Operation>,
+    ) -> Result<Finality> {
+        let keys: Vec<&SecretKey> = self.keys.iter().collect();
+        let envelope = sign(network_id, self, self.sequence, operations, &keys)?;
+        self.sequence += 1;
+        settled(client.submit(envelope).await?)
+    }
 }
 
-async fn open_lines(client: &Client, network_id: &Digest, keys: &[SecretKey], asset: &Asset) -> Result<()> {
-    // Twenty signatures are the most that a transaction takes.
-    for some in keys.chunks(19) {
-        let Some(payer) = some.first() else { continue };
-        let trust =
-            |key: &SecretKey| operation::by(account(key), operation::change_trust(asset.clone(), i64::MAX));
-        let signers: Vec<&SecretKey> = some.iter().collect();
-        let sequence = sequence_of(client, payer).await?;
-        settle(client, sign(network_id, payer, sequence, some.iter().map(trust).collect(), &signers)?)
-            .await?;
+fn settled(finality: Finality) -> Result<Finality> {
+    let outcome = Outcome::of(&finality.result);
+    if outcome.successful {
+        Ok(finality)
+    } else {
+        bail!("a transaction of the preparation failed: {outcome}")
     }
-    Ok(())
-}
-
-async fn issue(
-    client: &Client,
-    network_id: &Digest,
-    keys: &[SecretKey],
-    issuer: &SecretKey,
-    asset: &Asset,
-) -> Result<()> {
-    let mut sequence = sequence_of(client, issuer).await?;
-    for some in keys.chunks(PREPARED_AT_ONCE) {
-        let pay = |key: &SecretKey| operation::payment(account(key), asset.clone(), UNITS);
-        settle(client, sign(network_id, issuer, sequence, some.iter().map(pay).collect(), &[issuer])?)
-            .await?;
-        sequence += 1;
-    }
-    Ok(())
-}
-
-async fn settle(client: &Client, envelope: TransactionEnvelope) -> Result<()> {
-    let finality = client.submit(envelope).await?;
-    let outcome = carat_client::outcome::Outcome::of(&finality.result);
-    if !outcome.successful {
-        bail!("a transaction of the preparation failed: {outcome:?}");
-    }
-    Ok(())
 }
 
 fn sign(
     network_id: &Digest,
-    source: &SecretKey,
+    source: &Sender,
     sequence: i64,
     operations: Vec<Operation>,
     signers: &[&SecretKey],
 ) -> Result<TransactionEnvelope> {
-    let mut builder = TransactionBuilder::new(account(source), sequence)?.fee_per_operation(FEE);
-    for operation in operations {
-        builder = builder.operation(operation);
-    }
+    let builder = TransactionBuilder::new(source.account()?, sequence)?.fee_per_operation(FEE);
+    let builder = operations.into_iter().fold(builder, TransactionBuilder::operation);
     Ok(builder.sign(network_id, signers)?)
-}
-
-async fn sequence_of(client: &Client, key: &SecretKey) -> Result<i64> {
-    Ok(client.load_account(&stellar_strkey(key)).await?.sequence)
-}
-
-fn stellar_strkey(key: &SecretKey) -> String {
-    AccountId::from(key.public()).to_string()
 }
 
 fn account(key: &SecretKey) -> AccountId {
     AccountId::from(key.public())
 }
 
-/// Keys of a run follow from its name, so that a run can be repeated exactly.
-fn key_of(run: &str, index: usize) -> SecretKey {
-    let seed = sha256(&[b"carat-bench", run.as_bytes(), &index.to_be_bytes()]);
+/// Keys of a run follow from its name, so that a run can be repeated exactly. Number 0 is an account's own.
+fn key_of(run: &str, index: usize, number: u8) -> SecretKey {
+    let seed = sha256(&[b"carat-bench", run.as_bytes(), &index.to_be_bytes(), &[number]]);
     SecretKey::from_seed(seed.as_bytes())
 }

@@ -1,7 +1,21 @@
-//! Measurements: a load generator of pre-signed payments against real validators.
+//! Measurements: a load generator of pre-signed transactions against real validators.
 //!
-//! The binary `carat-bench` drives a running network; results are percentiles from a histogram, never averages alone.
+//! Reading order: [`run`] (one run), [`scenario`] and [`accounts`] (what is sent), [`load`] (how), [`measure`],
+//! [`resources`], [`phases`] and [`results`] (what is counted); [`sweep`], [`faults`] and [`postgres`] build upon it, and
+//! [`report`] shows it. Results are percentiles from a histogram, never averages alone.
 
 pub mod accounts;
+pub mod arrivals;
+pub mod cluster;
+pub mod faults;
 pub mod load;
+pub mod measure;
+pub mod phases;
+pub mod postgres;
 pub mod report;
+pub mod resources;
+pub mod results;
+pub mod run;
+pub mod scenario;
+pub mod sweep;
+pub mod transport;

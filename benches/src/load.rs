@@ -1,111 +1,228 @@
 //! The load: a closed loop that keeps every account busy, or an open loop at a fixed rate.
 //!
-//! Latency runs from the *intended* moment of sending to the answer, which a node gives when f+1 validators have
-//! sealed the block (so that a slow answer cannot hide the sends that it delayed).
+//! Latency runs from the *intended* moment of sending to the moment at which a receipt of the outcome is verified: a
+//! slow answer cannot hide the sends that it delayed. Each account has one transaction under way at most, which bounds
+//! what is under way at all; in an open loop an arrival that finds no account free waits, and its latency grows.
+//!
+//! All of it runs on one thread, beside what it measures.
 
-use std::sync::Arc;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use carat_client::rest::Rest;
-use hdrhistogram::Histogram;
-use tokio::sync::Mutex;
+use anyhow::{Context, Result, bail};
+use carat_types::genesis::GenesisFile;
+use carat_types::receipt::Verifier;
+use stellar_xdr::{Limits, ReadXdr as _, TransactionResult};
+use tokio::sync::{Mutex, mpsc::UnboundedReceiver};
 use tokio::task::JoinSet;
 
-use crate::accounts::Payer;
+use crate::accounts::Signed;
+use crate::arrivals::{self, Arrivals, Spread};
+use crate::measure::{End, Measured};
+use crate::transport::{Answer, Transport};
 
 /// What to do for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// How long to send.
+    /// How long to send, the warm-up included.
     pub duration: Duration,
     /// What is sent in the beginning and not counted.
     pub warm_up: Duration,
-    /// Payments a second in all; none for as fast as the answers come.
-    pub rate: Option<f64>,
+    /// Transactions a second, and how they are spread; none for as fast as the answers come.
+    pub rate: Option<(f64, Spread)>,
+    /// How long one node may take before the same bytes go to the next.
+    pub attempt: Duration,
+    /// How long a transaction may take in all.
+    pub patience: Duration,
+    /// Whether all arrivals of an open loop are sent, however late; else those that found no free account are given up
+    /// when the time is over.
+    pub drain: bool,
 }
 
-/// What was measured.
+/// What a load left behind.
 #[derive(Debug)]
-pub struct Measured {
-    /// Microseconds from intended send to answer, of settled payments.
-    pub latency_us: Histogram<u64>,
-    /// Payments settled within the counted time.
-    pub settled: u64,
-    /// Answers that were no success.
-    pub errors: u64,
-    /// The first few of them, in words.
-    pub samples: Vec<String>,
-    /// The counted time.
-    pub counted: Duration,
+pub struct Loaded {
+    /// What was counted.
+    pub measured: Measured,
+    /// How many of its transactions each account used.
+    pub used: Vec<usize>,
+    /// Transactions without an outcome in time.
+    pub unanswered: Vec<Signed>,
+    /// Whether the load ended early, since the signed transactions were used up.
+    pub exhausted: bool,
 }
 
-struct Shared {
-    started: Instant,
+/// Between two attempts after a failure that came at once.
+const PAUSE: Duration = Duration::from_millis(100);
+
+struct Shared<T> {
+    transport: Rc<T>,
     plan: Plan,
-    measured: Mutex<Measured>,
+    nodes: usize,
+    start: Instant,
+    measured: RefCell<Measured>,
+    settled: Rc<Cell<u64>>,
+    verifier: RefCell<Verifier>,
+    unanswered: RefCell<Vec<Signed>>,
+    /// Intended times of an open loop. Whoever waits longest takes the next.
+    due: Option<Mutex<UnboundedReceiver<Instant>>>,
 }
 
-/// An answer later than this is an error.
-const PATIENCE: Duration = Duration::from_secs(35);
+/// What one account did.
+struct Lane {
+    index: usize,
+    used: usize,
+    exhausted: bool,
+}
 
-/// Sends the payers' payments to the nodes, each payer always to the same node, one after another.
+/// Sends the transactions of each account to a node of its own, one after another.
 ///
-/// **Errors**: none of a payment's; these are counted.
-pub async fn run(nodes: &[Rest], payers: Vec<Payer>, plan: Plan) -> Result<Measured> {
-    let measured = Measured {
-        latency_us: Histogram::new_with_bounds(1, 60_000_000, 3)?,
-        settled: 0,
-        errors: 0,
-        samples: Vec::new(),
-        counted: plan.duration.saturating_sub(plan.warm_up),
+/// `settled` shows meanwhile how many receipts were verified. Returns when all that was sent has ended.
+///
+/// **Errors**: none of a transaction's; these are counted.
+pub async fn run<T: Transport + 'static>(
+    transport: Rc<T>,
+    genesis: &GenesisFile,
+    lanes: Vec<Vec<Signed>>,
+    plan: Plan,
+    start: Instant,
+    settled: Rc<Cell<u64>>,
+) -> Result<Loaded> {
+    let due = match plan.rate {
+        None => None,
+        Some((rate, spread)) => {
+            let arrivals = Arrivals::new(rate, spread, plan.duration, 1);
+            Some(Mutex::new(arrivals::clock(arrivals, start)?))
+        }
     };
-    let shared = Arc::new(Shared { started: Instant::now(), plan, measured: Mutex::new(measured) });
-    let payer_count = payers.len();
+    let shared = Rc::new(Shared {
+        transport,
+        plan,
+        nodes: genesis.genesis.validators.len(),
+        start,
+        measured: RefCell::new(Measured::new(start, plan.warm_up, plan.duration)?),
+        settled,
+        verifier: RefCell::new(Verifier::new(genesis)?),
+        unanswered: RefCell::default(),
+        due,
+    });
+    let mut used = vec![0; lanes.len()];
     let mut tasks = JoinSet::new();
-    for (index, payer) in payers.into_iter().enumerate() {
-        let Some(node) = nodes.get(index % nodes.len().max(1)).cloned() else { continue };
-        tasks.spawn(pay(node, payer, index, payer_count, Arc::clone(&shared)));
+    for (index, lane) in lanes.into_iter().enumerate() {
+        tasks.spawn_local(drive(Rc::clone(&shared), index, lane));
     }
-    while tasks.join_next().await.is_some() {}
-    let shared = Arc::try_unwrap(shared).map_err(|_| anyhow::anyhow!("a payer is still running"))?;
-    Ok(shared.measured.into_inner())
+    let mut exhausted = 0;
+    while let Some(lane) = tasks.join_next().await {
+        let lane = lane??;
+        *used.get_mut(lane.index).context("a lane")? = lane.used;
+        exhausted += usize::from(lane.exhausted);
+    }
+    let Ok(shared) = Rc::try_unwrap(shared).map(|shared| (shared.measured, shared.unanswered)) else {
+        bail!("an account still sends");
+    };
+    let exhausted = exhausted == used.len();
+    Ok(Loaded { measured: shared.0.into_inner(), used, unanswered: shared.1.into_inner(), exhausted })
 }
 
-async fn pay(node: Rest, payer: Payer, index: usize, payers: usize, shared: Arc<Shared>) {
-    for (sent, payment) in payer.payments.into_iter().enumerate() {
-        let intended = match shared.plan.rate {
-            None => Instant::now(),
-            Some(rate) => {
-                let place = sent * payers + index;
-                shared.started + Duration::from_secs_f64(place as f64 / rate)
-            }
-        };
-        if intended.duration_since(shared.started) >= shared.plan.duration {
-            return;
+async fn drive<T: Transport>(shared: Rc<Shared<T>>, index: usize, signed: Vec<Signed>) -> Result<Lane> {
+    let mut lane = Lane { index, used: 0, exhausted: false };
+    let mut node = index % shared.nodes;
+    for transaction in signed {
+        let Some(intended) = shared.next().await else { return Ok(lane) };
+        lane.used += 1;
+        shared.measured.borrow_mut().begin(intended)?;
+        let end = shared.settle(&mut node, intended, &transaction).await;
+        let answered = !matches!(end, End::Unanswered(_));
+        let mut measured = shared.measured.borrow_mut();
+        measured.end(intended, end)?;
+        shared.settled.set(measured.settled_in_all);
+        drop(measured);
+        if !answered {
+            // What follows it could not be applied before it.
+            shared.unanswered.borrow_mut().push(transaction);
+            return Ok(lane);
         }
-        tokio::time::sleep_until(intended.into()).await;
-        let answer = node.submit(&payment, PATIENCE).await;
-        let now = Instant::now();
-        let mut measured = shared.measured.lock().await;
-        match answer {
-            Ok(record) if record.successful => {
-                let since_start = now.duration_since(shared.started);
-                if since_start >= shared.plan.warm_up && since_start < shared.plan.duration {
-                    let latency = u64::try_from(now.duration_since(intended).as_micros()).unwrap_or(u64::MAX);
-                    measured.latency_us.saturating_record(latency);
-                    measured.settled += 1;
+    }
+    lane.exhausted = true;
+    Ok(lane)
+}
+
+impl<T: Transport> Shared<T> {
+    /// When the next transaction is meant to be sent; none when the load is over.
+    async fn next(&self) -> Option<Instant> {
+        match &self.due {
+            Some(due) => {
+                let next = due.lock().await.recv().await;
+                let over = || self.start.elapsed() >= self.plan.duration;
+                next.filter(|_| self.plan.drain || !over())
+            }
+            None => {
+                let now = Instant::now();
+                (now.saturating_duration_since(self.start) < self.plan.duration).then_some(now)
+            }
+        }
+    }
+
+    /// Sends until there is an outcome or the time is over; `node` becomes the one that gave it. The same bytes are applied once at most, so that they can go
+    /// to any node at any time.
+    async fn settle(&self, node: &mut usize, intended: Instant, transaction: &Signed) -> End {
+        let (mut refusals, mut last) = (0, String::from("not sent"));
+        while intended.elapsed() < self.plan.patience {
+            let sending = self.transport.submit(*node, &transaction.envelope);
+            let answer = tokio::time::timeout(self.plan.attempt, sending).await;
+            let pause = match answer {
+                Ok(Answer::Receipt(receipt)) => return self.judge(&receipt, transaction),
+                Ok(Answer::Busy(pause, words)) => {
+                    self.measured.borrow_mut().again(true, &words);
+                    tokio::time::sleep(pause).await;
+                    continue;
+                }
+                Ok(Answer::Refused(words)) => {
+                    // A node that lags refuses what the others accept: all have a say.
+                    refusals += 1;
+                    if refusals >= self.nodes {
+                        return End::Wrong(format!("{}: {words}", transaction.hash));
+                    }
+                    last = words;
+                    PAUSE
+                }
+                Ok(Answer::Nothing(words)) => {
+                    last = words;
+                    PAUSE
+                }
+                Err(_) => {
+                    last = format!("no answer for {:?}", self.plan.attempt);
+                    Duration::ZERO
+                }
+            };
+            self.measured.borrow_mut().again(false, &last);
+            tokio::time::sleep(pause).await;
+            *node = (*node + 1) % self.nodes;
+        }
+        End::Unanswered(format!("{}: {last}", transaction.hash))
+    }
+
+    fn judge(&self, receipt: &[u8], transaction: &Signed) -> End {
+        let verdict = match self.verifier.borrow_mut().verify(receipt) {
+            Ok(verdict) => verdict,
+            Err(error) => return End::Wrong(format!("{}: {error}", transaction.hash)),
+        };
+        if verdict.transaction != transaction.hash {
+            return End::Wrong(format!("a receipt of {}, not of {}", verdict.transaction, transaction.hash));
+        }
+        let limits = Limits { depth: 100, len: receipt.len() };
+        let result = verdict.result.map(|xdr| TransactionResult::from_xdr(xdr, limits));
+        match result {
+            Some(Ok(result)) => {
+                let outcome = carat_client::outcome::Outcome::of(&result);
+                if outcome.successful {
+                    End::Settled(verdict.rule.to_string())
+                } else {
+                    End::Wrong(format!("{} failed: {outcome}", transaction.hash))
                 }
             }
-            Ok(record) => note(&mut measured, format!("{} failed", record.hash)),
-            Err(error) => note(&mut measured, error.to_string()),
+            _ => End::Wrong(format!("the receipt of {} proves no outcome", transaction.hash)),
         }
-    }
-}
-
-fn note(measured: &mut Measured, error: String) {
-    measured.errors += 1;
-    if measured.samples.len() < 5 {
-        measured.samples.push(error);
     }
 }

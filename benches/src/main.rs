@@ -1,53 +1,161 @@
-//! `carat-bench`: payments a second and their latency, against a running network.
+//! `carat-bench`: what a network settles, how soon, and what it costs.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use carat_benches::load::Plan;
+use anyhow::{Context, Result, bail};
+use carat_benches::arrivals::Spread;
+use carat_benches::cluster::Cluster;
+use carat_benches::faults::Fault;
+use carat_benches::postgres::{self, Comparison, Postgres};
 use carat_benches::report::Report;
-use carat_benches::{accounts, load};
-use carat_client::client::Client;
-use carat_client::network::Network;
-use carat_client::rest::Rest;
-use clap::Parser;
+use carat_benches::results::Results;
+use carat_benches::run::{Bench, Options};
+use carat_benches::scenario::Scenario;
+use carat_benches::sweep::Sweep;
+use clap::{Args, Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::Serialize;
 
-/// Sends pre-signed payments of an issued asset to a running test network and measures what settles.
+/// Measures real validators under pre-signed transactions, each answer a verified finality receipt.
+///
+/// Exit codes: 0 measured, 1 failed or errors were counted, 2 usage.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(name = "carat-bench", version)]
 struct Arguments {
-    /// Folder of the network, as carat-genesis wrote it
-    #[arg(long, env = "CARAT_NETWORK")]
-    network: PathBuf,
-    /// Seconds to send, the warm-up among them
-    #[arg(long, default_value_t = 30)]
-    duration: u64,
-    /// Seconds at the beginning that are not counted
-    #[arg(long, default_value_t = 5)]
-    warm_up: u64,
-    /// Payments a second in all, or "max" for a closed loop with one payment of each account under way
-    #[arg(long, default_value = "max")]
-    rate: String,
-    /// Paying accounts
-    #[arg(long, default_value_t = 500)]
-    accounts: usize,
-    /// Payments signed beforehand for each account
-    #[arg(long, default_value_t = 1_000)]
-    payments: usize,
-    /// Name of the run; another name makes other accounts
-    #[arg(long, default_value = "first")]
-    run: String,
-    /// Also write the results as JSON
-    #[arg(long)]
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// One load: what is settled a second, how soon, at what cost
+    Run(RunArguments),
+    /// The saturation curve: rates up to and beyond what a closed loop settles
+    Sweep(SweepArguments),
+    /// The same transfers in another system, in one run
+    #[command(subcommand)]
+    Compare(Compare),
+    /// One page of what the other commands wrote with --json: HTML, and JSON and CSV beside it
+    Report {
+        /// Results, each a file
+        files: Vec<PathBuf>,
+        /// Folder to write into
+        #[arg(long, default_value = "bench-report", value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Compare {
+    /// PostgreSQL with two synchronous standbys (Debian's package), 64 clients
+    Postgres(SweepArguments),
+}
+
+#[derive(Debug, Args)]
+struct SweepArguments {
+    #[command(flatten)]
+    network: NetworkArguments,
+    #[command(flatten)]
+    load: LoadArguments,
+    /// Write the results to a file
+    #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct RunArguments {
+    #[command(flatten)]
+    network: NetworkArguments,
+    #[command(flatten)]
+    load: LoadArguments,
+    /// Transactions a second; or "max": as many as 2,000 accounts with one under way each settle, and then 80 % of that
+    #[arg(long, default_value = "max")]
+    rate: String,
+    /// Do the same again with something wrong, and report both
+    #[arg(long, value_enum, conflicts_with = "network")]
+    fault: Option<Fault>,
+    /// Write the results to a file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct NetworkArguments {
+    /// Validators of a network that is made for the run, on free ports
+    #[arg(long, default_value_t = 4, conflicts_with = "network")]
+    validators: u16,
+    /// Folder of a test network that runs on this machine, instead
+    #[arg(long, value_name = "DIR")]
+    network: Option<PathBuf>,
+    /// Leave the folder of the network that was made, with its logs, when the run ends
+    #[arg(long, conflicts_with = "network")]
+    keep: bool,
+}
+
+#[derive(Debug, Args)]
+struct LoadArguments {
+    /// The kind of work
+    #[arg(long, value_enum, default_value_t)]
+    scenario: Scenario,
+    /// How arrivals of an open loop are spread
+    #[arg(long, value_enum, default_value_t)]
+    spread: Spread,
+    /// Seconds that are counted
+    #[arg(long, default_value_t = 30)]
+    duration: u64,
+    /// Seconds before, which are not counted
+    #[arg(long, default_value_t = 5)]
+    warm_up: u64,
+    /// Accounts; each has one transaction under way at most
+    #[arg(long, default_value_t = 2_000)]
+    accounts: usize,
+    /// Milliseconds after which the same bytes go to the next validator [default: 10000, with --fault 1000]
+    #[arg(long, value_name = "MS")]
+    attempt: Option<u64>,
+    /// Names the accounts; needed to use one network twice
+    #[arg(long, default_value = "first")]
+    run: String,
+}
+
+impl NetworkArguments {
+    async fn cluster(&self, with_relay: bool) -> Result<Cluster> {
+        let mut cluster = match &self.network {
+            Some(folder) => Cluster::attach(folder).await?,
+            None => Cluster::start(self.validators, with_relay).await?,
+        };
+        if self.keep {
+            talk(&format!("the network stays in {}", cluster.keep_folder().display()));
+        }
+        Ok(cluster)
+    }
+}
+
+impl LoadArguments {
+    fn options(&self, rate: Option<f64>) -> Options {
+        Options {
+            scenario: self.scenario,
+            rate,
+            spread: self.spread,
+            duration: Duration::from_secs(self.duration),
+            warm_up: Duration::from_secs(self.warm_up),
+            accounts: self.accounts,
+            attempt: self.attempt.map_or(ATTEMPT, Duration::from_millis),
+            run: self.run.clone(),
+        }
+    }
+}
+
+/// How long one validator may take: a slow answer is better than twice the load.
+const ATTEMPT: Duration = Duration::from_secs(10);
+/// The same where one is known to be dead or slow.
+const FAULT_ATTEMPT: Duration = Duration::from_secs(1);
+
 #[expect(clippy::print_stderr, reason = "the last word of a failed run")]
 fn main() -> ExitCode {
-    let outcome =
-        tokio::runtime::Runtime::new().context("a runtime").and_then(|runtime| runtime.block_on(run()));
-    match outcome {
+    let arguments = Arguments::parse();
+    match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("carat-bench: {error:#}");
@@ -56,53 +164,120 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the results")]
-async fn run() -> Result<()> {
-    let arguments = Arguments::parse();
+/// One thread: the generator runs beside what it measures.
+fn start(arguments: Arguments) -> Result<()> {
+    more_files()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("a runtime")?;
+    let tasks = tokio::task::LocalSet::new();
+    tasks.block_on(&runtime, async {
+        tokio::select! {
+            done = dispatch(arguments) => done,
+            _ = tokio::signal::ctrl_c() => bail!("interrupted; the validators of this run are stopped"),
+        }
+    })
+}
+
+async fn dispatch(arguments: Arguments) -> Result<()> {
+    match arguments.command {
+        Command::Run(arguments) => run(arguments).await,
+        Command::Sweep(arguments) => sweep(arguments).await,
+        Command::Compare(Compare::Postgres(arguments)) => compare_postgres(arguments).await,
+        Command::Report { files, out } => {
+            data(&Report::read(&files)?.write(&out)?.display().to_string());
+            Ok(())
+        }
+    }
+}
+
+async fn run(arguments: RunArguments) -> Result<()> {
     let rate = match arguments.rate.as_str() {
         "max" => None,
         number => Some(number.parse().context("--rate takes a number or max")?),
     };
-    let plan = Plan {
-        duration: Duration::from_secs(arguments.duration),
-        warm_up: Duration::from_secs(arguments.warm_up),
-        rate,
-    };
-    let network = Network::load(&arguments.network)?;
-    let pool = Rest::pool()?;
-    let nodes: Vec<Rest> = network.nodes.iter().map(|node| Rest::new(&node.api, pool.clone())).collect();
-    let pids = pids(&network)?;
-    let client = Client::new(network)?;
-    let payers = accounts::prepare(&client, arguments.accounts, arguments.payments, &arguments.run).await?;
-    let before = cpu_seconds(&pids);
-    let measured = load::run(&nodes, payers, plan).await?;
-    let cpu = cpu_seconds(&pids) - before;
-    let report = Report::new(nodes.len(), arguments.accounts, &plan, measured, cpu);
-    let json = serde_json::to_string_pretty(&report)?;
-    println!("{json}");
-    if let Some(path) = arguments.json {
-        std::fs::write(&path, json).with_context(|| format!("write {}", path.display()))?;
+    if let Some(fault) = arguments.fault {
+        return run_with(fault, rate, arguments).await;
     }
-    Ok(())
+    let results = measure(&arguments.network, arguments.load.options(rate)).await?;
+    write(&results, arguments.json)?;
+    none_wrong(results.errors)
 }
 
-/// Process ids of the validators and of this process.
-fn pids(network: &Network) -> Result<Vec<i32>> {
-    let processes = carat_client::processes::Processes::new(network)?;
-    let own = i32::try_from(std::process::id()).ok();
-    Ok(network.nodes.iter().filter_map(|node| processes.pid(node)).chain(own).collect())
+async fn run_with(fault: Fault, rate: Option<f64>, arguments: RunArguments) -> Result<()> {
+    let mut options = arguments.load.options(rate);
+    if arguments.load.attempt.is_none() {
+        options.attempt = FAULT_ATTEMPT;
+    }
+    let cluster = arguments.network.cluster(fault == Fault::Delay50ms).await?;
+    let mut bench = prepared(&cluster, options).await?;
+    let results = fault.measure(&mut bench, rate, |one_way| cluster.delay(one_way), &talk).await?;
+    cluster.stop().await?;
+    talk(&results.to_string());
+    write(&results, arguments.json)?;
+    none_wrong(results.errors)
 }
 
-/// Processor seconds used so far, from the process table; user and system, fields 14 and 15.
-fn cpu_seconds(pids: &[i32]) -> f64 {
-    /// Ticks of the process table, fixed at 100 a second on Linux.
-    const TICKS: f64 = 100.0;
-    let of = |pid: &i32| -> Option<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (_, fields) = stat.rsplit_once(')')?;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
-        Some((ticks(11)? + ticks(12)?) / TICKS)
-    };
-    pids.iter().filter_map(of).sum()
+async fn measure(network: &NetworkArguments, options: Options) -> Result<Results> {
+    let cluster = network.cluster(false).await?;
+    let results = prepared(&cluster, options).await?.measure(&talk).await?;
+    cluster.stop().await?;
+    Ok(results)
+}
+
+async fn sweep(arguments: SweepArguments) -> Result<()> {
+    let cluster = arguments.network.cluster(false).await?;
+    let mut bench = prepared(&cluster, arguments.load.options(None)).await?;
+    let sweep = Sweep::measure(&mut bench, &talk).await?;
+    cluster.stop().await?;
+    talk(&sweep.to_string());
+    write(&sweep, arguments.json)?;
+    none_wrong(sweep.errors)
+}
+
+async fn compare_postgres(arguments: SweepArguments) -> Result<()> {
+    postgres::installed()?;
+    let options = arguments.load.options(None);
+    let (accounts, warm_up, duration) = (options.accounts, options.warm_up, options.duration);
+    let ours = measure(&arguments.network, options).await?;
+    talk("PostgreSQL: making a primary and two standbys");
+    let theirs = tokio::task::spawn_blocking(move || Postgres::start(accounts)?.measure(warm_up, duration));
+    let comparison = Comparison::of(ours, theirs.await??);
+    talk(&comparison.to_string());
+    write(&comparison, arguments.json)?;
+    none_wrong(comparison.ours.errors)
+}
+
+async fn prepared(cluster: &Cluster, options: Options) -> Result<Bench<'_>> {
+    talk(&format!("{} validators run; making {} accounts", cluster.network.nodes.len(), options.accounts));
+    Bench::prepare(cluster, options).await
+}
+
+fn write(results: &impl Serialize, file: Option<PathBuf>) -> Result<()> {
+    let json = serde_json::to_string_pretty(results)?;
+    match file {
+        Some(path) => std::fs::write(&path, json).with_context(|| format!("write {}", path.display())),
+        None => {
+            data(&json);
+            Ok(())
+        }
+    }
+}
+
+fn none_wrong(errors: u64) -> Result<()> {
+    if errors == 0 { Ok(()) } else { bail!("{errors} transactions were lost, wrong or unanswered") }
+}
+
+/// As many open files as are allowed: each transaction under way has a connection, here and at its validator.
+fn more_files() -> Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).context("raise the limit of open files")
+}
+
+#[expect(clippy::print_stderr, reason = "talk, beside the data")]
+fn talk(text: &str) {
+    eprintln!("{text}");
+}
+
+#[expect(clippy::print_stdout, reason = "the data")]
+fn data(text: &str) {
+    println!("{text}");
 }

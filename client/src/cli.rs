@@ -5,6 +5,7 @@
 mod account;
 mod asset;
 mod balance;
+mod bench;
 mod doctor;
 mod envelope;
 mod failure;
@@ -102,6 +103,8 @@ enum Command {
     Consensus(trace::Command),
     /// A four-validator network that settles payments, loses its leader, and is checked
     Demo(demo::Arguments),
+    /// Load and what it costs: run (carat-bench, which must stand beside this program)
+    Bench(bench::Arguments),
     /// Completions for a shell
     Completions {
         /// The shell
@@ -142,6 +145,7 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Receipt(command) => receipt::run(&session, command).await,
         Command::Consensus(command) => trace::run(&session, command).await,
         Command::Demo(arguments) => demo::run(&session, arguments).await,
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut self::Arguments::command(), "carat", &mut std::io::stdout());
             Ok(())

@@ -65,6 +65,7 @@ fn commands_of_the_documents_are_understood() {
         "receipt verify r.b64 --genesis genesis.json",
         "consensus trace --slot 7",
         "demo --keep --json out.json",
+        "bench run --validators 4 --rate max",
         "completions bash",
     ] {
         if let Err(error) = parse(line) {

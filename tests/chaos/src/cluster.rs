@@ -1,6 +1,7 @@
 //! The network under attack: homes as `carat-genesis` makes them, with the relay between the validators and, where
 //! power is to be cut, a disk of its own for each validator.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use carat_genesis::{InitOptions, init};
 use toml::{Table, Value};
 
 use crate::power::Disk;
-use crate::relay::Relay;
+use crate::relay::{Direction, Relay};
 
 /// How long a validator may take from its start to being ready.
 const READY_PATIENCE: Duration = Duration::from_secs(60);
@@ -45,7 +46,7 @@ impl Cluster {
             if with_disks {
                 disks.push(move_data(home, folder, index)?);
             }
-            point_at_relay(home, &relay)?;
+            point_at_relay(home, &relay.addresses)?;
         }
         let network = Network::load(&net)?;
         let processes = Processes::new(&network)?;
@@ -151,14 +152,18 @@ fn write_settings(home: &Path, settings: &Table) -> Result<()> {
 }
 
 /// Where the validator of this home listens for its peers.
-fn listener(home: &Path) -> Result<SocketAddr> {
+///
+/// **Errors**: its settings cannot be read.
+pub fn listener(home: &Path) -> Result<SocketAddr> {
     let settings = read_settings(home)?;
     let listen = settings.get("network").and_then(|network| network.get("listen")).and_then(Value::as_str);
     Ok(listen.context("network.listen")?.parse()?)
 }
 
-/// Tells the validator that its peers are at the relay.
-fn point_at_relay(home: &Path, relay: &Relay) -> Result<()> {
+/// Tells the validator that its peers are at a relay's addresses.
+///
+/// **Errors**: its settings cannot be read or written, or name a peer that the relay does not know.
+pub fn point_at_relay(home: &Path, addresses: &BTreeMap<Direction, SocketAddr>) -> Result<()> {
     let mut settings = read_settings(home)?;
     let own = settings.get("validator").and_then(|own| own.get("index")).and_then(Value::as_integer);
     let own = u16::try_from(own.context("validator.index")?)?;
@@ -167,7 +172,7 @@ fn point_at_relay(home: &Path, relay: &Relay) -> Result<()> {
     for peer in peers {
         let peer = peer.as_table_mut().context("a peer")?;
         let index = u16::try_from(peer.get("index").and_then(Value::as_integer).context("its index")?)?;
-        let address = relay.addresses.get(&(own, index)).context("its relay")?;
+        let address = addresses.get(&(own, index)).context("its relay")?;
         peer.insert("address".into(), Value::String(address.to_string()));
     }
     write_settings(home, &settings)
