@@ -115,7 +115,9 @@ impl Replica {
         let next = self.chain.last_final.next();
         let (executed, ahead) = self.peers_at();
         let below_window = self.chain.last_final < self.chain.stable;
-        if self.catch_up.blocks.is_some() || (!below_window && executed < next) {
+        // What was fetched is executed first, whoever looks: timers do, too.
+        let is_busy = self.catch_up.blocks.is_some() || self.backlog() >= BLOCKS_PER_FETCH;
+        if is_busy || (!below_window && executed < next) {
             return;
         }
         self.report(Report::Behind { next, peers_at: executed });
@@ -124,7 +126,7 @@ impl Replica {
 
     /// Goes on with the next blocks when those asked for have been taken, and execution keeps up.
     pub(crate) fn continue_catch_up(&mut self) {
-        if self.chain.last_final < self.chain.stable && self.backlog() < BLOCKS_PER_FETCH {
+        if self.chain.last_final < self.chain.stable {
             self.look_behind();
         }
     }
@@ -214,9 +216,7 @@ impl Replica {
         });
         if done {
             self.catch_up.blocks = None;
-            if self.backlog() < BLOCKS_PER_FETCH {
-                self.look_behind();
-            }
+            self.look_behind();
         }
     }
 

@@ -156,3 +156,21 @@ fn block_that_nobody_could_seal_for_two_windows_is_served_in_the_end() {
         cluster.run_to(61);
     }
 }
+
+/// A validator whose execution is slow asks for no more blocks than it gets done with, whichever timer looks.
+#[test]
+fn blocks_of_a_slow_execution_are_not_fetched_without_end() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(3);
+    cluster.crash(3);
+    cluster.run_to(200);
+    cluster.start(3);
+    cluster.nodes[3].hold_execution = true;
+    cluster.admit(1);
+    cluster.run_for(30_000_000);
+    let open = cluster.nodes[3].held.len() as u64;
+    assert!(open <= 3 * carat_consensus::BLOCKS_PER_FETCH, "{open} blocks wait for their execution");
+    cluster.nodes[3].hold_execution = false;
+    cluster.release_executions(3);
+    cluster.run_to(240);
+}
