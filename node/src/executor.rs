@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use carat_consensus::effect::Evidence;
+use carat_consensus::effect::Finality;
 use carat_consensus::{Execute, Executed, Input};
 use carat_ledger::{ApplyError, BlockInput, BlockOutcome, SortKey, StateError, StateTree};
 use carat_storage::store::{Store, StoreError};
@@ -119,7 +119,7 @@ impl Executor {
         let (mut header, outcome) = self.apply(execute, &envelopes)?;
         header.state_root = self.tree.update(&outcome.delta);
         let junk_bytes = self.junk_bytes(execute, &outcome)?;
-        if let Evidence::Sealed(certified) = &execute.evidence {
+        if let Finality::Sealed(certified) = &execute.finality {
             let (own, sealed) = (header.hash(), certified.certificate.body.header);
             if own != sealed {
                 return Err(ExecutorError::Diverged { slot: execute.slot, own, sealed });
@@ -129,7 +129,7 @@ impl Executor {
         self.store.commit_block(&block, &outcome)?;
         self.metrics.ledger_apply_seconds.observe(started.elapsed().as_secs_f64());
         self.publish(block.header, outcome, junk_bytes)?;
-        if let Evidence::Sealed(certified) = &execute.evidence {
+        if let Finality::Sealed(certified) = &execute.finality {
             self.sealed(certified.certificate.clone())?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use carat_types::header::Header;
 use carat_types::message::{Message, Seal, Signed, StableCheckpoint};
 use carat_types::{Digest, Signature, Slot, ValidatorId};
 
-use crate::effect::{Effect, Evidence, Halt, Report, Rule};
+use crate::effect::{Effect, Finality, Halt, Report, Rule};
 use crate::input::Executed;
 use crate::record::Record;
 use crate::rejection::Rejection;
@@ -209,7 +209,7 @@ impl Replica {
                 crate::commit_rules::Certified {
                     digest: checkpoint.header.batch,
                     prefix,
-                    evidence: Evidence::Prefix(slot),
+                    finality: Finality::Prefix(slot),
                 },
             );
             self.advance_final();

@@ -18,17 +18,17 @@ use carat_types::header::prefix_digest;
 use carat_types::message::Ballot;
 use carat_types::{Digest, SignerSet, Slot};
 
-use crate::effect::{Effect, Evidence, Execute, Halt, Report, Rule, Trigger};
+use crate::effect::{Effect, Finality, Execute, Halt, Report, Rule, Trigger};
 use crate::log::Decided;
 use crate::rejection::Rejection;
 use crate::replica::{Replica, invariant};
 
-/// A slot that is final by its own evidence.
+/// A slot that is final by itself, not by a higher one.
 #[derive(Clone, Debug)]
 pub(crate) struct Certified {
     pub(crate) digest: Digest,
     pub(crate) prefix: Digest,
-    pub(crate) evidence: Evidence,
+    pub(crate) finality: Finality,
 }
 
 /// A slot that is being executed.
@@ -42,7 +42,7 @@ pub(crate) struct InFlight {
 
 impl Replica {
     /// A slot is final under A-byz.
-    pub(crate) fn certify(&mut self, ballot: &Ballot, rule: Rule, evidence: impl FnOnce() -> Evidence) {
+    pub(crate) fn certify(&mut self, ballot: &Ballot, rule: Rule, finality: impl FnOnce() -> Finality) {
         let Ballot { view, slot, digest, prefix } = *ballot;
         if slot <= self.chain.last_final {
             let known = self.log.get(slot).and_then(|state| state.decided);
@@ -59,7 +59,7 @@ impl Replica {
             return;
         }
         self.report(Report::RuleMet { slot, view, rule });
-        self.insert_certified(slot, Certified { digest, prefix, evidence: evidence() });
+        self.insert_certified(slot, Certified { digest, prefix, finality: finality() });
     }
 
     pub(crate) fn insert_certified(&mut self, slot: Slot, certified: Certified) {
@@ -90,7 +90,7 @@ impl Replica {
             return Ok(());
         }
         self.check_certificate(&certificate, self.quorum.quorum())?;
-        self.certify(&ballot, Rule::Commit, || Evidence::Commit(certificate));
+        self.certify(&ballot, Rule::Commit, || Finality::Commit(certificate));
         Ok(())
     }
 
@@ -101,17 +101,17 @@ impl Replica {
             let slot = self.chain.last_final.next();
             let Some((&certified_slot, certified)) = self.chain.certified.range(slot..).next() else { break };
             if certified_slot == slot {
-                let Certified { digest, prefix, evidence } = certified.clone();
+                let Certified { digest, prefix, finality } = certified.clone();
                 let reached = prefix_digest(&self.chain.final_prefix, slot, &digest);
                 if reached != prefix {
                     self.halt(Halt::Forked { slot, ours: reached, theirs: prefix });
                     break;
                 }
-                self.finalise(slot, digest, prefix, evidence);
+                self.finalise(slot, digest, prefix, finality);
             } else {
                 let Some(values) = self.covered(certified_slot, certified) else { break };
                 for (slot, digest, prefix) in values {
-                    self.finalise(slot, digest, prefix, Evidence::Prefix(certified_slot));
+                    self.finalise(slot, digest, prefix, Finality::Prefix(certified_slot));
                 }
             }
             moved = true;
@@ -139,7 +139,7 @@ impl Replica {
         (prefix_digest(&prefix, top, &certified.digest) == certified.prefix).then_some(values)
     }
 
-    fn finalise(&mut self, slot: Slot, digest: Digest, prefix: Digest, evidence: Evidence) {
+    fn finalise(&mut self, slot: Slot, digest: Digest, prefix: Digest, finality: Finality) {
         invariant!(
             "I9",
             slot == self.chain.last_final.next(),
@@ -147,8 +147,8 @@ impl Replica {
         );
         self.block_if_contradicted(slot, &prefix);
         self.log.entry(slot).decided = Some(Decided { digest, prefix });
-        // Kept as the evidence with which the slot is executed.
-        self.chain.certified.insert(slot, Certified { digest, prefix, evidence });
+        // Kept until the slot is executed, which names it.
+        self.chain.certified.insert(slot, Certified { digest, prefix, finality });
         self.chain.last_final = slot;
         self.chain.final_prefix = prefix;
         self.chain.final_us = self.now.monotonic_us;
@@ -165,7 +165,7 @@ impl Replica {
             return self.halt(Halt::Forked { slot, ours: reached, theirs: header.prefix });
         }
         self.report(Report::RuleMet { slot, view: self.position.view, rule: Rule::Seal });
-        self.finalise(slot, header.batch, header.prefix, Evidence::Sealed(Arc::clone(block)));
+        self.finalise(slot, header.batch, header.prefix, Finality::Sealed(Arc::clone(block)));
     }
 
     /// Hands final slots to execution, in order, as far as their payloads are at hand.
@@ -191,9 +191,9 @@ impl Replica {
         if let Some(payload) = self.payloads.get(digest) {
             return Some(payload.clone());
         }
-        let holders = match self.chain.certified.get(&slot).map(|certified| &certified.evidence) {
-            Some(Evidence::Unanimous(certificate)) => certificate.signers,
-            Some(Evidence::Commit(certificate)) => certificate.signers,
+        let holders = match self.chain.certified.get(&slot).map(|certified| &certified.finality) {
+            Some(Finality::Unanimous(certificate)) => certificate.signers,
+            Some(Finality::Commit(certificate)) => certificate.signers,
             _ => SignerSet::default(),
         };
         self.want_payload(slot, *digest, holders);
@@ -207,13 +207,13 @@ impl Replica {
             prefix_digest(&parent_prefix, slot, &decided.digest) == decided.prefix,
             "slot {slot} does not continue the log"
         );
-        let evidence = self
+        let finality = self
             .chain
             .certified
             .remove(&slot)
-            .map_or(Evidence::Prefix(self.chain.last_final), |certified| certified.evidence);
-        let sealed = match &evidence {
-            Evidence::Sealed(block) => Some(Arc::clone(block)),
+            .map_or(Finality::Prefix(self.chain.last_final), |certified| certified.finality);
+        let sealed = match &finality {
+            Finality::Sealed(block) => Some(Arc::clone(block)),
             _ => None,
         };
         let ordered = self.pending.mark_ordered(slot, payload.payload().envelopes(), self.now.monotonic_us);
@@ -223,7 +223,7 @@ impl Replica {
         self.chain.dispatched_prefix = prefix;
         self.chain.in_flight.insert(slot, InFlight { digest, prefix, sealed });
         let stable = self.chain.stable;
-        let execute = Execute { slot, payload, parent_prefix, prefix, evidence, stable };
+        let execute = Execute { slot, payload, parent_prefix, prefix, finality, stable };
         self.emit(Effect::Execute(Box::new(execute)));
     }
 

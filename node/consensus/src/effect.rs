@@ -98,14 +98,14 @@ pub struct Execute {
     /// c(s).
     pub prefix: Digest,
     /// Why it is final.
-    pub evidence: Evidence,
+    pub finality: Finality,
     /// The last stable checkpoint, since which dropped transactions are counted as junk (section 14).
     pub stable: Slot,
 }
 
 /// Why a slot is final here; named after the rule that was met first.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Evidence {
+pub enum Finality {
     /// All n PREPAREs of one ballot.
     Unanimous(PreparedCertificate),
     /// q COMMITs of one ballot.

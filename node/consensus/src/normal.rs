@@ -12,7 +12,7 @@ use carat_types::message::{
 };
 use carat_types::{Digest, SignerSet, Slot, View};
 
-use crate::effect::{Effect, Evidence, Halt, Report, Rule, Trigger};
+use crate::effect::{Effect, Finality, Halt, Report, Rule, Trigger};
 use crate::log::{Counted, OwnVote, Round};
 use crate::record::Record;
 use crate::rejection::Rejection;
@@ -153,7 +153,7 @@ impl Replica {
                 let certificate = state.late_prepares.tally(ballot).prepared();
                 state.learn_prepared(certificate.clone());
                 if all {
-                    self.certify(ballot, Rule::Unanimous, || Evidence::Unanimous(certificate));
+                    self.certify(ballot, Rule::Unanimous, || Finality::Unanimous(certificate));
                 }
                 Ok(())
             }
@@ -177,7 +177,7 @@ impl Replica {
                 .and_then(|state| state.current.prepares.tally(ballot))
                 .map(crate::log::Tally::prepared)
         {
-            self.certify(ballot, Rule::Unanimous, || Evidence::Unanimous(certificate));
+            self.certify(ballot, Rule::Unanimous, || Finality::Unanimous(certificate));
         }
     }
 
@@ -220,7 +220,7 @@ impl Replica {
             })
         };
         if let Some(tally) = tally.filter(|tally| tally.signatures.len() >= quorum) {
-            self.certify(ballot, Rule::Commit, || Evidence::Commit(tally.committed()));
+            self.certify(ballot, Rule::Commit, || Finality::Commit(tally.committed()));
         }
     }
 

@@ -18,7 +18,7 @@ mod speech;
 
 use std::sync::Arc;
 
-use carat_consensus::effect::{Evidence, Halt, Report, Trigger};
+use carat_consensus::effect::{Finality, Halt, Report, Trigger};
 use carat_consensus::{BLOCKS_PER_FETCH, Execute, Record, RecoverError};
 use carat_types::certificate::SealCertificate;
 use carat_types::genesis::ConsensusConstants;
@@ -247,8 +247,8 @@ impl Oracle {
             at,
             || format!("slot {}: prefix {}, expected {expected}", execute.slot, execute.prefix),
         )?;
-        self.judge_evidence(at, execute)?;
-        self.judge_signers(at, &execute.evidence)?;
+        self.judge_finality(at, execute)?;
+        self.judge_signers(at, &execute.finality)?;
         self.watches[at.index()].dispatched = execute.slot;
         self.ballots.demand_final(at, execute.slot, &execute.prefix, "execution only of final slots")
     }
@@ -384,49 +384,49 @@ impl Oracle {
 
     /// Every correct signer of a certificate has journaled its vote. An adversary's may be new here: it showed it to
     /// nobody but the maker of the certificate.
-    fn judge_signers(&mut self, at: ValidatorId, evidence: &Evidence) -> Verdict {
-        let (signers, ballot) = match evidence {
-            Evidence::Unanimous(certificate) => (certificate.signers, certificate.body.0),
-            Evidence::Commit(certificate) => (certificate.signers, certificate.body.0),
-            Evidence::Prefix(_) | Evidence::Sealed(_) => return Ok(()),
+    fn judge_signers(&mut self, at: ValidatorId, finality: &Finality) -> Verdict {
+        let (signers, ballot) = match finality {
+            Finality::Unanimous(certificate) => (certificate.signers, certificate.body.0),
+            Finality::Commit(certificate) => (certificate.signers, certificate.body.0),
+            Finality::Prefix(_) | Finality::Sealed(_) => return Ok(()),
         };
         for id in signers.iter() {
             let Watch { acceptor_is_correct, history, .. } = &self.watches[id.index()];
-            let journaled = match evidence {
-                Evidence::Commit(_) => history.prepared(ballot.slot, ballot.view),
+            let journaled = match finality {
+                Finality::Commit(_) => history.prepared(ballot.slot, ballot.view),
                 _ => history.vote(ballot.slot, ballot.view),
             };
             demand(!acceptor_is_correct || journaled == Some(&ballot), "votes are journaled", at, || {
                 format!("{ballot:?} signed by {id}, whose journal has {journaled:?}")
             })?;
-            match evidence {
-                Evidence::Commit(_) => self.ballots.count_commit(at, id, ballot)?,
+            match finality {
+                Finality::Commit(_) => self.ballots.count_commit(at, id, ballot)?,
                 _ => self.ballots.count_prepare(at, id, ballot)?,
             }
         }
         Ok(())
     }
 
-    fn judge_evidence(&self, at: ValidatorId, execute: &Execute) -> Verdict {
+    fn judge_finality(&self, at: ValidatorId, execute: &Execute) -> Verdict {
         let (slot, prefix) = (execute.slot, execute.prefix);
-        let named = match &execute.evidence {
-            Evidence::Unanimous(certificate) => {
+        let named = match &execute.finality {
+            Finality::Unanimous(certificate) => {
                 self.certificates.prepares(at, certificate, self.thresholds.n)?;
                 (certificate.body.0.slot, certificate.body.0.prefix)
             }
-            Evidence::Commit(certificate) => {
+            Finality::Commit(certificate) => {
                 self.certificates.commits(at, certificate)?;
                 (certificate.body.0.slot, certificate.body.0.prefix)
             }
-            Evidence::Prefix(higher) => {
+            Finality::Prefix(higher) => {
                 return demand(
                     *higher >= slot && self.ballots.final_tip() >= *higher,
-                    "I9 evidence",
+                    "I9 finality",
                     at,
                     || format!("slot {slot} by slot {higher}, which is not final"),
                 );
             }
-            Evidence::Sealed(block) => {
+            Finality::Sealed(block) => {
                 self.certificates.seals(at, &block.certificate, self.thresholds.faults + 1)?;
                 let header = &block.block.header;
                 demand(block.certificate.body.header == header.hash(), "SEAL rule", at, || {
@@ -435,7 +435,7 @@ impl Oracle {
                 (header.slot, header.prefix)
             }
         };
-        demand(named == (slot, prefix), "I9 evidence", at, || {
+        demand(named == (slot, prefix), "I9 finality", at, || {
             format!("slot {slot}, prefix {prefix}: evidence names {named:?}")
         })
     }

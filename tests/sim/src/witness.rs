@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use carat_consensus::effect::{Evidence, Report, Trigger};
+use carat_consensus::effect::{Finality, Report, Trigger};
 use carat_consensus::{Execute, Record};
 use carat_types::message::{Ballot, Message};
 use carat_types::{Digest, Slot, ValidatorId, View};
@@ -187,19 +187,19 @@ impl Witness {
             return;
         }
         self.learned.entry(execute.slot).or_default().insert((at, execute.payload.digest()));
-        match &execute.evidence {
-            Evidence::Commit(certificate) => {
+        match &execute.finality {
+            Finality::Commit(certificate) => {
                 self.quorums.insert(certificate.signers.0);
                 *self.commits.entry(certificate.body.0).or_default() |= certificate.signers.0;
             }
-            Evidence::Unanimous(certificate) => {
+            Finality::Unanimous(certificate) => {
                 self.quorums.insert(certificate.signers.0);
                 *self.prepares.entry(certificate.body.0).or_default() |= certificate.signers.0;
             }
-            Evidence::Sealed(block) => {
+            Finality::Sealed(block) => {
                 self.seals.insert(block.certificate.signers.0);
             }
-            Evidence::Prefix(_) => {}
+            Finality::Prefix(_) => {}
         }
     }
 

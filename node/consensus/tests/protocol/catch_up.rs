@@ -1,6 +1,6 @@
 //! Falling behind and catching up; sealing.
 
-use carat_consensus::effect::Evidence;
+use carat_consensus::effect::Finality;
 use carat_types::Slot;
 use carat_types::genesis::ConsensusConstants;
 use carat_types::message::{Data, Message};
@@ -21,7 +21,7 @@ fn validator_that_slept_through_checkpoints_catches_up_by_blocks() {
     let target = cluster.replica(0).last_executed().0 + 3;
     cluster.run_to(target);
     assert!(
-        cluster.nodes[3].executed.iter().any(|execute| matches!(execute.evidence, Evidence::Sealed(_))),
+        cluster.nodes[3].executed.iter().any(|execute| matches!(execute.finality, Finality::Sealed(_))),
         "by sealed blocks"
     );
     cluster.run_until("voting again", |cluster| cluster.replica(3).status().highest_commit.0 >= target);

@@ -1,7 +1,7 @@
 //! The normal case.
 
 use carat_consensus::Input;
-use carat_consensus::effect::{Evidence, Report, Rule};
+use carat_consensus::effect::{Finality, Report, Rule};
 use carat_types::genesis::ConsensusConstants;
 use carat_types::message::Message;
 use carat_types::{Slot, View};
@@ -85,7 +85,7 @@ fn unanimous_is_met_before_commit_and_execution_names_it() {
     let mut cluster = Cluster::new(4);
     cluster.filter = Box::new(|_, _, message| !matches!(message, Message::Commit(_)));
     cluster.run_to(3);
-    assert!(matches!(cluster.nodes[0].executed[0].evidence, Evidence::Unanimous(_)));
+    assert!(matches!(cluster.nodes[0].executed[0].finality, Finality::Unanimous(_)));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn commit_is_met_with_one_validator_silent_and_fast_is_only_reported() {
     let mut cluster = Cluster::new(4);
     cluster.filter = Box::new(|from, _, _| from != id(3));
     cluster.run_until("three slots", |cluster| cluster.replica(0).last_executed() >= Slot(3));
-    assert!(matches!(cluster.nodes[0].executed[0].evidence, Evidence::Commit(_)));
+    assert!(matches!(cluster.nodes[0].executed[0].finality, Finality::Commit(_)));
     let fast = |report: &&Report| matches!(report, Report::RuleMet { rule: Rule::Fast, .. });
     assert!(cluster.nodes[0].reports.iter().filter(fast).count() >= 3);
 }

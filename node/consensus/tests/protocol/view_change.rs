@@ -497,9 +497,9 @@ fn certificate_for_a_higher_slot_finalises_the_slots_below_it() {
     for signer in [0, 2, 3] {
         cluster.deliver(signer, 1, Message::Commit(forge(&cluster.set, signer, Commit(ballot))));
     }
-    let evidence: Vec<_> = cluster.nodes[1].executed.iter().map(|execute| &execute.evidence).collect();
-    assert!(matches!(evidence[1], carat_consensus::effect::Evidence::Prefix(Slot(3))));
-    assert!(matches!(evidence[2], carat_consensus::effect::Evidence::Commit(_)));
+    let evidence: Vec<_> = cluster.nodes[1].executed.iter().map(|execute| &execute.finality).collect();
+    assert!(matches!(evidence[1], carat_consensus::effect::Finality::Prefix(Slot(3))));
+    assert!(matches!(evidence[2], carat_consensus::effect::Finality::Commit(_)));
 }
 
 #[test]
