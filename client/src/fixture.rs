@@ -22,6 +22,10 @@ pub(crate) fn acceptor(validator: u8) -> SecretKey {
 }
 
 pub(crate) fn genesis_of(passphrase: &str) -> GenesisFile {
+    genesis_trusting(passphrase, Trust::Bft)
+}
+
+pub(crate) fn genesis_trusting(passphrase: &str, trust: Trust) -> GenesisFile {
     let key = |seed: u8| SecretKey::from_seed(&[seed; 32]).public();
     let validators = (0..4).map(|i| GenesisValidator {
         name: format!("bank {i}"),
@@ -33,7 +37,7 @@ pub(crate) fn genesis_of(passphrase: &str) -> GenesisFile {
         format: FORMAT.into(),
         network_passphrase: passphrase.into(),
         profile: Profile::Test,
-        trust: Trust::Bft,
+        trust,
         time_ms: 1_700_000_000_000,
         validators: validators.collect(),
         consensus: ConsensusConstants::default(),

@@ -48,6 +48,8 @@ pub struct InitOptions {
     pub base_port: Option<u16>,
     /// Test or main network.
     pub profile: Profile,
+    /// What validators act on.
+    pub trust: Trust,
     /// Who holds all coins on a main network. On a test network the key follows from the passphrase.
     pub root_account: Option<PublicKey>,
     /// Names of the banks, in order; none calls them v0, v1 and so on.
@@ -75,6 +77,7 @@ impl InitOptions {
             passphrase: DEFAULT_PASSPHRASE.to_owned(),
             base_port: None,
             profile: Profile::Test,
+            trust: Trust::Bft,
             root_account: None,
             names: Vec::new(),
             members: Vec::new(),
@@ -190,7 +193,7 @@ fn genesis_file(options: &InitOptions, keys: &[Keys]) -> Result<GenesisFile, Ini
     let mut genesis = Genesis {
         format: FORMAT.to_owned(),
         profile: options.profile,
-        trust: Trust::Bft,
+        trust: options.trust,
         time_ms: u64::try_from(since_1970.as_millis()).unwrap_or(0),
         validators: validators.collect(),
         consensus: options.consensus,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use carat_genesis::{InitError, InitOptions, Report, init, layout, show, verify};
 use carat_types::PublicKey;
-use carat_types::genesis::{ConsensusConstants, GenesisFile, Profile};
+use carat_types::genesis::{ConsensusConstants, GenesisFile, Profile, Trust};
 use carat_types::quorum::Quorum;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -48,6 +48,23 @@ enum Command {
     },
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum TrustChoice {
+    /// Up to f validators may lie
+    Bft,
+    /// Validators only crash
+    Crash,
+}
+
+impl From<TrustChoice> for Trust {
+    fn from(choice: TrustChoice) -> Trust {
+        match choice {
+            TrustChoice::Bft => Trust::Bft,
+            TrustChoice::Crash => Trust::Crash,
+        }
+    }
+}
+
 #[derive(Args)]
 struct InitArgs {
     /// Number of validators: 1, or 4 to 64
@@ -71,6 +88,10 @@ struct InitArgs {
     /// Account that holds all coins at first (G…); only with --main-network
     #[arg(long, value_parser = account, requires = "main_network")]
     root_account: Option<PublicKey>,
+    /// Which faults of validators to survive: at most f that lie (bft), or crashes only (crash), where slots are final a
+    /// step sooner and one validator that lies can fork the network
+    #[arg(long, value_enum, default_value = "bft")]
+    trust: TrustChoice,
     /// Name of a bank; once for each validator, in order [default: v0, v1, …]
     #[arg(long = "name")]
     names: Vec<String>,
@@ -108,6 +129,7 @@ impl InitArgs {
             passphrase: self.passphrase,
             base_port: self.base_port,
             profile: if self.main_network { Profile::Main } else { Profile::Test },
+            trust: self.trust.into(),
             root_account: self.root_account,
             names: self.names,
             members: self.members,

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use carat_types::genesis::{ConsensusConstants, GenesisFile, GenesisValidator, LedgerConstants, Profile};
+use carat_types::genesis::{
+    ConsensusConstants, GenesisFile, GenesisValidator, LedgerConstants, Profile, Trust,
+};
 use carat_types::quorum::{ImpossibleSize, Quorum};
 use carat_types::{Digest, PublicKey};
 use serde::Serialize;
@@ -18,6 +20,8 @@ pub struct Summary {
     pub network_id: Digest,
     /// Test or main network.
     pub profile: Profile,
+    /// What validators act on.
+    pub trust: Trust,
     /// Time of ledger 1, milliseconds since 1970.
     pub time_ms: u64,
     /// Number of validators.
@@ -28,7 +32,7 @@ pub struct Summary {
     pub q: usize,
     /// How far two quorums overlap at least.
     pub t: usize,
-    /// Equal votes that make a slot final in two steps without trusting anybody (rule UNANIMOUS).
+    /// Equal votes that make a slot final in two steps: all (rule UNANIMOUS), or q where validators only crash (FAST).
     pub fast_quorum: usize,
     /// The validators and their keys.
     pub validators: Vec<GenesisValidator>,
@@ -51,12 +55,16 @@ pub fn show(file: &GenesisFile) -> Result<Summary, ImpossibleSize> {
         network_id: file.network_id(),
         network_passphrase: genesis.network_passphrase,
         profile: genesis.profile,
+        trust: genesis.trust,
         time_ms: genesis.time_ms,
         n: quorum.n(),
         f: quorum.faults(),
         q: quorum.quorum(),
         t: quorum.overlap(),
-        fast_quorum: quorum.n(),
+        fast_quorum: match genesis.trust {
+            Trust::Bft => quorum.n(),
+            Trust::Crash => quorum.quorum(),
+        },
         validators: genesis.validators,
         consensus: genesis.consensus,
         ledger: genesis.ledger,
@@ -83,7 +91,12 @@ impl fmt::Display for Summary {
         line(f, "state root", &self.state_root)?;
         line(f, "validators", &format_args!("n = {}, of which f = {} may be faulty", self.n, self.f))?;
         line(f, "quorum", &format_args!("q = {} votes, overlap t = {}", self.q, self.t))?;
-        line(f, "fast quorum", &format_args!("{} equal votes (all)", self.fast_quorum))?;
+        let (trust, rule) = match self.trust {
+            Trust::Bft => ("bft: up to f validators may lie", "UNANIMOUS"),
+            Trust::Crash => ("crash: sound only if validators crash and never lie", "FAST"),
+        };
+        line(f, "trust", &trust)?;
+        line(f, "fast quorum", &format_args!("{} equal votes ({rule})", self.fast_quorum))?;
         for (index, validator) in self.validators.iter().enumerate() {
             writeln!(f, "  v{index} {}", validator.name)?;
             writeln!(f, "     acceptor {}", validator.acceptor)?;

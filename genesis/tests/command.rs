@@ -44,6 +44,18 @@ fn init_show_and_verify_succeed_one_after_the_other() {
 }
 
 #[test]
+fn trust_is_chosen_at_init_and_shown() {
+    let folder = tempfile::tempdir().expect("folder");
+    for (chosen, told) in [("crash", "3 equal votes (FAST)"), ("bft", "4 equal votes (UNANIMOUS)")] {
+        let made = run(folder.path(), &["init", "--validators", "4", "--out", chosen, "--trust", chosen]);
+        assert_eq!(code(&made), 0, "{}", text(&made.stderr));
+        let shown = text(&run(folder.path(), &["show", chosen]).stdout);
+        assert!(shown.contains(&format!("trust        {chosen}")) && shown.contains(told), "{shown}");
+        assert_eq!(code(&run(folder.path(), &["verify", chosen])), 0);
+    }
+}
+
+#[test]
 fn failure_is_exit_code_1_and_says_what_to_do() {
     let folder = tempfile::tempdir().expect("folder");
     let init = ["init", "--validators", "1", "--out", "net"];

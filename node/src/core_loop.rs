@@ -5,10 +5,11 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use carat_consensus::effect::{Halt, Report, Trigger};
+use carat_consensus::effect::{Halt, Report, Rule, Trigger};
 use carat_consensus::{Effect, Input, Replica, Timer, VerifiedMessage};
 use carat_types::message::Status;
-use carat_types::{Slot, ValidatorId, View};
+use carat_types::receipt::{self, Assumption};
+use carat_types::{Quorum, Slot, ValidatorId, View};
 
 use crate::clock::Clock;
 use crate::diagnosis::Heard;
@@ -67,6 +68,8 @@ pub struct CoreLoop {
     pub peers: BTreeMap<ValidatorId, Heard>,
     /// Why the last view was left.
     pub left: Option<Trigger>,
+    /// The thresholds of the network: what each rule rests on.
+    pub quorum: Quorum,
 }
 
 impl CoreLoop {
@@ -127,9 +130,15 @@ impl CoreLoop {
             }
             Report::ViewEntered { view, forced } => tracing::info!(view = view.0, forced, "view entered"),
             Report::RuleMet { slot, view, rule } => {
-                let name = format!("{rule:?}").to_uppercase();
-                self.metrics.consensus_rule_met_total.with_label_values(&[name.as_str()]).inc();
-                self.trace.step(*slot, "FINAL", format!("{name} in view {view}"));
+                let rule = match rule {
+                    Rule::Fast => receipt::Rule::Fast,
+                    Rule::Unanimous => receipt::Rule::Unanimous,
+                    Rule::Commit => receipt::Rule::Commit,
+                    Rule::Seal => receipt::Rule::Seal,
+                };
+                let assumption = Assumption::behind(rule, self.quorum);
+                self.metrics.consensus_rule_met_total.with_label_values(&[rule.to_string().as_str()]).inc();
+                self.trace.step(*slot, "FINAL", format!("{rule} in view {view}; {assumption}"));
             }
             Report::Stable { slot } => tracing::info!(slot = slot.0, "checkpoint is stable"),
             Report::Behind { next, peers_at } => {

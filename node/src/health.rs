@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use carat_consensus::effect::Trigger;
 use carat_network::Network;
+use carat_types::genesis::Trust;
 use carat_types::header::Header;
+use carat_types::receipt::{Assumption, Rule};
 use carat_types::{Quorum, Slot, ValidatorId};
 use serde::Serialize;
 
@@ -22,6 +24,8 @@ pub struct Health {
     pub name: String,
     /// The thresholds of the network.
     pub quorum: Quorum,
+    /// What its validators act on.
+    pub trust: Trust,
     /// Longest time without a newly final slot that is still healthy, microseconds: heartbeat and view time-outs.
     pub patience_us: u64,
     /// Checkpoint interval: how far behind its peers a validator may be.
@@ -71,6 +75,9 @@ pub struct Status {
     pending: usize,
     header: String,
     state_root: String,
+    trust: Trust,
+    /// On which everything said here rests.
+    assumption: String,
     time_ms: u64,
     uptime_ms: u64,
     peers: Vec<PeerStatus>,
@@ -220,6 +227,8 @@ impl Health {
             pending: standing.pending,
             header: tip.hash().to_string(),
             state_root: tip.state_root.to_string(),
+            trust: self.trust,
+            assumption: assumption(self.trust, self.quorum),
             time_ms: tip.time_ms,
             uptime_ms: self.clock.monotonic_us() / 1_000,
             peers: self
@@ -297,6 +306,15 @@ impl Health {
     fn standing(&self) -> Standing {
         self.standing.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// The rule by which a block is known, and what it rests on, as receipts say it.
+fn assumption(trust: Trust, quorum: Quorum) -> String {
+    let rule = match trust {
+        Trust::Bft => Rule::Seal,
+        Trust::Crash => Rule::Fast,
+    };
+    format!("{rule}: {}", Assumption::behind(rule, quorum))
 }
 
 /// Why a view was left, in words.

@@ -264,6 +264,7 @@ impl Parts {
             index: home.identity.validator.0,
             name: home.name.clone(),
             quorum: home.quorum(),
+            trust: home.genesis.genesis.trust,
             patience_us: patience_ms.saturating_mul(1_000),
             checkpoint_interval: constants.checkpoint_interval,
             standing: Arc::clone(&self.standing),
@@ -297,6 +298,7 @@ impl Parts {
             me: home.identity.validator,
             validators: home.genesis.validators()?,
             params,
+            trust: home.genesis.genesis.trust,
             signer: Box::new(KeySigner {
                 acceptor: home.keys.acceptor.clone(),
                 proposer: home.keys.proposer.clone(),
@@ -317,6 +319,7 @@ impl Parts {
             standing: Arc::clone(&self.standing),
             peers: BTreeMap::new(),
             left: None,
+            quorum: home.quorum(),
         };
         Ok((core, first))
     }

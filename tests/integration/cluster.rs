@@ -10,6 +10,7 @@ use carat_genesis::init::{InitOptions, init};
 use carat_node::{Home, Node, NodeError};
 use carat_types::SecretKey;
 use carat_types::builder::{TransactionBuilder, operation};
+use carat_types::genesis::Trust;
 use carat_types::transaction::sign_envelope;
 use serde_json::Value;
 use stellar_xdr::{AccountId, Operation, TransactionEnvelope};
@@ -30,7 +31,12 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// A network of `validators`, started and ready.
     pub(crate) async fn start(validators: u16) -> Self {
-        let mut cluster = Cluster::make(validators);
+        Cluster::start_trusting(validators, Trust::Bft).await
+    }
+
+    /// The same, where validators act on what `trust` says.
+    pub(crate) async fn start_trusting(validators: u16, trust: Trust) -> Self {
+        let mut cluster = Cluster::make_trusting(validators, trust);
         for index in 0..cluster.homes.len() {
             cluster.start_node(index).await.expect("starts");
         }
@@ -42,10 +48,14 @@ impl Cluster {
 
     /// The folders of a network; nothing runs yet.
     pub(crate) fn make(validators: u16) -> Self {
+        Cluster::make_trusting(validators, Trust::Bft)
+    }
+
+    fn make_trusting(validators: u16, trust: Trust) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let out = folder.path().join("net");
-        let options =
-            InitOptions { base_port: Some(free_ports(validators)), ..InitOptions::test(validators, &out) };
+        let base_port = Some(free_ports(validators));
+        let options = InitOptions { base_port, trust, ..InitOptions::test(validators, &out) };
         let made = init(&options).expect("a network");
         let network = Network::load(&out).expect("its description");
         let client = Client::new(network.clone()).expect("a client").patience(PATIENCE / 4, PATIENCE);
@@ -103,6 +113,13 @@ impl Cluster {
 
     pub(crate) async fn status(&self, index: usize) -> Value {
         answer(self.http.get(format!("{}/status", self.network.nodes[index].metrics))).await.1
+    }
+
+    /// What a validator saw of a slot.
+    pub(crate) async fn trace(&self, index: usize, slot: u64) -> Vec<Value> {
+        let url = format!("{}/consensus/trace?slot={slot}", self.network.nodes[index].metrics);
+        let answer = answer(self.http.get(url)).await.1;
+        answer["messages"].as_array().cloned().unwrap_or_default()
     }
 
     pub(crate) async fn await_ready(&self, index: usize) {

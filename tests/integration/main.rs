@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cluster;
+mod crash_only;
 mod history;
 mod payments;
 mod restart;

@@ -2,11 +2,12 @@
 
 use carat_types::Slot;
 use carat_types::codec::Encode as _;
+use carat_types::genesis::Trust;
 use carat_types::message::{Commit, Prepare};
-use carat_types::receipt::{OrderVotes, Receipt, Verifier};
+use carat_types::receipt::{Assumption, OrderVotes, Receipt, Rule, Verifier};
 
 use super::*;
-use crate::fixture::{PASSPHRASE, certificate, genesis_of, order_receipt, result_receipt};
+use crate::fixture::{PASSPHRASE, certificate, genesis_of, genesis_trusting, order_receipt, result_receipt};
 
 fn verify(text: &[u8], genesis: &GenesisFile) -> Result<Verdict, TextError> {
     verify_text(text, genesis)
@@ -34,6 +35,29 @@ fn good_receipt_gives_its_verdict_and_names_its_assumption() {
     check(order_receipt(&genesis, prepares(4)), "UNANIMOUS", "at most 1", false);
     let commits = |ballot| OrderVotes::Committed(certificate(&genesis, 3, Commit(ballot)));
     check(order_receipt(&genesis, commits), "COMMIT", "at most 1", false);
+}
+
+#[test]
+fn every_receipt_of_a_network_where_fast_decides_says_so() {
+    let genesis = genesis_trusting(PASSPHRASE, Trust::Crash);
+    let prepares = |signers| {
+        move |ballot| {
+            OrderVotes::Prepared(certificate(
+                &genesis_trusting(PASSPHRASE, Trust::Crash),
+                signers,
+                Prepare(ballot),
+            ))
+        }
+    };
+    let receipts = [
+        result_receipt(&genesis, 2),
+        order_receipt(&genesis, prepares(3)),
+        order_receipt(&genesis, prepares(4)),
+    ];
+    for receipt in receipts {
+        let verdict = verify(&text(&receipt), &genesis).expect("valid");
+        assert_eq!((verdict.rule, verdict.assumption), (Rule::Fast, Assumption::CrashOnly));
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! | rule | evidence | sound under | validators act on it |
 //! |---|---|---|---|
-//! | FAST | q PREPAREs of one ballot | crashes only | never; reported |
+//! | FAST | q PREPAREs of one ballot | crashes only | under `trust = crash`; else only reported |
 //! | UNANIMOUS | n PREPAREs of one ballot | at most f Byzantine | yes |
 //! | COMMIT | q COMMITs of one ballot | at most f Byzantine | yes |
 //! | SEAL | f+1 SEALs of one block | at most f Byzantine | yes, when catching up |
@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use carat_types::batch::{WellFormed, null_digest};
 use carat_types::block::CertifiedBlock;
-use carat_types::certificate::CommitCertificate;
+use carat_types::certificate::{CommitCertificate, PreparedCertificate};
+use carat_types::genesis::Trust;
 use carat_types::header::prefix_digest;
 use carat_types::message::Ballot;
 use carat_types::{Digest, SignerSet, Slot};
 
-use crate::effect::{Effect, Finality, Execute, Halt, Report, Rule, Trigger};
+use crate::effect::{Effect, Execute, Finality, Halt, Report, Rule, Trigger};
 use crate::log::Decided;
 use crate::rejection::Rejection;
 use crate::replica::{Replica, invariant};
@@ -41,7 +42,24 @@ pub(crate) struct InFlight {
 }
 
 impl Replica {
-    /// A slot is final under A-byz.
+    /// How many PREPAREs of one ballot this replica acts upon: all n, or q where acceptors only crash (FAST).
+    pub(crate) fn deciding_prepares(&self) -> usize {
+        match self.config.trust {
+            Trust::Bft => self.quorum.n(),
+            Trust::Crash => self.quorum.quorum(),
+        }
+    }
+
+    /// [`Self::deciding_prepares`] PREPAREs are together.
+    pub(crate) fn certify_prepared(&mut self, certificate: PreparedCertificate) {
+        let ballot = certificate.body.0;
+        match self.config.trust {
+            Trust::Bft => self.certify(&ballot, Rule::Unanimous, || Finality::Unanimous(certificate)),
+            Trust::Crash => self.certify(&ballot, Rule::Fast, || Finality::Fast(certificate)),
+        }
+    }
+
+    /// A slot is final by a rule that validators act upon.
     pub(crate) fn certify(&mut self, ballot: &Ballot, rule: Rule, finality: impl FnOnce() -> Finality) {
         let Ballot { view, slot, digest, prefix } = *ballot;
         if slot <= self.chain.last_final {
@@ -192,7 +210,7 @@ impl Replica {
             return Some(payload.clone());
         }
         let holders = match self.chain.certified.get(&slot).map(|certified| &certified.finality) {
-            Some(Finality::Unanimous(certificate)) => certificate.signers,
+            Some(Finality::Unanimous(certificate) | Finality::Fast(certificate)) => certificate.signers,
             Some(Finality::Commit(certificate)) => certificate.signers,
             _ => SignerSet::default(),
         };

@@ -106,6 +106,8 @@ pub struct Execute {
 /// Why a slot is final here; named after the rule that was met first.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finality {
+    /// q PREPAREs of one ballot; under `trust = crash` only.
+    Fast(PreparedCertificate),
     /// All n PREPAREs of one ballot.
     Unanimous(PreparedCertificate),
     /// q COMMITs of one ballot.
@@ -179,7 +181,7 @@ pub enum Report {
 /// The commit rules of section 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    /// q PREPAREs; sound if validators only crash. Validators never act on it.
+    /// q PREPAREs; sound if validators only crash. Validators act on it under `trust = crash`, else never.
     Fast,
     /// n PREPAREs.
     Unanimous,
@@ -198,7 +200,7 @@ pub enum Trigger {
     NoNewView,
     /// T3: proof against the leader.
     LeaderProof,
-    /// T4: f+1 others have moved.
+    /// T4: f+1 others have moved; one under `trust = crash`.
     Followed,
     /// T5: the leader broke a bound of section 14.
     SlowLeader,

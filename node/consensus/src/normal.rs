@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use carat_types::batch::{Value, WellFormed, null_digest};
+use carat_types::genesis::Trust;
 use carat_types::header::prefix_digest;
 use carat_types::message::{
     Ballot, Commit, HighestVotes, Justification, Message, PrePrepare, Prepare, PrepareMessage,
@@ -148,12 +149,11 @@ impl Replica {
     ) -> Result<(), Rejection> {
         match counted {
             Counted::Fresh(count) if count >= self.quorum.quorum() => {
-                let all = count == self.quorum.n();
                 let state = self.log.entry(ballot.slot);
                 let certificate = state.late_prepares.tally(ballot).prepared();
                 state.learn_prepared(certificate.clone());
-                if all {
-                    self.certify(ballot, Rule::Unanimous, || Finality::Unanimous(certificate));
+                if count == self.deciding_prepares() {
+                    self.certify_prepared(certificate);
                 }
                 Ok(())
             }
@@ -165,19 +165,21 @@ impl Replica {
     /// A PREPARE of this view was counted; it is the `count`-th for its ballot.
     fn after_prepare(&mut self, ballot: &Ballot, count: usize) {
         if count == self.quorum.quorum() {
-            // FAST: reported, never acted on (section 6).
-            self.report(Report::RuleMet { slot: ballot.slot, view: ballot.view, rule: Rule::Fast });
+            if self.config.trust == Trust::Bft {
+                // FAST: reported, never acted on (section 6).
+                self.report(Report::RuleMet { slot: ballot.slot, view: ballot.view, rule: Rule::Fast });
+            }
             self.adopt_proposal(ballot);
         }
         // Votes are collected beyond q for UNANIMOUS.
-        if count == self.quorum.n()
+        if count == self.deciding_prepares()
             && let Some(certificate) = self
                 .log
                 .get(ballot.slot)
                 .and_then(|state| state.current.prepares.tally(ballot))
                 .map(crate::log::Tally::prepared)
         {
-            self.certify(ballot, Rule::Unanimous, || Finality::Unanimous(certificate));
+            self.certify_prepared(certificate);
         }
     }
 
@@ -477,7 +479,8 @@ impl Replica {
         }
     }
 
-    /// Sends every COMMIT that may be sent, in slot order (section 5.3).
+    /// Sends every COMMIT that may be sent, in slot order (section 5.3). Under `trust = crash` none is sent and J4 is not
+    /// written (section 6): the slot is final, and peers need not send their votes for it again.
     pub(crate) fn advance_commits(&mut self) -> bool {
         let mut moved = false;
         while self.commit_next() {
@@ -505,8 +508,12 @@ impl Replica {
         }
         let certificate = tally.prepared();
         invariant!("I5", certificate.body.0 == ballot && ballot.view == view, "a foreign certificate");
-        state.prepared = Some(certificate.clone());
         self.position.committed = slot;
+        if self.config.trust == Trust::Crash {
+            self.certify_prepared(certificate);
+            return true;
+        }
+        state.prepared = Some(certificate.clone());
         // J4 before the COMMIT.
         self.emit(Effect::Persist(Record::Prepared(certificate)));
         let signed = self.sign(Commit(ballot));

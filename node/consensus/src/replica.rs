@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use carat_types::genesis::ConsensusConstants;
+use carat_types::genesis::{ConsensusConstants, Trust};
 use carat_types::header::Header;
 use carat_types::message::{
     HighestVotes, Message, NewView, Signed, SignedBody, StableCheckpoint, Status, ViewChange,
@@ -48,6 +48,8 @@ pub struct Config {
     pub validators: ValidatorSet,
     /// The constants of the genesis file.
     pub params: ConsensusConstants,
+    /// Which faults of acceptors the network is run to survive: whether FAST decides.
+    pub trust: Trust,
     /// Signs with the own keys.
     pub signer: Box<dyn Signer + Send>,
     /// Checks the signatures inside messages.

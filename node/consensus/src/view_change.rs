@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use carat_types::genesis::Trust;
 use carat_types::message::{LastVote, Message, NewView, Signed, SlotReport, ViewChange};
 use carat_types::validators::Verified;
 use carat_types::{ValidatorId, View};
@@ -78,7 +79,8 @@ impl Replica {
                     .last_vote
                     .as_ref()
                     .map(|vote| LastVote { view: vote.ballot.view, digest: vote.ballot.digest });
-                let prepared = state.prepared.clone();
+                // Where acceptors only crash, q votes are a chosen value: the votes say it all (section 6).
+                let prepared = state.prepared.clone().filter(|_| self.config.trust == Trust::Bft);
                 let report = SlotReport { slot, last_vote, prepared };
                 (report.last_vote.is_some() || report.prepared.is_some()).then_some(report)
             })
@@ -157,11 +159,16 @@ impl Replica {
         }
     }
 
-    /// T4: the (f+1)-th highest view among the latest VIEW-CHANGEs of the others: one correct acceptor is there.
+    /// T4: the (f+1)-th highest view among the latest VIEW-CHANGEs of the others: one correct acceptor is there. Where
+    /// acceptors only crash, the highest: every one of them is correct (section 6, TRUSTCHANGE).
     fn view_to_follow(&self) -> Option<View> {
         let mut views: Vec<View> = self.view_changes.values().map(|held| held.body.view).collect();
         views.sort_unstable_by(|a, b| b.cmp(a));
-        views.get(self.quorum.faults()).copied()
+        let liars = match self.config.trust {
+            Trust::Bft => self.quorum.faults(),
+            Trust::Crash => 0,
+        };
+        views.get(liars).copied()
     }
 
     /// T2: q VIEW-CHANGEs were seen, and no acceptable NEW-VIEW came of them.

@@ -11,13 +11,13 @@ use thiserror::Error;
 use crate::batch::{Batch, Envelope};
 use crate::certificate::{CertificateError, CommitCertificate, PreparedCertificate, SealCertificate};
 use crate::codec::{Decode, DecodeError, Encode, Reader, codec_enum, codec_struct, encode_count};
-use crate::genesis::GenesisFile;
+use crate::genesis::{GenesisFile, Trust};
 use crate::hash::{Digest, m};
 use crate::header::Header;
 use crate::ids::Slot;
 use crate::merkle::Path;
 use crate::message::Ballot;
-use crate::quorum::ImpossibleSize;
+use crate::quorum::{ImpossibleSize, Quorum};
 use crate::transaction::{EnvelopeError, decode_envelope, transaction_hash};
 use crate::validators::{Ed25519, ValidatorSet};
 
@@ -124,6 +124,16 @@ pub enum Assumption {
     AtMostDishonest(usize),
 }
 
+impl Assumption {
+    /// What must hold for a rule to be sound among validators with these thresholds.
+    pub fn behind(rule: Rule, quorum: Quorum) -> Self {
+        match rule {
+            Rule::Fast => Assumption::CrashOnly,
+            Rule::Unanimous | Rule::Commit | Rule::Seal => Assumption::AtMostDishonest(quorum.faults()),
+        }
+    }
+}
+
 /// Why a receipt proves nothing.
 #[derive(Debug, Error)]
 pub enum ReceiptError {
@@ -185,6 +195,7 @@ impl Receipt {
 pub struct Verifier {
     network_id: Digest,
     set: ValidatorSet,
+    trust: Trust,
     /// Certificates that hold, the newest last.
     sealed: VecDeque<SealCertificate>,
 }
@@ -198,7 +209,7 @@ impl Verifier {
     /// **Errors**: it lists an impossible set of validators.
     pub fn new(genesis: &GenesisFile) -> Result<Self, ImpossibleSize> {
         let (network_id, set) = (genesis.network_id(), genesis.validators()?);
-        Ok(Verifier { network_id, set, sealed: VecDeque::new() })
+        Ok(Verifier { network_id, set, trust: genesis.genesis.trust, sealed: VecDeque::new() })
     }
 
     /// Checks a receipt's bytes.
@@ -209,14 +220,20 @@ impl Verifier {
         if receipt.version != Receipt::VERSION {
             return Err(ReceiptError::Version(receipt.version));
         }
-        match &receipt.proof {
-            Proof::Order(proof) => proof.verify(&self.network_id, &self.set),
+        let mut verdict = match &receipt.proof {
+            Proof::Order(proof) => proof.verify(&self.network_id, &self.set)?,
             Proof::Result(proof) => {
                 let verdict = proof.outcome(&self.set)?;
                 self.check_seals(&proof.seals)?;
-                Ok(verdict)
+                verdict
             }
+        };
+        if self.trust == Trust::Crash {
+            // Whatever votes or seals are shown, they stand on what FAST decided (consensus specification, section 6).
+            verdict.rule = Rule::Fast;
+            verdict.assumption = Assumption::behind(Rule::Fast, self.set.quorum());
         }
+        Ok(verdict)
     }
 
     fn check_seals(&mut self, seals: &SealCertificate) -> Result<(), CertificateError> {
@@ -258,7 +275,7 @@ impl ResultProof {
             time_ms: Some(self.header.time_ms),
             result: Some(self.result.0.clone()),
             rule: Rule::Seal,
-            assumption: Assumption::AtMostDishonest(set.quorum().faults()),
+            assumption: Assumption::behind(Rule::Seal, set.quorum()),
         })
     }
 }
@@ -266,19 +283,15 @@ impl ResultProof {
 impl OrderProof {
     fn verify(&self, network_id: &Digest, set: &ValidatorSet) -> Result<Verdict, ReceiptError> {
         let quorum = set.quorum();
-        let byzantine = Assumption::AtMostDishonest(quorum.faults());
-        let (ballot, rule, assumption): (Ballot, Rule, Assumption) = match &self.votes {
+        let (ballot, rule): (Ballot, Rule) = match &self.votes {
             OrderVotes::Committed(certificate) => {
                 certificate.verify(set, &Ed25519, quorum.quorum())?;
-                (certificate.body.0, Rule::Commit, byzantine)
+                (certificate.body.0, Rule::Commit)
             }
             OrderVotes::Prepared(certificate) => {
                 certificate.verify(set, &Ed25519, quorum.quorum())?;
-                if certificate.signers.len() == quorum.n() {
-                    (certificate.body.0, Rule::Unanimous, byzantine)
-                } else {
-                    (certificate.body.0, Rule::Fast, Assumption::CrashOnly)
-                }
+                let all = certificate.signers.len() == quorum.n();
+                (certificate.body.0, if all { Rule::Unanimous } else { Rule::Fast })
             }
         };
         if self.batch.digest() != ballot.digest {
@@ -296,7 +309,7 @@ impl OrderProof {
             time_ms: None,
             result: None,
             rule,
-            assumption,
+            assumption: Assumption::behind(rule, quorum),
         })
     }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use carat_consensus::effect::{Finality, Halt, Report, Trigger};
 use carat_consensus::{BLOCKS_PER_FETCH, Execute, Record, RecoverError};
 use carat_types::certificate::SealCertificate;
-use carat_types::genesis::ConsensusConstants;
+use carat_types::genesis::{ConsensusConstants, Trust};
 use carat_types::header::{Header, prefix_digest};
 use carat_types::message::Message;
 use carat_types::validators::{Authenticator, ValidatorSet};
@@ -87,6 +87,8 @@ impl Thresholds {
 #[derive(Debug)]
 pub struct Oracle {
     params: ConsensusConstants,
+    /// Whether validators act on FAST.
+    trust: Trust,
     thresholds: Thresholds,
     certificates: Certificates,
     ballots: Ballots,
@@ -158,11 +160,12 @@ impl Oracle {
         let thresholds = Thresholds::of(plan.n);
         Oracle {
             params: plan.params,
+            trust: plan.trust,
             thresholds,
             watches: set.ids().map(watch).collect(),
             called: vec![View(0); usize::from(plan.n)],
             certificates: Certificates::new(thresholds, set, authenticator),
-            ballots: Ballots::new(thresholds, plan.acceptors_only_crash(), genesis.prefix),
+            ballots: Ballots::new(thresholds, plan, genesis.prefix),
             chain: Chain::new(genesis.clone()),
         }
     }
@@ -327,7 +330,9 @@ impl Oracle {
         let others =
             self.called.iter().enumerate().filter(|(index, called)| *index != at.index() && **called >= view);
         let moved = others.count();
-        let justified = moved > self.thresholds.faults || !self.watches[at.index()].acceptor_is_correct;
+        // Where acceptors only crash, one is enough.
+        let liars = if self.trust == Trust::Crash { 0 } else { self.thresholds.faults };
+        let justified = moved > liars || !self.watches[at.index()].acceptor_is_correct;
         demand(justified, "T4 f+1 others have moved", at, || format!("follows {moved} others to view {view}"))
     }
 
@@ -386,7 +391,9 @@ impl Oracle {
     /// nobody but the maker of the certificate.
     fn judge_signers(&mut self, at: ValidatorId, finality: &Finality) -> Verdict {
         let (signers, ballot) = match finality {
-            Finality::Unanimous(certificate) => (certificate.signers, certificate.body.0),
+            Finality::Unanimous(certificate) | Finality::Fast(certificate) => {
+                (certificate.signers, certificate.body.0)
+            }
             Finality::Commit(certificate) => (certificate.signers, certificate.body.0),
             Finality::Prefix(_) | Finality::Sealed(_) => return Ok(()),
         };
@@ -410,6 +417,13 @@ impl Oracle {
     fn judge_finality(&self, at: ValidatorId, execute: &Execute) -> Verdict {
         let (slot, prefix) = (execute.slot, execute.prefix);
         let named = match &execute.finality {
+            Finality::Fast(certificate) => {
+                demand(self.trust == Trust::Crash, "FAST only where acceptors only crash", at, || {
+                    format!("slot {slot} is executed on {} PREPAREs", certificate.signers.len())
+                })?;
+                self.certificates.prepares(at, certificate, self.thresholds.quorum)?;
+                (certificate.body.0.slot, certificate.body.0.prefix)
+            }
             Finality::Unanimous(certificate) => {
                 self.certificates.prepares(at, certificate, self.thresholds.n)?;
                 (certificate.body.0.slot, certificate.body.0.prefix)

@@ -3,7 +3,7 @@
 //! Each seed draws a random subset of faults with random strength ("swarm testing"): runs in which everything
 //! goes wrong at once seldom get far enough to show the deeper errors.
 
-use carat_types::genesis::ConsensusConstants;
+use carat_types::genesis::{ConsensusConstants, Trust};
 use carat_types::{Quorum, ValidatorId};
 
 use crate::crypto::Scheme;
@@ -36,6 +36,8 @@ pub struct Plan {
     pub n: u16,
     /// Constants of the core.
     pub params: ConsensusConstants,
+    /// What validators act on.
+    pub trust: Trust,
     /// Signatures.
     pub scheme: Scheme,
     /// What executes blocks.
@@ -210,6 +212,19 @@ impl Behaviour {
         Behaviour::CheckpointLiar,
     ];
 
+    /// Those of a proposer beside an acceptor that at worst crashes, or that loses or delays what it says or hears: all
+    /// that a network with `trust = crash` is run to survive. Acceptor and proposer are one process here, so no
+    /// strategy is allowed that lets the acceptor's key sign a lie, or that forgets what it signed.
+    pub const OF_PROPOSERS: [Behaviour; 7] = [
+        Behaviour::BadProposer,
+        Behaviour::NewViewLiar,
+        Behaviour::SelectiveSender,
+        Behaviour::StaleView,
+        Behaviour::Slow,
+        Behaviour::HeartbeatCensor,
+        Behaviour::Censor,
+    ];
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
@@ -253,15 +268,21 @@ impl Behaviour {
         )
     }
 
-    /// Whether the validator's votes can still be relied upon.
+    /// Whether the validator's votes can still be relied upon, and when they are due.
     pub fn acceptor_is_correct(self) -> bool {
         self == Behaviour::BadProposer
+    }
+
+    /// Whether its acceptor says nothing false: assumption A-crash.
+    pub fn acceptor_only_crashes(self) -> bool {
+        Behaviour::OF_PROPOSERS.contains(&self)
     }
 }
 
 impl Plan {
-    /// The plan of a seed. `n` overrides the number of validators, `adversary` what the liars do (and that there is one).
-    pub fn of(seed: u64, n: Option<u16>, adversary: Option<Behaviour>) -> Plan {
+    /// The plan of a seed. `n` overrides the number of validators, `adversary` what the liars do (and that there is one),
+    /// `trust` what validators act on.
+    pub fn of(seed: u64, n: Option<u16>, adversary: Option<Behaviour>, trust: Option<Trust>) -> Plan {
         let mut rng = Rng::new(seed ^ 0x0c0f_fee0_ca7a_7000);
         let drawn = SIZES[rng.index(SIZES.len())];
         let n = n.unwrap_or(drawn);
@@ -275,7 +296,15 @@ impl Plan {
             heartbeat_ms: rng.pick(&[100, 1_000]),
             ..ConsensusConstants::default()
         };
-        let adversaries = draw_adversaries(n, adversary, &mut rng);
+        let mut adversaries = draw_adversaries(n, adversary, &mut rng);
+        let trust = trust.unwrap_or_else(|| draw_trust(seed, adversary));
+        if trust == Trust::Crash {
+            for (_, behaviour) in &mut adversaries {
+                if !behaviour.acceptor_only_crashes() {
+                    *behaviour = rng.pick(&Behaviour::OF_PROPOSERS);
+                }
+            }
+        }
         let mut network = NetworkPlan::draw(&mut rng);
         if adversaries.iter().any(|(_, behaviour)| behaviour.thrives_on_withheld_votes()) && rng.chance(800) {
             network.withheld = rng.between(300, 900);
@@ -284,6 +313,7 @@ impl Plan {
             seed,
             n,
             params,
+            trust,
             scheme: if rng.chance(10) { Scheme::Ed25519 } else { Scheme::Mock },
             ledger: if rng.chance(50) { LedgerKind::Real } else { LedgerKind::Model },
             round_trip: rng.chance(60),
@@ -329,7 +359,7 @@ impl Plan {
 
     /// Whether every acceptor is at worst crashing: assumption A-crash of the specification.
     pub fn acceptors_only_crash(&self) -> bool {
-        self.adversaries.iter().all(|(_, behaviour)| behaviour.acceptor_is_correct())
+        self.adversaries.iter().all(|(_, behaviour)| behaviour.acceptor_only_crashes())
     }
 }
 
@@ -409,6 +439,13 @@ impl ClientPlan {
             expiring: maybe(rng, 10, 100),
         }
     }
+}
+
+/// In an eighth of the seeds whose liars nobody chose, acceptors only crash and FAST decides.
+fn draw_trust(seed: u64, adversary: Option<Behaviour>) -> Trust {
+    let chosen = adversary.is_none_or(Behaviour::acceptor_only_crashes);
+    // A generator of its own: the other seven eighths are what they were before there was a choice.
+    if chosen && Rng::new(seed ^ 0x7275_7374).chance(125) { Trust::Crash } else { Trust::Bft }
 }
 
 fn draw_adversaries(n: u16, wanted: Option<Behaviour>, rng: &mut Rng) -> Vec<(ValidatorId, Behaviour)> {

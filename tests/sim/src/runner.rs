@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use carat_types::ValidatorId;
+use carat_types::genesis::Trust;
 
 use crate::oracle::Violation;
 use crate::plan::{Behaviour, Plan};
@@ -18,6 +19,8 @@ pub struct Options {
     pub n: Option<u16>,
     /// What the liars do; else the seed decides whether there are any, and what they do.
     pub adversary: Option<Behaviour>,
+    /// What validators act on; else the seed decides.
+    pub trust: Option<Trust>,
     /// An error to plant.
     pub planted: Option<Planted>,
 }
@@ -47,7 +50,8 @@ pub struct Summary {
 
 /// Runs one seed.
 pub fn run_seed(seed: u64, options: Options, wanted: Wanted) -> Outcome {
-    Simulation::new(Plan::of(seed, options.n, options.adversary), options.planted, wanted).run()
+    let plan = Plan::of(seed, options.n, options.adversary, options.trust);
+    Simulation::new(plan, options.planted, wanted).run()
 }
 
 /// Runs `count` seeds from `first` on `threads` threads; `watch` hears of each outcome as it comes.

@@ -15,7 +15,7 @@ use crate::plan::{MS, Plan, SECOND};
 pub struct Witness {
     /// Validators.
     pub n: usize,
-    /// Whether acceptors at worst crash: then q PREPAREs choose a value, else it takes q COMMITs or n PREPAREs.
+    /// Whether acceptors keep to the protocol and at worst crash: then q PREPAREs choose a value, else it takes q COMMITs or n PREPAREs.
     pub acceptors_only_crash: bool,
     /// Those whose acceptor or proposer lies.
     pub liars: BTreeSet<ValidatorId>,
@@ -92,7 +92,7 @@ impl Witness {
         let keeps_to_it = |id: &ValidatorId| plan.behaviour(*id).is_none_or(|it| it.acceptor_is_correct());
         Witness {
             n: usize::from(plan.n),
-            acceptors_only_crash: plan.acceptors_only_crash(),
+            acceptors_only_crash: ids.clone().all(|id| keeps_to_it(&id)),
             liars: plan.adversaries.iter().map(|(id, _)| *id).collect(),
             correct: ids.filter(keeps_to_it).collect(),
             patience_us: (plan.params.timeout_max_ms + plan.params.heartbeat_ms) * MS,
@@ -192,7 +192,7 @@ impl Witness {
                 self.quorums.insert(certificate.signers.0);
                 *self.commits.entry(certificate.body.0).or_default() |= certificate.signers.0;
             }
-            Finality::Unanimous(certificate) => {
+            Finality::Unanimous(certificate) | Finality::Fast(certificate) => {
                 self.quorums.insert(certificate.signers.0);
                 *self.prepares.entry(certificate.body.0).or_default() |= certificate.signers.0;
             }

@@ -4,6 +4,7 @@ use carat_sim::crypto::{self, Keys, Scheme};
 use carat_sim::ledger::{self, LedgerKind, Rules};
 use carat_sim::oracle::{Oracle, Standpoint, Verdict};
 use carat_sim::plan::{Behaviour, Plan};
+use carat_types::genesis::Trust;
 use carat_types::header::prefix_digest;
 use carat_types::message::{Ballot, Commit, Message};
 use carat_types::{Digest, Slot, ValidatorId, View};
@@ -16,7 +17,7 @@ struct Scene {
 }
 
 fn scene(liars: u16) -> Scene {
-    let mut plan = Plan::of(0, Some(4), None);
+    let mut plan = Plan::of(0, Some(4), None, Some(Trust::Bft));
     plan.adversaries = (0..liars).map(|id| (ValidatorId(id), Behaviour::Mixed)).collect();
     let (keys, set) = crypto::validators(Scheme::Mock, 0, 4, ledger::chain_id(0));
     let genesis = Rules::new(LedgerKind::Model, 0, 0, plan.params.block).genesis();

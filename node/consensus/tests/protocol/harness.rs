@@ -12,7 +12,7 @@ use carat_consensus::{
 use carat_types::batch::{Envelope, Payload, Value, WellFormed};
 use carat_types::block::{Block, CertifiedBlock};
 use carat_types::certificate::SealCertificate;
-use carat_types::genesis::ConsensusConstants;
+use carat_types::genesis::{ConsensusConstants, Trust};
 use carat_types::hash::{h, sha256};
 use carat_types::header::Header;
 use carat_types::message::{
@@ -113,6 +113,7 @@ pub(crate) struct Cluster {
     pub(crate) n: usize,
     pub(crate) set: ValidatorSet,
     pub(crate) params: ConsensusConstants,
+    pub(crate) trust: Trust,
     pub(crate) nodes: Vec<Node>,
     pub(crate) queue: VecDeque<(ValidatorId, ValidatorId, Message)>,
     pub(crate) now_us: u64,
@@ -140,10 +141,15 @@ impl Cluster {
     }
 
     pub(crate) fn with(n: usize, params: ConsensusConstants) -> Self {
+        Self::trusting(n, params, Trust::Bft)
+    }
+
+    pub(crate) fn trusting(n: usize, params: ConsensusConstants, trust: Trust) -> Self {
         let mut cluster = Cluster {
             n,
             set: validators(n),
             params,
+            trust,
             nodes: Vec::new(),
             queue: VecDeque::new(),
             now_us: 1_000_000,
@@ -181,6 +187,7 @@ impl Cluster {
             me: id(index),
             validators: self.set.clone(),
             params: self.params,
+            trust: self.trust,
             signer: Box::new(HashSigner(keys_of(index))),
             authenticator: Arc::new(HashAuthenticator),
             genesis_header: genesis_header(),
@@ -492,6 +499,13 @@ impl Cluster {
         self.now_us = self.now_us.max(due);
         self.nodes[index].timers.remove(&timer);
         self.input(index, Input::Timer(timer));
+    }
+
+    /// Delivers the messages that are on their way, and none that they give rise to: one message delay.
+    pub(crate) fn delay(&mut self) {
+        for _ in 0..self.queue.len() {
+            self.step();
+        }
     }
 
     /// Delivers all messages; time stands still.

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `normal` | 5, 6, 10 (heartbeats), 14 (term) |
 //! | `performance` | 14 (slow leaders) |
+//! | `crash_only` | 6: `trust = crash`, where FAST decides |
 //! | `view_change` | 7 |
 //! | `recovery` | 4 (journal, guard) |
 //! | `catch_up` | 11 |
 //! | `refusals` | 2, 3, 5.2, 7.2: what a Byzantine peer may try |
 
 mod catch_up;
+mod crash_only;
 mod harness;
 mod normal;
 mod performance;

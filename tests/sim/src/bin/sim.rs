@@ -10,9 +10,11 @@ use carat_sim::plan::{Behaviour, Plan};
 use carat_sim::planted::Planted;
 use carat_sim::runner::{Options, last_lines, run_seed, run_seeds};
 use carat_sim::trace::{Line, Wanted};
+use carat_types::genesis::Trust;
 
-const USAGE: &str = "usage: sim --seeds N [--from S] [--n N] [--adversary NAME] [--threads T] [--canary]
-       sim --seed S [--n N] [--adversary NAME] [--trace]
+const USAGE: &str =
+    "usage: sim --seeds N [--from S] [--n N] [--adversary NAME] [--trust T] [--threads T] [--canary]
+       sim --seed S [--n N] [--adversary NAME] [--trust T] [--trace]
 
   --seeds N    run N seeds
   --from S     begin with seed S (default 0)
@@ -21,6 +23,7 @@ const USAGE: &str = "usage: sim --seeds N [--from S] [--n N] [--adversary NAME] 
   --canary     plant an error in the seeds 37, 137, 237 ...: they must fail
   --n N        number of validators (default: the seed decides)
   --adversary NAME  what the liars do, and that there are some (docs/testing.md has the names)
+  --trust T    bft or crash: what validators act on (default: the seed decides)
   --threads T  default: one for each processor";
 
 /// Lines shown of a failed seed.
@@ -72,6 +75,14 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         if word == "--adversary" {
             arguments.options.adversary =
                 Some(Behaviour::named(&value).ok_or(format!("--adversary {value}: no such strategy"))?);
+            continue;
+        }
+        if word == "--trust" {
+            arguments.options.trust = Some(match value.as_str() {
+                "bft" => Trust::Bft,
+                "crash" => Trust::Crash,
+                _ => return Err(format!("--trust {value}: bft or crash")),
+            });
             continue;
         }
         let number: u64 = value.parse().map_err(|_| format!("{word} {value}: not a number"))?;
@@ -129,7 +140,8 @@ fn cpu_seconds() -> Option<f64> {
 }
 
 fn one(seed: u64, arguments: &Arguments) -> ExitCode {
-    println!("{:#?}", Plan::of(seed, arguments.options.n, arguments.options.adversary));
+    let options = arguments.options;
+    println!("{:#?}", Plan::of(seed, options.n, options.adversary, options.trust));
     let outcome = run_seed(seed, arguments.options, Wanted::All);
     if arguments.trace {
         outcome.lines.iter().for_each(|line| println!("{line}"));

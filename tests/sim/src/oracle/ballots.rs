@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use carat_consensus::Record;
+use carat_types::genesis::Trust;
 use carat_types::message::{Ballot, Justification, Message};
 use carat_types::{Digest, Slot, ValidatorId};
 
 use super::certificates::Certificates;
 use super::{Thresholds, Verdict, Violation};
+use crate::plan::Plan;
 
 /// Votes counted by ballot, and the slots that are final by them.
 #[derive(Debug)]
@@ -15,11 +17,13 @@ pub(super) struct Ballots {
     thresholds: Thresholds,
     /// Whether FAST is sound in this run: assumption A-crash.
     acceptors_only_crash: bool,
+    /// Whether validators act on FAST, so that it makes final as the other rules do.
+    fast_decides: bool,
     prepares: BTreeMap<Ballot, u64>,
     commits: BTreeMap<Ballot, u64>,
     /// c(s) → slot and c(s-1), as far as some vote has shown it.
     links: BTreeMap<Digest, Link>,
-    /// c(s) of slots that are final by UNANIMOUS or COMMIT, here or above.
+    /// c(s) of slots that are final by a rule that validators act upon, here or above: UNANIMOUS or COMMIT, or FAST.
     finals: BTreeMap<Slot, Digest>,
     /// The same by FAST; only kept where FAST is sound.
     fast: BTreeMap<Slot, Digest>,
@@ -32,10 +36,11 @@ struct Link {
 }
 
 impl Ballots {
-    pub(super) fn new(thresholds: Thresholds, acceptors_only_crash: bool, genesis: Digest) -> Self {
+    pub(super) fn new(thresholds: Thresholds, plan: &Plan, genesis: Digest) -> Self {
         Ballots {
             thresholds,
-            acceptors_only_crash,
+            acceptors_only_crash: plan.acceptors_only_crash(),
+            fast_decides: plan.trust == Trust::Crash,
             prepares: BTreeMap::new(),
             commits: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -117,16 +122,13 @@ impl Ballots {
         if count == Some(self.thresholds.quorum) && self.acceptors_only_crash {
             self.decide(from, ballot, Rule::Fast)?;
         }
-        if count == Some(self.thresholds.n) { self.decide(from, ballot, Rule::Byzantine) } else { Ok(()) }
+        let decides = if self.fast_decides { self.thresholds.quorum } else { self.thresholds.n };
+        if count == Some(decides) { self.decide(from, ballot, Rule::Acted) } else { Ok(()) }
     }
 
     pub(super) fn count_commit(&mut self, from: ValidatorId, signer: ValidatorId, ballot: Ballot) -> Verdict {
         let count = add(&mut self.commits, ballot, signer);
-        if count == Some(self.thresholds.quorum) {
-            self.decide(from, ballot, Rule::Byzantine)
-        } else {
-            Ok(())
-        }
+        if count == Some(self.thresholds.quorum) { self.decide(from, ballot, Rule::Acted) } else { Ok(()) }
     }
 
     /// A rule is met: the whole prefix is final. Follows the links down to what is known to be final.
@@ -135,7 +137,7 @@ impl Ballots {
         loop {
             let (own, other) = match rule {
                 Rule::Fast => (&mut self.fast, &self.finals),
-                Rule::Byzantine => (&mut self.finals, &self.fast),
+                Rule::Acted => (&mut self.finals, &self.fast),
             };
             // Without A-crash, FAST is never met here and `fast` holds nothing but genesis.
             let known = [own.get(&slot), other.get(&slot)];
@@ -160,7 +162,8 @@ impl Ballots {
 #[derive(Clone, Copy, Debug)]
 enum Rule {
     Fast,
-    Byzantine,
+    /// One that validators act upon.
+    Acted,
 }
 
 /// **Returns** the number of voters if this vote is new.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use carat_types::codec::Encode;
+use carat_types::genesis::Trust;
 use carat_types::header::prefix_digest;
 use carat_types::message::{
     Ballot, Commit, Data, Justification, Message, NewView, PrePrepare, PrepareMessage, Seal, Signed,
@@ -117,6 +118,7 @@ impl Oracle {
         if commit.signer != from {
             return self.judge_relay(from, commit);
         }
+        demand(self.trust == Trust::Bft, "no COMMIT where FAST decides", from, || format!("{ballot:?}"))?;
         let watch = self.watch(from);
         if let Some(known) = watch.speech.commits.get(&(ballot.slot, ballot.view)) {
             return demand(*known == ballot, "one COMMIT a view and slot", from, || {

@@ -109,6 +109,7 @@ impl Simulation {
             me: node.id,
             validators: (*self.set).clone(),
             params: self.plan.params,
+            trust: self.plan.trust,
             signer: Box::new(node.keys.clone()),
             authenticator: self.authenticator.clone(),
             genesis_header: self.genesis.header().clone(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use carat_consensus::{ChainTip, Config, Effect, Execute, Input, Now, Replica, Timer, VerifiedMessage};
 use carat_types::block::{Block, CertifiedBlock};
 use carat_types::certificate::SealCertificate;
-use carat_types::genesis::ConsensusConstants;
+use carat_types::genesis::{ConsensusConstants, Trust};
 use carat_types::header::Header;
 use carat_types::message::{Ballot, Data, Fetch, Message};
 use carat_types::validators::ValidatorSet;
@@ -147,6 +147,7 @@ impl<'a> Run<'a> {
             me: id,
             validators: (*self.set).clone(),
             params: params(self.scenario.slice.slots()),
+            trust: Trust::Bft,
             signer: Box::new(keys.clone()),
             authenticator: Arc::new(MockAuthenticator),
             genesis_header: ledger.header().clone(),

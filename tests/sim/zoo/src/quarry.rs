@@ -1,6 +1,7 @@
 //! What is hunted, and how: one seed at a time, with the adversary that brings the bug out soonest.
 
 use carat_consensus::planted::{self, Bug};
+use carat_types::genesis::Trust;
 use carat_zoo::oracle::Violation;
 use carat_zoo::plan::Behaviour;
 use carat_zoo::planted::Planted;
@@ -56,17 +57,17 @@ impl Quarry {
 ///
 /// **Returns** the kill, if a rule was broken.
 pub(crate) fn hunt(quarry: &Quarry, seed: u64) -> Option<Kill> {
-    let (planted, hunter) = match quarry {
+    let (planted, hunter, trust) = match quarry {
         Quarry::Core(bug) => {
             planted::choose(bug.name);
-            (None, bug.hunter)
+            (None, bug.hunter, bug.fast_decides.then_some(Trust::Crash))
         }
-        Quarry::Shell(planted) => (Some(*planted), None),
+        Quarry::Shell(planted) => (Some(*planted), None, None),
     };
     // Most bugs show at n = 4; some only where n is not 3f+1, or where f > 1.
     let n = [4, 4, 5, 4, 4, 7][usize::try_from(seed % 6).unwrap_or(0)];
     let adversary = hunter.and_then(Behaviour::named);
-    let outcome = run_seed(seed, Options { n: Some(n), adversary, planted }, Wanted::Hash);
+    let outcome = run_seed(seed, Options { n: Some(n), adversary, trust, planted }, Wanted::Hash);
     planted::choose("");
     outcome.violation.map(|violation| Kill { seed, violation })
 }

@@ -3,7 +3,7 @@
 
 use carat_consensus::planted;
 use carat_types::Quorum;
-use carat_types::genesis::LeaderBounds;
+use carat_types::genesis::{LeaderBounds, Trust};
 use carat_zoo::plan::{Behaviour, Plan};
 use carat_zoo::planted::Planted;
 use carat_zoo::properties::*;
@@ -16,7 +16,7 @@ use carat_zoo::witness::Witness;
 enum World {
     /// Nobody lies; processes crash.
     Crashes,
-    /// f proposers lie, acceptors at worst crash.
+    /// f proposers lie, acceptors at worst crash, and FAST decides: the world of the Fast Paxos paper.
     LyingProposers,
     /// f validators follow a strategy.
     Liars(&'static str),
@@ -33,7 +33,8 @@ fn run(world: World, n: u16, seed: u64, bug: &'static str) -> Witness {
             Some(Behaviour::named(name).expect("a strategy of this name"))
         }
     };
-    let mut plan = Plan::of(seed, Some(n), adversary);
+    let trust = if matches!(world, World::LyingProposers) { Trust::Crash } else { Trust::Bft };
+    let mut plan = Plan::of(seed, Some(n), adversary, Some(trust));
     if adversary.is_none() {
         plan.adversaries.clear();
     }

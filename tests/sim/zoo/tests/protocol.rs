@@ -3,6 +3,8 @@
 
 #[path = "../../../../node/consensus/tests/protocol/catch_up.rs"]
 mod catch_up;
+#[path = "../../../../node/consensus/tests/protocol/crash_only.rs"]
+mod crash_only;
 #[path = "../../../../node/consensus/tests/protocol/harness.rs"]
 mod harness;
 #[path = "../../../../node/consensus/tests/protocol/performance.rs"]

@@ -11,6 +11,7 @@ const PICK: Bug = Bug {
     instead: "",
     hunter: Some("schemer"),
     test: None,
+    fast_decides: false,
 };
 
 pub(super) const BUGS: &[Bug] = &[

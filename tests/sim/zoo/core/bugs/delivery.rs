@@ -11,6 +11,7 @@ const DELIVERY: Bug = Bug {
     instead: "",
     hunter: None,
     test: None,
+    fast_decides: false,
 };
 
 pub(super) const BUGS: &[Bug] = &[

@@ -11,6 +11,7 @@ const JOURNAL: Bug = Bug {
     instead: "",
     hunter: None,
     test: None,
+    fast_decides: false,
 };
 
 pub(super) const BUGS: &[Bug] = &[

@@ -12,6 +12,7 @@ const BOUNDS: Bug = Bug {
     instead: "false",
     hunter: None,
     test: None,
+    fast_decides: false,
 };
 
 pub(super) const BUGS: &[Bug] = &[

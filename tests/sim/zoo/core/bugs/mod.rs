@@ -10,6 +10,7 @@
 
 mod choice;
 mod delivery;
+mod fast;
 mod journal;
 mod leaders;
 mod proofs;
@@ -35,10 +36,21 @@ pub struct Bug {
     pub hunter: Option<&'static str>,
     /// The test in `node/consensus/tests/protocol` that catches it, if the simulator does not within a few minutes.
     pub test: Option<&'static str>,
+    /// Whether it is hunted in networks with `trust = crash`.
+    pub fast_decides: bool,
 }
 
 /// Every bug.
 pub fn all() -> Vec<Bug> {
-    [choice::BUGS, delivery::BUGS, journal::BUGS, leaders::BUGS, proofs::BUGS, views::BUGS, votes::BUGS]
-        .concat()
+    [
+        choice::BUGS,
+        delivery::BUGS,
+        fast::BUGS,
+        journal::BUGS,
+        leaders::BUGS,
+        proofs::BUGS,
+        views::BUGS,
+        votes::BUGS,
+    ]
+    .concat()
 }

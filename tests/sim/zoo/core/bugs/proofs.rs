@@ -11,6 +11,7 @@ const PROOF: Bug = Bug {
     instead: "",
     hunter: Some("wrong-certificate"),
     test: None,
+    fast_decides: false,
 };
 
 pub(super) const BUGS: &[Bug] = &[

@@ -11,6 +11,7 @@ const VIEWS: Bug = Bug {
     instead: "",
     hunter: None,
     test: None,
+    fast_decides: false,
 };
 
 pub(super) const BUGS: &[Bug] = &[
@@ -18,7 +19,7 @@ pub(super) const BUGS: &[Bug] = &[
         name: "follows-2f+1-only",
         origin: "B1: the view-change timer needs 2f+1 (fabric 1917)",
         within: "fn view_to_follow",
-        text: "views.get(self.quorum.faults()).copied()",
+        text: "views.get(liars).copied()",
         instead: "views.get(2 * self.quorum.faults()).copied()",
         ..VIEWS
     },
@@ -26,7 +27,7 @@ pub(super) const BUGS: &[Bug] = &[
         name: "never-follows",
         origin: "B1: one partitioned node (BFT-SMaRt 19)",
         within: "fn view_to_follow",
-        text: "views.get(self.quorum.faults()).copied()",
+        text: "views.get(liars).copied()",
         instead: "None",
         ..VIEWS
     },
@@ -34,7 +35,7 @@ pub(super) const BUGS: &[Bug] = &[
         name: "follows-a-single-validator",
         origin: "B1: view-change storm (SmartBFT 8b3df8a); section 7.1, T4",
         within: "fn view_to_follow",
-        text: "views.get(self.quorum.faults()).copied()",
+        text: "views.get(liars).copied()",
         instead: "views.first().copied()",
         hunter: Some("view-pusher"),
         ..VIEWS

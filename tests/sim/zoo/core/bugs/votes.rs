@@ -11,6 +11,7 @@ const NORMAL: Bug = Bug {
     instead: "",
     hunter: None,
     test: None,
+    fast_decides: false,
 };
 
 pub(super) const BUGS: &[Bug] = &[
@@ -50,7 +51,7 @@ pub(super) const BUGS: &[Bug] = &[
         name: "acts-on-fast",
         origin: "section 15: FAST at validators",
         within: "fn after_prepare(",
-        text: "count == self.quorum.n()",
+        text: "count == self.deciding_prepares()",
         instead: "count == self.quorum.quorum()",
         ..NORMAL
     },

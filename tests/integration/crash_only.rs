@@ -1,0 +1,40 @@
+//! A network whose genesis file says `trust = crash`: Byzantine-Proposer Fast Paxos, from end to end.
+
+use carat_types::genesis::Trust;
+use carat_types::receipt::{Assumption, Receipt, Rule};
+
+use crate::cluster::{Cluster, key};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn network_where_fast_decides_settles_while_its_leader_is_gone_and_says_what_it_rests_on() {
+    let mut cluster = Cluster::start_trusting(4, Trust::Crash).await;
+    cluster.fund(0, &key(1)).await;
+    cluster.fund(1, &key(2)).await;
+    let operation = carat_types::builder::operation::bump_sequence(0);
+    let finality =
+        cluster.client.submit(cluster.build(&key(1), vec![operation]).await).await.expect("settles");
+    let verdict = Receipt::verify(&finality.receipt, &cluster.network.genesis).expect("holds");
+    assert_eq!((verdict.rule, verdict.assumption), (Rule::Fast, Assumption::CrashOnly));
+
+    let status = cluster.status(1).await;
+    assert_eq!(status["trust"], "crash");
+    assert_eq!(status["assumption"], "FAST: holds if validators are crash-only");
+    let trace = cluster.trace(1, verdict.slot.0).await;
+    let kinds: Vec<&str> = trace.iter().filter_map(|entry| entry["kind"].as_str()).collect();
+    assert!(kinds.contains(&"PREPARE") && !kinds.contains(&"COMMIT"), "{kinds:?}");
+    let named = |entry: &serde_json::Value| {
+        entry["detail"].as_str().is_some_and(|it| it.starts_with("FAST") && it.contains("crash-only"))
+    };
+    assert!(trace.iter().any(named), "{trace:?}");
+
+    let leader = usize::try_from(status["leader"].as_u64().expect("a leader")).expect("small");
+    cluster.stop_node(leader).await;
+    cluster.pay(&key(1), &key(2), 2).await;
+    let other = (leader + 1) % 4;
+    assert!(cluster.status(other).await["view"].as_u64() > Some(0), "the others went on under a new leader");
+    cluster.start_node(leader).await.expect("starts again");
+    cluster.await_ready(leader).await;
+    cluster.pay(&key(2), &key(1), 1).await;
+    cluster.assert_same_state().await;
+    cluster.stop().await;
+}
