@@ -225,8 +225,7 @@ struct Bench {
     blocks_made: usize,
 }
 
-/// What a block or some took.
-#[derive(Default)]
+/// What a block took.
 struct Took {
     applying: Duration,
     rooting: Duration,
@@ -236,18 +235,15 @@ struct Took {
 
 impl Bench {
     fn run(&mut self, what: &str, kind: Kind, blocks: usize) {
-        let mut sum = Took::default();
-        for _ in 0..blocks {
-            let took = self.block(kind);
-            sum.applying += took.applying;
-            sum.rooting += took.rooting;
-            sum.applied += took.applied;
-            sum.succeeded += took.succeeded;
-        }
-        let share = 100.0 * sum.succeeded as f64 / sum.applied as f64;
+        let took: Vec<Took> = (0..blocks).map(|_| self.block(kind)).collect();
+        let sum = |of: fn(&Took) -> usize| took.iter().map(of).sum::<usize>();
+        let (applied, succeeded) = (sum(|took| took.applied), sum(|took| took.succeeded));
+        let share = 100.0 * succeeded as f64 / applied as f64;
         assert!(share > 90.0, "only {share:.1} % of the {what} succeeded");
-        report(&format!("{what} applied, {share:.1} % with success"), sum.applying, sum.applied);
-        report(&format!("{what} applied, with the state root"), sum.applying + sum.rooting, sum.applied);
+        let without = took.iter().map(|took| took.applying).collect();
+        let with = took.iter().map(|took| took.applying + took.rooting).collect();
+        report_blocks(&format!("{what} applied, {share:.1} % with success"), without, applied);
+        report_blocks(&format!("{what} applied, with the state root"), with, applied);
     }
 
     fn block(&mut self, kind: Kind) -> Took {
@@ -359,6 +355,20 @@ fn on_processor() -> Duration {
 fn report(what: &str, took: Duration, count: usize) {
     let rate = count as f64 / took.as_secs_f64();
     println!("{what}: {count} in {:.3} s, {rate:.0}/s", took.as_secs_f64());
+}
+
+/// Reports all blocks, and the median one: beside other programs it wavers less.
+#[expect(clippy::print_stdout, reason = "the output of the program")]
+fn report_blocks(what: &str, mut blocks: Vec<Duration>, count: usize) {
+    let (sum, of_each) = (blocks.iter().sum::<Duration>(), count as f64 / blocks.len() as f64);
+    blocks.sort_unstable();
+    let rate = |took: Duration| of_each / took.as_secs_f64();
+    let (median, fastest) = (rate(blocks[blocks.len() / 2]), rate(blocks[0]));
+    let all = count as f64 / sum.as_secs_f64();
+    println!(
+        "{what}: {count} in {:.3} s, {all:.0}/s; median block {median:.0}/s, fastest {fastest:.0}/s",
+        sum.as_secs_f64()
+    );
 }
 
 fn asset(code: [u8; 4]) -> Asset {

@@ -159,12 +159,12 @@ fn finish(
             applied.push(Applied { batch_index, transaction, result, result_xdr, changes });
         }
     }
-    ledger.settle();
-    supply::assert_conserved(&ledger)?;
+    let differences = ledger.into_differences();
+    supply::assert_conserved(&differences)?;
     let leaves: Vec<Digest> = applied.iter().map(Applied::leaf).collect();
     Ok(BlockOutcome {
         applied,
-        delta: ledger.into_delta(),
+        delta: differences.into_delta(),
         outcomes_root: merkle::root(&leaves),
         drops_root: Dropped::root(&dropped),
         dropped,

@@ -17,13 +17,15 @@ use stellar_xdr::{
 use crate::entry::{StateValue, Totals};
 use crate::error::StateError;
 use crate::key::StateKey;
-use crate::state::{StateDelta, StateRead};
+use crate::state::StateRead;
 
 mod books;
+mod differences;
 mod index;
 mod preload;
 
 use books::Books;
+pub use differences::Differences;
 use index::Index;
 use preload::Wanted;
 
@@ -87,6 +89,8 @@ pub struct Overlay<'s> {
     totals: Totals,
     index: Index,
     cells: Vec<Cell>,
+    /// The cell that was asked for last.
+    last_used: usize,
     log: Vec<Undo>,
     level_start: usize,
     books: Books,
@@ -113,6 +117,7 @@ impl<'s> Overlay<'s> {
             totals,
             index: Index::default(),
             cells: Vec::new(),
+            last_used: 0,
             log: Vec::new(),
             level_start: 0,
             books: Books::default(),
@@ -298,31 +303,11 @@ impl<'s> Overlay<'s> {
         self.get_mut(key)?.map(|value| value.as_trustline_mut().ok_or(WRONG_KIND)).transpose()
     }
 
-    /// Forgets changes that came to nothing, so that [`Overlay::differences`] need not compare them again.
-    pub fn settle(&mut self) {
-        for cell in &mut self.cells {
-            if !cell.differs() {
-                cell.current.clone_from(&cell.original);
-            }
-        }
-    }
-
-    /// All entries that differ from the state, as (name, before, now), in the order in which they were first used.
-    pub fn differences(&self) -> impl Iterator<Item = (&StateKey, Option<&StateValue>, Option<&StateValue>)> {
-        let changed = self.cells.iter().filter(|cell| cell.differs());
-        changed.map(|cell| (&cell.key, cell.original.as_deref(), cell.current.as_deref()))
-    }
-
-    /// All differences from the state as bytes.
-    pub fn into_delta(self) -> StateDelta {
-        let mut scratch = self.scratch;
-        let changed = self.cells.iter().filter(|cell| cell.differs());
-        let changed = changed.map(|cell| {
-            let key = exactly(&mut scratch, |bytes| cell.key.append_to(bytes));
-            let value = cell.current.as_deref();
-            (key, value.map(|value| exactly(&mut scratch, |bytes| value.append_to(bytes))))
-        });
-        changed.collect()
+    /// What differs from the state in the end. Changes that came to nothing are forgotten.
+    pub fn into_differences(self) -> Differences {
+        let mut cells = self.cells;
+        cells.retain(Cell::differs);
+        Differences(cells)
     }
 
     fn set(&mut self, key: &StateKey, value: Value) -> Result<(), StateError> {
@@ -339,6 +324,16 @@ impl<'s> Overlay<'s> {
 
     /// The number of the cell with this name; reads the state on first use.
     fn load(&mut self, key: &StateKey) -> Result<usize, StateError> {
+        // The same account is asked for several times in a row.
+        if self.cells.get(self.last_used).is_some_and(|cell| cell.key == *key) {
+            return Ok(self.last_used);
+        }
+        let index = self.find_or_read(key)?;
+        self.last_used = index;
+        Ok(index)
+    }
+
+    fn find_or_read(&mut self, key: &StateKey) -> Result<usize, StateError> {
         let hash = self.index.hash(key);
         let first = self.index.first(hash);
         if let Some(index) = self.find(first, key) {
@@ -417,13 +412,6 @@ impl Cell {
             _ => true,
         }
     }
-}
-
-/// What is appended, with room for no more: a block's changes are kept for a while.
-fn exactly(scratch: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    scratch.clear();
-    append(scratch);
-    scratch.as_slice().to_vec()
 }
 
 const WRONG_KIND: StateError = StateError::Inconsistent("an entry is of another kind than its key");

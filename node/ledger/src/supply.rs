@@ -12,7 +12,7 @@ use crate::asset;
 use crate::entry::{StateValue, Totals};
 use crate::error::{ApplyError, StateError};
 use crate::key::StateKey;
-use crate::overlay::Overlay;
+use crate::overlay::Differences;
 
 const OVERFLOW: StateError = StateError::Inconsistent("a sum of holdings left its range");
 
@@ -35,9 +35,9 @@ impl Figures {
 /// Checks that a block conserves every asset that it touches.
 ///
 /// **Errors**: [`ApplyError::Conservation`] for the first asset that it does not.
-pub(crate) fn assert_conserved(ledger: &Overlay<'_>) -> Result<(), ApplyError> {
+pub(crate) fn assert_conserved(differences: &Differences) -> Result<(), ApplyError> {
     let mut changes: BTreeMap<Asset, Figures> = BTreeMap::new();
-    for (key, before, now) in ledger.differences() {
+    for (key, before, now) in differences.iter() {
         if let Some(value) = before {
             add(&mut changes, key, value, -1)?;
         }

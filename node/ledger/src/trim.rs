@@ -4,7 +4,8 @@
 //! fails. So whatever would not pass the full check at the start of the block is dropped, without any effect.
 //! **Source**: ledger specification 0.2.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[expect(clippy::disallowed_types, reason = "asked by account or hash; never iterated")]
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use carat_types::hash::m;
@@ -70,12 +71,10 @@ impl Dropped {
     }
 }
 
-/// What kept transactions mean for those behind them.
+/// What kept transactions mean for those behind them, by account.
 #[derive(Default)]
-struct Ahead {
-    sequences: BTreeMap<PublicKey, i64>,
-    fees: BTreeMap<PublicKey, i64>,
-}
+#[expect(clippy::disallowed_types, reason = "asked by account; never iterated")]
+struct Ahead(HashMap<PublicKey, Pending>);
 
 /// Parts a block's envelopes into those to be applied, in the order of the whole block, and those dropped, by position.
 pub(crate) fn trim(
@@ -114,12 +113,13 @@ pub(crate) fn trim(
     Ok((kept, dropped))
 }
 
+#[expect(clippy::disallowed_types, reason = "asked by hash; never iterated")]
 fn without_duplicates(
     envelopes: &[Arc<SignedTransaction>],
     key: SortKey,
     dropped: &mut Vec<Dropped>,
 ) -> Vec<Candidate> {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::with_capacity(envelopes.len());
     let mut candidates = Vec::with_capacity(envelopes.len());
     for (batch_index, transaction) in (0..).zip(envelopes) {
         let transaction = Arc::clone(transaction);
@@ -172,15 +172,16 @@ pub(crate) fn suspended(
 
 impl Ahead {
     fn before(&self, transaction: &SignedTransaction) -> Pending {
-        Pending {
-            sequence: self.sequences.get(&transaction.source()).copied(),
-            fees: self.fees.get(&transaction.fee_source()).copied().unwrap_or(0),
-        }
+        let (source, payer) = (transaction.source(), transaction.fee_source());
+        let of_source = self.0.get(&source).copied().unwrap_or_default();
+        let of_payer =
+            if payer == source { of_source } else { self.0.get(&payer).copied().unwrap_or_default() };
+        Pending { sequence: of_source.sequence, fees: of_payer.fees }
     }
 
     fn add(&mut self, transaction: &SignedTransaction) {
-        self.sequences.insert(transaction.source(), transaction.sequence());
-        let fees = self.fees.entry(transaction.fee_source()).or_insert(0);
+        self.0.entry(transaction.source()).or_default().sequence = Some(transaction.sequence());
+        let fees = &mut self.0.entry(transaction.fee_source()).or_default().fees;
         *fees = fees.saturating_add(transaction.fee());
     }
 }

@@ -118,7 +118,7 @@ fn delta_holds_only_what_differs_in_the_end() {
     set(&mut ledger, 2, 21);
     set(&mut ledger, 2, 20);
     ledger.remove(&StateKey::account(&id(3))).expect("readable");
-    let delta = ledger.into_delta();
+    let delta = ledger.into_differences().into_delta();
     let keys: Vec<&Vec<u8>> = delta.keys().collect();
     assert_eq!(keys, [&StateKey::account(&id(3)).to_bytes()]);
 }
