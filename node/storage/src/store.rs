@@ -356,6 +356,11 @@ impl StateRead for Store {
         self.value(Column::State, key).map_err(|error| StateError::Read(error.into()))
     }
 
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
+        let values = self.settled("read", self.engine.get_many(Column::State, keys));
+        values.map_err(|error| StateError::Read(error.into()))
+    }
+
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StateError> {
         scan_state(&*self.engine, prefix, after, limit)
     }

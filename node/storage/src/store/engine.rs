@@ -117,6 +117,13 @@ pub trait Read {
     /// **Errors**: the database's.
     fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError>;
 
+    /// The values of many keys, one for each, in the order of the keys.
+    ///
+    /// **Errors**: the database's.
+    fn get_many(&self, column: Column, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, EngineError> {
+        keys.iter().map(|key| self.get(column, key)).collect()
+    }
+
     /// The pairs of a range, as they are at the time of the call.
     fn scan(&self, column: Column, range: KeyRange) -> Pairs<'_>;
 }

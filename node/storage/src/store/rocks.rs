@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
-    ErrorKind, IteratorMode, LogLevel, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice,
+    DBRecoveryMode, ErrorKind, IteratorMode, LogLevel, Options, ReadOptions, SnapshotWithThreadMode,
+    WriteBatch,
 };
 
 use super::engine::{Batch, Column, Engine, EngineError, KeyRange, Pairs, Read};
@@ -108,6 +109,13 @@ fn read_options(range: KeyRange) -> (ReadOptions, IteratorMode<'static>) {
     (options, mode)
 }
 
+type RocksValue<'a> = Result<Option<DBPinnableSlice<'a>>, rocksdb::Error>;
+
+fn copied(values: Vec<RocksValue<'_>>) -> Result<Vec<Option<Vec<u8>>>, EngineError> {
+    let copied = |value: RocksValue<'_>| Ok(value.map_err(engine_error)?.map(|bytes| bytes.to_vec()));
+    values.into_iter().map(copied).collect()
+}
+
 type RocksPair = (Box<[u8]>, Box<[u8]>);
 
 fn pairs<'a>(pairs: impl Iterator<Item = Result<RocksPair, rocksdb::Error>> + 'a) -> Pairs<'a> {
@@ -121,6 +129,10 @@ fn failed<'a>(error: EngineError) -> Pairs<'a> {
 impl Read for RocksEngine {
     fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         self.db.get_cf(self.family(column)?, key).map_err(engine_error)
+    }
+
+    fn get_many(&self, column: Column, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, EngineError> {
+        copied(self.db.batched_multi_get_cf(self.family(column)?, keys, false))
     }
 
     fn scan(&self, column: Column, range: KeyRange) -> Pairs<'_> {

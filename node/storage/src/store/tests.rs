@@ -78,9 +78,22 @@ fn check_store(store: &Store) {
     assert_eq!((applied, first.dropped.len()), ([2, 0, 2], 1));
     let totals = store.execution(Slot(1)).expect("reads").expect("is there").totals;
     assert_eq!(totals.fee_pool, 200);
+    check_many_are_read_as_one_by_one(store);
     assert_eq!(store.transaction(first.dropped[0].transaction.hash()).expect("reads"), None);
     assert_eq!(store.tip(), Tip { slot: Slot(3), header: chain.newest.hash() });
     assert_eq!(store.state_tree().expect("sound").root(), chain.newest.state_root);
+}
+
+/// In whatever order they are asked for, with one that is absent and one that is asked for twice.
+fn check_many_are_read_as_one_by_one(store: &Store) {
+    let pairs = store.scan(&[], None, usize::MAX).expect("reads");
+    let mut keys: Vec<Vec<u8>> = pairs.into_iter().rev().map(|(key, _)| key).collect();
+    assert!(keys.len() > 2);
+    keys.insert(1, b"absent".to_vec());
+    keys.push(keys[0].clone());
+    let singly: Vec<_> = keys.iter().map(|key| store.get(key).expect("reads")).collect();
+    assert_eq!(store.get_many(&keys).expect("reads"), singly);
+    assert_eq!(singly.iter().filter(|value| value.is_none()).count(), 1);
 }
 
 #[test]
