@@ -26,8 +26,6 @@ use crate::state_view::account_sequence;
 
 /// Everything that admission needs.
 pub struct FrontDoor {
-    /// The network that transactions sign.
-    pub network_id: Digest,
     /// The last executed state.
     pub store: Arc<Store>,
     /// Signatures that were checked.
@@ -85,16 +83,14 @@ impl FrontDoor {
     }
 
     /// Admits what a validator gossips. Nobody waits for an answer.
-    pub fn gossiped(&self, from: ValidatorId, envelopes: Vec<Envelope>) {
-        for envelope in envelopes {
-            let Ok(transaction) = SignedTransaction::decode(&self.network_id, &envelope.0) else {
-                self.count("refused");
-                continue;
-            };
-            if let Err(error) = self.admit(&Arc::new(transaction), Some(from)) {
-                tracing::error!(%error, "a gossiped transaction could not be checked");
-            }
-        }
+    ///
+    /// **Errors**: the state cannot be read.
+    pub fn gossiped(
+        &self,
+        from: ValidatorId,
+        transaction: &Arc<SignedTransaction>,
+    ) -> Result<(), StateError> {
+        self.admit(transaction, Some(from)).map(drop)
     }
 
     fn admit(

@@ -1,6 +1,7 @@
 //! Spreading what clients bring: one task that gathers envelopes and sends them to all other validators.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use carat_network::{Lane, Network};
 use carat_types::batch::Envelope;
@@ -12,7 +13,13 @@ use crate::scribe::encode;
 /// Bytes of envelopes that go in one frame.
 const FRAME_BYTES: usize = 256 * 1024;
 
-/// Gossips until the front door closes. What gathered while the last frame was made goes with the next one.
+/// A frame with at least so many envelopes tells that this node is busy.
+const BUSY: usize = 4;
+/// How long a busy node gathers for the next frame, so that its peers check larger batches.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Gossips until the front door closes. What gathered while the last frame was made goes with the next one; an idle node
+/// waits for nothing.
 pub(crate) async fn run(mut envelopes: UnboundedReceiver<Envelope>, network: Arc<Network>) {
     while let Some(first) = envelopes.recv().await {
         let mut bytes = first.0.len();
@@ -22,7 +29,11 @@ pub(crate) async fn run(mut envelopes: UnboundedReceiver<Envelope>, network: Arc
             bytes += next.0.len();
             gathered.push(next);
         }
+        let busy = gathered.len() >= BUSY;
         let frame = encode(&Message::Transactions(Transactions { envelopes: gathered }));
         network.broadcast(Lane::Bulk, &frame);
+        if busy {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }

@@ -8,15 +8,16 @@ use std::sync::mpsc::Receiver;
 
 use carat_consensus::{Input, VerifiedMessage};
 use carat_network::Incoming;
+use carat_types::batch::Envelope;
 use carat_types::codec::Decode;
 use carat_types::message::{Data, Frame, Message, Proposal, SignedBody};
 use carat_types::payload;
 use carat_types::validators::{Ed25519, ValidatorSet, Verified};
 use carat_types::{Digest, ValidatorId, batch::BlockLimits, message::Signed};
 
-use crate::front_door::FrontDoor;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
+use crate::porter::Bell;
 use crate::trace::Trace;
 
 /// What the checks need; shared by all threads.
@@ -30,7 +31,7 @@ pub struct Inbound {
     /// Where inputs go.
     pub mailbox: Arc<Mailbox>,
     /// Where gossiped transactions go.
-    pub front_door: Arc<FrontDoor>,
+    pub bell: Bell,
     /// Recent messages.
     pub trace: Arc<Trace>,
     /// Counters.
@@ -44,6 +45,12 @@ enum Refusal {
     OtherEpoch,
     BadSignature,
     MalformedPayload,
+}
+
+/// Where a frame's content goes.
+enum Inward {
+    Replica(VerifiedMessage),
+    FrontDoor(Vec<Envelope>),
 }
 
 impl Refusal {
@@ -63,13 +70,13 @@ impl Inbound {
         while let Ok(frame) = frames.recv() {
             let from = ValidatorId(frame.peer);
             match self.check(from, &frame.payload) {
-                Ok(Some(message)) => {
+                Ok(Inward::Replica(message)) => {
                     let input = Input::Message { from, message };
                     if !self.mailbox.offer(from.index(), [input]) {
                         return;
                     }
                 }
-                Ok(None) => {}
+                Ok(Inward::FrontDoor(envelopes)) => self.bell.gossip(frame, envelopes),
                 Err(refusal) => {
                     self.metrics.consensus_rejections_total.with_label_values(&[refusal.name()]).inc();
                     tracing::debug!(peer = %from, reason = refusal.name(), "frame refused");
@@ -78,13 +85,13 @@ impl Inbound {
         }
     }
 
-    fn check(&self, from: ValidatorId, bytes: &[u8]) -> Result<Option<VerifiedMessage>, Refusal> {
+    fn check(&self, from: ValidatorId, bytes: &[u8]) -> Result<Inward, Refusal> {
         let frame = Frame::from_bytes(bytes).map_err(|_| Refusal::Undecodable)?;
         if frame.epoch != self.validators.domain().epoch {
             return Err(Refusal::OtherEpoch);
         }
         self.trace.arrived(from, &frame.message);
-        Ok(Some(match frame.message {
+        Ok(Inward::Replica(match frame.message {
             Message::Proposal(proposal) => self.proposal(&proposal)?,
             Message::Prepare(prepare) => VerifiedMessage::Prepare {
                 vote: self.signed(prepare.signed)?,
@@ -101,10 +108,7 @@ impl Inbound {
             Message::Status(status) => VerifiedMessage::Status(status),
             Message::Fetch(fetch) => VerifiedMessage::Fetch(fetch),
             Message::Data(data) => self.data(data)?,
-            Message::Transactions(transactions) => {
-                self.front_door.gossiped(from, transactions.envelopes);
-                return Ok(None);
-            }
+            Message::Transactions(transactions) => return Ok(Inward::FrontDoor(transactions.envelopes)),
         }))
     }
 

@@ -1,7 +1,7 @@
 //! A validator: settings, one event loop, performing its effects, start and stop.
 //!
 //! Reading order: [`home`] (what a start reads), [`node`] (how the parts hang together), [`core_loop`], [`scribe`] (effects in order, nothing
-//! before it is durable), [`executor`], [`chronicle`]; on the way in [`inbound`], [`front_door`], [`mailbox`].
+//! before it is durable), [`executor`], [`chronicle`]; on the way in [`inbound`], [`porter`], [`front_door`], [`mailbox`].
 
 pub mod admin;
 pub mod chronicle;
@@ -21,6 +21,7 @@ pub mod mailbox;
 pub mod metrics;
 pub mod node;
 pub mod pool;
+pub mod porter;
 mod receipts;
 mod rest;
 pub mod scribe;

@@ -47,7 +47,7 @@ pub struct Metrics {
     pub pool_submissions_total: IntCounterVec,
     /// Transactions that wait to be ordered.
     pub pool_pending: IntGauge,
-    /// Signatures checked, by source: computed or remembered.
+    /// Signatures checked, by source: batched, computed alone or remembered.
     pub signature_checks_total: IntCounterVec,
     /// Time of one journal sync.
     pub storage_journal_sync_seconds: Histogram,
@@ -141,7 +141,7 @@ impl Metrics {
                 "signature_checks_total",
                 "Signature checks, by source",
                 "source",
-                &["computed", "remembered"],
+                &["batched", "computed", "remembered"],
             )?,
             storage_journal_sync_seconds: declare
                 .seconds("storage_journal_sync_seconds", "Time of one journal sync")?,

@@ -40,6 +40,7 @@ use crate::inbound::Inbound;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::porter::{Bell, Porter};
 use crate::receipts::Receipts;
 use crate::rest::{Rest, SharedRest};
 use crate::scribe::{Scribe, encode};
@@ -179,7 +180,17 @@ impl Parts {
         threads.spawn("chronicle", move || Ok(chronicle.run(&chapter_list)?))?;
         threads.spawn("executor", move || Ok(executor.run(&task_list)?))?;
         threads.spawn("scribe", move || Ok(scribe.run(&effect_lists)?))?;
-        let frames = self.inbound(home, &front_door, &mut threads)?;
+        let (porter, bell) = Porter::new(
+            home.genesis.network_id(),
+            Arc::clone(&front_door),
+            Arc::clone(&self.signatures),
+            Arc::clone(&self.metrics),
+        );
+        threads.spawn("porter", move || {
+            porter.run();
+            Ok(())
+        })?;
+        let frames = self.inbound(home, &bell, &mut threads)?;
         threads.spawn("core", move || match core.run(first) {
             Some(halt) => Err(NodeError::Halted(describe(&halt))),
             None => Ok(()),
@@ -213,6 +224,7 @@ impl Parts {
             history_halted: halted,
             indexed,
             front_door,
+            bell,
             waiting: Arc::clone(&self.waiting),
             tip: Arc::clone(&self.tip),
             health,
@@ -243,7 +255,6 @@ impl Parts {
     ) -> FrontDoor {
         let capacity = usize::try_from(home.genesis.genesis.consensus.pool).unwrap_or(usize::MAX);
         FrontDoor {
-            network_id: home.genesis.network_id(),
             store: Arc::clone(&self.store),
             signatures: Arc::clone(&self.signatures),
             tip: Arc::clone(&self.tip),
@@ -388,7 +399,7 @@ impl Parts {
     fn inbound(
         &self,
         home: &Home,
-        front_door: &Arc<FrontDoor>,
+        bell: &Bell,
         threads: &mut Threads,
     ) -> Result<Vec<Sender<Incoming>>, NodeError> {
         let mut queues = Vec::new();
@@ -399,7 +410,7 @@ impl Parts {
                 network_id: home.genesis.network_id(),
                 limits: home.genesis.genesis.consensus.block,
                 mailbox: Arc::clone(&self.mailbox),
-                front_door: Arc::clone(front_door),
+                bell: bell.clone(),
                 trace: Arc::clone(&self.trace),
                 metrics: Arc::clone(&self.metrics),
             };

@@ -24,6 +24,7 @@ use crate::chronicle::Waiting;
 use crate::friendbot::Friendbot;
 use crate::front_door::{FrontDoor, Verdict};
 use crate::health::Health;
+use crate::porter::Bell;
 use crate::receipts::Receipts;
 use crate::state_view;
 
@@ -47,6 +48,8 @@ pub(crate) struct Rest {
     pub(crate) indexed: watch::Receiver<Toid>,
     /// Where transactions are admitted.
     pub(crate) front_door: Arc<FrontDoor>,
+    /// The way there.
+    pub(crate) bell: Bell,
     /// Callers who wait.
     pub(crate) waiting: Arc<Waiting>,
     /// Header of the last executed block.
@@ -70,7 +73,7 @@ impl Rest {
         loop {
             // Before it is handed in: its block may be there before this task runs again.
             let signal = self.waiting.for_transaction(hash);
-            match self.front_door.submit(&transaction) {
+            match self.bell.submit(&transaction).await {
                 Ok(Verdict::Admitted | Verdict::Parked | Verdict::Duplicate) => {}
                 Ok(Verdict::Full) => return Submission::Busy { retry_after: RETRY_AFTER },
                 Ok(Verdict::Refused(refusal)) => match self.finished(&hash) {
@@ -146,8 +149,8 @@ impl Rest {
         }))
     }
 
-    fn accept(&self, transaction: &Arc<SignedTransaction>) -> Acceptance {
-        match self.front_door.submit(transaction) {
+    async fn accept(&self, transaction: &Arc<SignedTransaction>) -> Acceptance {
+        match self.bell.submit(transaction).await {
             Ok(Verdict::Admitted | Verdict::Parked) => Acceptance::Pending,
             Ok(Verdict::Duplicate) => Acceptance::Duplicate,
             Ok(Verdict::Full) => Acceptance::Busy { retry_after: RETRY_AFTER },
@@ -236,7 +239,7 @@ impl Node for SharedRest {
 
     fn submit_async(&self, transaction: Arc<SignedTransaction>) -> BoxFuture<Acceptance> {
         let rest = Arc::clone(&self.0);
-        Box::pin(async move { rest.accept(&transaction) })
+        Box::pin(async move { rest.accept(&transaction).await })
     }
 
     fn fund(&self, account: PublicKey, patience: Duration) -> BoxFuture<Submission> {

@@ -1,4 +1,4 @@
-//! Signatures that were checked: each is computed once, at admission, and remembered until its block.
+//! Signatures that were checked: each is computed once, at admission and in batches, and remembered until its block.
 //!
 //! The memory only ever says "valid": a forgotten or unknown signature is computed again, so that it can change
 //! no outcome, only its cost. **Source**: consensus specification, section 12.
@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use carat_ledger::SignatureOracle;
 use carat_types::Digest;
-use carat_types::hash::h;
-use carat_types::signature::{Claim, verify};
+use carat_types::hash::sha256;
+use carat_types::signature::{Claim, verify, verify_batch};
 
 use crate::metrics::Metrics;
 
@@ -18,6 +18,12 @@ use crate::metrics::Metrics;
 const SHARDS: usize = 16;
 /// Claims of one shard and generation.
 const GENERATION: usize = 16_384;
+/// Most claims of one batch: beyond, a larger one saves nothing more.
+const BATCH_MAX: usize = 256;
+/// Fewer claims than this are no cheaper together.
+const BATCH_MIN: usize = 3;
+/// A batch that fails is halved if it has at least as many claims.
+const HALVED_MIN: usize = 32;
 
 /// A bounded memory of valid signatures.
 #[derive(Debug)]
@@ -60,19 +66,51 @@ impl SignatureCache {
         shard.young.insert(id);
     }
 
-    fn count(&self, source: &str) {
-        self.metrics.signature_checks_total.with_label_values(&[source]).inc();
+    /// Checks many claims at once and remembers those that are valid, so that whoever asks for them later need not wait.
+    ///
+    /// Says nothing of the others: a batch with a wrong one in it is halved until it is small, so that nobody's wrong
+    /// signatures cost much more than before, and what remains is checked when it is asked for.
+    pub fn check_ahead(&self, claims: &[Claim<'_>]) {
+        let unknown: Vec<Claim<'_>> =
+            claims.iter().filter(|claim| !self.remembers(&id_of(claim))).copied().collect();
+        unknown.chunks(BATCH_MAX).for_each(|chunk| self.check_batch(chunk));
     }
+
+    fn check_batch(&self, claims: &[Claim<'_>]) {
+        if claims.len() < BATCH_MIN {
+            return;
+        }
+        self.count("batched", claims.len());
+        if verify_batch(claims) {
+            claims.iter().for_each(|claim| self.remember(id_of(claim)));
+            return;
+        }
+        if claims.len() >= HALVED_MIN {
+            let (first, second) = claims.split_at(claims.len() / 2);
+            self.check_batch(first);
+            self.check_batch(second);
+        }
+    }
+
+    fn count(&self, source: &str, claims: usize) {
+        let claims = u64::try_from(claims).unwrap_or(u64::MAX);
+        self.metrics.signature_checks_total.with_label_values(&[source]).inc_by(claims);
+    }
+}
+
+/// Names a claim within this process. Key and signature have fixed lengths, so that no two claims are written alike.
+fn id_of(claim: &Claim<'_>) -> Digest {
+    sha256(&[&claim.key.0, &claim.signature.0, claim.message])
 }
 
 impl SignatureOracle for SignatureCache {
     fn is_valid(&self, claim: Claim<'_>) -> bool {
-        let id = h("checked-signature", &[&claim.key.0, &claim.signature.0, claim.message]);
+        let id = id_of(&claim);
         if self.remembers(&id) {
-            self.count("remembered");
+            self.count("remembered", 1);
             return true;
         }
-        self.count("computed");
+        self.count("computed", 1);
         let valid = verify(claim);
         if valid {
             self.remember(id);
@@ -101,9 +139,31 @@ mod tests {
     }
 
     #[test]
+    fn batch_with_a_wrong_claim_in_it_is_remembered_without_that_claim() {
+        let cache = SignatureCache::new(Arc::new(Metrics::new().expect("declared once each")));
+        let secrets: Vec<_> = (0..40).map(|i| SecretKey::from_seed(&[i; 32])).collect();
+        let signed: Vec<_> = secrets.iter().map(|it| (it.public(), it.sign(b"m"))).collect();
+        let wrong = signed.len() - 3;
+        let claims: Vec<_> = signed
+            .iter()
+            .enumerate()
+            .map(|(i, (key, signature))| Claim {
+                key,
+                message: if i == wrong { b"n" } else { b"m" },
+                signature,
+            })
+            .collect();
+        cache.check_ahead(&claims);
+        assert!(!cache.remembers(&id_of(&claims[wrong])));
+        let known = claims.iter().filter(|claim| cache.remembers(&id_of(claim))).count();
+        assert_eq!(known, claims.len() / 2, "the half without it");
+        assert!(claims.iter().enumerate().all(|(i, claim)| cache.is_valid(*claim) == (i != wrong)));
+    }
+
+    #[test]
     fn memory_is_bounded_and_forgets_the_oldest() {
         let cache = SignatureCache::new(Arc::new(Metrics::new().expect("declared once each")));
-        let ids = |i: usize| h("id", &[&i.to_be_bytes()]);
+        let ids = |i: usize| sha256(&[&i.to_be_bytes()]);
         for i in 0..SHARDS * GENERATION * 4 {
             cache.remember(ids(i));
         }

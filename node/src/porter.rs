@@ -1,0 +1,191 @@
+//! The porter: one thread that brings transactions to the front door, all that have gathered at a time, so that the
+//! signatures of many are checked in one batch. Nobody waits for a batch to fill: while one is let in the next gathers,
+//! so it is one transaction on an idle node and some hundred on a busy one.
+
+use std::sync::Arc;
+
+use carat_ledger::StateError;
+use carat_network::Incoming;
+use carat_types::batch::Envelope;
+use carat_types::signature::Claim;
+use carat_types::transaction::{SignedTransaction, account_of};
+use carat_types::{Digest, PublicKey, Signature, ValidatorId};
+use stellar_xdr::DecoratedSignature;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::front_door::{FrontDoor, Verdict};
+use crate::metrics::Metrics;
+use crate::signatures::SignatureCache;
+
+/// Arrivals that may wait. Those of peers hold their share of the network's budget for so long.
+const ARRIVALS_MAX: usize = 4_096;
+/// Transactions of one round.
+const ROUND: usize = 512;
+
+type Answer = oneshot::Sender<Result<Verdict, StateError>>;
+
+/// Who brought transactions.
+enum Arrival {
+    /// A client, who waits for the verdict.
+    Client { transaction: Arc<SignedTransaction>, answer: Answer },
+    /// A peer. Its frame is kept until they are let in: that bounds what a peer can make wait here.
+    Peer { frame: Incoming, envelopes: Vec<Envelope> },
+}
+
+/// The way to the porter.
+#[derive(Clone)]
+pub struct Bell {
+    arrivals: mpsc::Sender<Arrival>,
+    metrics: Arc<Metrics>,
+}
+
+impl Bell {
+    /// Hands in a client's transaction.
+    ///
+    /// **Errors**: the state cannot be read.
+    pub async fn submit(&self, transaction: &Arc<SignedTransaction>) -> Result<Verdict, StateError> {
+        let (answer, verdict) = oneshot::channel();
+        let arrival = Arrival::Client { transaction: Arc::clone(transaction), answer };
+        match self.arrivals.try_send(arrival) {
+            // Without an answer the node is stopping; the client comes back to another.
+            Ok(()) => verdict.await.unwrap_or(Ok(Verdict::Full)),
+            Err(_) => Ok(Verdict::Full),
+        }
+    }
+
+    /// Hands in what a peer gossips. Where there is no room it is dropped: its validator gossips it again.
+    pub fn gossip(&self, frame: Incoming, envelopes: Vec<Envelope>) {
+        let count = u64::try_from(envelopes.len()).unwrap_or(u64::MAX);
+        if self.arrivals.try_send(Arrival::Peer { frame, envelopes }).is_err() {
+            self.metrics.pool_submissions_total.with_label_values(&["full"]).inc_by(count);
+        }
+    }
+}
+
+/// The porter's things.
+pub struct Porter {
+    arrivals: mpsc::Receiver<Arrival>,
+    network_id: Digest,
+    front_door: Arc<FrontDoor>,
+    signatures: Arc<SignatureCache>,
+    metrics: Arc<Metrics>,
+}
+
+/// A transaction at the door, and who brought it.
+struct Visitor {
+    transaction: Arc<SignedTransaction>,
+    origin: Origin,
+}
+
+enum Origin {
+    Client(Answer),
+    Peer(ValidatorId),
+}
+
+impl Porter {
+    /// A porter and the way to it.
+    pub fn new(
+        network_id: Digest,
+        front_door: Arc<FrontDoor>,
+        signatures: Arc<SignatureCache>,
+        metrics: Arc<Metrics>,
+    ) -> (Porter, Bell) {
+        let (bell, arrivals) = mpsc::channel(ARRIVALS_MAX);
+        let bell = Bell { arrivals: bell, metrics: Arc::clone(&metrics) };
+        (Porter { arrivals, network_id, front_door, signatures, metrics }, bell)
+    }
+
+    /// Works until nobody can ring any more.
+    pub fn run(mut self) {
+        while let Some(first) = self.arrivals.blocking_recv() {
+            let mut visitors = Vec::new();
+            // Frames keep their share of the budget until the round is over.
+            let mut frames = Vec::new();
+            let mut next = Some(first);
+            while let Some(arrival) = next {
+                self.welcome(arrival, &mut visitors, &mut frames);
+                next = if visitors.len() < ROUND { self.arrivals.try_recv().ok() } else { None };
+            }
+            self.check_ahead(&visitors);
+            visitors.into_iter().for_each(|visitor| self.let_in(visitor));
+        }
+    }
+
+    fn welcome(&self, arrival: Arrival, visitors: &mut Vec<Visitor>, frames: &mut Vec<Incoming>) {
+        match arrival {
+            Arrival::Client { transaction, answer } => {
+                visitors.push(Visitor { transaction, origin: Origin::Client(answer) });
+            }
+            Arrival::Peer { frame, envelopes } => {
+                for envelope in envelopes {
+                    match SignedTransaction::decode(&self.network_id, &envelope.0) {
+                        Ok(transaction) => visitors.push(Visitor {
+                            transaction: Arc::new(transaction),
+                            origin: Origin::Peer(ValidatorId(frame.peer)),
+                        }),
+                        Err(_) => {
+                            self.metrics.pool_submissions_total.with_label_values(&["refused"]).inc();
+                        }
+                    }
+                }
+                frames.push(frame);
+            }
+        }
+    }
+
+    /// Checks what the front door is going to ask, as far as can be guessed without the state: the signatures of
+    /// accounts' own keys. The rest is checked when it is asked.
+    fn check_ahead(&self, visitors: &[Visitor]) {
+        let guesses: Vec<Guess<'_>> =
+            visitors.iter().flat_map(|visitor| guesses(&visitor.transaction)).collect();
+        let claims: Vec<Claim<'_>> = guesses.iter().map(Guess::claim).collect();
+        self.signatures.check_ahead(&claims);
+    }
+
+    fn let_in(&self, visitor: Visitor) {
+        match visitor.origin {
+            Origin::Client(answer) => {
+                // A client that gave up needs no answer.
+                let _ = answer.send(self.front_door.submit(&visitor.transaction));
+            }
+            Origin::Peer(peer) => {
+                if let Err(error) = self.front_door.gossiped(peer, &visitor.transaction) {
+                    tracing::error!(%error, "a gossiped transaction could not be checked");
+                }
+            }
+        }
+    }
+}
+
+/// A signature and the key that it is likely to be of.
+struct Guess<'a> {
+    key: PublicKey,
+    message: &'a [u8],
+    signature: Signature,
+}
+
+impl Guess<'_> {
+    fn claim(&self) -> Claim<'_> {
+        Claim { key: &self.key, message: self.message, signature: &self.signature }
+    }
+}
+
+/// The signatures of a transaction whose hints name its accounts' own keys.
+fn guesses(transaction: &SignedTransaction) -> Vec<Guess<'_>> {
+    let mut keys = vec![transaction.source()];
+    keys.extend(transaction.operations().iter().filter_map(|it| it.source_account.as_ref()).map(account_of));
+    let mut guesses = fitting(&keys, transaction.inner_hash(), transaction.signatures());
+    if let Some(bump) = transaction.fee_bump() {
+        guesses.extend(fitting(&[transaction.fee_source()], transaction.hash(), &bump.signatures));
+    }
+    guesses
+}
+
+fn fitting<'a>(keys: &[PublicKey], hash: &'a Digest, signatures: &[DecoratedSignature]) -> Vec<Guess<'a>> {
+    let guess = |decorated: &DecoratedSignature| {
+        let key = *keys.iter().find(|key| key.hint() == decorated.hint.0)?;
+        let signature = Signature(decorated.signature.0.as_slice().try_into().ok()?);
+        Some(Guess { key, message: &hash.0, signature })
+    };
+    signatures.iter().filter_map(guess).collect()
+}
