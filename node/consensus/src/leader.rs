@@ -1,8 +1,9 @@
 //! The leader's part of the normal case: when to propose, and what. **Source**: consensus specification, sections
 //! 2 (heartbeats), 5.1, 14 (the pool, the term) and J7.
 //!
-//! Batching adapts to the load: a batch goes out at once while fewer than `pipeline` slots are in flight; when the
-//! pipeline is full, transactions gather for the next batch.
+//! Batching adapts to the load: with nothing in flight a batch goes out at once; while slots are in flight the next one
+//! goes out when it is as large as the last one was, or [`GATHER_US`] after it; when the pipeline is full, transactions
+//! gather. Every slot costs each validator the same votes, syncs and wake-ups, whatever is in it.
 
 use std::sync::Arc;
 
@@ -14,6 +15,9 @@ use crate::effect::Effect;
 use crate::record::Record;
 use crate::replica::{Replica, millis};
 use crate::timer::Timer;
+
+/// How long transactions gather at most while the pipeline has room. **Units**: microseconds.
+const GATHER_US: u64 = 50_000;
 
 impl Replica {
     /// Whether this replica may propose in its view.
@@ -48,21 +52,22 @@ impl Replica {
         if !room || self.chain.certified.contains_key(&slot) {
             return false;
         }
-        if !self.pending.has_waiting() || self.is_far_behind() {
-            let next = self
-                .position
-                .proposed_us
-                .map_or(0, |last| last.saturating_add(millis(self.config.params.heartbeat_ms)));
-            let left = next.saturating_sub(self.now.monotonic_us);
-            if left > 0 {
-                self.arm(Timer::Propose, left);
-                return false;
-            }
-            self.propose_batch(slot, Vec::new());
+        let is_heartbeat = !self.pending.has_waiting() || self.is_far_behind();
+        let pause_us = if is_heartbeat {
+            millis(self.config.params.heartbeat_ms)
+        } else if in_flight > 0 && self.pending.waiting() < self.position.proposed_count {
+            GATHER_US
         } else {
-            let envelopes = self.pending.take_batch();
-            self.propose_batch(slot, envelopes);
+            0
+        };
+        let next = self.position.proposed_us.map_or(0, |last| last.saturating_add(pause_us));
+        let left = next.saturating_sub(self.now.monotonic_us);
+        if left > 0 {
+            self.arm(Timer::Propose, left);
+            return false;
         }
+        let envelopes = if is_heartbeat { Vec::new() } else { self.pending.take_batch() };
+        self.propose_batch(slot, envelopes);
         true
     }
 
@@ -74,6 +79,7 @@ impl Replica {
 
     fn propose_batch(&mut self, slot: Slot, envelopes: Vec<Envelope>) {
         let view = self.position.view;
+        self.position.proposed_count = envelopes.len();
         let body = Body { envelopes };
         let bodies = if body.envelopes.is_empty() { Vec::new() } else { vec![Arc::new(body)] };
         let batch =

@@ -83,6 +83,11 @@ impl Pending {
         !self.waiting.is_empty()
     }
 
+    /// How many transactions are in no batch yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// When the oldest timed transaction began to wait.
     pub(crate) fn oldest_timed_us(&self) -> Option<u64> {
         self.timed.first().map(|(since, _)| *since)

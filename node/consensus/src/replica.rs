@@ -87,6 +87,8 @@ pub(crate) struct Position {
     pub(crate) blocked: bool,
     /// When this leader proposed last in this view.
     pub(crate) proposed_us: Option<u64>,
+    /// How many transactions that proposal held.
+    pub(crate) proposed_count: usize,
 }
 
 /// How far the log is final, executed and sealed.

@@ -107,7 +107,7 @@ pub(crate) struct Node {
     pub(crate) held: VecDeque<Executed>,
 }
 
-type Filter = Box<dyn Fn(ValidatorId, ValidatorId, &Message) -> bool>;
+pub(crate) type Filter = Box<dyn Fn(ValidatorId, ValidatorId, &Message) -> bool>;
 
 pub(crate) struct Cluster {
     pub(crate) n: usize,

@@ -70,6 +70,39 @@ fn transactions_gather_while_the_pipeline_is_full() {
 }
 
 #[test]
+fn small_batch_waits_for_the_larger_one_before_it_but_not_for_long() {
+    let mut cluster = Cluster::with(4, ConsensusConstants { pipeline: 3, ..params() });
+    cluster.run_to(1);
+    cluster.settle();
+    let first = cluster.replica(0).status().highest_vote.0 + 1;
+    // Nothing above a limit becomes final: no COMMIT arrives, and no PREPARE of node 3.
+    let final_through = |limit: u64| -> Filter {
+        Box::new(move |from, _, message| match message {
+            Message::Commit(commit) => commit.body.0.slot.0 <= limit,
+            Message::Prepare(prepare) => from != id(3) || prepare.signed.body.0.slot.0 <= limit,
+            _ => true,
+        })
+    };
+    let voted = |cluster: &Cluster| cluster.replica(0).status().highest_vote.0;
+    cluster.filter = final_through(first - 1);
+    for number in 0..6 {
+        cluster.admit(number);
+        cluster.settle();
+    }
+    assert_eq!(voted(&cluster), first + 2, "the pipeline is full, three transactions wait");
+    cluster.filter = final_through(first + 2);
+    cluster.run_until("the three are proposed", |cluster| voted(cluster) > first + 2);
+    cluster.admit(6);
+    cluster.settle();
+    assert_eq!(voted(&cluster), first + 3, "one waits behind the three");
+    cluster.run_for(50_000);
+    assert_eq!(voted(&cluster), first + 4, "but not for long");
+    cluster.admit(7);
+    cluster.settle();
+    assert_eq!(voted(&cluster), first + 5, "one behind one goes at once");
+}
+
+#[test]
 fn idle_leader_proposes_one_heartbeat_each_second() {
     let mut cluster = Cluster::new(4);
     cluster.run_to(1);
