@@ -29,6 +29,7 @@ mod memory;
 mod open;
 mod record;
 mod rocks;
+mod state_cache;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +40,7 @@ pub use history::HistoryColumn;
 pub use memory::MemoryEngine;
 pub use open::Genesis;
 pub use record::{Dropped, Execution, Outcome, Tip, TransactionPlace};
+use state_cache::{Found, StateCache};
 
 /// The version of the keys and values. Raised when an older program could misread them.
 pub const VERSION: u32 = 1;
@@ -52,6 +54,8 @@ pub struct Store {
     disk: Option<Mutex<FileDisk>>,
     /// The newest block. Held during a commit, so that commits come one after another.
     tip: Mutex<Tip>,
+    /// A part of the state after the newest block.
+    state_cache: StateCache,
     /// Set by the first failed write; nothing is written afterwards.
     failed: AtomicBool,
 }
@@ -89,6 +93,7 @@ impl Store {
         }
         let committed = put_block(&mut batch, block, &Execution::new(outcome, totals));
         self.write("write a block", batch)?;
+        outcome.delta.iter().for_each(|(key, value)| self.state_cache.change(key, value));
         *tip = committed;
         Ok(())
     }
@@ -353,7 +358,13 @@ fn put_block(batch: &mut Batch, block: &Block, execution: &Execution) -> Tip {
 
 impl StateRead for Store {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        self.value(Column::State, key).map_err(|error| StateError::Read(error.into()))
+        let version = match self.state_cache.find(key) {
+            Found::Known(value) => return Ok(value),
+            Found::Unknown(version) => version,
+        };
+        let value = self.value(Column::State, key).map_err(|error| StateError::Read(error.into()))?;
+        self.state_cache.learn(key, &value, version);
+        Ok(value)
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StateError> {

@@ -16,6 +16,7 @@ use super::durable_mark::{self, Mark};
 use super::engine::{Batch, Column, Engine, KeyRange, Pair};
 use super::record::{self, Execution, Tip};
 use super::rocks::RocksEngine;
+use super::state_cache::StateCache;
 use super::{Store, StoreError, VERSION, put_block};
 use crate::disk::{Disk as _, FileDisk, sync_parent};
 use crate::identity::Identity;
@@ -85,6 +86,7 @@ impl Store {
             folder: folder.into(),
             disk: None,
             tip: Mutex::new(nowhere),
+            state_cache: StateCache::new(),
             failed: AtomicBool::new(false),
         };
         match store.value(Column::Meta, record::VERSION_KEY)?.as_deref().map(u32::from_bytes) {
