@@ -1,7 +1,7 @@
 //! The chronicle: behind the loop, one thread that indexes blocks for readers and wakes those who wait for one.
 //!
-//! Indexing can be switched off; then it only wakes. The index applies each block again to a state of its own
-//! (decision record 16), so that blocks are all it needs, now or later. A waiting submission is woken when its
+//! Indexing can be switched off; then it only wakes. While the index keeps up it takes the executor's word for what each
+//! operation changed; a block that waited as a number is applied again (decision record 16). A waiting submission is woken when its
 //! transaction is in the index *and* its block is sealed by f+1 validators, so that the answer comes with a receipt
 //! (decision record 5).
 //!
@@ -16,9 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use carat_history::{
-    ExecutedBlock, History, HistoryError, Indexer, MemoryStore, Position, Toid, delta_digest,
+    ExecutedBlock, Execution, History, HistoryError, Indexer, MemoryStore, Position, Toid, TransactionRecord,
+    delta_digest,
 };
-use carat_ledger::{BlockOutcome, SignatureOracle};
+use carat_ledger::{Applied, BlockOutcome, SignatureOracle};
 use carat_storage::store::{Store, StoreError};
 use carat_types::genesis::GenesisFile;
 use carat_types::header::Header;
@@ -30,7 +31,7 @@ use tokio::sync::{oneshot, watch};
 use crate::metrics::Metrics;
 
 /// Blocks that may wait whole; those behind them wait as numbers.
-const WHOLE_BLOCKS_MAX: usize = 64;
+const WHOLE_BLOCKS_MAX: usize = 16;
 
 /// What happened.
 #[derive(Debug)]
@@ -107,13 +108,16 @@ pub enum ChronicleError {
 /// Callers who wait for transactions.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    callers: Mutex<BTreeMap<Digest, Vec<oneshot::Sender<()>>>>,
+    callers: Mutex<BTreeMap<Digest, Vec<oneshot::Sender<Settled>>>>,
 }
+
+/// What became of a transaction: its record, if it was applied and the record is at hand.
+pub type Settled = Option<Arc<TransactionRecord>>;
 
 impl Waiting {
     /// A signal for when the transaction is applied, indexed and sealed, or can no longer succeed. Giving the receiver up
     /// costs nothing.
-    pub fn for_transaction(&self, hash: Digest) -> oneshot::Receiver<()> {
+    pub fn for_transaction(&self, hash: Digest) -> oneshot::Receiver<Settled> {
         let (caller, signal) = oneshot::channel();
         let mut callers = self.lock();
         let of_this = callers.entry(hash).or_default();
@@ -131,15 +135,17 @@ impl Waiting {
     }
 
     /// Gives the signal to all who wait for these.
-    pub fn wake(&self, hashes: &[Digest]) {
+    pub fn wake(&self, settled: impl IntoIterator<Item = (Digest, Settled)>) {
         let mut callers = self.lock();
-        for caller in hashes.iter().filter_map(|hash| callers.remove(hash)).flatten() {
-            // A caller who gave up meanwhile needs no signal.
-            let _ = caller.send(());
+        for (hash, record) in settled {
+            for caller in callers.remove(&hash).unwrap_or_default() {
+                // A caller who gave up meanwhile needs no signal.
+                let _ = caller.send(record.clone());
+            }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, Vec<oneshot::Sender<()>>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, Vec<oneshot::Sender<Settled>>>> {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -211,35 +217,50 @@ impl Chronicle {
     ///
     /// **Errors**: [`ChronicleError::Unreadable`] and the store's; those of the index only end the index.
     pub fn run(mut self, chapters: &Followed) -> Result<(), ChronicleError> {
-        let mut unsealed: BTreeMap<Slot, Vec<Digest>> = BTreeMap::new();
+        let mut unsealed: BTreeMap<Slot, Vec<(Digest, Settled)>> = BTreeMap::new();
         while let Ok(chapter) = chapters.list.recv() {
-            let (header, transactions, delta) = match chapter {
-                Chapter::Block { header, outcome } => {
-                    let delta = delta_digest(&outcome.delta);
-                    let transactions = outcome.applied.into_iter().map(|applied| applied.transaction);
-                    (*header, transactions.collect::<Vec<_>>(), delta)
-                }
-                Chapter::Stored { slot, delta } => {
-                    let (header, transactions) = stored_block(&self.store, &self.genesis.network_id(), slot)?;
-                    (header, transactions, delta)
-                }
+            let (slot, settled) = match chapter {
+                Chapter::Block { header, outcome } => (header.slot, self.take(&header, &outcome)),
+                Chapter::Stored { slot, delta } => (slot, self.read_back(slot, delta)?),
                 Chapter::Sealed(slot) => {
-                    if let Some(hashes) = unsealed.remove(&slot) {
-                        self.waiting.wake(&hashes);
-                    }
+                    self.waiting.wake(unsealed.remove(&slot).unwrap_or_default());
                     continue;
                 }
             };
-            let hashes = transactions.iter().map(|transaction| *transaction.hash()).collect();
-            unsealed.insert(header.slot, hashes);
-            if let Err(error) = self.index(&header, &transactions, Some(delta)) {
-                self.halt(&error);
-                self.pass(&header, transactions.len());
-            }
+            // Records of blocks that nobody seals would pile up; whoever waits for these looks them up.
+            let keep = unsealed.len() < WHOLE_BLOCKS_MAX;
+            let settled = settled.into_iter().map(|(hash, record)| (hash, record.filter(|_| keep)));
+            unsealed.insert(slot, settled.collect());
             let behind = chapters.behind.fetch_sub(1, Ordering::Relaxed).saturating_sub(1);
             self.metrics.history_behind_blocks.set(i64::try_from(behind).unwrap_or(i64::MAX));
         }
         Ok(())
+    }
+
+    /// A block as the executor left it.
+    fn take(&mut self, header: &Header, outcome: &BlockOutcome) -> Vec<(Digest, Settled)> {
+        let hash = |transaction: &SignedTransaction| *transaction.hash();
+        if let Some(records) = self.index_or_pass(header, Execution::Recorded(outcome)) {
+            return records.into_iter().map(|it| (hash(&it.transaction), Some(Arc::new(it)))).collect();
+        }
+        // Indexed before a crash: whoever waits looks it up. Else the block is all that is known.
+        let is_known = self.indexer.is_some();
+        let record = |(index, applied): (u32, &Applied)| {
+            let (transaction, result) = (Arc::clone(&applied.transaction), applied.result.clone());
+            let record = TransactionRecord::without_changes(header, index, transaction, result);
+            (hash(&applied.transaction), (!is_known).then(|| Arc::new(record)))
+        };
+        (0..).zip(&outcome.applied).map(record).collect()
+    }
+
+    /// A block that waited as a number.
+    fn read_back(&mut self, slot: Slot, delta: Digest) -> Result<Vec<(Digest, Settled)>, ChronicleError> {
+        let (header, transactions) = stored_block(&self.store, &self.genesis.network_id(), slot)?;
+        let signatures = Arc::clone(&self.signatures);
+        let again =
+            Execution::Again { transactions: &transactions, signatures: &*signatures, delta: Some(delta) };
+        self.index_or_pass(&header, again);
+        Ok(transactions.iter().map(|transaction| (*transaction.hash(), None)).collect())
     }
 
     fn open(&mut self) -> Result<(), ChronicleError> {
@@ -271,7 +292,10 @@ impl Chronicle {
                 self.begin()?;
             } else {
                 let (header, transactions) = stored_block(&self.store, &self.genesis.network_id(), slot)?;
-                self.index(&header, &transactions, None)?;
+                let signatures = Arc::clone(&self.signatures);
+                let again =
+                    Execution::Again { transactions: &transactions, signatures: &*signatures, delta: None };
+                self.index(&header, again)?;
             }
             unchecked = true;
         }
@@ -291,26 +315,37 @@ impl Chronicle {
         Ok(())
     }
 
+    /// Indexes a block, or goes on without an index.
+    fn index_or_pass(&mut self, header: &Header, execution: Execution<'_>) -> Option<Vec<TransactionRecord>> {
+        let applied = execution.applied();
+        let indexed = self.index(header, execution).unwrap_or_else(|error| {
+            self.halt(&error);
+            None
+        });
+        if self.indexer.is_none() {
+            self.pass(header, applied);
+        }
+        indexed
+    }
+
+    /// Indexes a block.
+    ///
+    /// **Returns** its records; none where no index is kept, or this block is in it.
     fn index(
         &mut self,
         header: &Header,
-        transactions: &[Arc<SignedTransaction>],
-        delta: Option<Digest>,
-    ) -> Result<(), ChronicleError> {
-        let Some(indexer) = &mut self.indexer else {
-            self.pass(header, transactions.len());
-            return Ok(());
-        };
+        execution: Execution<'_>,
+    ) -> Result<Option<Vec<TransactionRecord>>, ChronicleError> {
+        let Some(indexer) = &mut self.indexer else { return Ok(None) };
         // After a crash the executor may come to a block that is indexed already.
         if header.slot < indexer.next_slot() {
-            return Ok(());
+            return Ok(None);
         }
         let rows = indexer.rows();
-        let block = ExecutedBlock { header, transactions, signatures: &*self.signatures, delta };
-        let now = indexer.index(&block)?.now();
+        let records = indexer.index(&ExecutedBlock { header, execution })?;
         self.metrics.history_rows_total.inc_by(indexer.rows().saturating_sub(rows));
-        self.indexed.send_replace(now);
-        Ok(())
+        self.indexed.send_replace(indexer.position().map(Position::now).unwrap_or_default());
+        Ok(Some(records))
     }
 
     /// Goes on without an index.

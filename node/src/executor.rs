@@ -88,6 +88,8 @@ pub struct Executor {
     pub front_door: Arc<FrontDoor>,
     /// The way back to the replica.
     pub mailbox: Arc<Mailbox>,
+    /// Whether what each operation changed is recorded, for the history.
+    pub record_changes: bool,
     /// Learns what happened.
     pub chronicle: Chapters,
     /// The last header, for others to read.
@@ -166,7 +168,7 @@ impl Executor {
             time_ms,
             envelopes,
             signatures: &*self.signatures,
-            record_changes: false,
+            record_changes: self.record_changes,
         };
         let outcome = carat_ledger::apply(&*self.store, &input)?;
         let header = Header {

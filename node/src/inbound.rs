@@ -49,7 +49,7 @@ enum Refusal {
 
 /// Where a frame's content goes.
 enum Inward {
-    Replica(VerifiedMessage),
+    Replica(Box<VerifiedMessage>),
     FrontDoor(Vec<Envelope>),
 }
 
@@ -71,7 +71,7 @@ impl Inbound {
             let from = ValidatorId(frame.peer);
             match self.check(from, &frame.payload) {
                 Ok(Inward::Replica(message)) => {
-                    let input = Input::Message { from, message };
+                    let input = Input::Message { from, message: *message };
                     if !self.mailbox.offer(from.index(), [input]) {
                         return;
                     }
@@ -91,7 +91,7 @@ impl Inbound {
             return Err(Refusal::OtherEpoch);
         }
         self.trace.arrived(from, &frame.message);
-        Ok(Inward::Replica(match frame.message {
+        Ok(Inward::Replica(Box::new(match frame.message {
             Message::Proposal(proposal) => self.proposal(&proposal)?,
             Message::Prepare(prepare) => VerifiedMessage::Prepare {
                 vote: self.signed(prepare.signed)?,
@@ -109,7 +109,7 @@ impl Inbound {
             Message::Fetch(fetch) => VerifiedMessage::Fetch(fetch),
             Message::Data(data) => self.data(data)?,
             Message::Transactions(transactions) => return Ok(Inward::FrontDoor(transactions.envelopes)),
-        }))
+        })))
     }
 
     fn signed<B: SignedBody>(&self, signed: Signed<B>) -> Result<Verified<B>, Refusal> {

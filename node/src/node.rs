@@ -370,6 +370,7 @@ impl Parts {
             signatures: Arc::clone(&self.signatures),
             front_door,
             mailbox: Arc::clone(&self.mailbox),
+            record_changes: home.settings.history.enabled,
             chronicle,
             shared_tip: Arc::clone(&self.tip),
             metrics: Arc::clone(&self.metrics),

@@ -78,21 +78,23 @@ impl Rest {
                 Ok(Verdict::Full) => return Submission::Busy { retry_after: RETRY_AFTER },
                 Ok(Verdict::Refused(refusal)) => match self.finished(&hash) {
                     // The same bytes again, after they were applied: its outcome again, however often it is asked for.
-                    Ok(Some(record)) => return Submission::Applied(Box::new(record)),
+                    Ok(Some(record)) => return Submission::Applied(Arc::new(record)),
                     // It used its sequence number up itself: index and seals follow.
                     Ok(None) if self.is_executed(&hash) => {}
                     _ => return Submission::Refused(shown(*refusal)),
                 },
                 Err(error) => return unavailable(&error),
             }
-            // The signal means that it is finished; or that it was given up, since another took its sequence number or
-            // its time is over, and then the front door says which. One that was dropped means that the node stops.
+            // The signal means that it is finished, and mostly brings the record; or that it was given up, since another
+            // took its sequence number or its time is over, and then the front door says which. One that was dropped
+            // means that the node stops.
             match tokio::time::timeout_at(deadline, signal).await {
-                Ok(Ok(())) => {}
+                Ok(Ok(Some(record))) => return Submission::Applied(record),
+                Ok(Ok(None)) => {}
                 _ => return Submission::TimedOut,
             }
             if let Ok(Some(record)) = self.finished(&hash) {
-                return Submission::Applied(Box::new(record));
+                return Submission::Applied(Arc::new(record));
             }
         }
     }
@@ -138,15 +140,9 @@ impl Rest {
         let Some(envelope) = envelope else { return Ok(None) };
         let transaction = SignedTransaction::decode(&self.network.network_id, &envelope.0);
         let result = TransactionResult::from_xdr(&outcome.result.0, Limits::none());
-        let number = block.header.first_transaction.saturating_add(place.outcome).saturating_add(1);
-        Ok(Some(TransactionRecord {
-            id: Toid::new(block.header.ledger, number, 0).unwrap_or_default(),
-            time_ms: block.header.time_ms,
-            transaction: Arc::new(transaction.map_err(|error| NodeError::Other(error.into()))?),
-            result: result.map_err(|error| NodeError::Other(error.into()))?,
-            meta: Vec::new(),
-            fee_meta: Vec::new(),
-        }))
+        let transaction = Arc::new(transaction.map_err(|error| NodeError::Other(error.into()))?);
+        let result = result.map_err(|error| NodeError::Other(error.into()))?;
+        Ok(Some(TransactionRecord::without_changes(&block.header, place.outcome, transaction, result)))
     }
 
     async fn accept(&self, transaction: &Arc<SignedTransaction>) -> Acceptance {

@@ -123,7 +123,7 @@ pub struct CheckedReceipt {
 #[derive(Clone, Debug)]
 pub enum Submission {
     /// Applied, with or without success. The node's state shows it by now.
-    Applied(Box<TransactionRecord>),
+    Applied(Arc<TransactionRecord>),
     /// Never handed on.
     Refused(Refusal),
     /// The node takes no more for now.

@@ -2,7 +2,6 @@
 
 mod bank;
 #[path = "../../history/src/tests/chain.rs"]
-#[expect(dead_code, reason = "shared with the tests of the index, which use all of it")]
 mod chain;
 mod collections;
 mod description;

@@ -1,11 +1,13 @@
 //! Writing the index: one block, one atomic write.
 //!
-//! A block is applied again to the index's own state, which tells what each operation changed. So the index follows
-//! from blocks alone. What that gives is checked before anything of it is written: the outcomes against the block's
+//! What each operation changed comes from the validator's own execution while the index keeps up with it. Else the block
+//! is applied again to the index's own state: so the index follows from blocks alone, and its bytes are the same either
+//! way. What a second application gives is checked before anything of it is written: the outcomes against the block's
 //! header, and the change of the state against the one that the validator itself made, whose state root is in the
 //! header. Where the latter is not at hand, as in a rebuild, [`Indexer::check_state`] checks the whole copy at the end.
 //! **Source**: ledger specification 0.8.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -43,12 +45,34 @@ pub const VERSION: u32 = 2;
 pub struct ExecutedBlock<'a> {
     /// Its header.
     pub header: &'a Header,
-    /// The transactions that it applied, in any order.
-    pub transactions: &'a [Arc<SignedTransaction>],
-    /// Who answers whether a signature is valid.
-    pub signatures: &'a dyn SignatureOracle,
-    /// What the validator's own execution changed, as [`delta_digest`] gives it; none where it is not at hand.
-    pub delta: Option<Digest>,
+    /// How the index learns what it did.
+    pub execution: Execution<'a>,
+}
+
+/// How the index learns what a block did.
+#[derive(Clone, Copy)]
+pub enum Execution<'a> {
+    /// From the execution that the header is of, which recorded its changes.
+    Recorded(&'a BlockOutcome),
+    /// By applying it again.
+    Again {
+        /// The transactions that it applied, in any order.
+        transactions: &'a [Arc<SignedTransaction>],
+        /// Who answers whether a signature is valid.
+        signatures: &'a dyn SignatureOracle,
+        /// What the validator's own execution changed, as [`delta_digest`] gives it; none where it is not at hand.
+        delta: Option<Digest>,
+    },
+}
+
+impl Execution<'_> {
+    /// How many transactions were applied.
+    pub fn applied(&self) -> usize {
+        match self {
+            Execution::Recorded(outcome) => outcome.applied.len(),
+            Execution::Again { transactions, .. } => transactions.len(),
+        }
+    }
 }
 
 /// A digest of what a block changed in the state. Leaves this process with nothing: it only compares two changes.
@@ -122,9 +146,11 @@ impl Indexer {
 
     /// Indexes the next block.
     ///
+    /// **Returns** its transactions as they were indexed, in the order of application.
+    ///
     /// **Errors**: a block out of turn, other outcomes than its header names, another change of the state than the
     /// validator made, ids that run out, a store that cannot be read or written. Nothing of the block is then visible.
-    pub fn index(&mut self, block: &ExecutedBlock<'_>) -> Result<&Position, HistoryError> {
+    pub fn index(&mut self, block: &ExecutedBlock<'_>) -> Result<Vec<TransactionRecord>, HistoryError> {
         let expected = self.next_slot();
         let Some(open) = self.position.as_ref().filter(|_| block.header.slot == expected) else {
             return Err(HistoryError::OutOfTurn { expected, seen: block.header.slot });
@@ -132,6 +158,7 @@ impl Indexer {
         let mut batch = Vec::new();
         let before = StateBefore::new(&*self.store);
         let outcome = outcome_of(&before, open.prefix, block)?;
+        let outcome = outcome.as_ref();
         before.changes(&outcome.delta, &mut batch)?;
         let totals = match outcome.delta.get(&StateKey::Totals.to_bytes()) {
             Some(changed) => totals_of(changed.clone())?,
@@ -139,15 +166,18 @@ impl Indexer {
         };
         let mut position = enter_ledger(open, block.header, totals, &mut batch)?;
         let mut rows = Rows { batch, candles: BTreeMap::new() };
+        let mut records = Vec::with_capacity(outcome.applied.len());
         for (applied, index) in outcome.applied.iter().zip(1u32..) {
             let number = block.header.first_transaction.saturating_add(index);
             let record = record_of(block.header, number, applied)?;
             rows.add_transaction(&record, applied);
             count(&record, &mut position.counts);
             position.transactions = number;
+            records.push(record);
         }
         let batch = rows.finish(&*self.store)?;
-        self.finish(batch, position)
+        self.finish(batch, position)?;
+        Ok(records)
     }
 
     /// Checks the whole copy of the state: its root against the header of the last block indexed, and that what is held
@@ -182,18 +212,22 @@ impl Indexer {
     }
 }
 
-/// Applies the block again. What the trim dropped is not among its transactions, so nothing is left to trim.
-fn outcome_of(
+/// What the block did. What the trim dropped is not among its transactions, so nothing is left to trim.
+fn outcome_of<'a>(
     before: &StateBefore<'_>,
     parent_prefix: Digest,
-    block: &ExecutedBlock<'_>,
-) -> Result<BlockOutcome, HistoryError> {
+    block: &ExecutedBlock<'a>,
+) -> Result<Cow<'a, BlockOutcome>, HistoryError> {
+    let (transactions, signatures, delta) = match block.execution {
+        Execution::Recorded(outcome) => return Ok(Cow::Borrowed(outcome)),
+        Execution::Again { transactions, signatures, delta } => (transactions, signatures, delta),
+    };
     let input = BlockInput {
         sort_key: SortKey::Prefix(parent_prefix),
         ledger_seq: block.header.ledger,
         time_ms: block.header.time_ms,
-        envelopes: block.transactions,
-        signatures: block.signatures,
+        envelopes: transactions,
+        signatures,
         record_changes: true,
     };
     let outcome = apply_untrimmed(before, &input)?;
@@ -202,13 +236,13 @@ fn outcome_of(
     if own != expected {
         return Err(HistoryError::Diverged { what: "outcomes root", slot, own, expected });
     }
-    if let Some(expected) = block.delta {
+    if let Some(expected) = delta {
         let own = delta_digest(&outcome.delta);
         if own != expected {
             return Err(HistoryError::Diverged { what: "digest of the state's change", slot, own, expected });
         }
     }
-    Ok(outcome)
+    Ok(Cow::Owned(outcome))
 }
 
 fn totals_of(value: Option<Vec<u8>>) -> Result<Totals, HistoryError> {

@@ -6,8 +6,8 @@
 //! **Invariant**: one block is one atomic write, with the place of the index in it; so a reader sees a block
 //! with everything in it or not at all, and a restart goes on where the last write ended.
 //!
-//! The index follows from the blocks alone: it applies each again to a state of its own, and so learns which
-//! entries every operation changed (`state`, decision record 16).
+//! The index follows from the blocks alone: where the validator's own execution does not tell it, it applies a block
+//! again to a state of its own, and so learns which entries every operation changed (`state`, decision record 16).
 //!
 //! Reading order: [`toid`] (how positions are numbered), [`record`] (what is kept), [`keys`] (under which
 //! keys), [`store`] (the port to the database) and [`column`] (the database), [`index`] (writing), `state` and
@@ -35,7 +35,7 @@ pub mod view;
 pub use asset_stats::{AssetStats, Held};
 pub use candles::Candle;
 pub use effects::{Effect, EffectKind};
-pub use index::{ExecutedBlock, Indexer, delta_digest};
+pub use index::{ExecutedBlock, Execution, Indexer, delta_digest};
 pub use query::{
     AccountFilter, AccountState, AssetFilter, AssetRecord, BalanceCursor, BalanceFilter, CandleQuery,
     EffectRecord, FeeStats, History, OfferFilter, Order, PageQuery, Scope, TradeFilter, TradeRecord,

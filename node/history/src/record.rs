@@ -8,6 +8,7 @@ use std::sync::Arc;
 use carat_ledger::Totals;
 use carat_types::Digest;
 use carat_types::codec::{Decode, DecodeError, Encode, Reader};
+use carat_types::header::Header;
 use carat_types::ids::Slot;
 use carat_types::transaction::SignedTransaction;
 use stellar_xdr::{
@@ -119,6 +120,24 @@ impl Position {
 }
 
 impl TransactionRecord {
+    /// The record of what the block with this header applied at place `index`, from 0, without what it changed.
+    pub fn without_changes(
+        header: &Header,
+        index: u32,
+        transaction: Arc<SignedTransaction>,
+        result: TransactionResult,
+    ) -> Self {
+        let number = header.first_transaction.saturating_add(index).saturating_add(1);
+        TransactionRecord {
+            id: Toid::new(header.ledger, number, 0).unwrap_or_default(),
+            time_ms: header.time_ms,
+            transaction,
+            result,
+            meta: Vec::new(),
+            fee_meta: Vec::new(),
+        }
+    }
+
     /// Whether its operations took effect.
     pub fn is_successful(&self) -> bool {
         matches!(

@@ -17,7 +17,9 @@ use stellar_xdr::{
 
 use crate::keys::List;
 use crate::record::Position;
-use crate::{ExecutedBlock, FeeStats, HistoryError, Indexer, MemoryStore, Order, PageQuery, Scope, Toid};
+use crate::{
+    ExecutedBlock, Execution, FeeStats, HistoryError, Indexer, MemoryStore, Order, PageQuery, Scope, Toid,
+};
 use chain::{COIN, Chain, GENESIS_MS, key};
 
 fn page(order: Order, cursor: Option<Toid>, limit: usize) -> PageQuery {
@@ -327,8 +329,9 @@ fn index_refuses_blocks_out_of_turn_and_writes_nothing_of_them() {
         (&chain.header, "slot 4 expected, slot 3 given"),
         (&other_ledger, "after ledger 3, ledger 5 was given"),
     ] {
-        let block =
-            ExecutedBlock { header, transactions: &[], signatures: &carat_ledger::Ed25519, delta: None };
+        let execution =
+            Execution::Again { transactions: &[], signatures: &carat_ledger::Ed25519, delta: None };
+        let block = ExecutedBlock { header, execution };
         let error = indexer.index(&block).expect_err("out of turn").to_string();
         assert!(error.ends_with(problem), "{error}");
     }

@@ -104,14 +104,14 @@ impl TestNode {
             Staged::Refuses(refusal) => return Submission::Refused(refusal),
         }
         if let Some(record) = self.history.transaction(transaction.hash()).expect("sound") {
-            return Submission::Applied(Box::new(record));
+            return Submission::Applied(Arc::new(record));
         }
         if let Err(refusal) = self.admit(transaction) {
             return Submission::Refused(refusal);
         }
         let envelope = decode_envelope(transaction.bytes()).expect("decoded before");
         let mut records = self.block(100, |_| vec![envelope]);
-        Submission::Applied(Box::new(records.remove(0)))
+        Submission::Applied(Arc::new(records.remove(0)))
     }
 
     fn admit(&self, transaction: &SignedTransaction) -> Result<(), Refusal> {

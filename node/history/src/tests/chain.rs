@@ -16,7 +16,9 @@ use carat_types::transaction::{SignedTransaction, network_id, test_root_key};
 use carat_types::{Digest, PublicKey, SecretKey, merkle};
 use stellar_xdr::{LedgerEntryData, Operation, TransactionEnvelope};
 
-use carat_history::{ExecutedBlock, History, HistoryStore, Indexer, MemoryStore, delta_digest};
+use carat_history::{
+    ExecutedBlock, Execution, History, HistoryStore, Indexer, MemoryStore, Order, delta_digest,
+};
 
 pub(crate) const PASSPHRASE: &str = "Carat test network ; 0123456789abcdef";
 /// Time of genesis: the start of a ledger's window.
@@ -31,8 +33,15 @@ pub(crate) struct Chain {
     pub(crate) root: SecretKey,
     pub(crate) network_id: Digest,
     indexer: Indexer,
+    /// Learns by applying each block again.
+    second: (Indexer, Arc<dyn HistoryStore>),
     /// Transactions applied in the last block.
     applied: u32,
+}
+
+/// Everything in a store.
+fn all(store: &dyn HistoryStore) -> Vec<(Vec<u8>, Vec<u8>)> {
+    store.scan(Vec::new()..vec![u8::MAX], Order::Ascending, usize::MAX).expect("a sound store")
 }
 
 /// The key number `number` of a test.
@@ -72,18 +81,21 @@ impl Chain {
             epoch_end: None,
         };
         let store: Arc<dyn HistoryStore> = Arc::new(MemoryStore::default());
+        let second: Arc<dyn HistoryStore> = Arc::new(MemoryStore::default());
         let network_id = network_id(PASSPHRASE);
         let mut chain = Chain {
             state,
             header,
             history: History::new(Arc::clone(&store), network_id),
             indexer: Indexer::open(Arc::clone(&store)).expect("an empty store"),
+            second: (Indexer::open(Arc::clone(&second)).expect("an empty store"), second),
             store,
             root,
             network_id,
             applied: 0,
         };
-        chain.indexer.begin(&chain.header, entries).expect("an empty index");
+        chain.indexer.begin(&chain.header, entries.clone()).expect("an empty index");
+        chain.second.0.begin(&chain.header, entries).expect("an empty index");
         chain
     }
 
@@ -130,10 +142,17 @@ impl Chain {
         self.applied = u32::try_from(outcome.applied.len()).expect("few");
         let transactions: Vec<_> =
             outcome.applied.iter().map(|applied| Arc::clone(&applied.transaction)).collect();
+        let recorded = Execution::Recorded(&outcome);
         let delta = Some(delta_digest(&outcome.delta));
-        let block =
-            ExecutedBlock { header: &self.header, transactions: &transactions, signatures: &Ed25519, delta };
-        self.indexer.index(&block).expect("the next block");
+        let again = Execution::Again { transactions: &transactions, signatures: &Ed25519, delta };
+        for (indexer, execution) in [(&mut self.indexer, recorded), (&mut self.second.0, again)] {
+            let block = ExecutedBlock { header: &self.header, execution };
+            indexer.index(&block).expect("the next block");
+        }
+        assert!(
+            all(&*self.store) == all(&*self.second.1),
+            "recorded or applied again, the bytes are the same"
+        );
         outcome.applied
     }
 

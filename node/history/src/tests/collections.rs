@@ -11,8 +11,8 @@ use super::chain::{COIN, Chain, GENESIS_MS, key};
 use super::market::{self, eur, usd};
 use crate::asset_stats::{self, AssetStats};
 use crate::{
-    AccountFilter, AssetFilter, BalanceFilter, Candle, CandleQuery, ExecutedBlock, HistoryError, Indexer,
-    Maker, OfferFilter, Order, PageQuery, PartId, Scope, TradeFilter, TradeKind, keys, state_index,
+    AccountFilter, AssetFilter, BalanceFilter, Candle, CandleQuery, ExecutedBlock, Execution, HistoryError,
+    Indexer, Maker, OfferFilter, Order, PageQuery, PartId, Scope, TradeFilter, TradeKind, keys, state_index,
 };
 
 /// Each step of the market in a ledger of its own; `check` sees the chain after each.
@@ -96,7 +96,8 @@ fn block_that_gives_something_else_than_the_validators_agreed_on_is_refused() {
         (header.outcomes_root, Some(Digest([2; 32])), "digest of the state's change"),
     ] {
         let header = carat_types::header::Header { outcomes_root, ..header.clone() };
-        let block = ExecutedBlock { header: &header, transactions: &[], signatures: &Ed25519, delta };
+        let execution = Execution::Again { transactions: &[], signatures: &Ed25519, delta };
+        let block = ExecutedBlock { header: &header, execution };
         let error = indexer.index(&block).expect_err("another outcome");
         assert!(matches!(error, HistoryError::Diverged { what: seen, .. } if seen == what), "{error}");
         assert_eq!(chain.history.position().expect("a sound index"), before, "nothing was written");
