@@ -368,8 +368,25 @@ impl StateRead for Store {
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
-        let values = self.settled("read", self.engine.get_many(Column::State, keys));
-        values.map_err(|error| StateError::Read(error.into()))
+        let mut values = Vec::with_capacity(keys.len());
+        let (mut asked, mut places) = (Vec::new(), Vec::new());
+        for (place, key) in keys.iter().enumerate() {
+            match self.state_cache.find(key) {
+                Found::Known(value) => values.push(value),
+                Found::Unknown(version) => {
+                    values.push(None);
+                    asked.push(key.clone());
+                    places.push((place, version));
+                }
+            }
+        }
+        let read = self.settled("read", self.engine.get_many(Column::State, &asked));
+        let read = read.map_err(|error| StateError::Read(error.into()))?;
+        for ((value, key), (place, version)) in read.into_iter().zip(&asked).zip(places) {
+            self.state_cache.learn(key, &value, version);
+            values[place] = value;
+        }
+        Ok(values)
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StateError> {
