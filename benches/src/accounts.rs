@@ -90,14 +90,15 @@ impl Senders {
         self.senders.is_empty()
     }
 
-    /// Signs the next `each` transactions of every account, on all processors.
+    /// Signs the next `each` transactions of the first `count` accounts, on all processors.
     ///
     /// **Errors**: one cannot be built.
-    pub fn sign(&self, each: usize) -> Result<Vec<Vec<Signed>>> {
+    pub fn sign(&self, count: usize, each: usize) -> Result<Vec<Vec<Signed>>> {
+        let senders = self.senders.get(..count).unwrap_or(&self.senders);
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = self.senders.len().div_ceil(workers).max(1);
+        let share = senders.len().div_ceil(workers).max(1);
         std::thread::scope(|scope| {
-            let parts = self.senders.chunks(share).enumerate();
+            let parts = senders.chunks(share).enumerate();
             let signing = parts.map(|(part, senders)| {
                 scope.spawn(move || {
                     let places = part * share..;
@@ -105,7 +106,7 @@ impl Senders {
                 })
             });
             let signing: Vec<_> = signing.collect();
-            let mut all = Vec::with_capacity(self.senders.len());
+            let mut all = Vec::with_capacity(senders.len());
             for part in signing {
                 let part: Result<Vec<_>> = part.join().unwrap_or_else(|_| bail!("a signing thread panicked"));
                 all.extend(part?);

@@ -35,8 +35,7 @@ pub struct Plan {
     pub attempt: Duration,
     /// How long a transaction may take in all.
     pub patience: Duration,
-    /// Whether all arrivals of an open loop are sent, however late; else those that found no free account are given up
-    /// when the time is over.
+    /// Whether all arrivals of an open loop are sent, however late; else those that find no free account are given up.
     pub drain: bool,
 }
 
@@ -55,6 +54,9 @@ pub struct Loaded {
 
 /// Between two attempts after a failure that came at once.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What is not sent so long after its time found no free account.
+const LATE: Duration = Duration::from_millis(100);
 
 struct Shared<T> {
     transport: Rc<T>,
@@ -129,9 +131,8 @@ async fn drive<T: Transport>(shared: Rc<Shared<T>>, index: usize, signed: Vec<Si
     let mut lane = Lane { index, used: 0, exhausted: false };
     let mut node = index % shared.nodes;
     for transaction in signed {
-        let Some(intended) = shared.next().await else { return Ok(lane) };
+        let Some(intended) = shared.next().await? else { return Ok(lane) };
         lane.used += 1;
-        shared.measured.borrow_mut().begin(intended)?;
         let end = shared.settle(&mut node, intended, &transaction).await;
         let answered = !matches!(end, End::Unanswered(_));
         let mut measured = shared.measured.borrow_mut();
@@ -150,18 +151,25 @@ async fn drive<T: Transport>(shared: Rc<Shared<T>>, index: usize, signed: Vec<Si
 
 impl<T: Transport> Shared<T> {
     /// When the next transaction is meant to be sent; none when the load is over.
-    async fn next(&self) -> Option<Instant> {
-        match &self.due {
-            Some(due) => {
-                let next = due.lock().await.recv().await;
-                let over = || self.start.elapsed() >= self.plan.duration;
-                next.filter(|_| self.plan.drain || !over())
+    async fn next(&self) -> Result<Option<Instant>> {
+        let Some(due) = &self.due else {
+            let now = Instant::now();
+            if now.saturating_duration_since(self.start) >= self.plan.duration {
+                return Ok(None);
             }
-            None => {
-                let now = Instant::now();
-                (now.saturating_duration_since(self.start) < self.plan.duration).then_some(now)
+            self.measured.borrow_mut().offer(now)?;
+            return Ok(Some(now));
+        };
+        let mut due = due.lock().await;
+        while let Some(intended) = due.recv().await {
+            let mut measured = self.measured.borrow_mut();
+            measured.offer(intended)?;
+            if self.plan.drain || intended.elapsed() < LATE {
+                return Ok(Some(intended));
             }
+            measured.held_back += 1;
         }
+        Ok(None)
     }
 
     /// Sends until there is an outcome or the time is over; `node` becomes the one that gave it. The same bytes are applied once at most, so that they can go
@@ -187,7 +195,7 @@ impl<T: Transport> Shared<T> {
                     last = words;
                     PAUSE
                 }
-                Ok(Answer::Nothing(words)) => {
+                Ok(Answer::Elsewhere(words) | Answer::Nothing(words)) => {
                     last = words;
                     PAUSE
                 }

@@ -108,10 +108,11 @@ struct LoadArguments {
     /// Seconds before, which are not counted
     #[arg(long, default_value_t = 5)]
     warm_up: u64,
-    /// Accounts; each has one transaction under way at most
-    #[arg(long, default_value_t = 2_000)]
-    accounts: usize,
-    /// Milliseconds after which the same bytes go to the next validator [default: 10000, with --fault 1000]
+    /// Accounts; each has one transaction under way at most [default: 2000; with --fault overload 8000, of which 2000 send in
+    /// the clean load]
+    #[arg(long)]
+    accounts: Option<usize>,
+    /// Milliseconds after which the same bytes go to the next validator [default: 10000; 1000 where one is dead or slow]
     #[arg(long, value_name = "MS")]
     attempt: Option<u64>,
     /// Names the accounts; needed to use one network twice
@@ -140,13 +141,18 @@ impl LoadArguments {
             spread: self.spread,
             duration: Duration::from_secs(self.duration),
             warm_up: Duration::from_secs(self.warm_up),
-            accounts: self.accounts,
+            accounts: self.accounts.unwrap_or(ACCOUNTS),
+            under_way: usize::MAX,
             attempt: self.attempt.map_or(ATTEMPT, Duration::from_millis),
             run: self.run.clone(),
         }
     }
 }
 
+/// So many have a transaction under way in a closed loop.
+const ACCOUNTS: usize = 2_000;
+/// More than the pool of a validator holds.
+const OVERLOAD_ACCOUNTS: usize = 8_000;
 /// How long one validator may take: a slow answer is better than twice the load.
 const ATTEMPT: Duration = Duration::from_secs(10);
 /// The same where one is known to be dead or slow.
@@ -204,8 +210,13 @@ async fn run(arguments: RunArguments) -> Result<()> {
 
 async fn run_with(fault: Fault, rate: Option<f64>, arguments: RunArguments) -> Result<()> {
     let mut options = arguments.load.options(rate);
-    if arguments.load.attempt.is_none() {
-        options.attempt = FAULT_ATTEMPT;
+    match fault {
+        Fault::Overload => {
+            options.accounts = arguments.load.accounts.unwrap_or(OVERLOAD_ACCOUNTS);
+            options.under_way = ACCOUNTS;
+        }
+        _ if arguments.load.attempt.is_none() => options.attempt = FAULT_ATTEMPT,
+        _ => {}
     }
     let cluster = arguments.network.cluster(fault == Fault::Delay50ms).await?;
     let mut bench = prepared(&cluster, options).await?;

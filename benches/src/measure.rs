@@ -29,8 +29,8 @@ pub struct Measured {
     pub settled: u64,
     /// Receipts verified at all.
     pub settled_in_all: u64,
-    /// Transactions sent at all.
-    pub sent_in_all: u64,
+    /// Transactions that were never sent, since no account was free at their time.
+    pub held_back: u64,
     /// What went wrong.
     pub errors: Errors,
     /// Answers that asked to come back later (503); the same bytes are then sent again.
@@ -100,7 +100,7 @@ impl Measured {
             offered: 0,
             settled: 0,
             settled_in_all: 0,
-            sent_in_all: 0,
+            held_back: 0,
             errors: Errors::default(),
             busy: 0,
             sent_again: 0,
@@ -119,8 +119,7 @@ impl Measured {
     /// A transaction is to be sent at `intended`.
     ///
     /// **Errors**: never for the bounds that there are.
-    pub fn begin(&mut self, intended: Instant) -> Result<()> {
-        self.sent_in_all += 1;
+    pub fn offer(&mut self, intended: Instant) -> Result<()> {
         self.offered += u64::from(self.counts(intended));
         self.second(intended)?.offered += 1;
         Ok(())

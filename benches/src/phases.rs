@@ -20,9 +20,15 @@ pub struct Phase {
 }
 
 /// The moments between which the phases lie, in order.
-const PHASES: [&str; 3] = ["ordering: proposal to final", "execution and writing", "sealing: f+1 signatures"];
+const PHASES: [&str; 3] = ["ordering", "execution", "sealing"];
 
-/// What the trace notes.
+/// The trace of one slot.
+#[derive(Debug, Deserialize)]
+struct Trace {
+    messages: Vec<Entry>,
+}
+
+/// What it notes.
 #[derive(Debug, Deserialize)]
 struct Entry {
     at_us: u64,
@@ -40,8 +46,8 @@ pub async fn of_recent_slots(watch: &Watch, one_correct: usize) -> Result<Vec<Ph
     let step = usize::try_from((BACK.end - BACK.start) / SLOTS).unwrap_or(1);
     let mut times: [Vec<u64>; 3] = Default::default();
     for back in BACK.step_by(step).filter(|back| *back < newest) {
-        let entries = watch.json::<Vec<Entry>>(&format!("/consensus/trace?slot={}", newest - back)).await?;
-        let Some(moments) = moments(&entries, one_correct) else { continue };
+        let trace = watch.json::<Trace>(&format!("/consensus/trace?slot={}", newest - back)).await?;
+        let Some(moments) = moments(&trace.messages, one_correct) else { continue };
         for (phase, pair) in times.iter_mut().zip(moments.windows(2)) {
             phase.push(pair[1].saturating_sub(pair[0]));
         }

@@ -217,7 +217,7 @@ fn summary_row(name: &str, load: &LoadResults) -> String {
 
 fn fault_section(fault: &FaultResults) -> String {
     format!(
-        "<h2>Fault: {}</h2><p>{} It settles {:.1} % of the clean load's transactions a second.</p>",
+        "<h2>Fault: {}</h2><p>{}. It settles {:.1} % of the clean load's transactions a second.</p>",
         escape(&fault.fault),
         escape(&fault.description),
         fault.settled_share * 100.0
@@ -272,7 +272,7 @@ fn rate_section(loads: &[(String, &LoadResults)]) -> String {
 
 fn latency_section(loads: &[(String, &LoadResults)]) -> String {
     // Each nine of the share is as wide as the one before: the tail is what matters.
-    let place = |share: f64| 1.0 / (1.0 - share.min(0.99999));
+    let place = |share: f64| 1.0 / (1.0 - share.min(0.9999));
     let lines: Vec<Line> = loads
         .iter()
         .map(|(name, load)| Line {
@@ -292,7 +292,7 @@ fn phase_section(loads: &[(String, &LoadResults)]) -> String {
         let known: f64 = load.phases.iter().map(|phase| phase.ms).sum();
         let mut parts: Vec<(String, f64)> =
             load.phases.iter().map(|phase| (phase.name.clone(), phase.ms)).collect();
-        parts.insert(0, ("waiting, way there and back".into(), (load.latency_ms.p50 - known).max(0.0)));
+        parts.insert(0, ("waiting and ways".into(), (load.latency_ms.p50 - known).max(0.0)));
         (name.clone(), parts)
     };
     let rows: Vec<_> = loads.iter().filter(|(_, load)| !load.phases.is_empty()).map(row).collect();
@@ -300,8 +300,9 @@ fn phase_section(loads: &[(String, &LoadResults)]) -> String {
         return String::new();
     }
     format!(
-        "<h2>Where the time goes</h2><p class=\"note\">Medians of recent blocks as the first validator saw them; what is left of \
-         the median latency is waiting before the proposal, and the way to the node and back.</p>{}",
+        "<h2>Where the time goes</h2><p class=\"note\">Medians of recent blocks as the first validator saw them: from the \
+         proposal to finality (ordering), to the written block (execution), to f+1 seals (sealing). What is left of the median \
+         latency is waiting before the proposal, and the way to the node and back.</p>{}",
         svg::stacked("ms", &rows)
     )
 }

@@ -76,12 +76,17 @@ pub struct LoadResults {
     pub error_kinds: Errors,
     /// Answers 503.
     pub refused_503: u64,
+    /// Transactions of an overload that were never sent, since all accounts had one under way.
+    pub held_back: u64,
     /// Times that the same bytes went to another node.
     pub sent_again: u64,
     /// Why bytes were sent more than once.
     pub reasons: BTreeMap<String, u64>,
     /// Whether the signed transactions were used up before the time was over.
     pub exhausted: bool,
+    /// The longest time for which the generator did not run, as it should each second: a machine that stood still, or a
+    /// generator that is at its end. **Units**: milliseconds.
+    pub stalled_ms: u64,
     /// Receipts by their rule.
     pub rules: BTreeMap<String, u64>,
     /// Processor, disk, network and the validators' counters in the counted time.
@@ -185,9 +190,11 @@ impl LoadResults {
             errors: measured.errors.total(),
             error_kinds: measured.errors,
             refused_503: measured.busy,
+            held_back: measured.held_back,
             sent_again: measured.sent_again,
             reasons: measured.reasons.clone(),
             exhausted: loaded.exhausted,
+            stalled_ms: 0,
             rules: measured.rules.clone(),
             used,
             phases,
@@ -244,6 +251,9 @@ impl Machine {
     }
 }
 
+/// A generator that did not run for so long is told of.
+const STALLED_MS: u64 = 500;
+
 impl fmt::Display for LoadResults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Latency { p50, p90, p99, p999, max } = self.latency_ms;
@@ -269,6 +279,9 @@ impl fmt::Display for LoadResults {
         )?;
         let settled: Vec<u64> = self.series.iter().map(|point| point.settled).collect();
         write!(f, "  settled each second: {}", sparkline(&settled))?;
+        if self.stalled_ms > STALLED_MS {
+            write!(f, "\n  THE GENERATOR DID NOT RUN for {} ms: this load says little", self.stalled_ms)?;
+        }
         for (reason, count) in &self.reasons {
             write!(f, "\n  sent again {count} times: {reason}")?;
         }

@@ -36,6 +36,8 @@ pub struct Options {
     pub warm_up: Duration,
     /// Accounts; each has one transaction under way at most.
     pub accounts: usize,
+    /// How many of them send, where not more is offered than can be settled.
+    pub under_way: usize,
     /// How long one node may take before the same bytes go to the next one.
     pub attempt: Duration,
     /// Names the accounts.
@@ -49,7 +51,9 @@ const PROBE: Duration = Duration::from_secs(4);
 /// Settled a second at most in that first load; more have no signature.
 const PROBE_RATE: f64 = 20_000.0;
 /// How many more transactions are signed than the probe says will be sent.
-const SPARE: f64 = 1.5;
+const SPARE: f64 = 2.5;
+/// More arrivals than the generator could tell of.
+const RATE_MAX: f64 = 1e6;
 /// How long a transaction may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -123,10 +127,10 @@ impl<'a> Bench<'a> {
         let plan = self.plan(Some(rate), self.options.warm_up, self.options.duration);
         // Six standard deviations of a Poisson count.
         let seconds = plan.duration.as_secs_f64();
-        self.load(plan, rate + 6.0 * (rate / seconds).sqrt()).await
+        self.load(plan, rate.max(0.0) + 6.0 * (rate.max(0.0) / seconds).sqrt()).await
     }
 
-    /// An open loop at more than can be settled. What finds no free account until the time is over is never sent.
+    /// An open loop at more than can be settled. What finds no free account is never sent.
     ///
     /// **Errors**: of the machine.
     pub async fn overload(&mut self, rate: f64) -> Result<LoadResults> {
@@ -163,13 +167,22 @@ impl<'a> Bench<'a> {
 
     /// Signs for `rate` transactions a second, sends, and waits for all that was sent.
     async fn load(&mut self, plan: Plan, rate: f64) -> Result<LoadResults> {
-        let each = rate * plan.duration.as_secs_f64() / self.senders.len() as f64;
+        if let Some((rate, _)) = plan.rate
+            && !(1.0..=RATE_MAX).contains(&rate)
+        {
+            bail!(
+                "an open loop at {rate:.2} transactions a second cannot be (hint: --rate from 1 to {RATE_MAX:.0})"
+            );
+        }
+        let count =
+            if plan.drain { self.options.under_way.min(self.senders.len()) } else { self.senders.len() };
+        let each = rate * plan.duration.as_secs_f64() / count as f64;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a small positive number"
         )]
-        let lanes = self.senders.sign(each.ceil() as usize + 1)?;
+        let lanes = self.senders.sign(count, each.ceil() as usize + 1)?;
         let start = Instant::now();
         let settled = Rc::new(Cell::new(0));
         let looking = tokio::task::spawn_local(look(self.watch.clone(), plan, start, Rc::clone(&settled)));
@@ -183,12 +196,18 @@ impl<'a> Bench<'a> {
         self.senders.used(&loaded.used);
         self.look_for_lost(&mut loaded).await?;
         let quorum = Quorum::of(genesis.genesis.validators.len())?;
+        // The validator that is asked may be the one that was killed.
         let phases = phases::of_recent_slots(&self.watch, quorum.one_correct()).await.unwrap_or_default();
         let (Some(before), Some(after)) = (&looked.before, &looked.after) else {
             bail!("the load ended before it was counted");
         };
         let used = Used::between(before, after);
-        Ok(LoadResults { events, ..LoadResults::new(&plan, &loaded, used, &looked.usage, phases) })
+        let stalled_ms = u64::try_from(looked.late.as_millis()).unwrap_or(u64::MAX);
+        Ok(LoadResults {
+            events,
+            stalled_ms,
+            ..LoadResults::new(&plan, &loaded, used, &looked.usage, phases)
+        })
     }
 
     /// Asks what became of transactions that had no outcome in time.
@@ -241,6 +260,8 @@ struct Looked {
     after: Option<Snapshot>,
     /// At the beginning of each second.
     usage: Vec<BTreeMap<String, Usage>>,
+    /// The longest time by which a look came late: for so long the generator did not run.
+    late: Duration,
 }
 
 /// Looks at the processes each second, and closely at both ends of the counted time.
@@ -261,7 +282,10 @@ async fn look(watch: Watch, plan: Plan, start: Instant, settled: Rc<Cell<u64>>) 
                 looked.after = Some(watch.snapshot(settled.get()).await);
                 return looked;
             }
-            _ = seconds.tick() => looked.usage.push(watch.usage()),
+            due = seconds.tick() => {
+                looked.late = looked.late.max(due.elapsed());
+                looked.usage.push(watch.usage());
+            }
         }
     }
 }

@@ -10,8 +10,10 @@ use std::time::Duration;
 pub enum Answer {
     /// The finality receipt, unchecked.
     Receipt(Vec<u8>),
-    /// Not now, in the node's words; come back after this time.
+    /// No room now, in the node's words; come back after this time.
     Busy(Duration, String),
+    /// This node lags or lacks a quorum, in its words; another may not.
+    Elsewhere(String),
     /// It will not be applied, in the node's words.
     Refused(String),
     /// Nothing that is an answer: cut off, too late, or an error of the node.

@@ -171,7 +171,9 @@ impl Span {
             }
             Scale::Logarithmic if low > high => Span { scale, low: 1.0, high: 10.0 },
             Scale::Logarithmic => {
-                let (low, high) = (10_f64.powf(low.log10().floor()), 10_f64.powf(high.log10().ceil()));
+                // A power of ten itself is an end, however it was rounded.
+                let high = (high.log10() - 1e-6).ceil();
+                let (low, high) = (10_f64.powf(low.log10().floor()), 10_f64.powf(high));
                 Span { scale, low, high: if high > low { high } else { low * 10.0 } }
             }
         }

@@ -28,6 +28,9 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// What a node that names no time means.
 const RETRY_DEFAULT: Duration = Duration::from_secs(1);
 
+/// Title of the problem report of a node that lags.
+const STALE: &str = "Historical DB Is Too Stale";
+
 type Connection = SendRequest<Full<Bytes>>;
 
 /// The REST interfaces of a network's nodes. Connections that are not in use wait here, and the one used last is
@@ -122,6 +125,7 @@ async fn read(response: Response<Incoming>) -> Result<Answer> {
     };
     Ok(match head.status {
         StatusCode::OK => Answer::Receipt(body.into()),
+        StatusCode::SERVICE_UNAVAILABLE if words().starts_with(STALE) => Answer::Elsewhere(words()),
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
             let seconds = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
             Answer::Busy(seconds.map_or(RETRY_DEFAULT, Duration::from_secs), words())
