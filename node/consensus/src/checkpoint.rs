@@ -142,8 +142,10 @@ impl Replica {
         let block = self.seals.blocks.entry(slot).or_default();
         match block.seals.get(&seal.signer) {
             Some((held, _)) if *held == header => return Ok(()),
-            Some(_) => {
+            Some(held) => {
+                let held = *held;
                 self.misbehaviour(seal.signer, "sealed two blocks for one slot");
+                self.convict_of_seals(held, seal);
                 return Err(Rejection::Conflict);
             }
             None => {
@@ -158,8 +160,16 @@ impl Replica {
     pub(crate) fn adopt_seals(&mut self, slot: Slot, certificate: &SealCertificate) {
         let header = certificate.body.header;
         let block = self.seals.blocks.entry(slot).or_default();
+        let mut others = Vec::new();
         for (signer, signature) in certificate.signers.iter().zip(&certificate.signatures) {
-            block.seals.entry(signer).or_insert((header, *signature));
+            let held = *block.seals.entry(signer).or_insert((header, *signature));
+            if held.0 != header {
+                let seal = Signed { signer, body: certificate.body, signature: *signature };
+                others.push((held, seal));
+            }
+        }
+        for (held, seal) in others {
+            self.convict_of_seals(held, &seal);
         }
     }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use carat_types::batch::WellFormed;
 use carat_types::block::CertifiedBlock;
 use carat_types::certificate::{CommitCertificate, PreparedCertificate, SealCertificate};
+use carat_types::evidence::Evidence;
 use carat_types::message::{Fetch, Message, NewView, Signed};
 use carat_types::{Digest, Slot, ValidatorId, View};
 
@@ -64,6 +65,8 @@ pub enum Effect {
     },
     /// Keep an accepted NEW-VIEW for ever: evidence.
     ArchiveNewView(Arc<Signed<NewView>>),
+    /// Keep evidence against a validator for ever (section 13).
+    KeepEvidence(Arc<Evidence>),
     /// Ask for `Input::Timer(timer)` after `after_us`; replaces an earlier request for the same timer.
     SetTimer {
         /// Which.
@@ -169,6 +172,18 @@ pub enum Report {
         /// What is allowed, after relaxation.
         allowed: u64,
     },
+    /// A value for which this replica holds q PREPAREs was given up by the choice of a later view: a FAST receipt is
+    /// contradicted. An acceptor lied, or forgot what it had signed.
+    FastContradicted {
+        /// The slot.
+        slot: Slot,
+        /// The view of the PREPAREs.
+        view: View,
+        /// Their value.
+        digest: Digest,
+        /// The view that chose otherwise.
+        new_view: View,
+    },
     /// Two signed statements of one validator that no correct one makes.
     Misbehaviour {
         /// Who.
@@ -256,6 +271,15 @@ pub enum Halt {
     ForgottenVote {
         /// What was forgotten, in words.
         what: String,
+    },
+    /// Under `trust = crash` a new view gave up what FAST had decided: an acceptor lied, or lost its journal.
+    FastContradicted {
+        /// The slot.
+        slot: Slot,
+        /// The value decided here.
+        ours: Digest,
+        /// The value chosen instead; none if the slot was left free.
+        theirs: Option<Digest>,
     },
     /// Two A-byz finality proofs disagree: more than f validators cheat.
     Forked {

@@ -2,7 +2,7 @@
 //!
 //! Absent on purpose: clocks, files, sockets, threads, randomness, async, and everything about the ledger but
 //! the names of its blocks. Reading order: [`input`], [`effect`], [`record`], `replica`, `normal`, `leader`,
-//! `commit_rules`, `checkpoint`, `view_change` with `pick`, `performance`, `recovery` with `guard`, `delivery`, `catch_up`.
+//! `commit_rules`, `checkpoint`, `view_change` with `pick`, `performance`, `recovery` with `guard`, `delivery`, `catch_up`, `evidence`.
 //!
 //! The rules and their tests are listed in `docs/protocol/rules.md`; a rule's id stands at its guard. The invariants
 //! I1 to I12 are asserted in every build: a broken one is a bug of this crate, which no peer can reach, and stops the
@@ -21,6 +21,7 @@ mod checkpoint;
 mod commit_rules;
 mod delivery;
 pub mod effect;
+mod evidence;
 mod guard;
 pub mod input;
 mod leader;

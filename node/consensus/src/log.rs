@@ -65,6 +65,13 @@ impl Votes {
         self.tallies.iter_mut().find(|tally| tally.ballot == *ballot)
     }
 
+    /// What one voter voted for, with its signature.
+    pub(crate) fn of(&self, signer: ValidatorId) -> Option<(Ballot, Signature)> {
+        let signed =
+            |tally: &Tally| tally.signatures.get(&signer).map(|signature| (tally.ballot, *signature));
+        if self.voted.contains(signer) { self.tallies.iter().find_map(signed) } else { None }
+    }
+
     /// How many voted for the ballot.
     pub(crate) fn count(&self, ballot: &Ballot) -> usize {
         self.tally(ballot).map_or(0, |tally| tally.signatures.len())
@@ -117,6 +124,11 @@ impl LateVotes {
         }
         self.votes.insert(signer, (*ballot, signature));
         Counted::Fresh(self.votes.values().filter(|(held, _)| held == ballot).count())
+    }
+
+    /// The latest vote of one sender.
+    fn of(&self, signer: ValidatorId) -> Option<(Ballot, Signature)> {
+        self.votes.get(&signer).copied()
     }
 
     /// The ballot that `threshold` senders share, if there is one, with their votes.
@@ -176,6 +188,20 @@ impl SlotState {
     /// Whether this replica voted here in `view`.
     pub(crate) fn voted_in(&self, view: View) -> Option<&OwnVote> {
         self.last_vote.as_ref().filter(|vote| vote.ballot.view == view)
+    }
+
+    /// The PREPAREs of one validator that are known.
+    pub(crate) fn prepares_of(&self, signer: ValidatorId) -> impl Iterator<Item = (Ballot, Signature)> {
+        let known =
+            [self.current.prepares.of(signer), self.next.prepares.of(signer), self.late_prepares.of(signer)];
+        known.into_iter().flatten()
+    }
+
+    /// The COMMITs of one validator that are known.
+    pub(crate) fn commits_of(&self, signer: ValidatorId) -> impl Iterator<Item = (Ballot, Signature)> {
+        let known =
+            [self.current.commits.of(signer), self.next.commits.of(signer), self.late_commits.of(signer)];
+        known.into_iter().flatten()
     }
 
     /// Learns a prepared certificate if it is higher than the one known.

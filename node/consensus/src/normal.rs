@@ -94,7 +94,9 @@ impl Replica {
         let round = self.round_mut(view, slot)?;
         match &round.proposal {
             Some(held) if held.body == signed.body => Ok(true),
-            Some(_) => {
+            Some(held) => {
+                let held = held.clone();
+                self.convict_of_proposals(held, signed);
                 self.accuse_leader(view, "signed two PRE-PREPAREs for one view and slot");
                 Err(Rejection::Conflict)
             }
@@ -119,6 +121,7 @@ impl Replica {
         self.check_window(ballot.slot)?;
         self.check_vote_view(&ballot)?;
         self.note_prepare(vote);
+        self.compare_prepare(vote);
         if ballot.view < self.position.view {
             let counted = self.log.entry(ballot.slot).late_prepares.add(&ballot, vote.signer, vote.signature);
             return self.after_late_prepare(&ballot, vote, counted);
@@ -190,6 +193,7 @@ impl Replica {
         self.check_window(ballot.slot)?;
         self.check_vote_view(&ballot)?;
         self.note_commit(vote);
+        self.compare_commit(vote);
         let own_view = self.position.view;
         let counted = if ballot.view < own_view {
             self.log.entry(ballot.slot).late_commits.add(&ballot, vote.signer, vote.signature)
@@ -270,6 +274,8 @@ impl Replica {
         if !self.is_valid(&other) {
             return Err(Rejection::Unjustified);
         }
+        let held = held.clone();
+        self.convict_of_proposals(held, other);
         self.accuse_leader(ballot.view, "signed two PRE-PREPAREs for one view and slot");
         Ok(())
     }

@@ -154,6 +154,8 @@ impl Replica {
             guard: Some(Guard::default()),
             catch_up: CatchUp::default(),
             checked: Checked::default(),
+            convicted: BTreeSet::new(),
+            contradicted: false,
             armed: BTreeSet::new(),
             config,
         }

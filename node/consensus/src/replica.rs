@@ -157,6 +157,10 @@ pub struct Replica {
     pub(crate) guard: Option<Guard>,
     pub(crate) catch_up: CatchUp,
     pub(crate) checked: Checked,
+    /// Validators against whom evidence was kept, with its code.
+    pub(crate) convicted: BTreeSet<(ValidatorId, &'static str)>,
+    /// Whether evidence of a contradicted FAST was kept.
+    pub(crate) contradicted: bool,
     pub(crate) armed: BTreeSet<Timer>,
 }
 

@@ -112,6 +112,7 @@ impl Replica {
         self.check_rate(signer)?;
         let signed = Arc::new(view_change.signed().clone());
         self.highest_mut(signer).view_change = Some(Arc::clone(&signed));
+        self.compare_view_change(&signed);
         self.view_changes.insert(signer, signed);
         if self.position.active && view == self.position.view {
             // The sender missed the NEW-VIEW of the view that it asks for.
@@ -233,6 +234,9 @@ impl Replica {
                 return Ok(());
             }
             // T3: two different NEW-VIEWs for one view.
+            if let Some(held) = self.position.new_view.clone() {
+                self.convict_of_new_views(&held, new_view.signed());
+            }
             self.accuse_leader(view, "signed two NEW-VIEWs for one view");
             return Err(Rejection::Conflict);
         }
@@ -253,6 +257,8 @@ impl Replica {
         if view > self.position.view {
             self.enter_passively(view);
         }
+        new_view.body.view_changes.iter().for_each(|view_change| self.compare_view_change(view_change));
+        self.compare_choice(&new_view, &choice);
         // J1 and J2 before any vote in the view.
         self.persist_view();
         self.emit(Effect::Persist(Record::NewView(Arc::clone(&new_view))));

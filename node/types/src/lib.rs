@@ -16,6 +16,7 @@ pub mod block;
 pub mod builder;
 pub mod certificate;
 pub mod codec;
+pub mod evidence;
 pub mod genesis;
 pub mod hash;
 pub mod header;

@@ -12,6 +12,7 @@ use carat_consensus::{
 use carat_types::batch::{Envelope, Payload, Value, WellFormed};
 use carat_types::block::{Block, CertifiedBlock};
 use carat_types::certificate::SealCertificate;
+use carat_types::evidence::Evidence;
 use carat_types::genesis::{ConsensusConstants, Trust};
 use carat_types::hash::{h, sha256};
 use carat_types::header::Header;
@@ -94,6 +95,7 @@ pub(crate) struct Node {
     pub(crate) timers: BTreeMap<Timer, u64>,
     pub(crate) halted: Option<Halt>,
     pub(crate) reports: Vec<Report>,
+    pub(crate) evidence: Vec<Arc<Evidence>>,
     pub(crate) rejections: Vec<(ValidatorId, Rejection)>,
     pub(crate) executed: Vec<Execute>,
     /// Persists left until a power cut; none for ever.
@@ -166,6 +168,7 @@ impl Cluster {
                 timers: BTreeMap::new(),
                 halted: None,
                 reports: Vec::new(),
+                evidence: Vec::new(),
                 rejections: Vec::new(),
                 executed: Vec::new(),
                 persists_left: None,
@@ -289,6 +292,10 @@ impl Cluster {
                     self.nodes[index].blocks[index_of(slot)].2 = Some(certificate);
                 }
                 Effect::ArchiveNewView(_) => {}
+                Effect::KeepEvidence(evidence) => {
+                    evidence.verify(&self.set, &HashAuthenticator).expect("what is kept convicts");
+                    self.nodes[index].evidence.push(evidence);
+                }
                 Effect::SetTimer { timer, after_us } => {
                     let due = self.now_us + after_us;
                     self.nodes[index].timers.insert(timer, due);

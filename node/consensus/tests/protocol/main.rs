@@ -5,6 +5,7 @@
 //! | `normal` | 5, 6, 10 (heartbeats), 14 (term) |
 //! | `performance` | 14 (slow leaders) |
 //! | `crash_only` | 6: `trust = crash`, where FAST decides |
+//! | `evidence` | 13: who contradicts himself is convicted |
 //! | `view_change` | 7 |
 //! | `recovery` | 4 (journal, guard) |
 //! | `catch_up` | 11 |
@@ -12,6 +13,7 @@
 
 mod catch_up;
 mod crash_only;
+mod evidence;
 mod harness;
 mod normal;
 mod performance;
