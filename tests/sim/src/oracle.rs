@@ -21,6 +21,7 @@ use std::sync::Arc;
 use carat_consensus::effect::{Finality, Halt, Report, Trigger};
 use carat_consensus::{BLOCKS_PER_FETCH, Execute, Record, RecoverError};
 use carat_types::certificate::SealCertificate;
+use carat_types::evidence::Evidence;
 use carat_types::genesis::{ConsensusConstants, Trust};
 use carat_types::header::{Header, prefix_digest};
 use carat_types::message::Message;
@@ -89,6 +90,8 @@ pub struct Oracle {
     params: ConsensusConstants,
     /// Whether validators act on FAST.
     trust: Trust,
+    /// Assumption A-crash.
+    acceptors_only_crash: bool,
     thresholds: Thresholds,
     certificates: Certificates,
     ballots: Ballots,
@@ -161,6 +164,7 @@ impl Oracle {
         Oracle {
             params: plan.params,
             trust: plan.trust,
+            acceptors_only_crash: plan.acceptors_only_crash(),
             thresholds,
             watches: set.ids().map(watch).collect(),
             called: vec![View(0); usize::from(plan.n)],
@@ -317,12 +321,37 @@ impl Oracle {
         if let Report::ViewChangeStarted { view, trigger: Trigger::Followed } = report {
             return self.judge_following(at, *view);
         }
+        if let Report::FastContradicted { slot, .. } = report {
+            let excused = !self.acceptors_only_crash || !self.watches[at.index()].acceptor_is_correct;
+            return demand(excused, "FAST is never contradicted while acceptors only crash", at, || {
+                format!("slot {slot}: {report:?}")
+            });
+        }
         let Report::Misbehaviour { validator, what } = report else { return Ok(()) };
         let (accuser, accused) = (&self.watches[at.index()], &self.watches[validator.index()]);
         let innocent = accused.acceptor_is_correct && accused.proposer_is_correct;
         demand(!(innocent && accuser.acceptor_is_correct), "no correct validator is accused", at, || {
             format!("accuses {validator}: {what}")
         })
+    }
+
+    /// A validator keeps evidence: it holds for everybody, and convicts somebody, but no correct validator.
+    pub fn kept(&self, at: ValidatorId, evidence: &Evidence) -> Verdict {
+        if !self.watches[at.index()].acceptor_is_correct {
+            return Ok(());
+        }
+        let convicted = self.certificates.convicted(evidence);
+        demand(convicted.is_ok(), "evidence convicts", at, || format!("{convicted:?}: {evidence:?}"))?;
+        let of_proposers = matches!(evidence, Evidence::Proposals(_) | Evidence::NewViews(_));
+        for convicted in convicted.iter().flat_map(|it| it.iter()) {
+            let accused = &self.watches[convicted.index()];
+            let innocent =
+                if of_proposers { accused.proposer_is_correct } else { accused.acceptor_is_correct };
+            demand(!innocent, "no correct validator is convicted", at, || {
+                format!("{convicted} by {}: {evidence:?}", evidence.code())
+            })?;
+        }
+        Ok(())
     }
 
     /// T4: one of those who have moved is correct, so f validators alone never move another.

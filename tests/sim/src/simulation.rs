@@ -8,7 +8,7 @@ mod faults;
 mod perform;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -52,6 +52,8 @@ pub struct Outcome {
     pub crashes: u64,
     /// Virtual time from the end of the faults until everything was in order. **Units**: milliseconds.
     pub recovery_ms: u64,
+    /// Codes of the evidence that correct validators kept.
+    pub evidence: BTreeSet<&'static str>,
     /// The broken rule, if one was.
     pub violation: Option<Violation>,
     /// What the run left for the properties, if it was observed.
@@ -83,6 +85,7 @@ pub struct Simulation {
     trace: Trace,
     end: Option<faults::EndPhase>,
     finished: bool,
+    evidence: BTreeSet<&'static str>,
     events: u64,
     crashes: u64,
     views: u64,
@@ -203,6 +206,7 @@ impl Simulation {
             trace: Trace::new(wanted),
             end: None,
             finished: false,
+            evidence: BTreeSet::new(),
             events: 0,
             crashes: 0,
             views: 0,
@@ -236,6 +240,7 @@ impl Simulation {
             acknowledged: self.oracle.acknowledged(),
             crashes: self.crashes,
             recovery_ms: self.end.as_ref().map_or(0, |end| (self.now - end.began_at) / MS),
+            evidence: self.evidence,
             violation,
             witness: self.witness,
             lines: self.trace.into_lines(),

@@ -72,6 +72,26 @@ fn every_strategy_of_liars_is_borne() {
     }
 }
 
+/// Whoever contradicts himself is convicted, of everything that section 13 names. That nobody else is, each run checks.
+#[test]
+fn liars_are_convicted_by_evidence_of_every_kind() {
+    let table = [
+        ("bad-proposer", "E1"),
+        ("new-view-liar", "E1"),
+        ("equivocate", "E2"),
+        ("view-change-liar", "E3"),
+        ("fast-path-liar", "E3"),
+        ("view-change-liar", "E4"),
+        ("checkpoint-liar", "E5"),
+        ("fast-path-liar", "FAST"),
+    ];
+    for (liar, code) in table {
+        let options = Options { n: Some(4), adversary: Behaviour::named(liar), ..Options::default() };
+        let convicts = |seed: &u64| run_seed(*seed, options, Wanted::Hash).evidence.contains(code);
+        assert!((0..200).find(convicts).is_some(), "{liar}: no {code} in 200 seeds");
+    }
+}
+
 #[test]
 fn shell_that_sends_before_sync_is_caught() {
     check_caught(

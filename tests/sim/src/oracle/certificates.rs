@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use carat_types::certificate::{Certificate, CommitCertificate, PreparedCertificate, SealCertificate};
+use carat_types::evidence::{Evidence, EvidenceError};
 use carat_types::message::{Signed, SignedBody, StableCheckpoint};
 use carat_types::validators::{Authenticator, ValidatorSet};
-use carat_types::{Signature, ValidatorId};
+use carat_types::{Signature, SignerSet, ValidatorId};
 
 use super::{Thresholds, Verdict, Violation, demand};
 
@@ -44,6 +45,11 @@ impl Certificates {
     pub(super) fn leader(&self, view: u64) -> ValidatorId {
         let index = view % (self.thresholds.n as u64);
         ValidatorId(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
+    /// Whom outsiders convict by a piece of evidence.
+    pub(super) fn convicted(&self, evidence: &Evidence) -> Result<SignerSet, EvidenceError> {
+        evidence.verify(&self.set, &*self.authenticator)
     }
 
     /// Whether a signed body is its signer's.

@@ -119,6 +119,11 @@ impl Simulation {
                 self.nodes[index].gone = true;
                 self.crash(index)
             }
+            Effect::KeepEvidence(evidence) => {
+                self.trace.note(self.now, id, || format!("keeps {}: {}", evidence.code(), evidence.what()));
+                self.evidence.insert(evidence.code());
+                heed(self.strict, self.oracle.kept(id, &evidence))
+            }
             Effect::ArchiveNewView(_) => Ok(()),
             // The outbox keeps these to itself.
             Effect::Persist(_) | Effect::SyncBlocks { .. } | Effect::Compact { .. } => Ok(()),

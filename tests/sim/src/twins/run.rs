@@ -236,6 +236,7 @@ impl<'a> Run<'a> {
                 | Effect::SyncBlocks { .. }
                 | Effect::Compact { .. }
                 | Effect::ArchiveNewView(_)
+                | Effect::KeepEvidence(_)
                 | Effect::Reject { .. }
                 | Effect::Report(_)
                 | Effect::Halt(_) => {}

@@ -115,4 +115,24 @@ pub(super) const BUGS: &[Bug] = &[
         hunter: Some("sync-liar"),
         ..PROOF
     },
+    Bug {
+        name: "convicts-by-votes-of-two-views",
+        origin: "reliability 4.1, invariant 15: no correct validator is accused; a later view may choose otherwise",
+        file: "evidence.rs",
+        within: "fn contradict(",
+        text: "(held.view, held.slot) == (other.view, other.slot)",
+        instead: "held.slot == other.slot",
+        hunter: Some("bad-proposer"),
+        ..PROOF
+    },
+    Bug {
+        name: "alarms-at-an-honest-choice",
+        origin: "section 13: FAST is contradicted by another value, not by a free slot that a checkpoint covers",
+        file: "evidence.rs",
+        within: "pub(crate) fn compare_choice",
+        text: "self.log.above(stable)",
+        instead: "self.log.above(Slot(0))",
+        hunter: Some("bad-proposer"),
+        ..PROOF
+    },
 ];
