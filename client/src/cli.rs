@@ -8,6 +8,7 @@ mod balance;
 mod bench;
 mod doctor;
 mod envelope;
+mod evidence;
 mod failure;
 mod federation;
 mod keys;
@@ -65,6 +66,8 @@ enum Command {
     Status(status::Arguments),
     /// Why there is no block: each validator's diagnosis, who is missing, what to do
     Doctor,
+    /// What convicts validators: contradicting statements that they signed, checked against the genesis file
+    Evidence,
     /// Accounts: show, create
     #[command(subcommand)]
     Account(account::Command),
@@ -131,6 +134,7 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Network(command) => network::run(&session, command).await,
         Command::Status(arguments) => status::run(&session, arguments).await,
         Command::Doctor => doctor::run(&session).await,
+        Command::Evidence => evidence::run(&session).await,
         Command::Account(command) => account::run(&session, command).await,
         Command::Trust(command) => payment::trust(&session, command).await,
         Command::Pay(arguments) => payment::pay(&session, arguments).await,

@@ -12,6 +12,7 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use crate::evidence::{EvidenceRoom, Piece};
 use crate::health::{Health, Readiness};
 use crate::metrics::Metrics;
 use crate::trace::{Entry, Trace};
@@ -25,6 +26,8 @@ pub struct Admin {
     pub health: Arc<Health>,
     /// Recent messages.
     pub trace: Arc<Trace>,
+    /// What convicts validators.
+    pub evidence: Arc<EvidenceRoom>,
 }
 
 impl Admin {
@@ -43,6 +46,7 @@ impl Admin {
             .route("/status", get(status))
             .route("/consensus", get(consensus))
             .route("/consensus/trace", get(trace))
+            .route("/evidence", get(evidence))
             .with_state(self)
     }
 }
@@ -87,6 +91,19 @@ async fn status(State(admin): State<Admin>) -> Response {
 /// Why there is no block.
 async fn consensus(State(admin): State<Admin>) -> Response {
     Json(admin.health.consensus()).into_response()
+}
+
+#[derive(Debug, Serialize)]
+struct EvidenceAnswer {
+    evidence: Vec<Piece>,
+}
+
+/// What convicts validators.
+async fn evidence(State(admin): State<Admin>) -> Response {
+    match admin.evidence.pieces() {
+        Ok(evidence) => Json(EvidenceAnswer { evidence }).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use carat_consensus::effect::{Halt, Report, Rule, Trigger};
 use carat_consensus::{Effect, Input, Replica, Timer, VerifiedMessage};
+use carat_types::evidence::Evidence;
 use carat_types::message::Status;
 use carat_types::receipt::{self, Assumption};
 use carat_types::{Quorum, Slot, ValidatorId, View};
@@ -109,15 +110,39 @@ impl CoreLoop {
                     tracing::debug!(peer = %from, reason = reason.name(), "message refused");
                 }
                 Effect::Report(report) => self.report(&report),
-                Effect::Halt(halt) => return Some(halt),
+                Effect::Halt(halt) => {
+                    // What came before is performed: evidence of why it stops is kept.
+                    self.hand_out(outward);
+                    return Some(halt);
+                }
+                Effect::KeepEvidence(evidence) => {
+                    self.note_evidence(&evidence);
+                    outward.push(Effect::KeepEvidence(evidence));
+                }
                 other => outward.push(other),
             }
         }
+        self.hand_out(outward);
+        None
+    }
+
+    fn hand_out(&self, outward: Vec<Effect>) {
         if !outward.is_empty() && self.effects.send(outward).is_err() {
             // The journal's thread ended: it has reported why, and this process is about to stop.
             self.mailbox.close();
         }
-        None
+    }
+
+    fn note_evidence(&self, evidence: &Evidence) {
+        let code = evidence.code();
+        self.metrics.consensus_evidence_total.with_label_values(&[code]).inc();
+        let slot = evidence.slot().unwrap_or_default();
+        tracing::warn!(
+            code,
+            slot = slot.0,
+            reason = evidence.what(),
+            "evidence is kept (hint: carat evidence)"
+        );
     }
 
     fn report(&mut self, report: &Report) {
@@ -147,6 +172,17 @@ impl CoreLoop {
             Report::LeaderDemoted { view, leader, bound, measured, allowed } => {
                 self.metrics.consensus_demotions_total.with_label_values(&[bound.name()]).inc();
                 tracing::info!(view = view.0, %leader, bound = bound.name(), measured, allowed, "leader is too slow");
+            }
+            Report::FastContradicted { slot, view, digest, new_view } => {
+                self.metrics.consensus_fast_contradicted_total.inc();
+                tracing::error!(
+                    slot = slot.0,
+                    view = view.0,
+                    digest = %digest.short(),
+                    new_view = new_view.0,
+                    "a value that was final by FAST was given up by a later view: an acceptor lied or lost its journal \
+                     (hint: no FAST receipt holds any more; compare receipts, and see carat evidence)"
+                );
             }
             Report::Misbehaviour { validator, what } => {
                 self.metrics.consensus_misbehaviour_total.inc();

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use carat_consensus::effect::Trigger;
 use carat_network::Network;
+use carat_storage::store::Store;
 use carat_types::genesis::Trust;
 use carat_types::header::Header;
 use carat_types::receipt::{Assumption, Rule};
@@ -14,6 +15,7 @@ use serde::Serialize;
 use crate::clock::Clock;
 use crate::core_loop::{Standing, as_gauge};
 use crate::diagnosis::{Diagnosis, Heard, Observed};
+use crate::evidence::alarms;
 use crate::metrics::Metrics;
 
 /// What health is judged by.
@@ -34,6 +36,8 @@ pub struct Health {
     pub standing: Arc<RwLock<Standing>>,
     /// Header of the last executed block.
     pub tip: Arc<RwLock<Header>>,
+    /// For the alarms that were kept.
+    pub store: Arc<Store>,
     /// Peers that frames reach now.
     pub connected: Mutex<BTreeSet<u16>>,
     /// Every other validator.
@@ -75,6 +79,8 @@ pub struct Status {
     pending: usize,
     header: String,
     state_root: String,
+    /// Of the highest class: what FAST decided was given up.
+    alarms: Vec<String>,
     trust: Trust,
     /// On which everything said here rests.
     assumption: String,
@@ -99,6 +105,7 @@ pub struct Consensus {
     own: ViewState,
     peers: Vec<PeerState>,
     diagnosis: Diagnosis,
+    alarms: Vec<String>,
 }
 
 /// Where a validator stands.
@@ -198,6 +205,10 @@ impl Health {
             reasons
                 .push(format!("reaches {reached} validators with itself, {needed} are needed for a quorum"));
         }
+        if self.trust == Trust::Crash {
+            // What this network rests on does not hold.
+            reasons.extend(self.alarms());
+        }
         if standing.last_final == Slot(0) {
             state = "booting";
             reasons.push("no slot is final since the start of this network".into());
@@ -227,6 +238,7 @@ impl Health {
             pending: standing.pending,
             header: tip.hash().to_string(),
             state_root: tip.state_root.to_string(),
+            alarms: self.alarms(),
             trust: self.trust,
             assumption: assumption(self.trust, self.quorum),
             time_ms: tip.time_ms,
@@ -266,6 +278,7 @@ impl Health {
             own: ViewState::of(&standing.status),
             peers: observed.peers.iter().map(|(peer, heard)| PeerState::of(*peer, heard, now_us)).collect(),
             diagnosis: observed.diagnose(),
+            alarms: self.alarms(),
         }
     }
 
@@ -297,6 +310,10 @@ impl Health {
         follow(&metrics.network_bytes_total.with_label_values(&["in"]), received);
         follow(&metrics.network_bytes_total.with_label_values(&["out"]), sent);
         follow(&metrics.network_dropped_frames_total, dropped);
+    }
+
+    fn alarms(&self) -> Vec<String> {
+        alarms(&self.store).unwrap_or_else(|error| vec![error.to_string()])
     }
 
     fn reached(&self) -> usize {

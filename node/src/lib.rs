@@ -9,6 +9,7 @@ pub mod clock;
 pub mod core_loop;
 pub mod diagnosis;
 pub mod error;
+pub mod evidence;
 pub mod executor;
 mod friendbot;
 pub mod front_door;

@@ -31,6 +31,10 @@ pub struct Metrics {
     pub consensus_rejections_total: IntCounterVec,
     /// Contradicting statements of validators that were seen.
     pub consensus_misbehaviour_total: IntCounter,
+    /// Pieces of evidence kept, by code.
+    pub consensus_evidence_total: IntCounterVec,
+    /// Values that were final by FAST and were given up by a later view.
+    pub consensus_fast_contradicted_total: IntCounter,
     /// Transactions applied, by success.
     pub ledger_transactions_total: IntCounterVec,
     /// Transactions that the trim dropped.
@@ -115,6 +119,16 @@ impl Metrics {
             consensus_misbehaviour_total: declare.counter(
                 "consensus_misbehaviour_total",
                 "Contradicting statements of validators that were seen",
+            )?,
+            consensus_evidence_total: declare.counters(
+                "consensus_evidence_total",
+                "Pieces of evidence kept, by code",
+                "code",
+                &["E1", "E2", "E3", "E4", "E5", "FAST"],
+            )?,
+            consensus_fast_contradicted_total: declare.counter(
+                "consensus_fast_contradicted_total",
+                "Values final by FAST that a later view gave up",
             )?,
             ledger_transactions_total: declare.counters(
                 "ledger_transactions_total",

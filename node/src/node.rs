@@ -32,6 +32,7 @@ use crate::chronicle::{Chronicle, Sources, Waiting};
 use crate::clock::Clock;
 use crate::core_loop::{CoreLoop, Standing};
 use crate::error::NodeError;
+use crate::evidence::EvidenceRoom;
 use crate::executor::Executor;
 use crate::front_door::FrontDoor;
 use crate::health::Health;
@@ -201,6 +202,10 @@ impl Parts {
             metrics: Arc::clone(&self.metrics),
             health: Arc::clone(&health),
             trace: Arc::clone(&self.trace),
+            evidence: Arc::new(EvidenceRoom {
+                store: Arc::clone(&self.store),
+                validators: home.genesis.validators()?,
+            }),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(admin.serve(listeners.metrics));
@@ -280,6 +285,7 @@ impl Parts {
             checkpoint_interval: constants.checkpoint_interval,
             standing: Arc::clone(&self.standing),
             tip: Arc::clone(&self.tip),
+            store: Arc::clone(&self.store),
             connected: Mutex::default(),
             peers: home.settings.network.peers.iter().map(|peer| peer.index).collect(),
             network,
@@ -507,6 +513,14 @@ fn describe(halt: &Halt) -> String {
             "a peer holds a signature of this validator that its journal does not know: {what} (hint: the journal was \
              rolled back or replaced; this key must never sign again, ask for a new one)"
         ),
+        Halt::FastContradicted { slot, ours, theirs } => {
+            let theirs = theirs.map_or_else(|| "nothing".to_owned(), |theirs| theirs.to_string());
+            format!(
+                "slot {slot} was final by FAST with value {ours}, and a new view chose {theirs}: an acceptor lied or lost its \
+                 journal, which trust = \"crash\" rules out (hint: stop all payments, compare the receipts, and see the \
+                 evidence that is kept: carat evidence)"
+            )
+        }
         Halt::Forked { slot, ours, theirs } => format!(
             "two proofs of finality for slot {slot} disagree: {ours} and {theirs} (hint: more than f validators are \
              dishonest; stop all payments and compare the receipts)"

@@ -120,6 +120,7 @@ impl Scribe {
             Effect::Execute(execute) => self.hand_over(Task::Execute(execute.clone())),
             Effect::Sealed { certificate, .. } => self.hand_over(Task::Sealed(certificate.clone())),
             Effect::ArchiveNewView(new_view) => self.store.put_new_view(Epoch(0), new_view)?,
+            Effect::KeepEvidence(evidence) => self.store.put_evidence(evidence)?,
             Effect::Serve { to, fetch } => self.serve(*to, fetch)?,
             // Done before (records), at once by the event loop (timers, reports), or as a barrier.
             Effect::Persist(_)

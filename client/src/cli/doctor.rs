@@ -40,6 +40,9 @@ struct Consensus {
     idle_ms: u64,
     own: ViewState,
     diagnosis: Diagnosis,
+    /// Of the highest class.
+    #[serde(default)]
+    alarms: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -118,6 +121,15 @@ fn judge(rows: &[Row]) -> Verdict {
     for answer in &answers {
         causes.entry(&answer.diagnosis.cause).or_default().push(answer);
     }
+    if let Some(alarm) = answers.iter().flat_map(|answer| &answer.alarms).next() {
+        return Verdict {
+            well: false,
+            cause: "fast-contradicted".into(),
+            what: alarm.clone(),
+            missing: down,
+            hint: "no FAST receipt holds any more: compare receipts, and see carat evidence".into(),
+        };
+    }
     let well = causes.get("none").map_or(0, Vec::len) >= quorum;
     let named = causes.iter().filter(|(cause, _)| well == (**cause == "none")).max_by_key(|(_, by)| by.len());
     let (cause, by) = named.map_or(("none", &[][..]), |(cause, by)| (*cause, &by[..]));
@@ -167,12 +179,23 @@ mod tests {
             hint: "do something".into(),
         };
         let own = ViewState { view: 1, active: true, last_final: 9, last_executed: 9, highest_vote: 9 };
-        let answer = Consensus { leader: 1, quorum: 3, idle_ms: 5, own, diagnosis };
+        let answer = Consensus { leader: 1, quorum: 3, idle_ms: 5, own, diagnosis, alarms: Vec::new() };
         Row { name: "v".into(), answer: Some(answer), error: None }
     }
 
     fn down() -> Row {
         Row { name: "v".into(), answer: None, error: Some("refused".into()) }
+    }
+
+    #[test]
+    fn contradicted_fast_is_named_before_anything_else() {
+        let mut alarmed = row("none", &[]);
+        if let Some(answer) = &mut alarmed.answer {
+            answer.alarms.push("FAST is contradicted: slot 7".into());
+        }
+        let verdict = judge(&[row("none", &[]), row("none", &[]), row("none", &[]), alarmed]);
+        assert_eq!((verdict.well, &*verdict.cause), (false, "fast-contradicted"));
+        assert!(verdict.what.contains("slot 7") && verdict.hint.contains("carat evidence"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use carat_types::batch::Payload;
 use carat_types::block::{Block, CertifiedBlock};
 use carat_types::certificate::SealCertificate;
 use carat_types::codec::{Decode, Encode};
+use carat_types::evidence::Evidence;
 use carat_types::header::Header;
 use carat_types::message::{NewView, Signed};
 use carat_types::{Digest, Epoch, Slot, View};
@@ -196,6 +197,31 @@ impl Store {
     /// **Errors**: the database's.
     pub fn new_view(&self, epoch: Epoch, view: View) -> Result<Option<Signed<NewView>>, StoreError> {
         self.read(Column::NewViews, &record::view_key(epoch, view))
+    }
+
+    /// Keeps evidence against a validator for ever, durably.
+    ///
+    /// **Errors**: the database's; nothing more is written afterwards.
+    pub fn put_evidence(&self, evidence: &Evidence) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        let key = [record::EVIDENCE_PREFIX, evidence.id().as_bytes()].concat();
+        batch.put(Column::Meta, key, evidence.to_bytes());
+        self.write("write evidence", batch)?;
+        self.sync().map(|_| ())
+    }
+
+    /// All evidence that was kept.
+    ///
+    /// **Errors**: the database's.
+    pub fn evidence(&self) -> Result<Vec<Evidence>, StoreError> {
+        let prefix = record::EVIDENCE_PREFIX;
+        let range = KeyRange { from: prefix.to_vec(), to: end_of_prefix(prefix), backwards: false };
+        let kept = self.engine.scan(Column::Meta, range);
+        kept.map(|pair| {
+            let (_, bytes) = self.settled("read evidence", pair)?;
+            self.decode(Column::Meta, &bytes)
+        })
+        .collect()
     }
 
     /// The state after the newest block, kept as it is now.

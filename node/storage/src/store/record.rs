@@ -163,6 +163,8 @@ impl Decode for Tip {
 pub(super) const VERSION_KEY: &[u8] = b"version";
 pub(super) const IDENTITY_KEY: &[u8] = b"identity";
 pub(super) const TIP_KEY: &[u8] = b"tip";
+/// Before the id of a piece of evidence.
+pub(super) const EVIDENCE_PREFIX: &[u8] = b"evidence/";
 
 /// Big-endian, so that keys sort as slots do.
 pub(super) fn slot_key(slot: Slot) -> [u8; 8] {

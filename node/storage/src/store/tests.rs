@@ -7,6 +7,7 @@ use std::sync::Arc;
 use carat_ledger::StateRead as _;
 use carat_types::certificate::SealCertificate;
 use carat_types::codec::Encode as _;
+use carat_types::evidence::Both;
 use carat_types::message::{NewView, Seal, Signed};
 use carat_types::{Digest, Epoch, PublicKey, Signature, SignerSet, Slot, ValidatorId, View};
 
@@ -143,6 +144,27 @@ fn certificates_and_new_views_are_kept() {
     store.put_new_view(Epoch(0), &new_view).expect("writes");
     assert_eq!(store.new_view(Epoch(0), View(5)).expect("reads"), Some(new_view));
     assert_eq!(store.new_view(Epoch(1), View(5)).expect("reads"), None);
+}
+
+#[test]
+fn evidence_is_kept_once_and_found_after_a_restart() {
+    let engine = MemoryEngine::new();
+    let evidence = |header| {
+        let seal = |header| Signed {
+            signer: ValidatorId(2),
+            body: Seal { slot: Slot(8), header: Digest([header; 32]) },
+            signature: Signature([header; 64]),
+        };
+        Evidence::Seals(Both { first: seal(1), second: seal(header) })
+    };
+    let store = in_memory(&engine).expect("opens");
+    assert_eq!(store.evidence().expect("reads"), []);
+    for header in [2, 3, 2] {
+        store.put_evidence(&evidence(header)).expect("writes");
+    }
+    drop(store);
+    let kept = in_memory(&engine).expect("opens").evidence().expect("reads");
+    assert!(kept.len() == 2 && [2, 3].iter().all(|header| kept.contains(&evidence(*header))));
 }
 
 #[test]
