@@ -2,8 +2,9 @@
 //! 2 (heartbeats), 5.1, 14 (the pool, the term) and J7.
 //!
 //! Batching adapts to the load: with nothing in flight a batch goes out at once; while slots are in flight the next one
-//! goes out when it is as large as the last one was, or [`GATHER_US`] after it; when the pipeline is full, transactions
-//! gather. Every slot costs each validator the same votes, syncs and wake-ups, whatever is in it.
+//! goes out when it is as large as the last one was, or [`GATHER_US`] after it; behind a batch of [`BUSY`] transactions the
+//! next one waits for [`PACE_US`]; when the pipeline is full, transactions gather. Every slot costs each validator the same
+//! votes, syncs and wake-ups, whatever is in it.
 
 use std::sync::Arc;
 
@@ -18,6 +19,10 @@ use crate::timer::Timer;
 
 /// How long transactions gather at most while the pipeline has room. **Units**: microseconds.
 const GATHER_US: u64 = 50_000;
+/// A batch with so many transactions tells of load.
+const BUSY: usize = 32;
+/// From such a batch to the next. **Units**: microseconds.
+const PACE_US: u64 = 25_000;
 
 impl Replica {
     /// Whether this replica may propose in its view.
@@ -53,22 +58,33 @@ impl Replica {
             return false;
         }
         let is_heartbeat = !self.pending.has_waiting() || self.is_far_behind();
+        let last = self.position.proposed_count;
         let pause_us = if is_heartbeat {
             millis(self.config.params.heartbeat_ms)
-        } else if in_flight > 0 && self.pending.waiting() < self.position.proposed_count {
+        } else if in_flight > 0 && self.pending.waiting() < last {
             GATHER_US
+        } else if last >= BUSY {
+            PACE_US
         } else {
             0
         };
         let next = self.position.proposed_us.map_or(0, |last| last.saturating_add(pause_us));
-        let left = next.saturating_sub(self.now.monotonic_us);
-        if left > 0 {
-            self.arm(Timer::Propose, left);
+        if next > self.now.monotonic_us {
+            self.propose_at(next);
             return false;
         }
         let envelopes = if is_heartbeat { Vec::new() } else { self.pending.take_batch() };
         self.propose_batch(slot, envelopes);
         true
+    }
+
+    /// Comes back to proposing then, or earlier if that was said before.
+    fn propose_at(&mut self, due_us: u64) {
+        if !self.armed.contains(&Timer::Propose) || due_us < self.position.propose_at_us {
+            self.position.propose_at_us = due_us;
+            self.disarm(Timer::Propose);
+            self.arm(Timer::Propose, due_us.saturating_sub(self.now.monotonic_us));
+        }
     }
 
     /// Section 14: a leader more than L/4 slots behind in execution proposes heartbeats only.

@@ -87,7 +87,9 @@ pub(crate) struct Position {
     pub(crate) blocked: bool,
     /// When this leader proposed last in this view.
     pub(crate) proposed_us: Option<u64>,
-    /// How many transactions that proposal held.
+    /// When the timer for the next proposal runs out, while it runs.
+    pub(crate) propose_at_us: u64,
+    /// How many transactions the last proposal held.
     pub(crate) proposed_count: usize,
 }
 

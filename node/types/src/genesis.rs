@@ -136,7 +136,7 @@ impl Default for ConsensusConstants {
             timeout_max_ms: 10_000,
             heartbeat_ms: 1_000,
             drift_ms: 5_000,
-            pool: 6_000,
+            pool: 3_000,
             pipeline: 4,
             block: BlockLimits::default(),
             leader: LeaderBounds::default(),

@@ -103,6 +103,31 @@ fn small_batch_waits_for_the_larger_one_before_it_but_not_for_long() {
 }
 
 #[test]
+fn busy_leader_waits_for_a_moment_even_with_nothing_in_flight() {
+    let mut cluster = Cluster::with(4, ConsensusConstants { pipeline: 1, ..params() });
+    cluster.run_to(1);
+    cluster.settle();
+    let voted = |cluster: &Cluster| cluster.replica(0).status().highest_vote;
+    let first = voted(&cluster).next();
+    cluster.filter = Box::new(|_, _, message| !matches!(message, Message::Prepare(_)));
+    for number in 0..40 {
+        cluster.admit(number);
+        cluster.settle();
+    }
+    assert_eq!(voted(&cluster), first, "the pipeline is full, 39 transactions wait");
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_until("the batch of 39 is final", |cluster| cluster.replica(0).last_final() > first);
+    cluster.admit(40);
+    cluster.settle();
+    assert_eq!(voted(&cluster), first.next(), "the next one waits");
+    cluster.run_for(25_000);
+    assert_eq!(voted(&cluster), first.plus(2), "but only for a moment");
+    cluster.admit(41);
+    cluster.settle();
+    assert_eq!(voted(&cluster), first.plus(3), "behind a small one there is no wait");
+}
+
+#[test]
 fn idle_leader_proposes_one_heartbeat_each_second() {
     let mut cluster = Cluster::new(4);
     cluster.run_to(1);
