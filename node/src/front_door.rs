@@ -137,18 +137,6 @@ impl FrontDoor {
             }
             Err(refusal) => return Ok(Verdict::Refused(Box::new(refusal))),
         };
-        {
-            let mut pool = self.lock();
-            if pool.ahead_of(transaction).sequence != pending.sequence {
-                drop(pool);
-                return self.decide(transaction, origin);
-            }
-            pool.insert(Entry {
-                transaction: Arc::clone(transaction),
-                looked_at_us: self.clock.monotonic_us(),
-                origin,
-            });
-        }
         let input = Input::Admitted(PendingTransaction {
             hash: *transaction.hash(),
             source: transaction.source().0,
@@ -158,6 +146,18 @@ impl FrontDoor {
             operations: u32::try_from(transaction.operations().len()).unwrap_or(u32::MAX),
             signatures: u32::try_from(transaction.signature_count()).unwrap_or(u32::MAX),
         });
+        let mut pool = self.lock();
+        if pool.ahead_of(transaction).sequence != pending.sequence {
+            drop(pool);
+            return self.decide(transaction, origin);
+        }
+        pool.insert(Entry {
+            transaction: Arc::clone(transaction),
+            looked_at_us: self.clock.monotonic_us(),
+            origin,
+        });
+        // Under the lock, which `settle` takes before the replica learns what was settled: so the replica never hears of a
+        // transaction after it has left the pool, when nothing would ever take it away again.
         self.mailbox.offer(origin.unwrap_or(self.me).index(), [input]);
         Ok(Verdict::Admitted)
     }
