@@ -112,13 +112,17 @@ impl Cluster {
     }
 
     pub(crate) async fn status(&self, index: usize) -> Value {
-        answer(self.http.get(format!("{}/status", self.network.nodes[index].metrics))).await.1
+        self.operator(index, "/status").await
+    }
+
+    /// GETs a page of a validator's operator.
+    pub(crate) async fn operator(&self, index: usize, page: &str) -> Value {
+        answer(self.http.get(format!("{}{page}", self.network.nodes[index].metrics))).await.1
     }
 
     /// What a validator saw of a slot.
     pub(crate) async fn trace(&self, index: usize, slot: u64) -> Vec<Value> {
-        let url = format!("{}/consensus/trace?slot={slot}", self.network.nodes[index].metrics);
-        let answer = answer(self.http.get(url)).await.1;
+        let answer = self.operator(index, &format!("/consensus/trace?slot={slot}")).await;
         answer["messages"].as_array().cloned().unwrap_or_default()
     }
 

@@ -3,6 +3,7 @@
 mod bad_input;
 mod cluster;
 mod crash_only;
+mod evidence;
 mod history;
 mod payments;
 mod restart;
