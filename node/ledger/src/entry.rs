@@ -4,11 +4,11 @@ use carat_types::PublicKey;
 use carat_types::codec::{Decode, DecodeError, Encode, Reader};
 use stellar_xdr::{
     AccountEntry, ClaimableBalanceEntry, LedgerEntry, LedgerEntryData, LiquidityPoolEntry, OfferEntry,
-    ReadXdr, TrustLineEntry,
+    TrustLineEntry,
 };
 
 use crate::error::StateError;
-use crate::key::{STORED, StateKey, TYPICAL_BYTES, append_xdr, hex};
+use crate::key::{StateKey, TYPICAL_BYTES, append_xdr, from_whole, hex};
 
 /// The value of a state entry. Which kind it is follows from its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,9 +189,9 @@ impl StateValue {
     /// **Errors**: [`StateError::Corrupt`].
     pub fn from_bytes(key: &StateKey, bytes: &[u8]) -> Result<Self, StateError> {
         let value = match key {
-            StateKey::Ledger(_) => LedgerEntry::from_xdr(bytes, STORED)
-                .map(StateValue::Ledger)
-                .map_err(|error| error.to_string()),
+            StateKey::Ledger(_) => {
+                from_whole(bytes).map(StateValue::Ledger).map_err(|error| error.to_string())
+            }
             StateKey::Totals => {
                 Totals::from_bytes(bytes).map(StateValue::Totals).map_err(|error| error.to_string())
             }

@@ -263,6 +263,11 @@ fn tagged(kind: u32, value: &impl WriteXdr) -> Vec<u8> {
     bytes
 }
 
+/// Reads a value that takes all of the bytes.
+pub(crate) fn from_whole<T: ReadXdr>(bytes: &[u8]) -> Result<T, stellar_xdr::Error> {
+    all_of(bytes, T::read_xdr)
+}
+
 fn account(bytes: &[u8]) -> Result<PublicKey, stellar_xdr::Error> {
     AccountId::from_xdr(bytes, STORED).map(|id| PublicKey::from(&id))
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use carat_types::hash::m;
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey, merkle};
+use foldhash::fast::RandomState;
 use stellar_xdr::TransactionResultCode;
 
 use crate::authorization::SignatureOracle;
@@ -74,7 +75,7 @@ impl Dropped {
 /// What kept transactions mean for those behind them, by account.
 #[derive(Default)]
 #[expect(clippy::disallowed_types, reason = "asked by account; never iterated")]
-struct Ahead(HashMap<PublicKey, Pending>);
+struct Ahead(HashMap<PublicKey, Pending, RandomState>);
 
 /// Parts a block's envelopes into those to be applied, in the order of the whole block, and those dropped, by position.
 pub(crate) fn trim(
@@ -119,7 +120,7 @@ fn without_duplicates(
     key: SortKey,
     dropped: &mut Vec<Dropped>,
 ) -> Vec<Candidate> {
-    let mut seen = HashSet::with_capacity(envelopes.len());
+    let mut seen = HashSet::with_capacity_and_hasher(envelopes.len(), RandomState::default());
     let mut candidates = Vec::with_capacity(envelopes.len());
     for (batch_index, transaction) in (0..).zip(envelopes) {
         let transaction = Arc::clone(transaction);

@@ -6,7 +6,9 @@
 
 #[expect(clippy::disallowed_types, reason = "finds a cell by its hash; never iterated")]
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+
+use foldhash::fast::RandomState;
 
 use crate::key::StateKey;
 
