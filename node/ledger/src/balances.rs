@@ -4,7 +4,7 @@
 //! **Source**: ledger specification 0.7 and A.5.
 
 use carat_types::PublicKey;
-use stellar_xdr::Asset;
+use stellar_xdr::{AccountEntry, Asset, TrustLineEntry};
 
 use crate::asset;
 use crate::entry::StateValue;
@@ -134,17 +134,9 @@ pub(crate) fn sellable(
     holder: &PublicKey,
     asset: &Asset,
 ) -> Result<i64, StateError> {
-    if asset::issuer(asset).as_ref() == Some(holder) {
-        return Ok(i64::MAX);
-    }
     let base_reserve = ledger.totals().base_reserve;
-    let most = if *asset == Asset::Native {
-        ledger.account(holder)?.map_or(0, |account| reserves::available(account, base_reserve))
-    } else {
-        let line = ledger.trustline(holder, asset)?.filter(|line| reserves::may_keep_offers(line));
-        line.map_or(0, reserves::line_available)
-    };
-    Ok(clamped(most))
+    let of_account = |account: &AccountEntry| reserves::available(account, base_reserve);
+    open_to_offers(ledger, holder, asset, of_account, reserves::line_available)
 }
 
 /// What a holder has room for by an offer: 0 without the right to keep offers.
@@ -153,20 +145,27 @@ pub(crate) fn receivable(
     holder: &PublicKey,
     asset: &Asset,
 ) -> Result<i64, StateError> {
+    open_to_offers(ledger, holder, asset, reserves::room, reserves::line_room)
+}
+
+/// What is open to offers: of an issuer's own asset everything, else what account or line say, and never less than 0.
+fn open_to_offers(
+    ledger: &mut Overlay<'_>,
+    holder: &PublicKey,
+    asset: &Asset,
+    of_account: impl Fn(&AccountEntry) -> i128,
+    of_line: impl Fn(&TrustLineEntry) -> i128,
+) -> Result<i64, StateError> {
     if asset::issuer(asset).as_ref() == Some(holder) {
         return Ok(i64::MAX);
     }
-    let room = if *asset == Asset::Native {
-        ledger.account(holder)?.map_or(0, reserves::room)
+    let most = if *asset == Asset::Native {
+        ledger.account(holder)?.map_or(0, of_account)
     } else {
         let line = ledger.trustline(holder, asset)?.filter(|line| reserves::may_keep_offers(line));
-        line.map_or(0, reserves::line_room)
+        line.map_or(0, of_line)
     };
-    Ok(clamped(room))
-}
-
-fn clamped(amount: i128) -> i64 {
-    i64::try_from(amount.max(0)).unwrap_or(i64::MAX)
+    Ok(i64::try_from(most.max(0)).unwrap_or(i64::MAX))
 }
 
 /// Moves the supply of an issued asset. An asset of which nothing is left in the world has no entry.
