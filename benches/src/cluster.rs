@@ -1,6 +1,8 @@
 //! The network that is measured: one of its own in a temporary folder, or one that runs already.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use carat_client::client::Client;
 use carat_client::network::{Network, NodeAddress};
 use carat_client::processes::Processes;
 use carat_genesis::{InitOptions, init};
+use clap::ValueEnum;
 use tempfile::TempDir;
 
 use crate::resources::Watch;
@@ -29,6 +32,8 @@ pub struct Cluster {
     pub network: Network,
     /// Their processes.
     pub processes: Processes,
+    /// How many of them keep a history; none where somebody else made the network.
+    pub histories: Option<usize>,
     /// Folder of a network that was made for this run.
     own: Option<TempDir>,
     relay: Option<RelayThread>,
@@ -42,20 +47,54 @@ struct RelayThread {
     faults: Arc<Faults>,
 }
 
+/// Which validators keep a history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Histories {
+    /// Every one.
+    All,
+    /// The first: readers go to it.
+    #[default]
+    One,
+    /// None.
+    None,
+}
+
+impl Histories {
+    /// How many; none for all.
+    fn count(self) -> Option<usize> {
+        match self {
+            Histories::All => None,
+            Histories::One => Some(1),
+            Histories::None => Some(0),
+        }
+    }
+}
+
+fn switch_history_off(home: &Path) -> Result<()> {
+    let settings = home.join("node.toml");
+    let mut file = OpenOptions::new().append(true).open(&settings)?;
+    file.write_all(b"\n[history]\nenabled = false\n")?;
+    Ok(())
+}
+
 impl Cluster {
     /// Makes a network of `validators` in a temporary folder, and starts it.
     ///
     /// With a relay, datagrams between the validators can be delayed.
     ///
     /// **Errors**: whatever keeps it from running.
-    pub async fn start(validators: u16, with_relay: bool) -> Result<Self> {
+    pub async fn start(validators: u16, histories: Histories, with_relay: bool) -> Result<Self> {
         let own = tempfile::Builder::new().prefix("carat-bench-").tempdir()?;
         let folder = own.path().join("net");
         let made = init(&InitOptions::test(validators, &folder))?;
+        let keeping = histories.count().unwrap_or(made.homes.len()).min(made.homes.len());
+        for home in made.homes.iter().skip(keeping) {
+            switch_history_off(home)?;
+        }
         let relay = if with_relay { Some(RelayThread::start(&made.homes)?) } else { None };
         let network = Network::load(&folder)?;
         let processes = Processes::new(&network)?;
-        let cluster = Cluster { network, processes, own: Some(own), relay };
+        let cluster = Cluster { network, processes, histories: Some(keeping), own: Some(own), relay };
         for node in &cluster.network.nodes {
             cluster.processes.start(node)?;
         }
@@ -74,7 +113,7 @@ impl Cluster {
         for node in &network.nodes {
             processes.await_ready(node, READY_PATIENCE).await?;
         }
-        Ok(Cluster { network, processes, own: None, relay: None })
+        Ok(Cluster { network, processes, histories: None, own: None, relay: None })
     }
 
     /// A client that waits for slow machines.

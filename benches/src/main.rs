@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use carat_benches::arrivals::Spread;
-use carat_benches::cluster::Cluster;
+use carat_benches::cluster::{Cluster, Histories};
 use carat_benches::faults::Fault;
 use carat_benches::postgres::{self, Comparison, Postgres};
 use carat_benches::report::Report;
@@ -86,6 +86,10 @@ struct NetworkArguments {
     /// Validators of a network that is made for the run, on free ports
     #[arg(long, default_value_t = 4, conflicts_with = "network")]
     validators: u16,
+    /// Which validators keep a history for readers, as [history] enabled = false in node.toml switches it off; the same
+    /// is settled and proved either way
+    #[arg(long, value_enum, default_value_t, conflicts_with = "network")]
+    history: Histories,
     /// Folder of a test network that runs on this machine, instead
     #[arg(long, value_name = "DIR")]
     network: Option<PathBuf>,
@@ -124,7 +128,7 @@ impl NetworkArguments {
     async fn cluster(&self, with_relay: bool) -> Result<Cluster> {
         let mut cluster = match &self.network {
             Some(folder) => Cluster::attach(folder).await?,
-            None => Cluster::start(self.validators, with_relay).await?,
+            None => Cluster::start(self.validators, self.history, with_relay).await?,
         };
         if self.keep {
             talk(&format!("the network stays in {}", cluster.keep_folder().display()));
@@ -258,7 +262,9 @@ async fn compare_postgres(arguments: SweepArguments) -> Result<()> {
 }
 
 async fn prepared(cluster: &Cluster, options: Options) -> Result<Bench<'_>> {
-    talk(&format!("{} validators run; making {} accounts", cluster.network.nodes.len(), options.accounts));
+    let histories = cluster.histories.map(|count| format!(", {count} with a history")).unwrap_or_default();
+    let validators = cluster.network.nodes.len();
+    talk(&format!("{validators} validators run{histories}; making {} accounts", options.accounts));
     Bench::prepare(cluster, options).await
 }
 

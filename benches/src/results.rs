@@ -21,6 +21,9 @@ pub struct Results {
     pub transport: String,
     /// Validators of the network.
     pub validators: usize,
+    /// How many of them keep a history for readers; null where that is not known.
+    #[serde(default)]
+    pub history_validators: Option<usize>,
     /// Sending accounts.
     pub accounts: usize,
     /// `max` (a closed loop, then an open one at 80 % of what it found), or `open`.

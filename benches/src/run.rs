@@ -235,6 +235,7 @@ impl<'a> Bench<'a> {
             scenario: self.options.scenario,
             transport: Rest::NAME.to_owned(),
             validators: self.cluster.network.nodes.len(),
+            history_validators: self.cluster.histories,
             accounts: self.senders.len(),
             rate: if closed.is_some() { "max" } else { "open" }.to_owned(),
             settled_tps: main.settled_tps,
