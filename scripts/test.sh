@@ -59,6 +59,8 @@ replay_recordings() {
 }
 step "recorded closes" replay_recordings
 # The tests with the public SDKs, in their own languages.
+# Two minutes of new inputs for everything that reads bytes of strangers; the corpora themselves are among the tests.
+step "fuzzing" scripts/fuzz.sh 120
 # Real processes, a real SIGKILL: the only part of the tests that a harness in one process cannot stand for.
 step "demo" scripts/demo.sh --json target/demo.json
 step "worked story" scripts/story.sh

@@ -1,0 +1,84 @@
+//! The small network that targets and seeds share: four validators with keys that everybody knows.
+
+use std::sync::LazyLock;
+
+use carat_consensus::signer::KeySigner;
+use carat_types::batch::BlockLimits;
+use carat_types::genesis::LedgerConstants;
+use carat_types::header::Header;
+use carat_types::transaction::{network_id, test_root_key};
+use carat_types::validators::{ValidatorKeys, ValidatorSet};
+use carat_types::{Digest, Epoch, SecretKey, Slot, ValidatorId, hash, merkle};
+
+/// How many validators.
+pub const VALIDATORS: u16 = 4;
+/// The one that a stranger's bytes may speak for: f = 1.
+pub const LIAR: ValidatorId = ValidatorId(3);
+/// The network's passphrase.
+pub const PASSPHRASE: &str = "Carat fuzzing network ; 0";
+
+/// The network.
+pub static NETWORK: LazyLock<Network> = LazyLock::new(Network::new);
+
+/// What everybody knows of it.
+pub struct Network {
+    /// What transactions sign.
+    pub id: Digest,
+    /// Header of slot 0.
+    pub header: Header,
+    /// Its validators.
+    pub validators: ValidatorSet,
+    /// The root account's key.
+    pub root: SecretKey,
+    /// The entries of the state at genesis.
+    pub entries: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// The keys of a validator.
+pub fn keys(validator: ValidatorId) -> KeySigner {
+    let key = |role: &[u8]| SecretKey::from_seed(&hash::sha256(&[role, &validator.0.to_be_bytes()]).0);
+    KeySigner { acceptor: key(b"acceptor"), proposer: key(b"proposer") }
+}
+
+impl Network {
+    fn new() -> Self {
+        let chain_id = hash::h("genesis", &[PASSPHRASE.as_bytes()]);
+        let public = |signer: KeySigner| ValidatorKeys {
+            acceptor: signer.acceptor.public(),
+            proposer: signer.proposer.public(),
+        };
+        let all = (0..VALIDATORS).map(|index| public(keys(ValidatorId(index)))).collect();
+        let root = test_root_key(PASSPHRASE);
+        let constants = LedgerConstants {
+            total_coins: 1_000_000_000_000_000,
+            base_fee: 100,
+            base_reserve: 5_000_000,
+            protocol_version: 27,
+            root_account: root.public(),
+            admission_restricted: false,
+            members: Vec::new(),
+        };
+        Network {
+            id: network_id(PASSPHRASE),
+            header: Header {
+                chain_id,
+                epoch: Epoch(0),
+                slot: Slot(0),
+                ledger: 1,
+                first_transaction: 0,
+                parent: Digest::ZERO,
+                batch: Digest::ZERO,
+                prefix: chain_id,
+                time_ms: 1_800_000_000_000,
+                state_root: Digest::ZERO,
+                outcomes_root: merkle::empty(),
+                drops_root: merkle::empty(),
+                epoch_end: None,
+            },
+            validators: ValidatorSet::new(chain_id, Epoch(0), all).expect("four validators"),
+            root,
+            entries: carat_ledger::genesis_entries(&constants, &BlockLimits::default())
+                .expect("a sound genesis"),
+        }
+    }
+}

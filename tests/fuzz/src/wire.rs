@@ -1,0 +1,100 @@
+//! What travels between validators and to clients.
+
+use std::sync::Arc;
+
+use carat_types::batch::{BlockLimits, Payload};
+use carat_types::block::CertifiedBlock;
+use carat_types::builder::{amount, asset, price};
+use carat_types::certificate::{CommitCertificate, SealCertificate};
+use carat_types::codec::{Decode, Encode};
+use carat_types::genesis::GenesisFile;
+use carat_types::hash::sha256;
+use carat_types::message::Frame;
+use carat_types::receipt::Receipt;
+use carat_types::state_proof::StateProof;
+use carat_types::validators::Ed25519;
+use carat_types::{Digest, merkle, payload};
+
+use crate::network::NETWORK;
+
+/// Decodes; what is taken must be written in one way only.
+pub(crate) fn canonical<T: Decode + Encode>(bytes: &[u8]) -> Option<T> {
+    let value = T::from_bytes(bytes).ok()?;
+    assert!(value.to_bytes() == bytes, "taken, but written otherwise");
+    Some(value)
+}
+
+/// A frame of a peer.
+pub fn frame(bytes: &[u8]) {
+    canonical::<Frame>(bytes);
+}
+
+/// A block with its seals, as peers send it to who is behind.
+pub fn block(bytes: &[u8]) {
+    let Some(certified) = canonical::<CertifiedBlock>(bytes) else { return };
+    let _ = certified.certificate.verify(
+        &NETWORK.validators,
+        &Ed25519,
+        NETWORK.validators.quorum().one_correct(),
+    );
+    certified.block.header.hash();
+}
+
+/// Certificates of votes and of seals.
+pub fn certificate(bytes: &[u8]) {
+    let set = &NETWORK.validators;
+    if let Some(commit) = canonical::<CommitCertificate>(bytes) {
+        let _ = commit.verify(set, &Ed25519, set.quorum().quorum());
+    }
+    if let Some(seals) = canonical::<SealCertificate>(bytes) {
+        let _ = seals.verify(set, &Ed25519, set.quorum().one_correct());
+    }
+}
+
+/// A receipt in front of an auditor who holds the genesis file.
+pub fn receipt(bytes: &[u8]) {
+    canonical::<Receipt>(bytes);
+}
+
+/// A path in a Merkle tree.
+pub fn merkle_path(bytes: &[u8]) {
+    if let Some(path) = canonical::<merkle::Path>(bytes) {
+        path.root(&Digest::ZERO);
+        path.is_canonical();
+    }
+}
+
+/// A proof that an entry is in the state.
+pub fn state_proof(bytes: &[u8]) {
+    if let Some(proof) = canonical::<StateProof>(bytes) {
+        proof.root(b"key", b"value");
+    }
+}
+
+/// A proposal's payload, and the check before a vote.
+pub fn payload(bytes: &[u8]) {
+    if let Some(payload) = canonical::<Payload>(bytes) {
+        let _ = payload::check(Arc::new(payload), &NETWORK.id, &BlockLimits::default());
+    }
+}
+
+/// A genesis file.
+pub fn genesis_file(bytes: &[u8]) {
+    if let Ok(file) = GenesisFile::parse(bytes) {
+        assert!(file.validators().is_ok(), "a checked file has a possible number of validators");
+        file.header();
+    }
+}
+
+/// Amounts, prices and assets, as people write them: what is read is shown so that it is read again as the same.
+pub fn text_forms(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(parsed) = amount::parse(text) {
+        assert_eq!(amount::parse(&amount::format(parsed)), Ok(parsed));
+    }
+    if let Ok(parsed) = asset::parse(text) {
+        assert_eq!(asset::parse(&asset::format(&parsed)).ok(), Some(parsed));
+    }
+    let _ = price::parse(text);
+    sha256(&[bytes]);
+}
