@@ -1,7 +1,7 @@
 //! The chronicle: behind the loop, one thread that indexes blocks for readers and wakes those who wait for one.
 //!
 //! Indexing can be switched off; then it only wakes. While the index keeps up it takes the executor's word for what each
-//! operation changed; a block that waited as a number is applied again (decision record 16). A waiting submission is woken when its
+//! operation changed; a block that waited as a number is applied again (decision records 16 and 20). A waiting submission is woken when its
 //! transaction is in the index *and* its block is sealed by f+1 validators, so that the answer comes with a receipt
 //! (decision record 5).
 //!
