@@ -14,7 +14,7 @@ use carat_types::genesis::LedgerConstants;
 use carat_types::header::{Header, prefix_digest};
 use carat_types::signature::Claim;
 use carat_types::transaction::SignedTransaction;
-use carat_types::{Digest, Epoch, PublicKey, SecretKey, Slot, ValidatorId};
+use carat_types::{Digest, PublicKey, SecretKey, ValidatorId};
 use stellar_xdr::{AccountId, Asset, Operation};
 
 /// Payments in a block.
@@ -180,20 +180,6 @@ pub(crate) fn genesis() -> Genesis {
     };
     let entries = genesis_entries(&constants, &BlockLimits::default()).expect("sound constants");
     let state_root = StateTree::build(entries.iter().map(|(key, value)| (key, value))).root();
-    let header = Header {
-        chain_id: identity().chain_id,
-        epoch: Epoch(0),
-        slot: Slot(0),
-        ledger: 1,
-        first_transaction: 0,
-        parent: Digest::ZERO,
-        batch: Digest::ZERO,
-        prefix: identity().chain_id,
-        time_ms: 1_000_000,
-        state_root,
-        outcomes_root: carat_types::merkle::empty(),
-        drops_root: carat_types::merkle::empty(),
-        epoch_end: None,
-    };
+    let header = Header::genesis(identity().chain_id, 1_000_000, state_root);
     Genesis { header, entries }
 }

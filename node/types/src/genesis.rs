@@ -239,21 +239,7 @@ impl GenesisFile {
 
     /// Header of slot 0, ledger 1.
     pub fn header(&self) -> Header {
-        Header {
-            chain_id: self.chain_id,
-            epoch: Epoch(0),
-            slot: Slot(0),
-            ledger: 1,
-            first_transaction: 0,
-            parent: Digest::ZERO,
-            batch: Digest::ZERO,
-            prefix: self.chain_id,
-            time_ms: self.genesis.time_ms,
-            state_root: self.genesis.state_root,
-            outcomes_root: crate::merkle::empty(),
-            drops_root: crate::merkle::empty(),
-            epoch_end: None,
-        }
+        Header::genesis(self.chain_id, self.genesis.time_ms, self.genesis.state_root)
     }
 
     /// c(s) after `value` at `slot` on top of `below`.

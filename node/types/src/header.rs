@@ -3,6 +3,7 @@
 use crate::codec::{Encode, codec_struct};
 use crate::hash::{Digest, h};
 use crate::ids::{Epoch, Slot};
+use crate::merkle;
 
 /// Everything about an executed slot, each field recomputed by every validator; SEAL signs its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +63,25 @@ codec_struct!(Header {
 });
 
 impl Header {
+    /// The header of slot 0, ledger 1, which no block has.
+    pub fn genesis(chain_id: Digest, time_ms: u64, state_root: Digest) -> Self {
+        Header {
+            chain_id,
+            epoch: Epoch(0),
+            slot: Slot(0),
+            ledger: 1,
+            first_transaction: 0,
+            parent: Digest::ZERO,
+            batch: Digest::ZERO,
+            prefix: chain_id,
+            time_ms,
+            state_root,
+            outcomes_root: merkle::empty(),
+            drops_root: merkle::empty(),
+            epoch_end: None,
+        }
+    }
+
     /// The block's hash.
     pub fn hash(&self) -> Digest {
         h("header", &[&self.to_bytes()])

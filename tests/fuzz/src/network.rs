@@ -8,7 +8,7 @@ use carat_types::genesis::LedgerConstants;
 use carat_types::header::Header;
 use carat_types::transaction::{network_id, test_root_key};
 use carat_types::validators::{ValidatorKeys, ValidatorSet};
-use carat_types::{Digest, Epoch, SecretKey, Slot, ValidatorId, hash, merkle};
+use carat_types::{Digest, Epoch, SecretKey, ValidatorId, hash};
 
 /// How many validators.
 pub const VALIDATORS: u16 = 4;
@@ -60,21 +60,7 @@ impl Network {
         };
         Network {
             id: network_id(PASSPHRASE),
-            header: Header {
-                chain_id,
-                epoch: Epoch(0),
-                slot: Slot(0),
-                ledger: 1,
-                first_transaction: 0,
-                parent: Digest::ZERO,
-                batch: Digest::ZERO,
-                prefix: chain_id,
-                time_ms: 1_800_000_000_000,
-                state_root: Digest::ZERO,
-                outcomes_root: merkle::empty(),
-                drops_root: merkle::empty(),
-                epoch_end: None,
-            },
+            header: Header::genesis(chain_id, 1_800_000_000_000, Digest::ZERO),
             validators: ValidatorSet::new(chain_id, Epoch(0), all).expect("four validators"),
             root,
             entries: carat_ledger::genesis_entries(&constants, &BlockLimits::default())

@@ -13,7 +13,7 @@ use carat_consensus::{Execute, Executed, PendingTransaction};
 use carat_types::batch::{BlockLimits, Envelope, Payload, Value, WellFormed};
 use carat_types::hash::h;
 use carat_types::header::{Header, ledger_of};
-use carat_types::{Digest, Epoch, Slot, merkle};
+use carat_types::{Digest, Slot};
 
 use model::ModelState;
 use real::RealState;
@@ -149,21 +149,7 @@ impl Rules {
                 State::Real(Box::new(RealState::genesis(self.clients, &self.limits, self.chain_id)))
             }
         };
-        let header = Header {
-            chain_id: self.chain_id,
-            epoch: Epoch(0),
-            slot: Slot(0),
-            ledger: 1,
-            first_transaction: 0,
-            parent: Digest::ZERO,
-            batch: Digest::ZERO,
-            prefix: self.chain_id,
-            time_ms: GENESIS_TIME_MS,
-            state_root: state.root(),
-            outcomes_root: merkle::empty(),
-            drops_root: merkle::empty(),
-            epoch_end: None,
-        };
+        let header = Header::genesis(self.chain_id, GENESIS_TIME_MS, state.root());
         Ledger { header, applied: 0, state }
     }
 }

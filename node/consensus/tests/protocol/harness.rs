@@ -65,21 +65,7 @@ pub(crate) fn chain_id() -> Digest {
 }
 
 pub(crate) fn genesis_header() -> Header {
-    Header {
-        chain_id: chain_id(),
-        epoch: Epoch(0),
-        slot: Slot(0),
-        ledger: 1,
-        first_transaction: 0,
-        parent: Digest::ZERO,
-        batch: Digest::ZERO,
-        prefix: chain_id(),
-        time_ms: 0,
-        state_root: Digest::ZERO,
-        outcomes_root: Digest::ZERO,
-        drops_root: Digest::ZERO,
-        epoch_end: None,
-    }
+    Header::genesis(chain_id(), 0, Digest::ZERO)
 }
 
 /// Small windows, so that tests reach checkpoints and terms soon.

@@ -11,9 +11,8 @@ use carat_types::builder::TransactionBuilder;
 use carat_types::genesis::LedgerConstants;
 use carat_types::hash::{h, sha256};
 use carat_types::header::{Header, ledger_of, prefix_digest};
-use carat_types::ids::{Epoch, Slot};
 use carat_types::transaction::{SignedTransaction, network_id, test_root_key};
-use carat_types::{Digest, PublicKey, SecretKey, merkle};
+use carat_types::{Digest, PublicKey, SecretKey};
 use stellar_xdr::{LedgerEntryData, Operation, TransactionEnvelope};
 
 use carat_history::{
@@ -65,21 +64,7 @@ impl Chain {
             genesis_entries(&constants, &BlockLimits::default()).expect("genesis").into_iter().collect();
         let state = MemoryState::new(entries.clone());
         let chain_id = sha256(&[b"genesis of a test"]);
-        let header = Header {
-            chain_id,
-            epoch: Epoch(0),
-            slot: Slot(0),
-            ledger: 1,
-            first_transaction: 0,
-            parent: Digest::ZERO,
-            batch: Digest::ZERO,
-            prefix: chain_id,
-            time_ms: GENESIS_MS,
-            state_root: root_of(&state),
-            outcomes_root: merkle::empty(),
-            drops_root: merkle::empty(),
-            epoch_end: None,
-        };
+        let header = Header::genesis(chain_id, GENESIS_MS, root_of(&state));
         let store: Arc<dyn HistoryStore> = Arc::new(MemoryStore::default());
         let second: Arc<dyn HistoryStore> = Arc::new(MemoryStore::default());
         let network_id = network_id(PASSPHRASE);

@@ -11,7 +11,7 @@ use carat_types::builder::TransactionBuilder;
 use carat_types::genesis::LedgerConstants;
 use carat_types::header::{Header, prefix_digest};
 use carat_types::transaction::{SignedTransaction, network_id, test_root_key};
-use carat_types::{Digest, Epoch, PublicKey, SecretKey, Slot, ValidatorId};
+use carat_types::{Digest, PublicKey, SecretKey, ValidatorId};
 use stellar_xdr::{DataValue, ManageDataOp, Operation, OperationBody, String64};
 
 use crate::Identity;
@@ -53,21 +53,7 @@ impl Chain {
         };
         let entries = genesis_entries(&constants, &BlockLimits::default()).expect("sound constants");
         let state_root = StateTree::build(entries.iter().map(|(key, value)| (key, value))).root();
-        let header = Header {
-            chain_id: identity().chain_id,
-            epoch: Epoch(0),
-            slot: Slot(0),
-            ledger: 1,
-            first_transaction: 0,
-            parent: Digest::ZERO,
-            batch: Digest::ZERO,
-            prefix: identity().chain_id,
-            time_ms: 1_000_000,
-            state_root,
-            outcomes_root: carat_types::merkle::empty(),
-            drops_root: carat_types::merkle::empty(),
-            epoch_end: None,
-        };
+        let header = Header::genesis(identity().chain_id, 1_000_000, state_root);
         Genesis { header, entries }
     }
 
