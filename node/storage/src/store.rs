@@ -46,6 +46,9 @@ use state_cache::{Found, StateCache};
 /// The version of the keys and values. Raised when an older program could misread them.
 pub const VERSION: u32 = 1;
 
+/// Pieces of evidence that are kept: each kind of lie of each of 32 liars.
+pub const EVIDENCE_MAX: usize = 256;
+
 /// An open store: one writer, any number of readers.
 pub struct Store {
     engine: Arc<dyn Engine>,
@@ -199,10 +202,14 @@ impl Store {
         self.read(Column::NewViews, &record::view_key(epoch, view))
     }
 
-    /// Keeps evidence against a validator for ever, durably.
+    /// Keeps evidence against a validator for ever, durably. A validator names each liar once for each kind of lie, but
+    /// again after every restart: beyond [`EVIDENCE_MAX`] pieces only a contradicted FAST value is kept.
     ///
     /// **Errors**: the database's; nothing more is written afterwards.
     pub fn put_evidence(&self, evidence: &Evidence) -> Result<(), StoreError> {
+        if !matches!(evidence, Evidence::Contradiction(_)) && self.evidence()?.len() >= EVIDENCE_MAX {
+            return Ok(());
+        }
         let mut batch = Batch::default();
         let key = [record::EVIDENCE_PREFIX, evidence.id().as_bytes()].concat();
         batch.put(Column::Meta, key, evidence.to_bytes());

@@ -147,6 +147,21 @@ fn certificates_and_new_views_are_kept() {
 }
 
 #[test]
+fn evidence_beyond_the_limit_is_not_kept() {
+    let store = in_memory(&MemoryEngine::new()).expect("opens");
+    for slot in 0..EVIDENCE_MAX as u64 + 3 {
+        let seal = |header| Signed {
+            signer: ValidatorId(2),
+            body: Seal { slot: Slot(slot), header: Digest([header; 32]) },
+            signature: Signature([header; 64]),
+        };
+        let both = Both { first: seal(1), second: seal(2) };
+        store.put_evidence(&Evidence::Seals(both)).expect("writes");
+    }
+    assert_eq!(store.evidence().expect("reads").len(), EVIDENCE_MAX);
+}
+
+#[test]
 fn evidence_is_kept_once_and_found_after_a_restart() {
     let engine = MemoryEngine::new();
     let evidence = |header| {
