@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds RocksDB once, from the sources that come with the crate librocksdb-sys, and hands the library to cargo.
+# Builds RocksDB once, from the sources that come with the crate librocksdb-sys, and hands the library to cargo; sets what
+# else cargo should know of this machine.
 #
 # The crate compiles 343 files one by one, and nearly all of the time goes into reading the same headers again. Here
 # they are compiled as four files that include the others: a third of the work (docs/adr/0002-dependencies.md).
@@ -25,6 +26,9 @@ write_config() {
         fi
         [ -z "${LIBCLANG_PATH:-}" ] || say "LIBCLANG_PATH = \"$LIBCLANG_PATH\""
         [ -z "${BINDGEN_EXTRA_CLANG_ARGS:-}" ] || say "BINDGEN_EXTRA_CLANG_ARGS = \"$BINDGEN_EXTRA_CLANG_ARGS\""
+        # The code for AVX-512 is built in and used where the processor has it; elsewhere nothing changes.
+        say "[target.'cfg(target_arch = \"x86_64\")']"
+        say "rustflags = [\"--cfg\", \"curve25519_dalek_backend=\\\"avx512\\\"\"]"
     )
     # An unchanged file stays untouched.
     [ -e "$CONFIG" ] && [ "$new" = "$(cat "$CONFIG")" ] && return 0

@@ -85,6 +85,13 @@ impl Senders {
         self.senders.len()
     }
 
+    /// The key of one of them.
+    ///
+    /// **Errors**: there is none.
+    pub fn key(&self) -> Result<&SecretKey> {
+        self.senders.first().and_then(|sender| sender.keys.first()).context("no account")
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.senders.is_empty()

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use carat_types::genesis::GenesisFile;
-use carat_types::receipt::Verifier;
+use carat_types::receipt::{ReceiptError, Verdict, Verifier};
 use stellar_xdr::{Limits, ReadXdr as _, TransactionResult};
 use tokio::sync::{Mutex, mpsc::UnboundedReceiver};
 use tokio::task::JoinSet;
@@ -177,10 +177,17 @@ impl<T: Transport> Shared<T> {
     async fn settle(&self, node: &mut usize, intended: Instant, transaction: &Signed) -> End {
         let (mut refusals, mut last) = (0, String::from("not sent"));
         while intended.elapsed() < self.plan.patience {
-            let sending = self.transport.submit(*node, &transaction.envelope);
+            let sending = self.transport.submit(*node, transaction);
             let answer = tokio::time::timeout(self.plan.attempt, sending).await;
             let pause = match answer {
-                Ok(Answer::Receipt(receipt)) => return self.judge(&receipt, transaction),
+                Ok(Answer::Receipt(receipt)) => {
+                    let verdict = self.verifier.borrow_mut().check(&receipt);
+                    return judge(verdict, transaction);
+                }
+                Ok(Answer::ReceiptBytes(bytes)) => {
+                    let verdict = self.verifier.borrow_mut().verify(&bytes);
+                    return judge(verdict, transaction);
+                }
                 Ok(Answer::Busy(pause, words)) => {
                     self.measured.borrow_mut().again(true, &words);
                     tokio::time::sleep(pause).await;
@@ -210,27 +217,30 @@ impl<T: Transport> Shared<T> {
         }
         End::Unanswered(format!("{}: {last}", transaction.hash))
     }
+}
 
-    fn judge(&self, receipt: &[u8], transaction: &Signed) -> End {
-        let verdict = match self.verifier.borrow_mut().verify(receipt) {
-            Ok(verdict) => verdict,
-            Err(error) => return End::Wrong(format!("{}: {error}", transaction.hash)),
-        };
-        if verdict.transaction != transaction.hash {
-            return End::Wrong(format!("a receipt of {}, not of {}", verdict.transaction, transaction.hash));
-        }
-        let limits = Limits { depth: 100, len: receipt.len() };
-        let result = verdict.result.map(|xdr| TransactionResult::from_xdr(xdr, limits));
-        match result {
-            Some(Ok(result)) => {
-                let outcome = carat_client::outcome::Outcome::of(&result);
-                if outcome.successful {
-                    End::Settled(verdict.rule.to_string())
-                } else {
-                    End::Wrong(format!("{} failed: {outcome}", transaction.hash))
-                }
+/// Whether what a receipt proves is what was wanted.
+fn judge(verdict: Result<Verdict, ReceiptError>, transaction: &Signed) -> End {
+    let verdict = match verdict {
+        Ok(verdict) => verdict,
+        Err(error) => return End::Wrong(format!("{}: {error}", transaction.hash)),
+    };
+    if verdict.transaction != transaction.hash {
+        return End::Wrong(format!("a receipt of {}, not of {}", verdict.transaction, transaction.hash));
+    }
+    let result = verdict.result.map(|xdr| {
+        let limits = Limits { depth: 100, len: xdr.len() };
+        TransactionResult::from_xdr(xdr, limits)
+    });
+    match result {
+        Some(Ok(result)) => {
+            let outcome = carat_client::outcome::Outcome::of(&result);
+            if outcome.successful {
+                End::Settled(verdict.rule.to_string())
+            } else {
+                End::Wrong(format!("{} failed: {outcome}", transaction.hash))
             }
-            _ => End::Wrong(format!("the receipt of {} proves no outcome", transaction.hash)),
         }
+        _ => End::Wrong(format!("the receipt of {} proves no outcome", transaction.hash)),
     }
 }

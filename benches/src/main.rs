@@ -14,6 +14,7 @@ use carat_benches::results::Results;
 use carat_benches::run::{Bench, Options};
 use carat_benches::scenario::Scenario;
 use carat_benches::sweep::Sweep;
+use carat_benches::transport::Entrance;
 use clap::{Args, Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
@@ -103,6 +104,9 @@ struct LoadArguments {
     /// The kind of work
     #[arg(long, value_enum, default_value_t)]
     scenario: Scenario,
+    /// The nodes' entrance: QUIC with many transactions in a frame, or a REST request each
+    #[arg(long, value_enum, default_value_t)]
+    entrance: Entrance,
     /// How arrivals of an open loop are spread
     #[arg(long, value_enum, default_value_t)]
     spread: Spread,
@@ -142,6 +146,7 @@ impl LoadArguments {
         Options {
             scenario: self.scenario,
             rate,
+            entrance: self.entrance,
             spread: self.spread,
             duration: Duration::from_secs(self.duration),
             warm_up: Duration::from_secs(self.warm_up),

@@ -19,7 +19,7 @@ use crate::phases;
 use crate::resources::{Snapshot, Usage, Used, Watch};
 use crate::results::{LoadResults, Machine, Results};
 use crate::scenario::Scenario;
-use crate::transport::{Transport, rest::Rest};
+use crate::transport::{Entrance, Way};
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Options {
     pub scenario: Scenario,
     /// A rate for an open loop; none for a closed loop first.
     pub rate: Option<f64>,
+    /// The way in.
+    pub entrance: Entrance,
     /// How arrivals are spread.
     pub spread: Spread,
     /// How long each load is counted.
@@ -62,7 +64,7 @@ pub struct Bench<'a> {
     cluster: &'a Cluster,
     options: Options,
     senders: Senders,
-    transport: Rc<Rest>,
+    transport: Rc<Way>,
     watch: Watch,
     disturbance: Disturbance,
 }
@@ -74,7 +76,8 @@ impl<'a> Bench<'a> {
     pub async fn prepare(cluster: &'a Cluster, options: Options) -> Result<Self> {
         let client = cluster.client()?;
         let senders = Senders::prepare(&client, options.scenario, options.accounts, &options.run).await?;
-        let transport = Rc::new(Rest::new(&cluster.network)?);
+        let way = Way::through(options.entrance, &cluster.network, senders.key()?)?;
+        let transport = Rc::new(way);
         Ok(Bench {
             cluster,
             options,
@@ -233,7 +236,7 @@ impl<'a> Bench<'a> {
         let rules: Vec<&str> = main.rules.keys().map(String::as_str).collect();
         Results {
             scenario: self.options.scenario,
-            transport: Rest::NAME.to_owned(),
+            transport: self.options.entrance.to_string(),
             validators: self.cluster.network.nodes.len(),
             history_validators: self.cluster.histories,
             accounts: self.senders.len(),

@@ -26,8 +26,10 @@ use carat_types::header::Header;
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, Slot};
 use thiserror::Error;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{oneshot, watch};
 
+use crate::entrance::Event;
 use crate::metrics::Metrics;
 
 /// Blocks that may wait whole; those behind them wait as numbers.
@@ -108,7 +110,33 @@ pub enum ChronicleError {
 /// Callers who wait for transactions.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    callers: Mutex<BTreeMap<Digest, Vec<oneshot::Sender<Settled>>>>,
+    callers: Mutex<BTreeMap<Digest, Vec<Caller>>>,
+}
+
+/// One who waits.
+#[derive(Debug)]
+enum Caller {
+    /// For this transaction.
+    Once(oneshot::Sender<Settled>),
+    /// For many: a session at the native entrance.
+    Session(UnboundedSender<Event>),
+}
+
+impl Caller {
+    fn is_gone(&self) -> bool {
+        match self {
+            Caller::Once(caller) => caller.is_closed(),
+            Caller::Session(events) => events.is_closed(),
+        }
+    }
+
+    /// One who gave up meanwhile needs no signal.
+    fn signal(self, transaction: Digest, settled: Settled) {
+        match self {
+            Caller::Once(caller) => drop(caller.send(settled)),
+            Caller::Session(events) => drop(events.send(Event::Settled(transaction, settled))),
+        }
+    }
 }
 
 /// What became of a transaction: its record, if it was applied and the record is at hand.
@@ -119,17 +147,26 @@ impl Waiting {
     /// costs nothing.
     pub fn for_transaction(&self, hash: Digest) -> oneshot::Receiver<Settled> {
         let (caller, signal) = oneshot::channel();
+        self.enter(hash, Caller::Once(caller));
+        signal
+    }
+
+    /// The same signal for a session that waits for many.
+    pub fn for_session(&self, hash: Digest, events: UnboundedSender<Event>) {
+        self.enter(hash, Caller::Session(events));
+    }
+
+    fn enter(&self, hash: Digest, caller: Caller) {
         let mut callers = self.lock();
         let of_this = callers.entry(hash).or_default();
-        of_this.retain(|caller| !caller.is_closed());
+        of_this.retain(|caller| !caller.is_gone());
         of_this.push(caller);
-        signal
     }
 
     /// Forgets those who gave up.
     pub fn tidy(&self) {
         self.lock().retain(|_, callers| {
-            callers.retain(|caller| !caller.is_closed());
+            callers.retain(|caller| !caller.is_gone());
             !callers.is_empty()
         });
     }
@@ -139,13 +176,12 @@ impl Waiting {
         let mut callers = self.lock();
         for (hash, record) in settled {
             for caller in callers.remove(&hash).unwrap_or_default() {
-                // A caller who gave up meanwhile needs no signal.
-                let _ = caller.send(record.clone());
+                caller.signal(hash, record.clone());
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, Vec<oneshot::Sender<Settled>>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, Vec<Caller>>> {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

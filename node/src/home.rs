@@ -8,7 +8,7 @@ use carat_api::RateLimit;
 use carat_api::bank::Bank;
 use carat_consensus::Record;
 use carat_ledger::Ed25519;
-use carat_network::Peer;
+use carat_network::{EntranceConfig, Peer};
 use carat_storage::Identity;
 use carat_storage::journal::Journal;
 use carat_storage::store::{Genesis as GenesisState, Store};
@@ -69,6 +69,16 @@ impl Home {
     /// The genesis file.
     pub fn genesis(&self) -> &GenesisFile {
         &self.genesis
+    }
+
+    /// Where the native entrance is, if there is one.
+    pub(crate) fn entrance(&self) -> Option<EntranceConfig> {
+        let settings = &self.settings.entrance;
+        settings.enabled.then(|| EntranceConfig {
+            identity: self.keys.network.clone(),
+            chain_id: self.genesis.chain_id,
+            listen: settings.listen.unwrap_or(self.settings.api.listen),
+        })
     }
 
     /// Opens journal and store: the checks of a start, short of starting.

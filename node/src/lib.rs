@@ -8,6 +8,7 @@ pub mod chronicle;
 pub mod clock;
 pub mod core_loop;
 pub mod diagnosis;
+pub mod entrance;
 pub mod error;
 pub mod evidence;
 pub mod executor;

@@ -49,6 +49,12 @@ pub struct Metrics {
     pub history_halted: IntGauge,
     /// Submissions by what became of them at the front door.
     pub pool_submissions_total: IntCounterVec,
+    /// Sessions at the native entrance.
+    pub entrance_sessions: IntGauge,
+    /// Answers of the native entrance, by kind.
+    pub entrance_answers_total: IntCounterVec,
+    /// Sessions at the native entrance that this node ended, by reason.
+    pub entrance_refused_total: IntCounterVec,
     /// Transactions that wait to be ordered.
     pub pool_pending: IntGauge,
     /// Signatures checked, by source: batched, computed alone or remembered.
@@ -149,6 +155,19 @@ impl Metrics {
                 "Submissions, by what became of them at the front door",
                 "outcome",
                 &["admitted", "duplicate", "refused", "parked", "full"],
+            )?,
+            entrance_sessions: declare.gauge("entrance_sessions", "Sessions at the native entrance")?,
+            entrance_answers_total: declare.counters(
+                "entrance_answers_total",
+                "Transactions answered at the native entrance, by kind of answer",
+                "answer",
+                &["settled", "refused", "busy", "open", "malformed"],
+            )?,
+            entrance_refused_total: declare.counters(
+                "entrance_refused_total",
+                "Sessions at the native entrance that this node ended, by reason",
+                "reason",
+                &["no_account", "undecodable"],
             )?,
             pool_pending: declare.gauge("pool_pending", "Transactions that wait to be ordered")?,
             signature_checks_total: declare.counters(

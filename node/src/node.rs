@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! peers -> network -> inbound (2 threads) -> mailbox -> core loop -> scribe -> network -> peers
-//! clients -> REST -> front door --------------^  ^            \-> executor -> chronicle -> REST -> clients
-//!                                                 \------------------/
+//! clients -> REST, entrance -> porter -> front door --^  ^            \-> executor -> chronicle -> clients
+//!                                             \------------------------------/
 //! ```
 //!
 //! Stopping goes the same way: the mailbox closes, and each thread ends when its source does.
@@ -17,7 +17,7 @@ use std::time::Duration;
 use carat_api::ConnectionLimits;
 use carat_consensus::effect::Halt;
 use carat_consensus::{ChainTip, KeySigner, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
-use carat_network::{BindConfig, Event, Inbox, Incoming, Lane, Limits, Network};
+use carat_network::{BindConfig, Entrance, Event, Inbox, Incoming, Lane, Limits, Network};
 use carat_storage::journal::Journal;
 use carat_storage::store::Store;
 use carat_types::message::Message;
@@ -31,6 +31,7 @@ use crate::admin::{self, Admin};
 use crate::chronicle::{Chronicle, Sources, Waiting};
 use crate::clock::Clock;
 use crate::core_loop::{CoreLoop, Standing};
+use crate::entrance::Door;
 use crate::error::NodeError;
 use crate::evidence::EvidenceRoom;
 use crate::executor::Executor;
@@ -67,10 +68,11 @@ pub struct Node {
     tasks: JoinSet<()>,
 }
 
-/// Both TCP listeners, bound before anything is started.
+/// Where others than validators come in, bound before anything is started.
 struct Listeners {
     api: TcpListener,
     metrics: TcpListener,
+    entrance: Option<Entrance>,
 }
 
 impl Node {
@@ -88,10 +90,11 @@ impl Node {
             listen: home.settings.network.listen,
             limits: Limits::default(),
         })?;
+        let entrance = home.entrance().as_ref().map(Entrance::bind).transpose()?;
         let (journal, records, store) = home.open()?;
         let parts = Parts::new(&home, clock, store)?;
         let (network, inbox) = bound.start(&home.peers())?;
-        parts.run(&home, journal, records, (Arc::new(network), inbox), Listeners { api, metrics })
+        parts.run(&home, journal, records, (Arc::new(network), inbox), Listeners { api, metrics, entrance })
     }
 
     /// Waits until a part fails; never returns while all is well.
@@ -234,9 +237,13 @@ impl Parts {
             tip: Arc::clone(&self.tip),
             health,
         };
+        let rest = Arc::new(rest);
+        if let Some(entrance) = listeners.entrance {
+            tasks.spawn(self.door(home, &rest).serve(entrance));
+        }
         let api = tokio::spawn(carat_api::serve(
             listeners.api,
-            Arc::new(SharedRest(Arc::new(rest))),
+            Arc::new(SharedRest(rest)),
             home.api_settings(),
             ConnectionLimits::default(),
             stop,
@@ -251,6 +258,12 @@ impl Parts {
             api,
             tasks,
         })
+    }
+
+    fn door(&self, home: &Home, rest: &Arc<Rest>) -> Door {
+        let patience = Duration::from_millis(home.settings.api.submit_timeout_ms);
+        let per_key = home.settings.entrance.under_way_per_key;
+        Door::new(Arc::clone(rest), patience, per_key, Arc::clone(&self.metrics))
     }
 
     fn front_door(

@@ -11,8 +11,10 @@ use carat_types::signature::Claim;
 use carat_types::transaction::{SignedTransaction, account_of};
 use carat_types::{Digest, PublicKey, Signature, ValidatorId};
 use stellar_xdr::DecoratedSignature;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::entrance::Event;
 use crate::front_door::{FrontDoor, Verdict};
 use crate::metrics::Metrics;
 use crate::signatures::SignatureCache;
@@ -28,6 +30,8 @@ type Answer = oneshot::Sender<Result<Verdict, StateError>>;
 enum Arrival {
     /// A client, who waits for the verdict.
     Client { transaction: Arc<SignedTransaction>, answer: Answer },
+    /// A client at the native entrance, who learns only of what is not let in.
+    Session { transactions: Vec<Arc<SignedTransaction>>, events: UnboundedSender<Event> },
     /// A peer. Its frame is kept until they are let in: that bounds what a peer can make wait here.
     Peer { frame: Incoming, envelopes: Vec<Envelope> },
 }
@@ -51,6 +55,15 @@ impl Bell {
             Ok(()) => verdict.await.unwrap_or(Ok(Verdict::Full)),
             Err(_) => Ok(Verdict::Full),
         }
+    }
+
+    /// Hands in what a client brought in one frame. False where there is no room.
+    pub fn submit_many(
+        &self,
+        transactions: Vec<Arc<SignedTransaction>>,
+        events: UnboundedSender<Event>,
+    ) -> bool {
+        self.arrivals.try_send(Arrival::Session { transactions, events }).is_ok()
     }
 
     /// Hands in what a peer gossips. Where there is no room it is dropped: its validator gossips it again.
@@ -79,6 +92,7 @@ struct Visitor {
 
 enum Origin {
     Client(Answer),
+    Session(UnboundedSender<Event>),
     Peer(ValidatorId),
 }
 
@@ -116,6 +130,10 @@ impl Porter {
             Arrival::Client { transaction, answer } => {
                 visitors.push(Visitor { transaction, origin: Origin::Client(answer) });
             }
+            Arrival::Session { transactions, events } => {
+                let visitor = |transaction| Visitor { transaction, origin: Origin::Session(events.clone()) };
+                visitors.extend(transactions.into_iter().map(visitor));
+            }
             Arrival::Peer { frame, envelopes } => {
                 for envelope in envelopes {
                     match SignedTransaction::decode(&self.network_id, &envelope.0) {
@@ -147,6 +165,13 @@ impl Porter {
             Origin::Client(answer) => {
                 // A client that gave up needs no answer.
                 let _ = answer.send(self.front_door.submit(&visitor.transaction));
+            }
+            Origin::Session(events) => {
+                let verdict = self.front_door.submit(&visitor.transaction);
+                if !matches!(verdict, Ok(Verdict::Admitted | Verdict::Parked | Verdict::Duplicate)) {
+                    // A session that has ended needs no answer.
+                    let _ = events.send(Event::Verdict(*visitor.transaction.hash(), verdict));
+                }
             }
             Origin::Peer(peer) => {
                 if let Err(error) = self.front_door.gossiped(peer, &visitor.transaction) {

@@ -12,9 +12,9 @@ use carat_types::certificate::SealCertificate;
 use carat_types::codec::Encode;
 use carat_types::genesis::GenesisFile;
 use carat_types::header::Header;
-use carat_types::merkle::Tree;
+use carat_types::merkle::{Path, Tree};
 use carat_types::quorum::ImpossibleSize;
-use carat_types::receipt::{Receipt, ResultProof, Verifier};
+use carat_types::receipt::{Receipt, ResultBytes, ResultProof, Verifier};
 use carat_types::{Digest, Slot};
 
 /// Blocks that are kept ready. Their clients ask within milliseconds of the seals.
@@ -28,11 +28,23 @@ pub(crate) struct Receipts {
 }
 
 /// What the receipts of one block share.
-struct SealedBlock {
-    header: Header,
-    seals: SealCertificate,
+pub(crate) struct SealedBlock {
+    /// The block's header.
+    pub(crate) header: Header,
+    /// The seals on it.
+    pub(crate) seals: SealCertificate,
     execution: Execution,
     tree: Tree,
+}
+
+/// What the receipt of one transaction is made of.
+pub(crate) struct OutcomeProof {
+    /// What it shares with the others of its block.
+    pub(crate) block: Arc<SealedBlock>,
+    /// Its result.
+    pub(crate) result: ResultBytes,
+    /// From its outcome to the header's outcomes root.
+    pub(crate) path: Path,
 }
 
 impl Receipts {
@@ -48,16 +60,10 @@ impl Receipts {
     ///
     /// **Errors**: the store's; a receipt that does not hold.
     pub(crate) fn of(&self, transaction: &Digest) -> Result<Option<CheckedReceipt>, NodeError> {
-        let Some(place) = self.store.transaction(transaction).map_err(failed)? else { return Ok(None) };
-        let Some(block) = self.block(place.slot).map_err(failed)? else { return Ok(None) };
-        let index = usize::try_from(place.outcome).unwrap_or(usize::MAX);
-        let (Some(path), Some(outcome)) = (block.tree.path(index), block.execution.outcomes.get(index))
-        else {
-            return Ok(None);
-        };
+        let Some(OutcomeProof { block, result, path }) = self.proof(transaction)? else { return Ok(None) };
         let receipt = Receipt::of_result(ResultProof {
             transaction: *transaction,
-            result: outcome.result.clone(),
+            result,
             path,
             header: block.header.clone(),
             seals: block.seals.clone(),
@@ -65,6 +71,21 @@ impl Receipts {
         let mut verifier = self.verifier.lock().unwrap_or_else(PoisonError::into_inner);
         let verdict = verifier.verify(&receipt.to_bytes()).map_err(|error| NodeError::Other(error.into()))?;
         Ok(Some(CheckedReceipt { receipt, verdict }))
+    }
+
+    /// What that receipt is made of, unchecked.
+    ///
+    /// **Errors**: the store's.
+    pub(crate) fn proof(&self, transaction: &Digest) -> Result<Option<OutcomeProof>, NodeError> {
+        let Some(place) = self.store.transaction(transaction).map_err(failed)? else { return Ok(None) };
+        let Some(block) = self.block(place.slot).map_err(failed)? else { return Ok(None) };
+        let index = usize::try_from(place.outcome).unwrap_or(usize::MAX);
+        let (Some(path), Some(outcome)) = (block.tree.path(index), block.execution.outcomes.get(index))
+        else {
+            return Ok(None);
+        };
+        let result = outcome.result.clone();
+        Ok(Some(OutcomeProof { block, result, path }))
     }
 
     /// A block with its seals; none while it has none.

@@ -59,7 +59,7 @@ pub(crate) struct Rest {
 }
 
 /// What a client may do when there is no room: the pool empties at every block.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The node behind a handle that futures can keep.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ pub(crate) struct SharedRest(pub(crate) Arc<Rest>);
 
 impl Rest {
     /// Hands a transaction in and waits for its outcome.
-    async fn submit(&self, transaction: Arc<SignedTransaction>, patience: Duration) -> Submission {
+    pub(crate) async fn submit(&self, transaction: Arc<SignedTransaction>, patience: Duration) -> Submission {
         let hash = *transaction.hash();
         let deadline = Instant::now() + patience;
         loop {
@@ -76,13 +76,11 @@ impl Rest {
             match self.bell.submit(&transaction).await {
                 Ok(Verdict::Admitted | Verdict::Parked | Verdict::Duplicate) => {}
                 Ok(Verdict::Full) => return Submission::Busy { retry_after: RETRY_AFTER },
-                Ok(Verdict::Refused(refusal)) => match self.finished(&hash) {
-                    // The same bytes again, after they were applied: its outcome again, however often it is asked for.
-                    Ok(Some(record)) => return Submission::Applied(Arc::new(record)),
-                    // It used its sequence number up itself: index and seals follow.
-                    Ok(None) if self.is_executed(&hash) => {}
-                    _ => return Submission::Refused(shown(*refusal)),
-                },
+                Ok(Verdict::Refused(refusal)) => {
+                    if let Some(submission) = self.after_refusal(&hash, *refusal) {
+                        return submission;
+                    }
+                }
                 Err(error) => return unavailable(&error),
             }
             // The signal means that it is finished, and mostly brings the record; or that it was given up, since another
@@ -96,6 +94,17 @@ impl Rest {
             if let Ok(Some(record)) = self.finished(&hash) {
                 return Submission::Applied(Arc::new(record));
             }
+        }
+    }
+
+    /// What a refusal means for the client; none if the transaction used its sequence number up itself, and index and
+    /// seals follow.
+    pub(crate) fn after_refusal(&self, hash: &Digest, refusal: carat_ledger::Refusal) -> Option<Submission> {
+        match self.finished(hash) {
+            // The same bytes again, after they were applied: its outcome again, however often it is asked for.
+            Ok(Some(record)) => Some(Submission::Applied(Arc::new(record))),
+            Ok(None) if self.is_executed(hash) => None,
+            _ => Some(Submission::Refused(shown(refusal))),
         }
     }
 
@@ -143,6 +152,16 @@ impl Rest {
         let transaction = Arc::new(transaction.map_err(|error| NodeError::Other(error.into()))?);
         let result = result.map_err(|error| NodeError::Other(error.into()))?;
         Ok(Some(TransactionRecord::without_changes(&block.header, place.outcome, transaction, result)))
+    }
+
+    /// Why transactions cannot be taken now; none if they can.
+    pub(crate) fn not_ready(&self) -> Option<String> {
+        let readiness = self.health.readiness();
+        match readiness.state {
+            // It takes transactions while it has no quorum for a moment or changes its leader: they will be ordered.
+            "booting" | "catching-up" => Some(readiness.reasons.join("; ")),
+            _ => None,
+        }
     }
 
     async fn accept(&self, transaction: &Arc<SignedTransaction>) -> Acceptance {
@@ -248,11 +267,6 @@ impl Node for SharedRest {
     }
 
     fn not_ready(&self) -> Option<String> {
-        let readiness = self.0.health.readiness();
-        match readiness.state {
-            // It takes transactions while it has no quorum for a moment or changes its leader: they will be ordered.
-            "booting" | "catching-up" => Some(readiness.reasons.join("; ")),
-            _ => None,
-        }
+        self.0.not_ready()
     }
 }

@@ -22,6 +22,8 @@ pub struct Settings {
     pub network: NetworkSettings,
     /// The REST interface.
     pub api: ApiSettings,
+    /// The native entrance.
+    pub entrance: EntranceSettings,
     /// The index of what was executed.
     pub history: HistorySettings,
     /// Metrics and health.
@@ -81,6 +83,19 @@ pub struct ApiSettings {
     pub requests_per_second: u32,
     /// How long a submission waits for its result, milliseconds.
     pub submit_timeout_ms: u64,
+}
+
+/// The native entrance: QUIC for clients that bring many transactions.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntranceSettings {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// UDP address; where none is set, address and port of the REST interface.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
+    /// Transactions that one key may have under way, over all its sessions.
+    pub under_way_per_key: usize,
 }
 
 /// The index of what was executed.
@@ -144,6 +159,10 @@ data = "data"
 listen = "127.0.0.1:8000"
 requests_per_second = 0
 submit_timeout_ms = 30000
+
+[entrance]
+enabled = true
+under_way_per_key = 2000
 
 [history]
 enabled = true

@@ -82,10 +82,12 @@ impl Cluster {
 
     /// QUIC lets its socket go on a task of its own, a moment after a node stopped or failed to start.
     pub(crate) async fn await_port_free(&self, index: usize) {
-        let address = carat_node::Settings::load(&self.homes[index]).expect("valid").network.listen;
+        let settings = carat_node::Settings::load(&self.homes[index]).expect("valid");
         let released = async {
-            while std::net::UdpSocket::bind(address).is_err() {
-                tokio::task::yield_now().await;
+            for address in [settings.network.listen, settings.api.listen] {
+                while std::net::UdpSocket::bind(address).is_err() {
+                    tokio::task::yield_now().await;
+                }
             }
         };
         tokio::time::timeout(PATIENCE, released).await.expect("the port is free again");

@@ -5,6 +5,7 @@ mod cluster;
 mod crash_only;
 mod evidence;
 mod history;
+mod native;
 mod payments;
 mod restart;
 mod start_up;

@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
 use super::{Answer, Transport};
+use crate::accounts::Signed;
 use carat_client::network::Network;
 use carat_client::rest::Problem;
 
@@ -102,13 +103,11 @@ impl Rest {
 }
 
 impl Transport for Rest {
-    const NAME: &'static str = "rest";
-
-    async fn submit(&self, node: usize, envelope: &[u8]) -> Answer {
+    async fn submit(&self, node: usize, transaction: &Signed) -> Answer {
         let Some(node) = self.nodes.get(node) else {
             return Answer::Nothing(format!("there is no node {node}"));
         };
-        match self.exchange(node, envelope).await {
+        match self.exchange(node, &transaction.envelope).await {
             Ok(answer) => answer,
             Err(error) => Answer::Nothing(format!("{}: {error:#}", node.host)),
         }
@@ -124,7 +123,7 @@ async fn read(response: Response<Incoming>) -> Result<Answer> {
         Err(_) => String::from_utf8_lossy(&body).into_owned(),
     };
     Ok(match head.status {
-        StatusCode::OK => Answer::Receipt(body.into()),
+        StatusCode::OK => Answer::ReceiptBytes(body.into()),
         StatusCode::SERVICE_UNAVAILABLE if words().starts_with(STALE) => Answer::Elsewhere(words()),
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
             let seconds = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());

@@ -16,7 +16,7 @@ use crate::frame::{Lane, PerLane, Violation, read_frame};
 use crate::inbox::Incoming;
 use crate::peer::{PeerState, Shared, lock};
 use crate::stats::{HandshakeFailure, wide};
-use crate::tls::{Identity, Offer, Pinned, peer_place};
+use crate::tls::{Identity, Keys, Offer, Pinned, peer_key};
 use crate::transport::close;
 
 /// What the acceptor says on a stream of its own when it has admitted a dialler.
@@ -101,7 +101,8 @@ impl Acceptor {
         };
         drop(turn);
         // The verifier has checked the key against the same table.
-        let Some(place) = peer_place(&connection, &self.keys) else { return };
+        let place = peer_key(&connection).and_then(|key| self.keys.get(&key).copied());
+        let Some(place) = place else { return };
         serve(&self.shared, place, &connection).await;
     }
 
@@ -131,7 +132,7 @@ impl Acceptor {
     /// The settings for one handshake: the common ones, with an ear for what this client offers to speak.
     fn config_for(&self, offer: &Arc<Offer>) -> Result<Arc<ServerConfig>, NetworkError> {
         let mut config = self.config.clone();
-        config.crypto = Arc::new(self.identity.server(&self.keys, offer)?);
+        config.crypto = Arc::new(self.identity.server(&Keys::Pinned(Arc::clone(&self.keys)), offer)?);
         Ok(Arc::new(config))
     }
 }

@@ -36,4 +36,18 @@ pub enum NetworkError {
     /// The TLS library lacks the cipher suite that protects the first packets of QUIC.
     #[error("TLS settings: {0}")]
     InitialCipherSuite(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
+    /// A node could not be reached at its native entrance.
+    #[error(
+        "{address} does not answer at its native entrance: {reason} (hint: is the node running, and does [entrance] of its \
+             node.toml listen there?)"
+    )]
+    Unreachable {
+        /// The address dialled.
+        address: SocketAddr,
+        /// What happened.
+        reason: String,
+    },
+    /// A session at the native entrance ended.
+    #[error("the session at the native entrance ended: {0}")]
+    SessionEnded(String),
 }

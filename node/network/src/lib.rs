@@ -9,6 +9,8 @@
 //! It knows nothing of what is in a frame, does no disk I/O, and trusts no clock: certificates have no end.
 //!
 //! Every validator dials every other and sends on the connection that it made; what it accepted is for receiving.
+//! Clients have an entrance of their own, on another socket and with another protocol name: [`entrance`].
+//!
 //! Reading order: [`network`] (the handle), [`limits`], [`frame`] (what is on the wire), `tls` (who is let in),
 //! `dial` (sending), `accept` (receiving), [`inbox`] (fair delivery).
 
@@ -18,6 +20,7 @@ mod accept;
 mod budget;
 pub mod certificate;
 mod dial;
+pub mod entrance;
 pub mod error;
 pub mod frame;
 pub mod inbox;
@@ -32,6 +35,7 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub use entrance::{Entrance, EntranceConfig, Session};
 pub use error::NetworkError;
 pub use frame::{Lane, PerLane, Violation};
 pub use inbox::{Event, Inbox, Incoming};

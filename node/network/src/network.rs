@@ -17,7 +17,7 @@ use crate::inbox::{Inbox, Shelves};
 use crate::limits::Limits;
 use crate::peer::{PeerState, Shared};
 use crate::stats::{Counter, Stats, Tally};
-use crate::tls::{Identity, Offer, Pinned};
+use crate::tls::{Identity, Keys, Offer, Pinned, protocol};
 use crate::transport::{self, close};
 
 /// A message as bytes. Sending one to many peers copies the handle, not the bytes.
@@ -91,7 +91,7 @@ impl Network {
     /// **Errors**: a port in use, limits that contradict themselves.
     pub fn bind(config: BindConfig) -> Result<Bound, NetworkError> {
         config.limits.check()?;
-        let identity = Identity::new(&config.identity, &config.chain_id)?;
+        let identity = Identity::new(&config.identity, protocol(&config.chain_id))?;
         let settings = transport::endpoint(&config.identity, identity.random())?;
         let failed = |source| NetworkError::Bind { listen: config.listen, source };
         let socket = std::net::UdpSocket::bind(config.listen).map_err(failed)?;
@@ -197,7 +197,8 @@ impl Bound {
 }
 
 fn server_config(limits: &Limits, identity: &Identity, keys: &Pinned) -> Result<ServerConfig, NetworkError> {
-    let mut server = ServerConfig::with_crypto(Arc::new(identity.server(keys, &Arc::new(Offer::default()))?));
+    let crypto = identity.server(&Keys::Pinned(Arc::clone(keys)), &Arc::new(Offer::default()))?;
+    let mut server = ServerConfig::with_crypto(Arc::new(crypto));
     server
         .transport_config(Arc::new(transport::inbound(limits)))
         // Validators have addresses; one that moves connects anew.

@@ -30,6 +30,8 @@ use crate::limits::PROTOCOL_VERSION;
 enum KeyRefused {
     #[error("key {0} is not a network key of the genesis file")]
     Unknown(PublicKey),
+    #[error("key {0} is no valid Ed25519 key")]
+    Weak(PublicKey),
     #[error("network key is {seen}, expected {expected}")]
     Other { seen: PublicKey, expected: PublicKey },
     #[error("certificate without an Ed25519 key")]
@@ -51,9 +53,14 @@ impl From<KeyRefused> for rustls::Error {
     }
 }
 
-/// The protocol name that both sides must agree on.
+/// The protocol name that two validators must agree on.
 pub(crate) fn protocol(chain_id: &Digest) -> String {
     format!("carat/{PROTOCOL_VERSION}/{chain_id}")
+}
+
+/// The protocol name that a client and a validator must agree on.
+pub(crate) fn client_protocol(chain_id: &Digest) -> String {
+    format!("carat-client/{}/{chain_id}", carat_types::submission::VERSION)
 }
 
 /// Our own side of every handshake.
@@ -64,12 +71,12 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn new(key: &SecretKey, chain_id: &Digest) -> Result<Self, NetworkError> {
+    pub(crate) fn new(key: &SecretKey, protocol: String) -> Result<Self, NetworkError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let der = pkcs8(key);
         let signer = rustls::crypto::ring::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(der.as_slice()))?;
         let certified = Arc::new(CertifiedKey::new(vec![certificate(key)?], signer));
-        Ok(Identity { provider, certified, protocol: protocol(chain_id) })
+        Ok(Identity { provider, certified, protocol })
     }
 
     /// The system's source of random bytes, as TLS uses it.
@@ -83,11 +90,11 @@ impl Identity {
     }
 
     /// Settings for accepting any of `keys`. `offer` learns what the client offers to speak.
-    pub(crate) fn server(&self, keys: &Pinned, offer: &Arc<Offer>) -> Result<QuicServerConfig, NetworkError> {
+    pub(crate) fn server(&self, keys: &Keys, offer: &Arc<Offer>) -> Result<QuicServerConfig, NetworkError> {
         let resolver = Resolver { certified: Arc::clone(&self.certified), offer: Arc::clone(offer) };
         let mut config = rustls::ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_client_cert_verifier(Arc::new(PinnedClients {
+            .with_client_cert_verifier(Arc::new(KeyHolders {
                 keys: keys.clone(),
                 signatures: Signatures(Arc::clone(&self.provider)),
             }))
@@ -125,11 +132,30 @@ impl Identity {
 /// The keys that may connect, each with its peer's place.
 pub(crate) type Pinned = Arc<BTreeMap<PublicKey, usize>>;
 
-/// The peer that an established connection authenticates.
-pub(crate) fn peer_place(connection: &quinn::Connection, keys: &Pinned) -> Option<usize> {
+/// Whose handshakes are accepted.
+#[derive(Clone, Debug)]
+pub(crate) enum Keys {
+    /// These, and no others.
+    Pinned(Pinned),
+    /// Every holder of a proper key: who may do what is decided when the key is known.
+    Any,
+}
+
+impl Keys {
+    fn accept(&self, key: &PublicKey) -> Result<(), KeyRefused> {
+        match self {
+            Keys::Pinned(keys) if !keys.contains_key(key) => Err(KeyRefused::Unknown(*key)),
+            Keys::Any if key.is_weak() => Err(KeyRefused::Weak(*key)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The key that an established connection authenticates.
+pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<PublicKey> {
     let identity = connection.peer_identity()?;
     let certificates = identity.downcast_ref::<Vec<CertificateDer<'static>>>()?;
-    keys.get(&public_key(certificates.first()?)?).copied()
+    public_key(certificates.first()?)
 }
 
 /// What a client offered to speak: TLS tells it to nobody once it has refused.
@@ -207,14 +233,14 @@ fn only_key(end_entity: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> R
     public_key(end_entity).ok_or(KeyRefused::NoKey)
 }
 
-/// Accepts the clients whose key is in the table.
+/// Accepts the clients that hold one of the keys.
 #[derive(Debug)]
-struct PinnedClients {
-    keys: Pinned,
+struct KeyHolders {
+    keys: Keys,
     signatures: Signatures,
 }
 
-impl ClientCertVerifier for PinnedClients {
+impl ClientCertVerifier for KeyHolders {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -226,9 +252,7 @@ impl ClientCertVerifier for PinnedClients {
         _now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         let key = only_key(end_entity, intermediates)?;
-        if !self.keys.contains_key(&key) {
-            return Err(KeyRefused::Unknown(key).into());
-        }
+        self.keys.accept(&key)?;
         Ok(ClientCertVerified::assertion())
     }
 

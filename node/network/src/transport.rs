@@ -25,6 +25,8 @@ pub(crate) mod close {
     pub(crate) const REPLACED: (VarInt, &[u8]) = (VarInt::from_u32(1), b"replaced by a newer connection");
     /// The peer broke the framing; the text names the violation.
     pub(crate) const VIOLATION: VarInt = VarInt::from_u32(2);
+    /// A client may not submit here; the text says why.
+    pub(crate) const NOT_ADMITTED: VarInt = VarInt::from_u32(3);
 }
 
 /// Largest datagram that we accept. Networks with jumbo frames, and loopback, carry more than 1500 bytes.
@@ -56,6 +58,18 @@ pub(crate) fn outbound(limits: &Limits) -> TransportConfig {
         // A lane can hold at most two windows in the send buffer, one not acknowledged and one of which only the
         // end is not. So the bulk lane leaves room for the urgent one.
         .send_window(u64::from(STREAM_WINDOW).saturating_mul(4));
+    config
+}
+
+/// Transport of the native entrance, the same on both sides: one stream both ways, opened by the client.
+pub(crate) fn session(limits: &Limits) -> TransportConfig {
+    let mut config = common(limits);
+    config
+        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .send_window(u64::from(STREAM_WINDOW).saturating_mul(2));
     config
 }
 

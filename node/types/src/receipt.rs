@@ -216,7 +216,13 @@ impl Verifier {
     ///
     /// **Errors**: as [`Receipt::verify`].
     pub fn verify(&mut self, bytes: &[u8]) -> Result<Verdict, ReceiptError> {
-        let receipt = Receipt::from_bytes(bytes)?;
+        self.check(&Receipt::from_bytes(bytes)?)
+    }
+
+    /// Checks a receipt that was read already.
+    ///
+    /// **Errors**: as [`Receipt::verify`].
+    pub fn check(&mut self, receipt: &Receipt) -> Result<Verdict, ReceiptError> {
         if receipt.version != Receipt::VERSION {
             return Err(ReceiptError::Version(receipt.version));
         }

@@ -22,6 +22,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("block", wire::block),
     ("certificate", wire::certificate),
     ("receipt", wire::receipt),
+    ("submission", wire::submission),
     ("merkle_path", wire::merkle_path),
     ("state_proof", wire::state_proof),
     ("payload", wire::payload),

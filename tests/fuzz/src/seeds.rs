@@ -18,6 +18,9 @@ use carat_types::message::{
     Proposal, ProposalSignature, Seal, Signed, SignedBody, Status, Transactions, ViewChange,
 };
 use carat_types::receipt::{Receipt, ResultBytes, ResultProof};
+use carat_types::submission::{
+    Answer, Busy, Malformed, Refused, SettledBlock, SettledOutcome, Submission, Words,
+};
 use carat_types::transaction::sign_envelope;
 use carat_types::{Digest, Epoch, Slot, ValidatorId, View, header, merkle};
 use stellar_xdr::{Asset, Limits, Operation, Price, TransactionEnvelope, WriteXdr};
@@ -31,6 +34,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "block" => vec![block().to_bytes()],
         "certificate" => vec![commits().to_bytes(), block().certificate.to_bytes()],
         "receipt" => vec![receipt()],
+        "submission" => submissions(),
         "merkle_path" => (0..5).filter_map(|index| Some(path(index)?.to_bytes())).collect(),
         "payload" => vec![payload(1).to_bytes(), payload(3).to_bytes()],
         "text_forms" => ["1", "0.0000001", "922337203685.4775807", "native", "5/4"]
@@ -165,6 +169,27 @@ fn receipt() -> Vec<u8> {
         seals: certificate,
     };
     Receipt::of_result(proof).to_bytes()
+}
+
+/// A submission, and an answer of each kind.
+fn submissions() -> Vec<Vec<u8>> {
+    let CertifiedBlock { block, certificate } = block();
+    let (words, result) = (Words::new("no room".into()), ResultBytes(vec![0; 24]));
+    let outcome = |number: u64| {
+        let index = usize::try_from(number).expect("small");
+        SettledOutcome { number, result: result.clone(), path: path(index).expect("five leaves") }
+    };
+    let outcomes = (0..3).map(outcome).collect();
+    let settled = SettledBlock { header: block.header, seals: certificate, outcomes };
+    let answers = [
+        Answer::Settled(settled),
+        Answer::Refused(Refused { number: 1, result: result.clone(), words: words.clone() }),
+        Answer::Busy(Busy { number: 2, retry_after_ms: 1_000, words: words.clone() }),
+        Answer::Open(3),
+        Answer::Malformed(Malformed { number: 4, words }),
+    ];
+    let submission = Submission { first: 7, envelopes: body().envelopes };
+    [submission.to_bytes()].into_iter().chain(answers.iter().map(Encode::to_bytes)).collect()
 }
 
 /// What the liar may say, one of each kind.

@@ -12,6 +12,7 @@ use carat_types::hash::sha256;
 use carat_types::message::Frame;
 use carat_types::receipt::Receipt;
 use carat_types::state_proof::StateProof;
+use carat_types::submission::{Answer, Submission};
 use carat_types::validators::Ed25519;
 use carat_types::{Digest, merkle, payload};
 
@@ -54,6 +55,19 @@ pub fn certificate(bytes: &[u8]) {
 /// A receipt in front of an auditor who holds the genesis file.
 pub fn receipt(bytes: &[u8]) {
     canonical::<Receipt>(bytes);
+}
+
+/// What clients and nodes say to each other at the native entrance.
+pub fn submission(bytes: &[u8]) {
+    canonical::<Submission>(bytes);
+    if let Some(answer) = canonical::<Answer>(bytes) {
+        answer.numbers();
+        if let Answer::Settled(block) = &answer {
+            for outcome in &block.outcomes {
+                canonical::<Receipt>(&block.receipt(Digest::ZERO, outcome).to_bytes());
+            }
+        }
+    }
 }
 
 /// A path in a Merkle tree.

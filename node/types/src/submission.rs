@@ -1,0 +1,248 @@
+//! What a client and a node say to each other at the native entrance: many transactions in a frame, and the proofs of
+//! a block in a frame.
+//!
+//! ```text
+//! client -> node: Submission    transactions, numbered by the client from `first` on
+//! node -> client: Answer        exactly one for each number
+//! ```
+//!
+//! A settled transaction is answered with everything that its finality receipt holds ([`SettledBlock::receipt`]); what
+//! the receipts of a block share travels once. Who submits is known from the handshake.
+
+use crate::Digest;
+use crate::batch::Envelope;
+use crate::certificate::SealCertificate;
+use crate::codec::{Decode, DecodeError, Encode, ListItem, Reader, codec_enum, codec_struct, encode_count};
+use crate::header::Header;
+use crate::merkle::Path;
+use crate::receipt::{Receipt, ResultBytes, ResultProof};
+
+/// Version of what is said here; part of the protocol name in the handshake.
+pub const VERSION: u32 = 1;
+
+/// Longest frame in either direction. **Units**: bytes.
+pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Most transactions of one [`Submission`], and most outcomes of one [`SettledBlock`].
+pub const COUNT_MAX: u32 = 1_024;
+
+/// Transactions that a client hands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// The number of the first one; the others follow. A client uses a number once in a connection.
+    pub first: u64,
+    /// The envelopes.
+    pub envelopes: Vec<Envelope>,
+}
+
+/// What became of transactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made one at a time and soon encoded")]
+pub enum Answer {
+    /// They are final, with proofs.
+    Settled(SettledBlock),
+    /// One will not be applied as things stand.
+    Refused(Refused),
+    /// One found no room; the same bytes may be sent again later.
+    Busy(Busy),
+    /// One has no outcome in the time that the node waits; it may still be applied. The same bytes may be sent again.
+    Open(u64),
+    /// One is no transaction of this network, and why.
+    Malformed(Malformed),
+}
+
+/// Transactions of one block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledBlock {
+    /// The block's header.
+    pub header: Header,
+    /// At least f+1 SEALs on the header.
+    pub seals: SealCertificate,
+    /// The transactions.
+    pub outcomes: Vec<SettledOutcome>,
+}
+
+/// One transaction of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledOutcome {
+    /// The client's number.
+    pub number: u64,
+    /// The `TransactionResult`, XDR.
+    pub result: ResultBytes,
+    /// From the outcome to the header's outcomes root.
+    pub path: Path,
+}
+
+/// A transaction that will not be applied as things stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The client's number.
+    pub number: u64,
+    /// The `TransactionResult`, XDR.
+    pub result: ResultBytes,
+    /// What to do, where a result code alone does not say it; else empty.
+    pub words: Words,
+}
+
+/// A transaction that found no room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// The client's number.
+    pub number: u64,
+    /// When to try again. **Units**: milliseconds from now.
+    pub retry_after_ms: u32,
+    /// Of what there is too much.
+    pub words: Words,
+}
+
+/// Bytes that are no transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// The client's number.
+    pub number: u64,
+    /// What is wrong.
+    pub words: Words,
+}
+
+/// A sentence for people, UTF-8.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words(String);
+
+impl SettledBlock {
+    /// The finality receipt of one of its transactions. The client knows the hash from the envelope that it sent, and
+    /// takes no node's word for it.
+    pub fn receipt(&self, transaction: Digest, outcome: &SettledOutcome) -> Receipt {
+        Receipt::of_result(ResultProof {
+            transaction,
+            result: outcome.result.clone(),
+            path: outcome.path.clone(),
+            header: self.header.clone(),
+            seals: self.seals.clone(),
+        })
+    }
+}
+
+impl Answer {
+    /// The numbers that it answers.
+    pub fn numbers(&self) -> Vec<u64> {
+        match self {
+            Answer::Settled(block) => block.outcomes.iter().map(|outcome| outcome.number).collect(),
+            Answer::Refused(Refused { number, .. })
+            | Answer::Busy(Busy { number, .. })
+            | Answer::Malformed(Malformed { number, .. })
+            | Answer::Open(number) => vec![*number],
+        }
+    }
+}
+
+impl Words {
+    /// **Units**: bytes.
+    const BYTES_MAX: u32 = 1_024;
+
+    /// At most the first 1,024 bytes of `text`, cut between characters.
+    pub fn new(mut text: String) -> Self {
+        let limit = usize::try_from(Self::BYTES_MAX).unwrap_or(usize::MAX);
+        text.truncate(text.floor_char_boundary(limit));
+        Words(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ListItem for SettledOutcome {
+    const COUNT_MAX: u32 = COUNT_MAX;
+}
+
+impl Encode for Submission {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.first.encode(out);
+        self.envelopes.encode(out);
+    }
+}
+
+impl Decode for Submission {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let first = u64::decode(input)?;
+        let envelopes: Vec<Envelope> = Decode::decode(input)?;
+        let count = u64::try_from(envelopes.len()).unwrap_or(u64::MAX);
+        if count == 0 || count > u64::from(COUNT_MAX) {
+            return Err(DecodeError::Invalid("a submission holds 1 to 1,024 transactions"));
+        }
+        match first.checked_add(count) {
+            Some(_) => Ok(Submission { first, envelopes }),
+            None => Err(DecodeError::Invalid("the numbers of a submission pass the largest number")),
+        }
+    }
+}
+
+impl Encode for Words {
+    fn encode(&self, out: &mut Vec<u8>) {
+        encode_count(self.0.len(), out);
+        out.extend_from_slice(self.0.as_bytes());
+    }
+}
+
+impl Decode for Words {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let length = input.count("words", Words::BYTES_MAX)?;
+        let text = std::str::from_utf8(input.take(length)?);
+        text.map(|text| Words(text.to_owned())).map_err(|_| DecodeError::Invalid("words are not UTF-8"))
+    }
+}
+
+codec_enum!(Answer { 1 => Settled, 2 => Refused, 3 => Busy, 4 => Open, 5 => Malformed });
+codec_struct!(SettledBlock { header, seals, outcomes });
+codec_struct!(SettledOutcome { number, result, path });
+codec_struct!(Refused { number, result, words });
+codec_struct!(Busy { number, retry_after_ms, words });
+codec_struct!(Malformed { number, words });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn envelopes(count: usize) -> Vec<Envelope> {
+        vec![Envelope(vec![7].into()); count]
+    }
+
+    #[test]
+    fn answers_and_submissions_are_read_as_they_were_written() {
+        let submission = Submission { first: 9, envelopes: envelopes(3) };
+        assert_eq!(Submission::from_bytes(&submission.to_bytes()), Ok(submission));
+        let (words, result) = (Words::new("no room".into()), ResultBytes(vec![1, 2]));
+        let answers = [
+            Answer::Refused(Refused { number: 1, result, words: words.clone() }),
+            Answer::Busy(Busy { number: 2, retry_after_ms: 1_000, words: words.clone() }),
+            Answer::Open(3),
+            Answer::Malformed(Malformed { number: 4, words }),
+        ];
+        for (number, answer) in (1..).zip(answers) {
+            assert_eq!(answer.numbers(), [number]);
+            assert_eq!(Answer::from_bytes(&answer.to_bytes()), Ok(answer));
+        }
+    }
+
+    #[test]
+    fn submission_that_no_client_makes_is_refused() {
+        let table = [
+            (Submission { first: 0, envelopes: vec![] }, "1 to 1,024"),
+            (Submission { first: 0, envelopes: envelopes(1_025) }, "1 to 1,024"),
+            (Submission { first: u64::MAX - 1, envelopes: envelopes(2) }, "pass the largest"),
+        ];
+        for (submission, expected) in table {
+            let error = Submission::from_bytes(&submission.to_bytes()).expect_err("refused").to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn words_are_cut_between_characters_and_must_be_text() {
+        let words = Words::new("é".repeat(600));
+        assert_eq!(words.as_str().len(), 1_024);
+        assert_eq!(Words::from_bytes(&words.to_bytes()), Ok(words));
+        assert!(Words::from_bytes(&[0, 0, 0, 1, 0xff]).is_err());
+    }
+}
