@@ -32,6 +32,7 @@ use under_way::{Begun, Quota, UnderWay};
 
 /// What a session hears of its transactions.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most events are the large ones")]
 pub enum Event {
     /// The front door did not let one in.
     Verdict(Digest, Result<Verdict, StateError>),

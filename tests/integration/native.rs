@@ -48,34 +48,36 @@ async fn native_entrance_answers_each_transaction_with_its_proof_or_its_reason()
     cluster.assert_same_state().await;
     let native = connect(&cluster, 0, &key(1)).await;
     let sequence = cluster.sequence(&key(1)).await;
-    let pay = |number: i64, stroops| {
-        let payment = operation::payment(id(&key(1)), stellar_xdr::Asset::Native, stroops);
+    let pay = |number: i64, to: u8, stroops| {
+        let payment = operation::payment(id(&key(to)), stellar_xdr::Asset::Native, stroops);
         cluster.build_at(&key(1), sequence + number, vec![payment])
     };
-    // Forty in a row of one account, all handed in before the first is settled: the last one overdraws.
-    let many = (0..40).map(|number| pay(number, if number == 39 { i64::MAX } else { 1 }));
-    let replies = futures(&cluster, &native, many.collect()).await;
+    // Forty in a row of one account, all handed in before the first is settled: the last one pays an account that is not
+    // there.
+    let many = (0..40).map(|number| pay(number, if number == 39 { 2 } else { 1 }, 1));
+    let replies = submit_all(&cluster, &native, many.collect()).await;
     for (number, reply) in replies.into_iter().enumerate() {
         let (_, result) = proved(&cluster, reply);
         assert_eq!(Outcome::of(&result).successful, number != 39, "{number}: {result:?}");
     }
     // The same bytes again: the same outcome, proved again.
-    let (again, _) = proved(&cluster, submit(&cluster, &native, pay(0, 1)).await);
-    let (and_again, _) = proved(&cluster, submit(&cluster, &native, pay(0, 1)).await);
+    let (again, _) = proved(&cluster, submit(&cluster, &native, pay(0, 1, 1)).await);
+    let (and_again, _) = proved(&cluster, submit(&cluster, &native, pay(0, 1, 1)).await);
     assert_eq!(again, and_again);
     // Other bytes with a used sequence number: refused, with the code.
-    let Reply::Refused(result, _) = submit(&cluster, &native, pay(0, 2)).await else { panic!("refused") };
+    let Reply::Refused(result, _) = submit(&cluster, &native, pay(0, 1, 2)).await else { panic!("refused") };
     let result = TransactionResult::from_xdr(result, Limits::none()).expect("a result");
     assert!(Outcome::of(&result).to_string().contains("tx_bad_seq"), "{result:?}");
     // No transaction at all: an answer too, and the session stands.
     let malformed = native.submit(carat_types::Digest::ZERO, Envelope(vec![1, 2, 3].into())).await;
     assert!(matches!(malformed, Reply::Malformed(_)), "{malformed:?}");
-    proved(&cluster, submit(&cluster, &native, pay(40, 1)).await);
+    proved(&cluster, submit(&cluster, &native, pay(40, 1, 1)).await);
     cluster.assert_same_state().await;
     cluster.stop().await;
 }
 
-async fn futures(cluster: &Cluster, native: &Native, many: Vec<TransactionEnvelope>) -> Vec<Reply> {
+/// The same with many at once.
+async fn submit_all(cluster: &Cluster, native: &Native, many: Vec<TransactionEnvelope>) -> Vec<Reply> {
     let mut tasks = Vec::new();
     let network_id = cluster.network.genesis.network_id();
     for envelope in many {
@@ -137,26 +139,15 @@ async fn native_entrance_says_when_a_key_has_too_much_under_way() {
     }
     let native = connect(&cluster, 0, &key(1)).await;
     let bump = |number: i64| cluster.build_at(&key(1), sequence + number, vec![operation::bump_sequence(0)]);
-    let waiting: Vec<_> = (0..3)
-        .map(|number| {
-            let envelope = bump(number);
-            let bytes = envelope.to_xdr(Limits::none()).expect("written");
-            let network_id = cluster.network.genesis.network_id();
-            let hash = *SignedTransaction::from_envelope(&network_id, envelope).expect("fits").hash();
-            let native = native.clone();
-            tokio::spawn(async move { native.submit(hash, Envelope(bytes.into())).await })
-        })
-        .collect();
-    // Until the three have arrived a fourth finds room, and waits like them.
-    let fourth = loop {
-        let sent = submit(&cluster, &native, bump(3));
-        match tokio::time::timeout(std::time::Duration::from_millis(300), sent).await {
-            Ok(reply) => break reply,
-            Err(_) => assert!(waiting.iter().all(|task| !task.is_finished()), "nothing settles"),
-        }
+    // Handed in from left to right.
+    let fourth = tokio::select! {
+        biased;
+        reply = submit(&cluster, &native, bump(0)) => panic!("nothing settles: {reply:?}"),
+        reply = submit(&cluster, &native, bump(1)) => panic!("nothing settles: {reply:?}"),
+        reply = submit(&cluster, &native, bump(2)) => panic!("nothing settles: {reply:?}"),
+        reply = submit(&cluster, &native, bump(3)) => reply,
     };
     let Reply::Busy(pause, words) = fourth else { panic!("busy: {fourth:?}") };
     assert!(!pause.is_zero() && words.contains("3 transactions under way"), "{words}");
-    waiting.into_iter().for_each(|task| task.abort());
     cluster.stop().await;
 }

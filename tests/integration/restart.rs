@@ -7,6 +7,8 @@ async fn all_validators_stopped_and_started_keep_what_they_acknowledged() {
     let mut cluster = Cluster::start(4).await;
     cluster.fund(0, &key(1)).await;
     cluster.fund(3, &key(2)).await;
+    // What one validator has answered, another may not have executed yet.
+    cluster.assert_same_state().await;
     let before = cluster.balance(0, &key(2)).await;
     cluster.pay(&key(1), &key(2), 5).await;
     for index in 0..4 {
@@ -17,6 +19,9 @@ async fn all_validators_stopped_and_started_keep_what_they_acknowledged() {
     }
     for index in 0..4 {
         cluster.await_ready(index).await;
+    }
+    cluster.assert_same_state().await;
+    for index in 0..4 {
         assert_eq!(cluster.balance(index, &key(2)).await, before + 5, "validator {index}");
     }
     cluster.pay(&key(1), &key(2), 6).await;

@@ -25,7 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "carat-api",
         ],
     ),
-    ("carat-client", &["carat-types"]),
+    ("carat-client", &["carat-types", "carat-network"]),
     ("carat-genesis", &["carat-types", "carat-ledger", "carat-network", "carat-storage"]),
 ];
 

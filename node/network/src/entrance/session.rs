@@ -78,7 +78,7 @@ impl Reading {
             match self.stream.read_chunk(READ_BYTES, true).await {
                 Ok(Some(chunk)) => self.buffer.extend_from_slice(&chunk.bytes),
                 Ok(None) => return Ok(None),
-                Err(error) => return Err(NetworkError::SessionEnded(error.to_string())),
+                Err(error) => return Err(ended(&self.connection, &error)),
             }
         }
     }
@@ -118,8 +118,14 @@ impl Writing {
         }
         let mut pieces = [Bytes::copy_from_slice(&length.to_be_bytes()), Bytes::from(frame)];
         let written = self.stream.write_all_chunks(&mut pieces).await;
-        written.map_err(|error| NetworkError::SessionEnded(error.to_string()))
+        written.map_err(|error| ended(&self.connection, &error))
     }
+}
+
+/// Why a session ended: what the other side said, if it said something.
+fn ended(connection: &Connection, error: &dyn std::error::Error) -> NetworkError {
+    let reason = connection.close_reason().map(|reason| reason.to_string());
+    NetworkError::SessionEnded(reason.unwrap_or_else(|| error.to_string()))
 }
 
 impl Drop for Writing {
