@@ -1,4 +1,5 @@
-//! Signatures that were checked: each is computed once, at admission and in batches, and remembered until its block.
+//! Signatures and proofs that were checked: each is computed once, at admission and in batches, and remembered until
+//! its block.
 //!
 //! The memory only ever says "valid": a forgotten or unknown signature is computed again, so that it can change
 //! no outcome, only its cost. **Source**: consensus specification, section 12.
@@ -9,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use carat_ledger::SignatureOracle;
 use carat_types::Digest;
-use carat_types::hash::sha256;
-use carat_types::signature::{Claim, verify, verify_batch};
+use carat_types::signature::Claim;
+use carat_types::verifiable::{self, Verifiable};
 
 use crate::metrics::Metrics;
 
@@ -18,14 +19,7 @@ use crate::metrics::Metrics;
 const SHARDS: usize = 16;
 /// Claims of one shard and generation.
 const GENERATION: usize = 16_384;
-/// Most claims of one batch: beyond, a larger one saves nothing more.
-const BATCH_MAX: usize = 256;
-/// Fewer claims than this are no cheaper together.
-const BATCH_MIN: usize = 3;
-/// A batch that fails is halved if it has at least as many claims.
-const HALVED_MIN: usize = 32;
-
-/// A bounded memory of valid signatures.
+/// A bounded memory of what is valid.
 #[derive(Debug)]
 pub struct SignatureCache {
     shards: Vec<Mutex<Shard>>,
@@ -66,30 +60,28 @@ impl SignatureCache {
         shard.young.insert(id);
     }
 
-    /// Checks many claims at once and remembers those that are valid, so that whoever asks for them later need not wait.
-    ///
-    /// Says nothing of the others: a batch with a wrong one in it is halved until it is small, so that nobody's wrong
-    /// signatures cost much more than before, and what remains is checked when it is asked for.
-    pub fn check_ahead(&self, claims: &[Claim<'_>]) {
-        let unknown: Vec<Claim<'_>> =
-            claims.iter().filter(|claim| !self.remembers(&id_of(claim))).copied().collect();
-        unknown.chunks(BATCH_MAX).for_each(|chunk| self.check_batch(chunk));
+    /// Checks many claims at once, as [`carat_types::verifiable`] says, and remembers those that are valid, so that
+    /// whoever asks for them later need not wait. They may be of any kind: signatures or proofs.
+    pub fn check_ahead<V: Verifiable>(&self, claims: &[V]) {
+        let unknown: Vec<V> = claims.iter().filter(|claim| !self.remembers(&claim.id())).copied().collect();
+        verifiable::check_ahead(&unknown, &mut |size| self.count("batched", size), &mut |claim| {
+            self.remember(claim.id());
+        });
     }
 
-    fn check_batch(&self, claims: &[Claim<'_>]) {
-        if claims.len() < BATCH_MIN {
-            return;
+    /// Whether a claim is valid, from memory if it was asked before.
+    pub fn check<V: Verifiable>(&self, claim: V) -> bool {
+        let id = claim.id();
+        if self.remembers(&id) {
+            self.count("remembered", 1);
+            return true;
         }
-        self.count("batched", claims.len());
-        if verify_batch(claims) {
-            claims.iter().for_each(|claim| self.remember(id_of(claim)));
-            return;
+        self.count("computed", 1);
+        let valid = claim.is_valid();
+        if valid {
+            self.remember(id);
         }
-        if claims.len() >= HALVED_MIN {
-            let (first, second) = claims.split_at(claims.len() / 2);
-            self.check_batch(first);
-            self.check_batch(second);
-        }
+        valid
     }
 
     fn count(&self, source: &str, claims: usize) {
@@ -98,30 +90,16 @@ impl SignatureCache {
     }
 }
 
-/// Names a claim within this process. Key and signature have fixed lengths, so that no two claims are written alike.
-fn id_of(claim: &Claim<'_>) -> Digest {
-    sha256(&[&claim.key.0, &claim.signature.0, claim.message])
-}
-
 impl SignatureOracle for SignatureCache {
     fn is_valid(&self, claim: Claim<'_>) -> bool {
-        let id = id_of(&claim);
-        if self.remembers(&id) {
-            self.count("remembered", 1);
-            return true;
-        }
-        self.count("computed", 1);
-        let valid = verify(claim);
-        if valid {
-            self.remember(id);
-        }
-        valid
+        self.check(claim)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use carat_types::SecretKey;
+    use carat_types::hash::sha256;
 
     use super::*;
 
@@ -154,8 +132,8 @@ mod tests {
             })
             .collect();
         cache.check_ahead(&claims);
-        assert!(!cache.remembers(&id_of(&claims[wrong])));
-        let known = claims.iter().filter(|claim| cache.remembers(&id_of(claim))).count();
+        assert!(!cache.remembers(&claims[wrong].id()));
+        let known = claims.iter().filter(|claim| cache.remembers(&claim.id())).count();
         assert_eq!(known, claims.len() / 2, "the half without it");
         assert!(claims.iter().enumerate().all(|(i, claim)| cache.is_valid(*claim) == (i != wrong)));
     }

@@ -33,6 +33,7 @@ pub mod state_proof;
 pub mod submission;
 pub mod transaction;
 pub mod validators;
+pub mod verifiable;
 
 pub use hash::Digest;
 pub use ids::{Epoch, SignerSet, Slot, ValidatorId, View};

@@ -12,7 +12,8 @@ use ed25519_dalek::Signer as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroize;
 
-use crate::hash;
+use crate::hash::{self, Digest};
+use crate::verifiable::Verifiable;
 
 /// An Ed25519 public key as its 32 bytes. Holding one says nothing about its validity; see [`PublicKey::is_weak`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,6 +112,25 @@ pub fn verify_batch(claims: &[Claim<'_>]) -> bool {
     batch.verify(BatchWeights::over(claims)).is_ok()
 }
 
+impl Verifiable for Claim<'_> {
+    const BATCH_MAX: usize = 256;
+    const BATCH_MIN: usize = 3;
+    const HALVED_MIN: usize = 32;
+
+    /// Key and signature have fixed lengths, so that no two claims are written alike.
+    fn id(self) -> Digest {
+        hash::sha256(&[b"carat-signature", &self.key.0, &self.signature.0, self.message])
+    }
+
+    fn is_valid(self) -> bool {
+        verify(self)
+    }
+
+    fn all_valid(batch: &[Self]) -> bool {
+        verify_batch(batch)
+    }
+}
+
 /// Canonical and not of small order, for A and for R. (That s is canonical is part of the equation's check.)
 fn acceptable(claim: &Claim<'_>) -> bool {
     let (r, _s) = claim.signature.0.split_at(32);
@@ -165,13 +185,13 @@ const SMALL_ORDER_Y: [[u8; 32]; 5] = {
 /// The random weights of a batch, drawn from a hash over the whole batch: a forger who must fix every
 /// signature before the weights are known cannot aim at them, and the core stays free of random sources.
 struct BatchWeights {
-    seed: hash::Digest,
+    seed: Digest,
     counter: u64,
 }
 
 impl BatchWeights {
     fn over(claims: &[Claim<'_>]) -> Self {
-        let parts: Vec<hash::Digest> = claims
+        let parts: Vec<Digest> = claims
             .iter()
             .map(|claim| hash::h("batch-claim", &[&claim.key.0, &claim.signature.0, claim.message]))
             .collect();
