@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("carat-types", &[]),
     ("carat-consensus", &["carat-types"]),
     ("carat-ledger", &["carat-types"]),
+    ("carat-confidential", &["carat-types"]),
     ("carat-network", &["carat-types"]),
     ("carat-storage", &["carat-types", "carat-ledger"]),
     ("carat-history", &["carat-types", "carat-ledger", "carat-storage"]),
@@ -43,7 +44,7 @@ const UNBOUND: &[&str] = &[
 /// What the pure crates may not bring along, directly or through others: clocks, files, sockets, threads, databases.
 const IMPURE: &[&str] =
     &["tokio", "quinn", "rocksdb", "axum", "reqwest", "rand", "getrandom", "rayon", "mio"];
-const PURE: &[&str] = &["carat-types", "carat-consensus", "carat-ledger"];
+const PURE: &[&str] = &["carat-types", "carat-consensus", "carat-ledger", "carat-confidential"];
 
 #[test]
 fn every_arrow_between_our_crates_is_in_the_picture() {

@@ -34,7 +34,7 @@ pub fn verify(claims: &[&Claim]) -> Result<(), Refusal> {
     for claim in claims {
         add(claim, &mut sum, &mut || weights.next())?;
     }
-    if sum.is_identity() { Ok(()) } else { Err(Refusal::DoesNotHold) }
+    if sum.vanishes() { Ok(()) } else { Err(Refusal::DoesNotHold) }
 }
 
 /// Adds all equations of a claim to the sum.
@@ -107,8 +107,8 @@ impl Sum {
         self.points.push(point);
     }
 
-    /// Whether it is the identity.
-    pub(crate) fn is_identity(self) -> bool {
+    /// Whether the sum is the identity: whether all equations hold.
+    pub(crate) fn vanishes(self) -> bool {
         let bases = Generators::get();
         let own = [self.value, self.blinding];
         let scalars = own.iter().chain(&self.left).chain(&self.right).chain(&self.scalars);

@@ -17,7 +17,7 @@ use crate::statement::Statement;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// Who registers a key knows its secret half.
-    Registration(Registration),
+    Registration(Box<Registration>),
     /// An amount moves from one balance to another.
     Transfer(Box<Transfer>),
     /// A public amount leaves a balance.
@@ -133,7 +133,7 @@ impl Registration {
         let mut statement = Statement::new(REGISTRATION.into(), self.context.inputs());
         let key = statement.key("key", self.key);
         let secret = statement.secret();
-        statement.row(Row::of(Base::Blinding).is(secret, key));
+        statement.row(Row::of(Base::Blinding).by(secret, key));
         statement
     }
 }
@@ -150,7 +150,7 @@ impl Transfer {
         let amount = statement.sealed(&self.amount, auditors.len())?;
         let balance = statement.sealed(&self.balance, auditors.len())?;
         let (secret, rest) = (statement.secret(), statement.secret());
-        statement.row(Row::of(Base::Blinding).is(secret, owner));
+        statement.row(Row::of(Base::Blinding).by(secret, owner));
         statement.conservation_row(old, &[&amount, &balance], None, (secret, rest));
         statement.sealed_rows(&amount, recipient, &auditors);
         statement.sealed_rows(&balance, owner, &auditors);
@@ -174,7 +174,7 @@ impl Withdrawal {
         let old = statement.old(&self.old);
         let balance = statement.sealed(&self.balance, auditors.len())?;
         let (secret, rest) = (statement.secret(), statement.secret());
-        statement.row(Row::of(Base::Blinding).is(secret, owner));
+        statement.row(Row::of(Base::Blinding).by(secret, owner));
         statement.conservation_row(old, &[&balance], Some(self.amount), (secret, rest));
         statement.sealed_rows(&balance, owner, &auditors);
         Ok(statement)
@@ -225,7 +225,7 @@ impl Decode for Claim {
             REGISTRATION => {
                 let key = EncryptionKey::decode(input)?;
                 let proof = Proof::decode_with(input, Shape { rows: 1, secrets: 1, ranged: 0 })?;
-                Ok(Claim::Registration(Registration { context, key, proof }))
+                Ok(Claim::Registration(Box::new(Registration { context, key, proof })))
             }
             TRANSFER => {
                 let recipient = Recipient::decode(input)?;

@@ -46,4 +46,5 @@ pub use proof::Proof;
 pub use rand_core_06 as rand_core;
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers of the tests")]
 mod tests;

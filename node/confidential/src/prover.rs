@@ -50,8 +50,8 @@ pub fn registration(
 ) -> Result<Claim, ProveError> {
     let mut it = Registration { context, key: key.public(), proof: Proof::default() };
     let secrets = vec![*key.scalar()];
-    it.proof = prove(&Claim::Registration(it.clone()), &Witness::of(secrets, &[]), rng)?;
-    Ok(Claim::Registration(it))
+    it.proof = prove(&Claim::Registration(Box::new(it.clone())), &Witness::of(secrets, &[]), rng)?;
+    Ok(Claim::Registration(Box::new(it)))
 }
 
 /// Moves `amount` to another.

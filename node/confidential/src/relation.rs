@@ -53,12 +53,12 @@ impl Row {
     }
 
     /// `… = … + secret·point`
-    pub(crate) fn is(self, secret: Secret, point: Base) -> Self {
-        self.is_times(secret, Scalar::ONE, point)
+    pub(crate) fn by(self, secret: Secret, point: Base) -> Self {
+        self.by_times(secret, Scalar::ONE, point)
     }
 
     /// `… = … + secret·factor·point`
-    pub(crate) fn is_times(mut self, secret: Secret, factor: Scalar, point: Base) -> Self {
+    pub(crate) fn by_times(mut self, secret: Secret, factor: Scalar, point: Base) -> Self {
         self.right.push((secret, factor, point));
         self
     }

@@ -141,7 +141,7 @@ impl Statement {
             (sealed.commitment.high, value.high, blinding.high),
         ];
         for (commitment, value, blinding) in chunks {
-            self.row(Row::of(commitment).is(value, Base::Value).is(blinding, Base::Blinding));
+            self.row(Row::of(commitment).by(value, Base::Value).by(blinding, Base::Blinding));
             if let Base::Point(place) = commitment {
                 self.relation.ranged.push(place);
             }
@@ -149,8 +149,8 @@ impl Statement {
         let handles = std::iter::once((&sealed.handle, reader))
             .chain(sealed.auditors.iter().zip(auditors.iter().copied()));
         for (handle, key) in handles {
-            self.row(Row::of(handle.low).is(blinding.low, key));
-            self.row(Row::of(handle.high).is(blinding.high, key));
+            self.row(Row::of(handle.low).by(blinding.low, key));
+            self.row(Row::of(handle.high).by(blinding.high, key));
         }
     }
 
@@ -174,9 +174,9 @@ impl Statement {
             row = row.and(-Scalar::from(amount), Base::Value);
         }
         self.row(
-            row.is(owner_secret, handle.low)
-                .is_times(owner_secret, high, handle.high)
-                .is(rest, Base::Blinding),
+            row.by(owner_secret, handle.low)
+                .by_times(owner_secret, high, handle.high)
+                .by(rest, Base::Blinding),
         );
     }
 }

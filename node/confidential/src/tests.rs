@@ -202,7 +202,7 @@ pub(crate) fn holds_with(
         Ok(replayed) => replayed.add_to(&mut sum, weight),
         Err(_) => return false,
     }
-    sum.is_identity()
+    sum.vanishes()
 }
 
 pub(crate) fn transfer_of(claim: &Claim) -> Transfer {

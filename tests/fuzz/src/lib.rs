@@ -5,6 +5,7 @@
 //! seeds, valid inputs made here, and a corpus in `corpus/`, found by the fuzzer. `tests/corpora.rs` runs all of it in
 //! every test run; `scripts/fuzz.sh` looks for more.
 
+pub mod confidential;
 pub mod corpus;
 pub mod ledger;
 pub mod network;
@@ -35,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("journal_record", storage::journal_record),
     ("stored_values", storage::stored_values),
     ("replica", replica::replica),
+    ("confidential_claim", confidential::confidential_claim),
 ];
 
 /// The target of this name.

@@ -51,6 +51,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "journal_record" => records().iter().map(Encode::to_bytes).collect(),
         "stored_values" => vec![NETWORK.header.to_bytes(), block().block.to_bytes()],
         "replica" => vec![script(&[]), script(&[8, 5, 1, 4]), script(&[40, 4, 40, 2, 60, 1])],
+        "confidential_claim" => crate::confidential::claims().to_vec(),
         _ => Vec::new(),
     }
 }

@@ -44,10 +44,12 @@ impl Transcript for &mut Lossy {
     }
 }
 
+type Alter = Box<dyn Fn(&mut Statement, &mut Proof)>;
+
 /// Something that is said, how to say something else, and the first challenge that comes after it.
 struct Item {
     name: String,
-    alter: Box<dyn Fn(&mut Statement, &mut Proof)>,
+    alter: Alter,
     before: usize,
 }
 
@@ -71,7 +73,7 @@ fn another_scalar(bytes: &mut [u8; 32]) {
 /// Everything that a transfer says, counted out here and not by the code that absorbs it.
 fn inventory(statement: &Statement, proof: &Proof) -> Vec<Item> {
     let mut items = Vec::new();
-    let mut item = |name: String, before: usize, alter: Box<dyn Fn(&mut Statement, &mut Proof)>| {
+    let mut item = |name: String, before: usize, alter: Alter| {
         items.push(Item { name, alter, before });
     };
     item("operation".into(), AFTER_STATEMENT, Box::new(|it, _| it.operation += 1));
@@ -164,8 +166,8 @@ fn any_absorption_left_out_is_noticed() {
     let labels = challenges(&statement, &proof, None).labels;
     let range_begins = labels.iter().position(|it| *it == b"dom-sep").expect("the range proof");
     assert_eq!(range_begins, 1 + 14 + 1 + 19 + 14 + 10);
-    for left_out in 0..labels.len() {
-        let label = String::from_utf8_lossy(labels[left_out]);
+    for (left_out, label) in labels.iter().enumerate() {
+        let label = String::from_utf8_lossy(label);
         if left_out < range_begins {
             let unbound = unbound(&statement, &proof, Some(left_out));
             assert!(!unbound.is_empty(), "nobody noticed that {label} (item {left_out}) was left out");

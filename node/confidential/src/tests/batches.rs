@@ -112,7 +112,7 @@ fn errors_that_cancel_each_other_are_refused() {
         assert!(claim.verify().is_err());
         add(claim, &mut sum, &mut || Scalar::ONE).expect("well-formed");
     }
-    assert!(sum.is_identity(), "with weights of one they cancel");
+    assert!(sum.vanishes(), "with weights of one they cancel");
     assert_eq!(batch::verify(&[&pair[0], &pair[1]]), Err(Refusal::DoesNotHold));
 }
 

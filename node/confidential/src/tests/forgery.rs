@@ -217,13 +217,13 @@ fn key_made_out_of_anothers_key_cannot_be_registered() {
     let mut scene = Scene::new(1, 1, 0);
     let Claim::Registration(honest) = scene.registration() else { panic!("a registration") };
     // Another's proof for one's own account.
-    let mut stolen = honest.clone();
+    let mut stolen = (*honest).clone();
     stolen.context.account = PublicKey([9; 32]);
-    assert!(Claim::Registration(stolen).verify().is_err());
+    assert!(Claim::Registration(Box::new(stolen)).verify().is_err());
     // The sum of another's key and one's own, of which nobody knows the secret.
     let sum = point(honest.key) + point(DecryptionKey::random(&mut scene.rng).public());
-    let rogue = Registration { key: EncryptionKey(PointBytes::from(&sum)), ..honest };
-    assert!(Claim::Registration(rogue).verify().is_err());
+    let rogue = Registration { key: EncryptionKey(PointBytes::from(&sum)), ..*honest };
+    assert!(Claim::Registration(Box::new(rogue)).verify().is_err());
 }
 
 #[test]

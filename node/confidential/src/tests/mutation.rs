@@ -40,7 +40,8 @@ fn claim_cut_or_prolonged_is_refused() {
 /// Replay: the same proof under another value of each public input.
 #[test]
 fn proof_is_worth_nothing_in_another_context() {
-    let alterations: &[(&str, fn(&mut Context))] = &[
+    type Alter = fn(&mut Context);
+    let alterations: &[(&str, Alter)] = &[
         ("network", |it| it.network = Digest([9; 32])),
         ("source", |it| it.source = PublicKey([9; 32])),
         ("sequence", |it| it.sequence += 1),

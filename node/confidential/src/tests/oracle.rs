@@ -17,7 +17,7 @@ fn ours(commitments: &[PointBytes], words: &[[u8; 32]]) -> bool {
         Ok(replayed) => replayed.add_to(&mut sum, &mut || Scalar::random(&mut weights)),
         Err(_) => return false,
     }
-    sum.is_identity()
+    sum.vanishes()
 }
 
 fn theirs(commitments: &[PointBytes], words: &[[u8; 32]]) -> bool {
