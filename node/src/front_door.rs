@@ -155,6 +155,7 @@ impl FrontDoor {
             transaction: Arc::clone(transaction),
             looked_at_us: self.clock.monotonic_us(),
             origin,
+            ordered: false,
         });
         // Under the lock, which `settle` takes before the replica learns what was settled: so the replica never hears of a
         // transaction after it has left the pool, when nothing would ever take it away again.
@@ -174,6 +175,11 @@ impl FrontDoor {
             }
             next = next.saturating_add(1);
         }
+    }
+
+    /// A final slot orders these: they make room, though they are executed later.
+    pub fn ordered(&self, transactions: &[Digest]) {
+        self.lock().mark_ordered(transactions);
     }
 
     /// After a block: takes out what it settled.
@@ -200,7 +206,9 @@ impl FrontDoor {
             self.metrics.pool_pending.set(i64::try_from(pool.len()).unwrap_or(i64::MAX));
         }
         for transaction in dropped {
-            if !self.is_still_admissible(transaction)? {
+            if self.is_still_admissible(transaction)? {
+                self.lock().unmark_ordered(transaction.hash());
+            } else {
                 self.lock().remove(transaction.hash());
                 given_up.push(*transaction.hash());
             }

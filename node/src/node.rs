@@ -179,7 +179,7 @@ impl Parts {
         let (chapters, chapter_list) = crate::chronicle::chapters();
         let (core, first) = self.core_loop(home, records, effects)?;
         let executor = self.executor(home, Arc::clone(&front_door), chapters)?;
-        let scribe = self.scribe(home, journal, tasks, Arc::clone(&network));
+        let scribe = self.scribe(home, journal, Arc::clone(&front_door), tasks, Arc::clone(&network));
 
         threads.spawn("chronicle", move || Ok(chronicle.run(&chapter_list)?))?;
         threads.spawn("executor", move || Ok(executor.run(&task_list)?))?;
@@ -401,11 +401,13 @@ impl Parts {
         &self,
         home: &Home,
         journal: Journal,
+        front_door: Arc<FrontDoor>,
         executor: Sender<crate::executor::Task>,
         network: Arc<Network>,
     ) -> Scribe {
         Scribe {
             journal,
+            front_door,
             store: Arc::clone(&self.store),
             executor,
             network,

@@ -1,6 +1,7 @@
 //! The pool: admitted transactions that wait to be ordered and executed, and those whose turn has not come.
 //!
-//! Bounded as a whole, for each account, and for each validator that gossips, so that nobody fills another's
+//! A place is taken until a final slot orders the transaction; until that slot is executed it stays here, so that what
+//! follows it can be checked, and takes no place. Bounded as a whole, for each account, and for each validator that gossips, so that nobody fills another's
 //! place. One transaction for each (source, sequence).
 
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ use carat_types::{Digest, PublicKey, ValidatorId};
 
 /// Transactions of one account that may wait.
 const PER_ACCOUNT_MAX: usize = 1_000;
+/// Entries for each place, those that are ordered included: while the execution falls behind by more, nobody finds room.
+const ENTRIES_PER_PLACE: usize = 2;
 /// Transactions whose turn has not come, of all accounts.
 const PARKED_MAX: usize = 4_096;
 
@@ -24,6 +27,8 @@ pub struct Entry {
     pub looked_at_us: u64,
     /// Who gossiped it; none for a client of this node.
     pub origin: Option<ValidatorId>,
+    /// Whether a final slot orders it: then it waits for its execution alone.
+    pub ordered: bool,
 }
 
 /// Why there is no room.
@@ -42,6 +47,8 @@ pub struct Pool {
     /// The most that waiting transactions may take from each payer. **Units**: stroops.
     fees: BTreeMap<PublicKey, i64>,
     origins: BTreeMap<ValidatorId, usize>,
+    /// How many entries are ordered.
+    ordered: usize,
     parked: BTreeMap<(PublicKey, i64), (Arc<SignedTransaction>, Option<ValidatorId>)>,
 }
 
@@ -55,6 +62,7 @@ impl Pool {
             sources: BTreeMap::new(),
             fees: BTreeMap::new(),
             origins: BTreeMap::new(),
+            ordered: 0,
             parked: BTreeMap::new(),
         }
     }
@@ -95,10 +103,48 @@ impl Pool {
     pub fn room(&self, source: &PublicKey, origin: Option<ValidatorId>) -> Result<(), Full> {
         let of_account = self.sources.get(source).map_or(0, BTreeMap::len);
         let of_origin = origin.and_then(|origin| self.origins.get(&origin)).copied().unwrap_or(0);
-        let full = self.entries.len() >= self.capacity
+        let full = self.places_taken() >= self.capacity
+            || self.entries.len() >= self.capacity.saturating_mul(ENTRIES_PER_PLACE)
             || of_account >= PER_ACCOUNT_MAX
             || of_origin >= self.origin_max;
         if full { Err(Full) } else { Ok(()) }
+    }
+
+    fn places_taken(&self) -> usize {
+        self.entries.len().saturating_sub(self.ordered)
+    }
+
+    /// A final slot orders these.
+    pub fn mark_ordered(&mut self, hashes: &[Digest]) {
+        for hash in hashes {
+            if let Some(entry) = self.entries.get_mut(hash)
+                && !std::mem::replace(&mut entry.ordered, true)
+            {
+                self.ordered = self.ordered.saturating_add(1);
+                let origin = entry.origin;
+                self.leave_origin(origin);
+            }
+        }
+    }
+
+    /// A block did not apply this one after all: it waits again.
+    pub fn unmark_ordered(&mut self, hash: &Digest) {
+        if let Some(entry) = self.entries.get_mut(hash)
+            && std::mem::replace(&mut entry.ordered, false)
+        {
+            self.ordered = self.ordered.saturating_sub(1);
+            if let Some(origin) = entry.origin {
+                *self.origins.entry(origin).or_default() += 1;
+            }
+        }
+    }
+
+    fn leave_origin(&mut self, origin: Option<ValidatorId>) {
+        if let Some(origin) = origin
+            && let Some(count) = self.origins.get_mut(&origin)
+        {
+            *count = count.saturating_sub(1);
+        }
     }
 
     /// Takes in an admitted transaction.
@@ -132,8 +178,10 @@ impl Pool {
                 self.fees.remove(&transaction.fee_source());
             }
         }
-        if let Some(count) = entry.origin.and_then(|origin| self.origins.get_mut(&origin)) {
-            *count = count.saturating_sub(1);
+        if entry.ordered {
+            self.ordered = self.ordered.saturating_sub(1);
+        } else {
+            self.leave_origin(entry.origin);
         }
         Some(entry)
     }
@@ -178,7 +226,9 @@ impl Pool {
     /// At most `count` transactions that nobody looked at since `before_us`; they count as looked at `now_us`, so that
     /// the next call goes on with the others.
     pub fn neglected(&mut self, before_us: u64, now_us: u64, count: usize) -> Vec<Entry> {
-        let neglected = self.entries.values_mut().filter(|entry| entry.looked_at_us <= before_us).take(count);
+        let neglected =
+            self.entries.values_mut().filter(|entry| !entry.ordered && entry.looked_at_us <= before_us);
+        let neglected = neglected.take(count);
         neglected
             .map(|entry| {
                 entry.looked_at_us = now_us;
@@ -205,7 +255,12 @@ mod tests {
     fn pool_of(sequences: std::ops::Range<i64>) -> Pool {
         let mut pool = Pool::new(100, 4);
         for sequence in sequences {
-            pool.insert(Entry { transaction: transaction(sequence), looked_at_us: 5, origin: None });
+            pool.insert(Entry {
+                transaction: transaction(sequence),
+                looked_at_us: 5,
+                origin: (sequence > 2).then_some(ValidatorId(1)),
+                ordered: false,
+            });
         }
         pool
     }
@@ -218,6 +273,39 @@ mod tests {
         assert_eq!(pool.neglected(5, 10, 3).len(), 2, "the others");
         assert!(pool.neglected(5, 10, 3).is_empty());
         assert_eq!(pool.neglected(10, 20, 9).len(), 5, "all again, later");
+    }
+
+    #[test]
+    fn what_is_ordered_takes_no_place_until_it_waits_again() {
+        let mut pool = Pool::new(4, 2);
+        let insert = |pool: &mut Pool, sequence, origin| {
+            let transaction = transaction(sequence);
+            pool.insert(Entry { transaction, looked_at_us: 5, origin, ordered: false });
+        };
+        let (peer, source) = (Some(ValidatorId(1)), transaction(0).source());
+        for (sequence, origin) in [(0, None), (1, None), (2, peer), (3, peer)] {
+            assert_eq!(pool.room(&source, origin), Ok(()), "{sequence}");
+            insert(&mut pool, sequence, origin);
+        }
+        assert_eq!(pool.room(&source, None), Err(Full));
+        let ordered = [*transaction(2).hash(), *transaction(3).hash()];
+        pool.mark_ordered(&ordered);
+        pool.mark_ordered(&ordered);
+        assert_eq!((pool.room(&source, None), pool.room(&source, peer)), (Ok(()), Ok(())));
+        assert_eq!(pool.neglected(9, 9, 9).len(), 2, "nobody looks after the others");
+        for (sequence, origin) in [(4, peer), (5, peer)] {
+            insert(&mut pool, sequence, origin);
+        }
+        assert_eq!(pool.room(&source, peer), Err(Full));
+        pool.remove(&ordered[0]);
+        pool.unmark_ordered(&ordered[1]);
+        pool.unmark_ordered(&ordered[1]);
+        assert_eq!((pool.places_taken(), pool.ordered, pool.origins[&ValidatorId(1)]), (5, 0, 3));
+        // However much is ordered and not executed, the pool is bounded.
+        let all: Vec<Digest> = pool.entries.keys().copied().collect();
+        pool.mark_ordered(&all);
+        (6..9).for_each(|sequence| insert(&mut pool, sequence, None));
+        assert_eq!((pool.places_taken(), pool.room(&source, None)), (3, Err(Full)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use carat_types::{Epoch, Slot, ValidatorId};
 use thiserror::Error;
 
 use crate::executor::Task;
+use crate::front_door::FrontDoor;
 use crate::metrics::Metrics;
 use crate::trace::Trace;
 
@@ -28,6 +29,8 @@ pub struct Scribe {
     pub journal: Journal,
     /// Where blocks are.
     pub store: Arc<Store>,
+    /// Learns what is ordered.
+    pub front_door: Arc<FrontDoor>,
     /// Who executes.
     pub executor: Sender<Task>,
     /// The way to the other validators.
@@ -117,7 +120,10 @@ impl Scribe {
         match effect {
             Effect::Send { to, message } => self.send(*to, message),
             Effect::Broadcast(message) => self.broadcast(message),
-            Effect::Execute(execute) => self.hand_over(Task::Execute(execute.clone())),
+            Effect::Execute(execute) => {
+                self.front_door.ordered(&execute.ordered);
+                self.hand_over(Task::Execute(execute.clone()));
+            }
             Effect::Sealed { certificate, .. } => self.hand_over(Task::Sealed(certificate.clone())),
             Effect::ArchiveNewView(new_view) => self.store.put_new_view(Epoch(0), new_view)?,
             Effect::KeepEvidence(evidence) => self.store.put_evidence(evidence)?,

@@ -241,7 +241,8 @@ impl Replica {
         self.chain.dispatched_prefix = prefix;
         self.chain.in_flight.insert(slot, InFlight { digest, prefix, sealed });
         let stable = self.chain.stable;
-        let execute = Execute { slot, payload, parent_prefix, prefix, finality, stable };
+        let ordered = ordered.hashes;
+        let execute = Execute { slot, payload, parent_prefix, prefix, finality, stable, ordered };
         self.emit(Effect::Execute(Box::new(execute)));
     }
 

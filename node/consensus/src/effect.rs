@@ -104,6 +104,8 @@ pub struct Execute {
     pub finality: Finality,
     /// The last stable checkpoint, since which dropped transactions are counted as junk (section 14).
     pub stable: Slot,
+    /// Transactions of the pool that it orders: they wait for nobody's proposal any more.
+    pub ordered: Vec<Digest>,
 }
 
 /// Why a slot is final here; named after the rule that was met first.

@@ -23,11 +23,17 @@ struct Entry {
     ordered: bool,
 }
 
+/// The node's pool decides who finds room, and it hears of what is settled before this does. So this takes more: what
+/// the node admitted and this refused would be in the pool for ever, and proposed by nobody.
+const ENTRIES_PER_PLACE: usize = 3;
+
 /// What a final slot ordered, of the transactions that the pool knew.
 #[derive(Debug, Default)]
 pub(crate) struct Ordered {
     /// How long each has waited since it was admitted. **Units**: microseconds.
     pub(crate) waited_us: Vec<u64>,
+    /// Which they are.
+    pub(crate) hashes: Vec<Digest>,
 }
 
 impl Ordered {
@@ -39,7 +45,8 @@ impl Ordered {
 /// The pool as consensus sees it.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    capacity: usize,
+    /// Entries at most, those that are ordered included.
+    entries_max: usize,
     share: usize,
     limits: BlockLimits,
     next_arrival: u64,
@@ -59,7 +66,7 @@ impl Pending {
     pub(crate) fn new(capacity: u64, validators: usize, limits: BlockLimits) -> Self {
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
         Pending {
-            capacity,
+            entries_max: capacity.saturating_mul(ENTRIES_PER_PLACE),
             share: capacity.checked_div(validators).unwrap_or(capacity).max(1),
             limits,
             next_arrival: 0,
@@ -115,7 +122,7 @@ impl Pending {
     /// **Returns** whether it was new, fits a block, and found room.
     pub(crate) fn admit(&mut self, transaction: PendingTransaction, now_us: u64) -> bool {
         let source = (transaction.source, transaction.sequence);
-        let refused = self.entries.len() >= self.capacity
+        let refused = self.entries.len() >= self.entries_max
             || self.by_hash.contains_key(&transaction.hash)
             || self.by_source.contains_key(&source)
             || !Room::of(&self.limits).take(&transaction);
@@ -201,6 +208,7 @@ impl Pending {
                 continue;
             }
             ordered.waited_us.push(now_us.saturating_sub(entry.admitted_us));
+            ordered.hashes.push(entry.transaction.hash);
             if let Some(since) = entry.timed_since_us {
                 self.timed.remove(&(since, arrival));
             }
@@ -227,7 +235,7 @@ impl Pending {
             };
         }
         // Bounded by the pool: an arrival that is gone is of no more use here.
-        if self.in_flight.len() > self.capacity.saturating_mul(2) {
+        if self.in_flight.len() > self.entries_max {
             self.in_flight.retain(|arrival| self.entries.contains_key(arrival));
         }
         self.fill_share(now_us);
