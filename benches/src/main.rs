@@ -87,8 +87,8 @@ struct NetworkArguments {
     /// Validators of a network that is made for the run, on free ports
     #[arg(long, default_value_t = 4, conflicts_with = "network")]
     validators: u16,
-    /// Which validators keep a history for readers, as [history] enabled = false in node.toml switches it off; the same
-    /// is settled and proved either way
+    /// Which validators keep a history for readers, as [history] enabled in node.toml says; the same is settled and proved
+    /// either way, and the results name it
     #[arg(long, value_enum, default_value_t, conflicts_with = "network")]
     history: Histories,
     /// Folder of a test network that runs on this machine, instead

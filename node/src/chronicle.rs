@@ -32,8 +32,11 @@ use tokio::sync::{oneshot, watch};
 use crate::entrance::Event;
 use crate::metrics::Metrics;
 
-/// Blocks that may wait whole; those behind them wait as numbers.
-const WHOLE_BLOCKS_MAX: usize = 16;
+/// Transactions whose blocks may wait whole, some kilobytes each; blocks behind them wait as numbers, and to index such a
+/// block costs several times as much.
+const WHOLE_TRANSACTIONS_MAX: usize = 16_384;
+/// Blocks that wait for their seals with the records of their transactions.
+const UNSEALED_MAX: usize = 16;
 
 /// What happened.
 #[derive(Debug)]
@@ -60,15 +63,23 @@ pub enum Chapter {
 #[derive(Clone, Debug)]
 pub struct Chapters {
     chapters: Sender<Chapter>,
-    /// Blocks that were told and are not indexed yet.
-    behind: Arc<AtomicUsize>,
+    waiting: Arc<Backlog>,
+}
+
+/// What was told and is not indexed yet.
+#[derive(Debug, Default)]
+struct Backlog {
+    blocks: AtomicUsize,
+    /// Transactions of the blocks that wait whole.
+    whole: AtomicUsize,
 }
 
 impl Chapters {
     /// A block was executed and written.
     pub fn block(&self, header: Header, outcome: BlockOutcome) {
-        let behind = self.behind.fetch_add(1, Ordering::Relaxed);
-        self.tell(if behind < WHOLE_BLOCKS_MAX {
+        self.waiting.blocks.fetch_add(1, Ordering::Relaxed);
+        self.tell(if self.waiting.whole.load(Ordering::Relaxed) < WHOLE_TRANSACTIONS_MAX {
+            self.waiting.whole.fetch_add(outcome.applied.len(), Ordering::Relaxed);
             Chapter::Block { header: Box::new(header), outcome: Box::new(outcome) }
         } else {
             Chapter::Stored { slot: header.slot, delta: delta_digest(&outcome.delta) }
@@ -110,33 +121,10 @@ pub enum ChronicleError {
 /// Callers who wait for transactions.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    callers: Mutex<BTreeMap<Digest, Vec<Caller>>>,
-}
-
-/// One who waits.
-#[derive(Debug)]
-enum Caller {
-    /// For this transaction.
-    Once(oneshot::Sender<Settled>),
-    /// For many: a session at the native entrance.
-    Session(UnboundedSender<Event>),
-}
-
-impl Caller {
-    fn is_gone(&self) -> bool {
-        match self {
-            Caller::Once(caller) => caller.is_closed(),
-            Caller::Session(events) => events.is_closed(),
-        }
-    }
-
-    /// One who gave up meanwhile needs no signal.
-    fn signal(self, transaction: Digest, settled: Settled) {
-        match self {
-            Caller::Once(caller) => drop(caller.send(settled)),
-            Caller::Session(events) => drop(events.send(Event::Settled(transaction, settled))),
-        }
-    }
+    /// Who waits until it is executed, sealed and indexed, so that what is read next shows it.
+    callers: Mutex<BTreeMap<Digest, Vec<oneshot::Sender<Settled>>>>,
+    /// Sessions of the native entrance, which want its receipt alone and do not wait for the index.
+    sessions: Mutex<BTreeMap<Digest, Vec<UnboundedSender<Event>>>>,
 }
 
 /// What became of a transaction: its record, if it was applied and the record is at hand.
@@ -147,43 +135,68 @@ impl Waiting {
     /// costs nothing.
     pub fn for_transaction(&self, hash: Digest) -> oneshot::Receiver<Settled> {
         let (caller, signal) = oneshot::channel();
-        self.enter(hash, Caller::Once(caller));
+        let mut callers = lock(&self.callers);
+        let of_this = callers.entry(hash).or_default();
+        of_this.retain(|caller| !caller.is_closed());
+        of_this.push(caller);
         signal
     }
 
-    /// The same signal for a session that waits for many.
+    /// The session hears when the transaction is sealed, or can no longer succeed.
     pub fn for_session(&self, hash: Digest, events: UnboundedSender<Event>) {
-        self.enter(hash, Caller::Session(events));
-    }
-
-    fn enter(&self, hash: Digest, caller: Caller) {
-        let mut callers = self.lock();
-        let of_this = callers.entry(hash).or_default();
-        of_this.retain(|caller| !caller.is_gone());
-        of_this.push(caller);
+        let mut sessions = lock(&self.sessions);
+        let of_this = sessions.entry(hash).or_default();
+        of_this.retain(|session| !session.is_closed());
+        of_this.push(events);
     }
 
     /// Forgets those who gave up.
     pub fn tidy(&self) {
-        self.lock().retain(|_, callers| {
-            callers.retain(|caller| !caller.is_gone());
+        lock(&self.callers).retain(|_, callers| {
+            callers.retain(|caller| !caller.is_closed());
             !callers.is_empty()
+        });
+        lock(&self.sessions).retain(|_, sessions| {
+            sessions.retain(|session| !session.is_closed());
+            !sessions.is_empty()
         });
     }
 
-    /// Gives the signal to all who wait for these.
-    pub fn wake(&self, settled: impl IntoIterator<Item = (Digest, Settled)>) {
-        let mut callers = self.lock();
-        for (hash, record) in settled {
-            for caller in callers.remove(&hash).unwrap_or_default() {
-                caller.signal(hash, record.clone());
+    /// These are executed, and their block is sealed.
+    pub fn sealed(&self, transactions: &[Digest]) {
+        self.tell_sessions(transactions, Event::Sealed);
+    }
+
+    /// These can no longer succeed, or another took their place.
+    pub fn give_up(&self, transactions: &[Digest]) {
+        self.tell_sessions(transactions, Event::GivenUp);
+        self.wake(transactions.iter().map(|hash| (*hash, None)));
+    }
+
+    fn tell_sessions(&self, transactions: &[Digest], event: impl Fn(Digest) -> Event) {
+        let mut sessions = lock(&self.sessions);
+        for hash in transactions {
+            for session in sessions.remove(hash).unwrap_or_default() {
+                // One that has ended meanwhile needs no word.
+                let _ = session.send(event(*hash));
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, Vec<Caller>>> {
-        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
+    /// These are executed, sealed and indexed.
+    fn wake(&self, settled: impl IntoIterator<Item = (Digest, Settled)>) {
+        let mut callers = lock(&self.callers);
+        for (hash, record) in settled {
+            for caller in callers.remove(&hash).unwrap_or_default() {
+                // A caller who gave up meanwhile needs no signal.
+                let _ = caller.send(record.clone());
+            }
+        }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The chronicle's things.
@@ -256,7 +269,10 @@ impl Chronicle {
         let mut unsealed: BTreeMap<Slot, Vec<(Digest, Settled)>> = BTreeMap::new();
         while let Ok(chapter) = chapters.list.recv() {
             let (slot, settled) = match chapter {
-                Chapter::Block { header, outcome } => (header.slot, self.take(&header, &outcome)),
+                Chapter::Block { header, outcome } => {
+                    chapters.waiting.whole.fetch_sub(outcome.applied.len(), Ordering::Relaxed);
+                    (header.slot, self.take(&header, &outcome))
+                }
                 Chapter::Stored { slot, delta } => (slot, self.read_back(slot, delta)?),
                 Chapter::Sealed(slot) => {
                     self.waiting.wake(unsealed.remove(&slot).unwrap_or_default());
@@ -264,10 +280,10 @@ impl Chronicle {
                 }
             };
             // Records of blocks that nobody seals would pile up; whoever waits for these looks them up.
-            let keep = unsealed.len() < WHOLE_BLOCKS_MAX;
+            let keep = unsealed.len() < UNSEALED_MAX;
             let settled = settled.into_iter().map(|(hash, record)| (hash, record.filter(|_| keep)));
             unsealed.insert(slot, settled.collect());
-            let behind = chapters.behind.fetch_sub(1, Ordering::Relaxed).saturating_sub(1);
+            let behind = chapters.waiting.blocks.fetch_sub(1, Ordering::Relaxed).saturating_sub(1);
             self.metrics.history_behind_blocks.set(i64::try_from(behind).unwrap_or(i64::MAX));
         }
         Ok(())
@@ -397,14 +413,14 @@ impl Chronicle {
 #[derive(Debug)]
 pub struct Followed {
     list: Receiver<Chapter>,
-    behind: Arc<AtomicUsize>,
+    waiting: Arc<Backlog>,
 }
 
 /// Two ends: where chapters are told, and where they are followed.
 pub fn chapters() -> (Chapters, Followed) {
     let (chapters, list) = channel();
-    let behind = Arc::<AtomicUsize>::default();
-    (Chapters { chapters, behind: Arc::clone(&behind) }, Followed { list, behind })
+    let waiting = Arc::<Backlog>::default();
+    (Chapters { chapters, waiting: Arc::clone(&waiting) }, Followed { list, waiting })
 }
 
 /// What building the index again came to.

@@ -3,7 +3,7 @@
 //! A client is the holder of an account's key: the account must be on the ledger when the session begins. What a key may
 //! have under way is bounded over all its sessions; what it has under way is all that a session can fill memory with,
 //! since each transaction is answered once. A transaction takes the same way as one that comes by REST: the porter, the
-//! front door, and the signal of the chronicle once it is executed, indexed and sealed.
+//! front door, execution and seals; its answer does not wait for the index of a history.
 
 mod answers;
 mod under_way;
@@ -23,7 +23,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
-use crate::chronicle::Settled;
 use crate::front_door::Verdict;
 use crate::metrics::Metrics;
 use crate::rest::{RETRY_AFTER, Rest};
@@ -32,16 +31,17 @@ use under_way::{Begun, Quota, UnderWay};
 
 /// What a session hears of its transactions.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most events are the large ones")]
 pub enum Event {
     /// The front door did not let one in.
-    Verdict(Digest, Result<Verdict, StateError>),
-    /// One is executed, indexed and sealed, or was given up.
-    Settled(Digest, Settled),
+    Verdict(Digest, Box<Result<Verdict, StateError>>),
+    /// One is executed, and its block is sealed.
+    Sealed(Digest),
+    /// One can no longer succeed, or another took its place.
+    GivenUp(Digest),
     /// What became of one after a second look.
-    Became(Digest, Submission),
+    Became(Digest, Box<Submission>),
     /// To be sent as it is.
-    Said(Answer),
+    Said(Box<Answer>),
 }
 
 /// How often sessions look at what has waited too long.
@@ -169,7 +169,9 @@ impl Door {
             self.rest.waiting.for_session(*hash, client.events.clone());
         }
         if !hashes.is_empty() && !self.rest.bell.submit_many(transactions, client.events.clone()) {
-            hashes.into_iter().for_each(|hash| client.hear(Event::Verdict(hash, Ok(Verdict::Full))));
+            hashes
+                .into_iter()
+                .for_each(|hash| client.hear(Event::Verdict(hash, Box::new(Ok(Verdict::Full)))));
         }
     }
 
@@ -212,7 +214,7 @@ impl Client {
     }
 
     fn say(&self, answer: Answer) {
-        self.hear(Event::Said(answer));
+        self.hear(Event::Said(Box::new(answer)));
     }
 
     /// Waits until so many more numbers may wait for an answer. Answering makes room.

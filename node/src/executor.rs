@@ -3,6 +3,7 @@
 //! It is the only writer of blocks and state. **Invariant** I12: a header is a pure function of the parent's
 //! state and header and the payload; nothing of this process but its checked signatures goes in.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
@@ -98,7 +99,13 @@ pub struct Executor {
     pub metrics: Arc<Metrics>,
     /// Recent messages.
     pub trace: Arc<Trace>,
+    /// What the newest blocks applied that are not sealed yet.
+    pub unsealed: BTreeMap<Slot, Vec<Digest>>,
 }
+
+/// Blocks of which is remembered what they applied until they are sealed. Behind them clients are told at their next
+/// question.
+const UNSEALED_MAX: usize = 1_024;
 
 impl Executor {
     /// Works until its source ends.
@@ -222,6 +229,10 @@ impl Executor {
         let dropped: Vec<_> =
             outcome.dropped.iter().map(|dropped| Arc::clone(&dropped.transaction)).collect();
         let settled = self.front_door.settle(&applied, &dropped)?;
+        self.unsealed.insert(header.slot, applied.iter().map(|transaction| *transaction.hash()).collect());
+        if self.unsealed.len() > UNSEALED_MAX {
+            self.unsealed.pop_first();
+        }
         let executed = Executed { slot: header.slot, header: header.clone(), settled, junk_bytes };
         self.mailbox.answer(Input::Executed(executed));
         self.trace.step(
@@ -233,8 +244,11 @@ impl Executor {
         Ok(())
     }
 
-    fn sealed(&self, certificate: SealCertificate) -> Result<(), ExecutorError> {
+    fn sealed(&mut self, certificate: SealCertificate) -> Result<(), ExecutorError> {
         self.store.put_certificate(&certificate)?;
+        if let Some(transactions) = self.unsealed.remove(&certificate.body.slot) {
+            self.front_door.waiting.sealed(&transactions);
+        }
         self.chronicle.sealed(certificate.body.slot);
         Ok(())
     }

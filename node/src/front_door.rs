@@ -213,7 +213,7 @@ impl FrontDoor {
                 given_up.push(*transaction.hash());
             }
         }
-        self.give_up(&given_up);
+        self.waiting.give_up(&given_up);
         settled.extend(given_up);
         for transaction in applied {
             self.unpark_behind(transaction)?;
@@ -241,15 +241,10 @@ impl FrontDoor {
             }
         }
         if !given_up.is_empty() {
-            self.give_up(&given_up);
+            self.waiting.give_up(&given_up);
             self.mailbox.answer(Input::Withdrawn(given_up));
         }
         Ok(())
-    }
-
-    /// Tells those who wait for them.
-    fn give_up(&self, transactions: &[Digest]) {
-        self.waiting.wake(transactions.iter().map(|hash| (*hash, None)));
     }
 
     /// Whether a transaction could be executed if its predecessors were.

@@ -394,6 +394,7 @@ impl Parts {
             shared_tip: Arc::clone(&self.tip),
             metrics: Arc::clone(&self.metrics),
             trace: Arc::clone(&self.trace),
+            unsealed: BTreeMap::new(),
         })
     }
 

@@ -170,7 +170,7 @@ impl Porter {
                 let verdict = self.front_door.submit(&visitor.transaction);
                 if !matches!(verdict, Ok(Verdict::Admitted | Verdict::Parked | Verdict::Duplicate)) {
                     // A session that has ended needs no answer.
-                    let _ = events.send(Event::Verdict(*visitor.transaction.hash(), verdict));
+                    let _ = events.send(Event::Verdict(*visitor.transaction.hash(), Box::new(verdict)));
                 }
             }
             Origin::Peer(peer) => {

@@ -35,34 +35,29 @@ impl Door {
         let mut blocks: BTreeMap<Slot, Gathering> = BTreeMap::new();
         for event in events {
             match event {
-                Event::Said(answer) => answers.push(answer),
-                Event::Settled(hash, Some(_)) => self.settled(client, hash, &mut blocks, &mut answers),
-                Event::Settled(hash, None) => self.look_again(client, hash),
-                Event::Became(hash, Submission::Applied(_)) => {
-                    self.settled(client, hash, &mut blocks, &mut answers);
-                }
-                Event::Became(hash, Submission::Refused(refusal)) => {
-                    answers.extend(refused(client, &hash, &refusal));
-                }
-                Event::Became(hash, Submission::Busy { .. }) | Event::Verdict(hash, Ok(Verdict::Full)) => {
-                    let numbers = client.under_way.end(&hash).unwrap_or_default();
-                    answers.extend(numbers.into_iter().map(|number| busy(number, FULL.to_owned())));
-                }
-                Event::Became(hash, Submission::TimedOut) => {
-                    let numbers = client.under_way.end(&hash).unwrap_or_default();
-                    answers.extend(numbers.into_iter().map(Answer::Open));
-                }
-                Event::Verdict(hash, Ok(Verdict::Refused(refusal))) => {
-                    if let Some(submission) = self.rest.after_refusal(&hash, *refusal) {
-                        client.hear(Event::Became(hash, submission));
+                Event::Said(answer) => answers.push(*answer),
+                Event::Sealed(hash) => self.settled(client, hash, &mut blocks, &mut answers),
+                Event::GivenUp(hash) => self.look_again(client, hash),
+                Event::Became(hash, submission) => match *submission {
+                    Submission::Applied(_) => self.settled(client, hash, &mut blocks, &mut answers),
+                    Submission::Refused(refusal) => answers.extend(refused(client, &hash, &refusal)),
+                    Submission::Busy { .. } => answers.extend(full(client, &hash)),
+                    Submission::TimedOut => answers.extend(open(client, &hash)),
+                },
+                Event::Verdict(hash, verdict) => match *verdict {
+                    Ok(Verdict::Full) => answers.extend(full(client, &hash)),
+                    Ok(Verdict::Refused(refusal)) => {
+                        if let Some(submission) = self.rest.after_refusal(&hash, *refusal) {
+                            client.hear(Event::Became(hash, Box::new(submission)));
+                        }
                     }
-                }
-                Event::Verdict(_, Ok(Verdict::Admitted | Verdict::Parked | Verdict::Duplicate)) => {}
-                Event::Verdict(hash, Err(error)) => {
-                    // The executor will meet the same and stop the process.
-                    tracing::error!(%error, "a submission could not be checked");
-                    client.hear(Event::Became(hash, Submission::TimedOut));
-                }
+                    Ok(Verdict::Admitted | Verdict::Parked | Verdict::Duplicate) => {}
+                    Err(error) => {
+                        // The executor will meet the same and stop the process.
+                        tracing::error!(%error, "a submission could not be checked");
+                        answers.extend(open(client, &hash));
+                    }
+                },
             }
         }
         answers.extend(blocks.into_values().map(|gathering| Answer::Settled(gathering.block)));
@@ -110,16 +105,25 @@ impl Door {
         }
     }
 
-    /// Asks the front door again what became of a transaction that was given up or whose record is not at hand.
+    /// Asks the front door again what became of a transaction that was given up.
     fn look_again(&self, client: &Client, hash: Digest) {
         let Some(transaction) = client.under_way.transaction(&hash) else { return };
         let (rest, events, patience) = (Arc::clone(&self.rest), client.events.clone(), self.patience);
         tokio::spawn(async move {
             let submission = rest.submit(transaction, patience).await;
             // The session may have ended meanwhile.
-            let _ = events.send(Event::Became(hash, submission));
+            let _ = events.send(Event::Became(hash, Box::new(submission)));
         });
     }
+}
+
+fn full(client: &Client, hash: &Digest) -> Vec<Answer> {
+    let numbers = client.under_way.end(hash).unwrap_or_default();
+    numbers.into_iter().map(|number| busy(number, FULL.to_owned())).collect()
+}
+
+fn open(client: &Client, hash: &Digest) -> Vec<Answer> {
+    client.under_way.end(hash).unwrap_or_default().into_iter().map(Answer::Open).collect()
 }
 
 fn refused(client: &Client, hash: &Digest, refusal: &Refusal) -> Vec<Answer> {

@@ -70,11 +70,11 @@ fn transaction_larger_than_a_block_is_refused() {
 }
 
 #[test]
-fn full_pool_takes_nothing_more() {
+fn list_is_bounded_at_three_entries_for_each_place() {
     let mut pending = Pending::new(2, 4, limits());
-    assert!(pending.admit(transaction(1), 0) && pending.admit(transaction(2), 0));
-    assert!(!pending.admit(transaction(3), 0));
-    assert_eq!(pending.len(), 2);
+    assert!((1..=6).all(|number| pending.admit(transaction(number), 0)));
+    assert!(!pending.admit(transaction(7), 0));
+    assert_eq!(pending.len(), 6);
 }
 
 #[test]

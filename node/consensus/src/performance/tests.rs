@@ -38,9 +38,13 @@ fn mean_follows_what_is_ordered() {
     let mut performance = Performance::default();
     let limits = BlockLimits::default();
     let payload = Payload::null();
-    performance.ordered(&payload, &Ordered { waited_us: vec![100_000; 10] }, &limits);
+    performance.ordered(&payload, &Ordered { waited_us: vec![100_000; 10], ..Ordered::default() }, &limits);
     assert_eq!(performance.view.mean_us, 100_000);
-    performance.ordered(&payload, &Ordered { waited_us: vec![1_000_000; 1_000] }, &limits);
+    performance.ordered(
+        &payload,
+        &Ordered { waited_us: vec![1_000_000; 1_000], ..Ordered::default() },
+        &limits,
+    );
     assert!((990_000..=1_000_000).contains(&performance.view.mean_us), "{}", performance.view.mean_us);
     assert_eq!(performance.view.ordered, 1_010);
 }
