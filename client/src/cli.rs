@@ -16,6 +16,7 @@ mod network;
 pub(crate) mod offer;
 pub(crate) mod output;
 pub(crate) mod path;
+mod payload;
 mod payment;
 pub(crate) mod query;
 mod receipt;
@@ -76,6 +77,9 @@ enum Command {
     Trust(payment::TrustCommand),
     /// Pay, and wait for the proof
     Pay(payment::PayArguments),
+    /// Messages for the parties of a transaction, sealed to them: key, seal, open
+    #[command(subcommand)]
+    Payload(payload::Command),
     /// Issued assets: issue, redeem, list, show, flags, authorize, clawback
     #[command(subcommand)]
     Asset(asset::Command),
@@ -138,6 +142,7 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Account(command) => account::run(&session, command).await,
         Command::Trust(command) => payment::trust(&session, command).await,
         Command::Pay(arguments) => payment::pay(&session, arguments).await,
+        Command::Payload(command) => payload::run(&session, command).await,
         Command::Asset(command) => asset::run(&session, command).await,
         Command::Offer(command) => offer::run(&session, command).await,
         Command::Book(arguments) => offer::book(&session, arguments).await,

@@ -74,6 +74,9 @@ pub enum ClientError {
     /// A node says no.
     #[error(transparent)]
     Rest(RestError),
+    /// No f+1 nodes gave the same answer.
+    #[error("too few validators give the same answer (hint: ask again; if it stays, carat doctor)")]
+    Disagreement,
     /// A receipt of something else than what was asked for.
     #[error("the receipt is of transaction {seen}, asked for was {expected}")]
     OtherTransaction {
@@ -181,6 +184,46 @@ impl Client {
             }
         }
         Err(ClientError::Unreachable(last.unwrap_or_else(no_nodes)))
+    }
+
+    /// The answer that f+1 nodes give alike: one of them is correct.
+    ///
+    /// **Errors**: [`ClientError::Rest`] if they refuse, [`ClientError::Unreachable`], [`ClientError::Disagreement`].
+    pub async fn agreed<'a, T: PartialEq, F>(
+        &'a self,
+        question: impl Fn(&'a Rest) -> F,
+    ) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<T, RestError>>,
+    {
+        let mut answers: Vec<(T, usize)> = Vec::new();
+        let mut failure = None;
+        for node in self.nodes() {
+            match question(node).await {
+                Ok(answer) => {
+                    let known = answers.iter().position(|(known, _)| *known == answer);
+                    let count = match known.and_then(|at| answers.get_mut(at)) {
+                        Some((_, count)) => {
+                            *count += 1;
+                            *count
+                        }
+                        None => {
+                            answers.push((answer, 1));
+                            1
+                        }
+                    };
+                    if count >= self.one_correct() {
+                        let at = known.unwrap_or(answers.len() - 1);
+                        return Ok(answers.swap_remove(at).0);
+                    }
+                }
+                Err(error) if is_refusal(&error) => failure = Some(ClientError::Rest(error)),
+                Err(error) => {
+                    failure.get_or_insert(ClientError::Unreachable(error));
+                }
+            }
+        }
+        Err(failure.unwrap_or(ClientError::Disagreement))
     }
 
     /// Submits an envelope and waits until its outcome is proved.

@@ -10,6 +10,7 @@ pub mod keystore;
 pub mod native;
 pub mod network;
 pub mod outcome;
+pub mod payload;
 pub mod processes;
 pub mod receipt;
 pub mod rest;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use carat_client::ClientError;
 use carat_client::keystore::KeyError;
 use carat_client::network::NetworkError;
+use carat_client::payload::PayloadError;
 use carat_client::processes::ProcessError;
 use carat_client::receipt::TextError;
 use carat_client::rest::RestError;
@@ -134,6 +135,7 @@ failures! {
     NetworkError => Failed,
     KeyError => Failed,
     TextError => Failed,
+    PayloadError => Failed,
     EnvelopeError => Failed,
     std::io::Error => Failed,
     BuildError => Usage,

@@ -1,7 +1,9 @@
 //! `carat pay` and `carat trust`.
 
+use carat_types::Digest;
 use carat_types::builder::{amount, operation, text_memo};
 use clap::{Args, Subcommand};
+use stellar_xdr::{Hash, Memo};
 
 use super::{Failure, Session};
 
@@ -19,6 +21,9 @@ pub(crate) struct PayArguments {
     /// A text of up to 28 bytes for the payee
     #[arg(long)]
     memo: Option<String>,
+    /// The hash of a sealed payload, as `carat payload seal` prints it
+    #[arg(long, value_name = "HASH", conflicts_with = "memo")]
+    memo_hash: Option<Digest>,
 }
 
 /// What can be done with trustlines.
@@ -53,6 +58,9 @@ pub(crate) async fn pay(session: &Session, arguments: PayArguments) -> Result<()
     let mut builder = session.builder(&client, &identity.public, vec![payment]).await?;
     if let Some(memo) = &arguments.memo {
         builder = builder.memo(text_memo(memo)?);
+    }
+    if let Some(hash) = arguments.memo_hash {
+        builder = builder.memo(Memo::Hash(Hash(hash.0)));
     }
     let envelope = builder.sign(&client.network().genesis.network_id(), &[&secret])?;
     session.submit(&client, envelope).await

@@ -28,6 +28,7 @@ pub mod payload;
 pub mod quorum;
 pub mod receipt;
 pub mod result_codes;
+pub mod sealed_payload;
 pub mod signature;
 pub mod state_proof;
 pub mod submission;
