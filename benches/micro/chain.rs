@@ -177,6 +177,7 @@ pub(crate) fn genesis() -> Genesis {
         root_account: root().public(),
         admission_restricted: false,
         members: Vec::new(),
+        assets: carat_types::genesis::AssetRule::Any,
     };
     let entries = genesis_entries(&constants, &BlockLimits::default()).expect("sound constants");
     let state_root = StateTree::build(entries.iter().map(|(key, value)| (key, value))).root();

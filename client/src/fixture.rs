@@ -38,6 +38,8 @@ pub(crate) fn genesis_trusting(passphrase: &str, trust: Trust) -> GenesisFile {
         network_passphrase: passphrase.into(),
         profile: Profile::Test,
         trust,
+        visibility: None,
+        auditors: Vec::new(),
         time_ms: 1_700_000_000_000,
         validators: validators.collect(),
         consensus: ConsensusConstants::default(),
@@ -49,6 +51,7 @@ pub(crate) fn genesis_trusting(passphrase: &str, trust: Trust) -> GenesisFile {
             root_account: test_root_key(passphrase).public(),
             admission_restricted: false,
             members: Vec::new(),
+            assets: carat_types::genesis::AssetRule::Any,
         },
         state_root: Digest::ZERO,
     };

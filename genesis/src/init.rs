@@ -9,12 +9,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use carat_network::certificate::certificate_pem;
 use carat_storage::{Identity, Journal};
 use carat_types::genesis::{
-    ConsensusConstants, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile, Trust,
+    AssetRule, ConsensusConstants, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile,
+    Trust, Visibility,
 };
 use carat_types::hash::sha256;
 use carat_types::key_file::{self, KeyRole};
 use carat_types::quorum::Quorum;
 use carat_types::{Digest, PublicKey, SecretKey, ValidatorId};
+use stellar_strkey::ed25519 as strkey;
 use zeroize::Zeroizing;
 
 use crate::error::InitError;
@@ -50,6 +52,10 @@ pub struct InitOptions {
     pub profile: Profile,
     /// What validators act on.
     pub trust: Trust,
+    /// Who reads what; none leaves it to the profile: members on a main network, everybody on a test network.
+    pub visibility: Option<Visibility>,
+    /// Accounts whose holders read everything on a members' network.
+    pub auditors: Vec<PublicKey>,
     /// Who holds all coins on a main network. On a test network the key follows from the passphrase.
     pub root_account: Option<PublicKey>,
     /// Names of the banks, in order; none calls them v0, v1 and so on.
@@ -58,6 +64,8 @@ pub struct InitOptions {
     pub members: Vec<PublicKey>,
     /// Whether only members, and accounts that they created, may create accounts.
     pub admission_restricted: bool,
+    /// Which assets may be issued.
+    pub assets: AssetRule,
     /// **Units**: stroops.
     pub total_coins: i64,
     /// **Units**: stroops.
@@ -78,10 +86,13 @@ impl InitOptions {
             base_port: None,
             profile: Profile::Test,
             trust: Trust::Bft,
+            visibility: None,
+            auditors: Vec::new(),
             root_account: None,
             names: Vec::new(),
             members: Vec::new(),
             admission_restricted: false,
+            assets: AssetRule::Any,
             total_coins: DEFAULT_TOTAL_COINS,
             base_fee: DEFAULT_BASE_FEE,
             base_reserve: DEFAULT_BASE_RESERVE,
@@ -129,11 +140,20 @@ struct Keys {
     acceptor: SecretKey,
     proposer: SecretKey,
     network: SecretKey,
+    /// Of the login without which nobody reads a members' network.
+    challenges: SecretKey,
+    tokens: SecretKey,
 }
 
 impl Keys {
     fn new() -> Result<Self, InitError> {
-        Ok(Keys { acceptor: random_key()?, proposer: random_key()?, network: random_key()? })
+        Ok(Keys {
+            acceptor: random_key()?,
+            proposer: random_key()?,
+            network: random_key()?,
+            challenges: random_key()?,
+            tokens: random_key()?,
+        })
     }
 
     fn of(&self, role: KeyRole) -> &SecretKey {
@@ -194,6 +214,8 @@ fn genesis_file(options: &InitOptions, keys: &[Keys]) -> Result<GenesisFile, Ini
         format: FORMAT.to_owned(),
         profile: options.profile,
         trust: options.trust,
+        visibility: options.visibility,
+        auditors: options.auditors.clone(),
         time_ms: u64::try_from(since_1970.as_millis()).unwrap_or(0),
         validators: validators.collect(),
         consensus: options.consensus,
@@ -205,10 +227,13 @@ fn genesis_file(options: &InitOptions, keys: &[Keys]) -> Result<GenesisFile, Ini
             root_account,
             admission_restricted: options.admission_restricted,
             members: options.members.clone(),
+            assets: options.assets,
         },
         state_root: Digest::ZERO,
         network_passphrase: passphrase,
     };
+    // Said in the file, so that nobody who reads it has to know what follows from the profile.
+    genesis.visibility = Some(genesis.visibility());
     genesis.state_root = state_root(&genesis)?;
     let mut bytes = serde_json::to_vec_pretty(&genesis)?;
     bytes.push(b'\n');
@@ -264,6 +289,13 @@ fn write_network(
     sync_folder(folder)
 }
 
+/// An identity file, as `carat keys generate` writes it.
+fn identity_text(key: &SecretKey) -> Zeroizing<String> {
+    let secret = strkey::PrivateKey(*key.to_seed());
+    let address = crate::show::address(&key.public());
+    Zeroizing::new(format!("address = \"{address}\"\nsecret = \"{}\"\n", secret.as_unredacted()))
+}
+
 fn write_home(
     home: &Path,
     index: u16,
@@ -272,7 +304,11 @@ fn write_home(
     addresses: &[Addresses],
 ) -> Result<(), InitError> {
     make_folder(home)?;
-    let settings = layout::settings_text(index, addresses).unwrap_or_default();
+    let mut settings = layout::settings_text(index, addresses).unwrap_or_default();
+    let members_only = genesis.genesis.visibility() == Visibility::Members;
+    if members_only {
+        settings.push_str(&layout::login_text(index, addresses).unwrap_or_default());
+    }
     write_new(&home.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
 
     let key_folder = home.join(layout::KEYS);
@@ -280,6 +316,11 @@ fn write_home(
     for role in KeyRole::ALL {
         let text = key_file::write(role, keys.of(role));
         write_new(&key_folder.join(role.file_name()), SECRET_MODE, text.as_bytes())?;
+    }
+    if members_only {
+        for (name, key) in [(layout::CHALLENGE_KEY, &keys.challenges), (layout::TOKEN_KEY, &keys.tokens)] {
+            write_new(&key_folder.join(name), SECRET_MODE, identity_text(key).as_bytes())?;
+        }
     }
     let certificate = certificate_pem(&keys.network)?;
     write_new(&key_folder.join(layout::CERTIFICATE), PLAIN_MODE, certificate.as_bytes())?;

@@ -11,6 +11,8 @@
 //!       proposer.key.json  0600: orders
 //!       network.key.json   0600: TLS
 //!       network.crt        the certificate of the network key, for people and their tools
+//!       login.toml         0600: signs the challenges of the login; of a members' network only
+//!       token.toml         0600: signs its tokens; of a members' network only
 //!     data/                0700
 //!       journal/           the journal's birth record; later the journal, and beside it the database
 //! ```
@@ -33,6 +35,10 @@ pub const SETTINGS: &str = "node.toml";
 pub const KEYS: &str = "keys";
 /// Certificate of the network key, in the key folder.
 pub const CERTIFICATE: &str = "network.crt";
+/// The key that signs the challenges of the login, in the key folder.
+pub const CHALLENGE_KEY: &str = "login.toml";
+/// The key that signs the tokens of the login, in the key folder.
+pub const TOKEN_KEY: &str = "token.toml";
 /// Data folder of a validator, in its home.
 pub const DATA: &str = "data";
 /// The journal, in the data folder.
@@ -118,6 +124,19 @@ pub(crate) fn settings_text(index: u16, all: &[Addresses]) -> Option<String> {
         let _ = write!(text, "\n[[network.peers]]\nindex = {peer}\naddress = \"{}\"\n", addresses.network);
     }
     Some(text)
+}
+
+/// What the settings of a validator of a members' network say of its login.
+pub(crate) fn login_text(index: u16, all: &[Addresses]) -> Option<String> {
+    let own = all.get(usize::from(index))?;
+    Some(format!(
+        "\n# Nobody reads a members' network without logging in. Set the bank's own domain, and a proxy with TLS in front of\n\
+         # [api], before anybody but this machine reaches it.\n\
+         [bank]\ndomain = \"{api}\"\nurl = \"http://{api}\"\n\n\
+         [bank.login]\nsigning_key = \"{KEYS}/{CHALLENGE_KEY}\"\ntoken_key = \"{KEYS}/{TOKEN_KEY}\"\n\
+         unknown_accounts = false\n",
+        api = own.api
+    ))
 }
 
 /// The text of the description of a network.

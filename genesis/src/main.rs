@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use carat_genesis::{InitError, InitOptions, Report, init, layout, show, verify};
 use carat_types::PublicKey;
-use carat_types::genesis::{ConsensusConstants, GenesisFile, Profile, Trust};
+use carat_types::genesis::{AssetRule, ConsensusConstants, GenesisFile, Profile, Trust, Visibility};
 use carat_types::quorum::Quorum;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -65,6 +65,23 @@ impl From<TrustChoice> for Trust {
     }
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum VisibilityChoice {
+    /// Everybody who reaches a node reads everything
+    Open,
+    /// Only who has logged in, and of records only those that concern it
+    Members,
+}
+
+impl From<VisibilityChoice> for Visibility {
+    fn from(choice: VisibilityChoice) -> Visibility {
+        match choice {
+            VisibilityChoice::Open => Visibility::Open,
+            VisibilityChoice::Members => Visibility::Members,
+        }
+    }
+}
+
 #[derive(Args)]
 struct InitArgs {
     /// Number of validators: 1, or 4 to 64
@@ -92,6 +109,12 @@ struct InitArgs {
     /// step sooner and one validator that lies can fork the network
     #[arg(long, value_enum, default_value = "bft")]
     trust: TrustChoice,
+    /// Who reads what [default: members on a main network, open on a test network]
+    #[arg(long, value_enum)]
+    visibility: Option<VisibilityChoice>,
+    /// Account whose holder reads everything on a members' network (G…); repeatable
+    #[arg(long = "auditor", value_parser = account)]
+    auditors: Vec<PublicKey>,
     /// Name of a bank; once for each validator, in order [default: v0, v1, …]
     #[arg(long = "name")]
     names: Vec<String>,
@@ -101,6 +124,9 @@ struct InitArgs {
     /// Let only members, and accounts that they created, create accounts
     #[arg(long)]
     restrict_admission: bool,
+    /// Let only assets be issued whose issuer authorises each holder
+    #[arg(long)]
+    authorised_assets_only: bool,
     /// All native coins there will ever be, in stroops (10^-7)
     #[arg(long, default_value_t = carat_genesis::init::DEFAULT_TOTAL_COINS, value_parser = clap::value_parser!(i64).range(1..))]
     total_coins: i64,
@@ -130,10 +156,13 @@ impl InitArgs {
             base_port: self.base_port,
             profile: if self.main_network { Profile::Main } else { Profile::Test },
             trust: self.trust.into(),
+            visibility: self.visibility.map(Visibility::from),
+            auditors: self.auditors,
             root_account: self.root_account,
             names: self.names,
             members: self.members,
             admission_restricted: self.restrict_admission,
+            assets: if self.authorised_assets_only { AssetRule::AuthorisedOnly } else { AssetRule::Any },
             total_coins: self.total_coins,
             base_fee: self.base_fee,
             base_reserve: self.base_reserve,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use carat_types::genesis::{
-    ConsensusConstants, GenesisFile, GenesisValidator, LedgerConstants, Profile, Trust,
+    AssetRule, ConsensusConstants, GenesisFile, GenesisValidator, LedgerConstants, Profile, Trust, Visibility,
 };
 use carat_types::quorum::{ImpossibleSize, Quorum};
 use carat_types::{Digest, PublicKey};
@@ -22,6 +22,10 @@ pub struct Summary {
     pub profile: Profile,
     /// What validators act on.
     pub trust: Trust,
+    /// Who reads what.
+    pub visibility: Visibility,
+    /// Who reads everything on a members' network.
+    pub auditors: Vec<PublicKey>,
     /// Time of ledger 1, milliseconds since 1970.
     pub time_ms: u64,
     /// Number of validators.
@@ -56,6 +60,8 @@ pub fn show(file: &GenesisFile) -> Result<Summary, ImpossibleSize> {
         network_passphrase: genesis.network_passphrase,
         profile: genesis.profile,
         trust: genesis.trust,
+        visibility: file.genesis.visibility(),
+        auditors: genesis.auditors,
         time_ms: genesis.time_ms,
         n: quorum.n(),
         f: quorum.faults(),
@@ -96,6 +102,14 @@ impl fmt::Display for Summary {
             Trust::Crash => ("crash: sound only if validators crash and never lie", "FAST"),
         };
         line(f, "trust", &trust)?;
+        let visibility = match self.visibility {
+            Visibility::Open => "open: everybody who reaches a node reads everything",
+            Visibility::Members => "members: who has logged in, and of records only those that concern it",
+        };
+        line(f, "visibility", &visibility)?;
+        for auditor in &self.auditors {
+            line(f, "auditor", &address(auditor))?;
+        }
         line(f, "fast quorum", &format_args!("{} equal votes ({rule})", self.fast_quorum))?;
         for (index, validator) in self.validators.iter().enumerate() {
             writeln!(f, "  v{index} {}", validator.name)?;
@@ -142,6 +156,9 @@ impl Summary {
         let admission =
             if l.admission_restricted { "members create accounts" } else { "everybody creates accounts" };
         line(f, "admission", &format_args!("{admission}; {} members", l.members.len()))?;
+        if l.assets == AssetRule::AuthorisedOnly {
+            line(f, "assets", &"only those whose issuer authorises each holder")?;
+        }
         l.members.iter().try_for_each(|member| writeln!(f, "  {}", address(member)))
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use carat_storage::{Identity, Journal};
 use carat_types::ValidatorId;
-use carat_types::genesis::{GenesisFile, Profile};
+use carat_types::genesis::{AssetRule, GenesisFile, Profile, Visibility};
 use carat_types::key_file::{self, KeyRole};
 use tempfile::TempDir;
 
@@ -201,10 +201,30 @@ fn main_network_is_founded_on_a_key_that_does_not_follow_from_its_passphrase() {
     let made = init(&options).expect("made");
     assert_eq!(failures(&verify(&out)), Vec::<String>::new());
     let text = show(&made.genesis).expect("possible").to_string();
-    for expected in
-        ["main network", "v3 Delta", "members create accounts; 2 members", &crate::show::address(&bank)]
-    {
+    for expected in [
+        "main network",
+        "v3 Delta",
+        "members create accounts; 2 members",
+        "visibility   members",
+        &crate::show::address(&bank),
+    ] {
         assert!(text.contains(expected), "{text} should contain {expected}");
+    }
+    // Nobody could read it without a login: each home has one, with keys of its own.
+    assert_eq!(
+        made.genesis.genesis.visibility,
+        Some(Visibility::Members),
+        "said, though it follows from the profile"
+    );
+    let mut secrets = std::collections::BTreeSet::new();
+    for home in &made.homes {
+        let settings = read(&home.join("node.toml"));
+        for (name, key) in [("login.toml", "signing_key"), ("token.toml", "token_key")] {
+            let path = home.join("keys").join(name);
+            assert_eq!(fs::metadata(&path).expect("made").permissions().mode() & 0o777, 0o600, "{name}");
+            assert!(settings.contains(&format!("{key} = \"keys/{name}\"")), "{settings}");
+            assert!(secrets.insert(read(&path)), "two logins share a key");
+        }
     }
     // The same file with the public root key must not pass.
     let public = test_root_key(&made.genesis.genesis.network_passphrase).public();
@@ -212,6 +232,33 @@ fn main_network_is_founded_on_a_key_that_does_not_follow_from_its_passphrase() {
     fs::write(out.join("genesis.json"), forged).expect("written");
     let failures = failures(&verify(&out.join("genesis.json")));
     assert!(failures.iter().any(|failure| failure.contains("anybody could spend all coins")), "{failures:?}");
+}
+
+#[test]
+fn visibility_follows_the_profile_unless_it_is_said() {
+    let (_folder, out, made) = network();
+    assert_eq!(made.genesis.genesis.visibility(), Visibility::Open);
+    assert!(!out.join("v0/keys/login.toml").exists() && !read(&out.join("v0/node.toml")).contains("[bank]"));
+    let text = read(&out.join("genesis.json"));
+    assert!(
+        !text.contains("auditors") && !text.contains("\"assets\""),
+        "what is as before is not said: {text}"
+    );
+    let parse = |from: &str, to: &str| GenesisFile::parse(text.replacen(from, to, 1).as_bytes());
+    let unsaid = parse("  \"visibility\": \"open\",\n", "").expect("a file of before");
+    assert_eq!(
+        (unsaid.genesis.visibility(), unsaid.genesis.ledger.assets),
+        (Visibility::Open, AssetRule::Any)
+    );
+    let main = parse(
+        "\"profile\": \"test\",\n  \"trust\": \"bft\",\n  \"visibility\": \"open\"",
+        "\"profile\": \"main\",\n  \"trust\": \"bft\"",
+    );
+    assert_eq!(main.expect("a main network").genesis.visibility(), Visibility::Members);
+    let key = made.genesis.genesis.ledger.root_account;
+    let auditor = format!("\"visibility\": \"open\",\n  \"auditors\": [\"{key}\"]");
+    let error = parse("\"visibility\": \"open\"", &auditor).expect_err("an empty word").to_string();
+    assert!(error.contains("auditors is 1") && error.contains("hint"), "{error}");
 }
 
 /// Changes something in a sound network, and demands that exactly one check fails, with these words.

@@ -37,7 +37,7 @@ fn toid(ledger: u32, transaction: u32, operation: u32) -> Toid {
 /// Ledger 2: alice and bob are created in one transaction. Ledger 2, next slot: a payment and a failing one.
 /// Ledger 3: empty.
 fn small_chain() -> Chain {
-    let mut chain = Chain::new();
+    let mut chain = Chain::new(&[]);
     let (alice, bob) = (key(1).public(), key(2).public());
     let create = vec![create_account(alice.into(), 1_000 * COIN), create_account(bob.into(), 10 * COIN)];
     let create = chain.signed(&chain.root, create);
@@ -163,7 +163,7 @@ fn pages_forwards_and_backwards_join_without_gap_or_overlap() {
 
 #[test]
 fn ledger_is_listed_when_a_slot_of_a_later_window_is_indexed() {
-    let mut chain = Chain::new();
+    let mut chain = Chain::new(&[]);
     assert_eq!(chain.history.ledger(1).expect("a sound index"), None, "genesis is still open");
     chain.block(10, &[]);
     assert_eq!(chain.history.ledger(1).expect("a sound index"), None, "the same window");
@@ -200,7 +200,7 @@ fn ledger_counts_its_transactions_and_operations_over_all_its_slots() {
 
 #[test]
 fn ledgers_page_in_both_directions() {
-    let mut chain = Chain::new();
+    let mut chain = Chain::new(&[]);
     (0..5).for_each(|_| {
         chain.block(250, &[]);
     });

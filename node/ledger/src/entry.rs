@@ -52,7 +52,7 @@ pub struct Totals {
     pub max_operations: u32,
     /// Version of the ledger's rules.
     pub protocol_version: u32,
-    /// [`Totals::FLAG_MEMBERS`] and [`Totals::FLAG_ADMISSION_RESTRICTED`].
+    /// [`Totals::FLAG_MEMBERS`], [`Totals::FLAG_ADMISSION_RESTRICTED`] and [`Totals::FLAG_AUTHORISED_ASSETS`].
     pub flags: u32,
 }
 
@@ -62,6 +62,9 @@ impl Totals {
     /// Only members, and accounts that members created, may create accounts.
     pub const FLAG_ADMISSION_RESTRICTED: u32 = 2;
 
+    /// Only assets may be held whose issuer authorises each holder.
+    pub const FLAG_AUTHORISED_ASSETS: u32 = 4;
+
     /// Whether the network has members.
     pub fn has_members(&self) -> bool {
         self.flags & Self::FLAG_MEMBERS != 0
@@ -70,6 +73,11 @@ impl Totals {
     /// Whether only members, and accounts that members created, may create accounts.
     pub fn admission_restricted(&self) -> bool {
         self.flags & Self::FLAG_ADMISSION_RESTRICTED != 0
+    }
+
+    /// Whether only assets may be held whose issuer authorises each holder.
+    pub fn authorised_assets_only(&self) -> bool {
+        self.flags & Self::FLAG_AUTHORISED_ASSETS != 0
     }
 }
 

@@ -3,7 +3,7 @@
 //! All coins are the root account's. **Source**: ledger specification 0.1, A.4.
 
 use carat_types::batch::BlockLimits;
-use carat_types::genesis::LedgerConstants;
+use carat_types::genesis::{AssetRule, LedgerConstants};
 use stellar_xdr::{LedgerEntry, LedgerEntryData, LedgerEntryExt};
 use thiserror::Error;
 
@@ -52,6 +52,9 @@ pub fn genesis_entries(
     if constants.admission_restricted {
         flags |= Totals::FLAG_ADMISSION_RESTRICTED;
     }
+    if constants.assets == AssetRule::AuthorisedOnly {
+        flags |= Totals::FLAG_AUTHORISED_ASSETS;
+    }
     let totals = Totals {
         total_coins: constants.total_coins,
         fee_pool: 0,
@@ -99,6 +102,7 @@ mod tests {
             root_account: test_root_key("genesis tests").public(),
             admission_restricted: true,
             members: vec![test_root_key("a bank").public(), test_root_key("genesis tests").public()],
+            assets: AssetRule::Any,
         }
     }
 

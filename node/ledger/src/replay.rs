@@ -161,6 +161,7 @@ fn genesis(protocol_version: u32) -> Result<MemoryState, GenesisStateError> {
         root_account: test_root_key(RECORDED_PASSPHRASE).public(),
         admission_restricted: false,
         members: Vec::new(),
+        assets: carat_types::genesis::AssetRule::Any,
     };
     Ok(MemoryState::new(genesis_entries(&constants, &BlockLimits::default())?))
 }

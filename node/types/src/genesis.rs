@@ -28,6 +28,12 @@ pub struct Genesis {
     pub profile: Profile,
     /// What validators act on.
     pub trust: Trust,
+    /// Who reads what through a node's interface; [`Genesis::visibility`] where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<Visibility>,
+    /// Accounts whose holders read everything on a members' network: the central bank, the auditor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auditors: Vec<PublicKey>,
     /// Time of ledger 1, milliseconds since 1970.
     pub time_ms: u64,
     /// The validators, in order. Each runs a proposer as well (co-located deployment, n_p = n).
@@ -60,6 +66,35 @@ pub enum Trust {
     /// Acceptors only crash, whatever proposers and clients do: validators act on FAST, two steps after the leader
     /// (consensus specification, section 6). One acceptor that lies can fork such a network.
     Crash,
+}
+
+/// Who reads what through a node's interface. **Source**: docs/privacy.md.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Visibility {
+    /// Everybody who reaches a node reads everything.
+    #[default]
+    Open,
+    /// Only who has logged in reads anything, and of records only those that concern it.
+    Members,
+}
+
+/// Which assets may be issued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AssetRule {
+    /// Any: an issuer decides whether its holders need its authorisation.
+    #[default]
+    Any,
+    /// Only those of issuers that authorise each holder.
+    AuthorisedOnly,
+}
+
+impl AssetRule {
+    /// Whether every asset may be issued: what a genesis file leaves unsaid.
+    pub fn is_any(&self) -> bool {
+        *self == AssetRule::Any
+    }
 }
 
 /// One validator and its three public keys.
@@ -163,6 +198,9 @@ pub struct LedgerConstants {
     pub admission_restricted: bool,
     /// The member banks' accounts.
     pub members: Vec<PublicKey>,
+    /// Which assets may be issued.
+    #[serde(default, skip_serializing_if = "AssetRule::is_any")]
+    pub assets: AssetRule,
 }
 
 /// A genesis file that was read and checked, with the id of its chain.
@@ -249,14 +287,37 @@ impl GenesisFile {
 }
 
 impl Genesis {
+    /// Who reads what: what the file says, else everybody on a test network and members alone on a main network.
+    pub fn visibility(&self) -> Visibility {
+        self.visibility.unwrap_or(match self.profile {
+            Profile::Test => Visibility::Open,
+            Profile::Main => Visibility::Members,
+        })
+    }
+
     fn check(&self) -> Result<(), GenesisError> {
         if self.format != FORMAT {
             return Err(GenesisError::Format { seen: self.format.clone() });
         }
         Quorum::of(self.validators.len())?;
         self.check_keys()?;
+        self.check_auditors()?;
         self.consensus.check()?;
         self.ledger.check()
+    }
+
+    /// A key without a secret must never read everything; on an open network an auditor would be an empty word.
+    fn check_auditors(&self) -> Result<(), GenesisError> {
+        if let Some(key) = self.auditors.iter().find(|key| key.is_weak()) {
+            return Err(GenesisError::Key { whose: "auditor".into(), problem: "weak", key: *key });
+        }
+        if self.visibility() == Visibility::Open && !self.auditors.is_empty() {
+            let seen = u64::try_from(self.auditors.len()).unwrap_or(u64::MAX);
+            let expected =
+                "none on an open network, where everybody reads everything (hint: visibility = members)";
+            return Err(GenesisError::Constant { name: "auditors", seen, expected });
+        }
+        Ok(())
     }
 
     fn check_keys(&self) -> Result<(), GenesisError> {

@@ -57,6 +57,7 @@ impl Network {
             root_account: root.public(),
             admission_restricted: false,
             members: Vec::new(),
+            assets: carat_types::genesis::AssetRule::Any,
         };
         Network {
             id: network_id(PASSPHRASE),

@@ -49,7 +49,8 @@ pub(crate) fn key(number: u8) -> SecretKey {
 }
 
 impl Chain {
-    pub(crate) fn new() -> Self {
+    /// A chain whose genesis file lists these accounts as members.
+    pub(crate) fn new(members: &[PublicKey]) -> Self {
         let root = test_root_key(PASSPHRASE);
         let constants = LedgerConstants {
             total_coins: 1_000_000_000 * COIN,
@@ -58,7 +59,8 @@ impl Chain {
             protocol_version: 27,
             root_account: root.public(),
             admission_restricted: false,
-            members: Vec::new(),
+            members: members.to_vec(),
+            assets: carat_types::genesis::AssetRule::Any,
         };
         let entries: Vec<_> =
             genesis_entries(&constants, &BlockLimits::default()).expect("genesis").into_iter().collect();

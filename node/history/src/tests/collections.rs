@@ -17,7 +17,7 @@ use crate::{
 
 /// Each step of the market in a ledger of its own; `check` sees the chain after each.
 fn market_with(mut check: impl FnMut(&Chain)) -> Chain {
-    let mut chain = Chain::new();
+    let mut chain = Chain::new(&[]);
     market::open(|signers, operations| {
         let envelope = market::signed(&chain, signers, operations);
         let applied = chain.block(30_000, &[envelope]).remove(0);

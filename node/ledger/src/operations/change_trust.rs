@@ -3,8 +3,8 @@
 use carat_types::PublicKey;
 use stellar_xdr::{
     AccountFlags, Asset, ChangeTrustAsset, ChangeTrustOp, ChangeTrustResult as Code, LedgerEntryData,
-    LiquidityPoolConstantProductParameters, LiquidityPoolParameters, TrustLineAsset, TrustLineEntry,
-    TrustLineEntryExt, TrustLineEntryV1Ext,
+    LiquidityPoolConstantProductParameters, LiquidityPoolParameters, OperationResult, TrustLineAsset,
+    TrustLineEntry, TrustLineEntryExt, TrustLineEntryV1Ext,
 };
 
 use super::set_options::has_flag;
@@ -65,6 +65,10 @@ fn open(context: &mut Context<'_, '_>, op: &ChangeTrustOp, line_asset: TrustLine
     if let Some(of) = asset::of_change_trust(&op.line) {
         let Some(issuer) = issuer_flags(context, &of)? else { return Err(Code::NoIssuer.into()) };
         if !has_flag(issuer, AccountFlags::RequiredFlag) {
+            // Without a line nobody holds the asset, in whatever form: this is the only door (docs/ledger.md, assets).
+            if context.ledger.totals().authorised_assets_only() {
+                return Err(OperationError::failed(OperationResult::OpNotSupported));
+            }
             flags |= reserves::TRUSTLINE_AUTHORIZED;
         }
         if has_flag(issuer, AccountFlags::ClawbackEnabledFlag) {

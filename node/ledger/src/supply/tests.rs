@@ -22,6 +22,7 @@ fn genesis() -> MemoryState {
         root_account: carat_types::SecretKey::from_seed(&ROOT.0).public(),
         admission_restricted: false,
         members: Vec::new(),
+        assets: carat_types::genesis::AssetRule::Any,
     };
     MemoryState::new(genesis_entries(&constants, &BlockLimits::default()).expect("sound constants"))
 }

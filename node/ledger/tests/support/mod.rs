@@ -259,6 +259,13 @@ impl World {
         self
     }
 
+    /// A network on which only assets may be held whose issuer authorises each holder.
+    pub(crate) fn authorised_assets_only(mut self) -> Self {
+        self.flags |= Totals::FLAG_AUTHORISED_ASSETS;
+        self.settle();
+        self
+    }
+
     /// Notes which member created an account.
     pub(crate) fn created_by(mut self, name: &str, member: &str) -> Self {
         self.state.insert(&StateKey::Creator(id(name)), &StateValue::Creator(id(member)));

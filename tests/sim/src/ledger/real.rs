@@ -82,6 +82,7 @@ impl RealState {
             root_account: client_key(u64::MAX).public(),
             admission_restricted: false,
             members: Vec::new(),
+            assets: carat_types::genesis::AssetRule::Any,
         };
         let entries = carat_ledger::genesis_entries(&constants, limits).expect("constants of a genesis");
         let mut entries = MemoryState::new(entries);

@@ -51,6 +51,27 @@ fn change_trust() -> Vec<Case> {
             &[OPENED, "alice/EUR: new line 0 limit 900 flags 0", PAID],
         ),
         trusting(
+            "trustline_of_an_issuer_without_authorisation_refused_where_assets_need_it",
+            anchored().authorised_assets_only(),
+            900,
+            Applied("failed OpNotSupported"),
+            &[ALICE_PAID, PAID],
+        ),
+        trusting(
+            "trustline_of_an_issuer_with_authorisation_opens_where_assets_need_it",
+            anchored().flags("anchor", REQUIRED).authorised_assets_only(),
+            900,
+            Applied("success ChangeTrust(Success)"),
+            &[OPENED, "alice/EUR: new line 0 limit 900 flags 0", PAID],
+        ),
+        trusting(
+            "trustline_limit_changed_after_its_issuer_gave_authorisation_up",
+            euros().authorised_assets_only(),
+            50,
+            Applied("success ChangeTrust(Success)"),
+            &[ALICE_PAID, "alice/EUR: limit -999950", PAID],
+        ),
+        trusting(
             "trustline_inherits_clawback",
             anchored().flags("anchor", REVOCABLE | CLAWBACK),
             900,

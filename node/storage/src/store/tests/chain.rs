@@ -50,6 +50,7 @@ impl Chain {
             root_account: test_root_key(PASSPHRASE).public(),
             admission_restricted: false,
             members: Vec::new(),
+            assets: carat_types::genesis::AssetRule::Any,
         };
         let entries = genesis_entries(&constants, &BlockLimits::default()).expect("sound constants");
         let state_root = StateTree::build(entries.iter().map(|(key, value)| (key, value))).root();
