@@ -65,6 +65,8 @@ pub(crate) struct Door {
 struct Client {
     events: UnboundedSender<Event>,
     under_way: UnderWay,
+    /// Its key, which is that of an account.
+    key: PublicKey,
     /// Numbers that may still come before others are answered.
     room: Semaphore,
 }
@@ -100,7 +102,7 @@ impl Door {
         self.metrics.entrance_sessions.inc();
         let (events, heard) = unbounded_channel();
         let under_way = UnderWay::new(Arc::clone(&self.quota), key);
-        let client = Client { events, under_way, room: Semaphore::new(UNANSWERED_MAX) };
+        let client = Client { events, under_way, key, room: Semaphore::new(UNANSWERED_MAX) };
         let (reading, writing) = session.split();
         tokio::select! {
             () = self.listen(&client, reading) => {}

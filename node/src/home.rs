@@ -13,8 +13,8 @@ use carat_storage::Identity;
 use carat_storage::journal::Journal;
 use carat_storage::store::{Genesis as GenesisState, Store};
 use carat_types::codec::Decode;
-use carat_types::genesis::{GenesisFile, GenesisValidator, Profile};
-use carat_types::{Quorum, ValidatorId};
+use carat_types::genesis::{GenesisFile, GenesisValidator, Profile, Visibility};
+use carat_types::{PublicKey, Quorum, ValidatorId};
 
 use crate::chronicle::{self, Rebuilt, Sources};
 use crate::error::NodeError;
@@ -39,6 +39,8 @@ pub struct Home {
     pub(crate) name: String,
     /// What the node serves for its bank.
     bank: Option<Arc<Bank>>,
+    /// Who sees the health of a members' network, and not its business.
+    operators: Vec<PublicKey>,
 }
 
 impl Home {
@@ -55,10 +57,17 @@ impl Home {
         check_peers(&settings, &genesis)?;
         let keys = Keys::read(&settings.validator.keys, listed)?;
         let bank = crate::settings::bank::open(&settings, &genesis)?.map(Arc::new);
+        let operators = settings.operators()?;
+        let no_login = bank.as_ref().is_none_or(|bank| bank.login.is_none());
+        if genesis.genesis.visibility() == Visibility::Members && no_login {
+            tracing::warn!(
+                "a members' network, but no [bank.login]: this node's REST interface shows nothing to anybody"
+            );
+        }
         let validator = ValidatorId(settings.validator.index);
         let identity = Identity { chain_id: genesis.chain_id, key: listed.acceptor, validator };
         let name = listed.name.clone();
-        Ok(Home { settings, genesis: Arc::new(genesis), keys, identity, name, bank })
+        Ok(Home { settings, genesis: Arc::new(genesis), keys, identity, name, bank, operators })
     }
 
     /// The settings.
@@ -158,6 +167,9 @@ impl Home {
             chain_id: genesis.chain_id,
             genesis: String::from_utf8_lossy(&genesis.bytes).into(),
             is_test: genesis.genesis.profile == Profile::Test,
+            visibility: genesis.genesis.visibility(),
+            auditors: genesis.genesis.auditors.clone(),
+            members: genesis.genesis.ledger.members.clone(),
             version: format!("carat-node {}", env!("CARGO_PKG_VERSION")),
             supported_protocol: SUPPORTED_PROTOCOL,
         }
@@ -173,6 +185,7 @@ impl Home {
             submission_patience: Duration::from_millis(self.settings.api.submit_timeout_ms),
             rate_limit,
             bank: self.bank.clone(),
+            operators: self.operators.clone(),
             ..carat_api::Settings::default()
         }
     }

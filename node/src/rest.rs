@@ -224,6 +224,10 @@ impl Node for SharedRest {
         state_view::account(&self.0.store, account).map_err(|error| NodeError::Other(error.into()))
     }
 
+    fn bank_of(&self, account: &PublicKey) -> Result<Option<PublicKey>, NodeError> {
+        state_view::bank_of(&*self.0.store, account).map_err(|error| NodeError::Other(error.into()))
+    }
+
     fn paths(&self, query: &PathQuery) -> Result<Option<Found>, NodeError> {
         let failed = |error: carat_storage::store::StoreError| NodeError::Other(error.into());
         // One moment of the state, however many blocks are written during the search.

@@ -8,8 +8,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use carat_api::bank::BankSettings;
+use carat_types::PublicKey;
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
+use stellar_strkey::ed25519;
 use thiserror::Error;
 
 /// All settings of a validator.
@@ -83,6 +85,8 @@ pub struct ApiSettings {
     pub requests_per_second: u32,
     /// How long a submission waits for its result, milliseconds.
     pub submit_timeout_ms: u64,
+    /// Accounts (G…) whose holders see the health of a members' network, and not its business.
+    pub operators: Vec<String>,
 }
 
 /// The native entrance: QUIC for clients that bring many transactions.
@@ -159,6 +163,7 @@ data = "data"
 listen = "127.0.0.1:8000"
 requests_per_second = 0
 submit_timeout_ms = 30000
+operators = []
 
 [entrance]
 enabled = true
@@ -194,6 +199,22 @@ impl Settings {
             .map_err(|error| invalid(error.to_string()))?;
         let settings = Settings { path: path.clone(), ..settings };
         settings.relative_to(home).check().map_err(invalid)
+    }
+
+    /// The accounts of [`ApiSettings::operators`].
+    ///
+    /// **Errors**: one that is no address.
+    pub(crate) fn operators(&self) -> Result<Vec<PublicKey>, SettingsError> {
+        let account = |text: &String| match ed25519::PublicKey::from_string(text) {
+            Ok(key) => Ok(PublicKey(key.0)),
+            Err(_) => Err(SettingsError::Invalid {
+                path: self.path.clone(),
+                reason: format!(
+                    "api.operators has {text:?}, expected the address of an account, 56 characters from G"
+                ),
+            }),
+        };
+        self.api.operators.iter().map(account).collect()
     }
 
     fn relative_to(mut self, home: &Path) -> Self {

@@ -32,6 +32,18 @@ fn read(state: &impl StateRead, key: &StateKey) -> Result<Option<LedgerEntry>, S
     }
 }
 
+/// The member bank that created an account, if one did.
+///
+/// **Errors**: the state cannot be read.
+pub(crate) fn bank_of(state: &impl StateRead, account: &PublicKey) -> Result<Option<PublicKey>, StateError> {
+    let key = StateKey::Creator(*account);
+    let Some(bytes) = state.get(&key.to_bytes())? else { return Ok(None) };
+    match StateValue::from_bytes(&key, &bytes)? {
+        StateValue::Creator(member) => Ok(Some(member)),
+        _ => Ok(None),
+    }
+}
+
 /// An account with its trustlines and data entries.
 ///
 /// **Errors**: the state cannot be read.

@@ -10,12 +10,13 @@ use axum::http::header::{CACHE_CONTROL, DATE};
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
 use crate::rate_limit::Allowance;
 use crate::routes::{Access, ROUTES};
+use crate::visibility::gate;
 
 const LATEST_LEDGER: HeaderName = HeaderName::from_static("latest-ledger");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
@@ -30,7 +31,10 @@ pub struct PeerAddress(pub IpAddr);
 pub fn router(context: &Arc<Context>) -> Router {
     let is_test = context.node.network().is_test;
     let present = ROUTES.iter().filter(|route| is_test || route.access != Access::TestNetwork);
-    let routes = present.fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
+    let routes = present.fold(Router::new(), |router, route| {
+        let gate = middleware::from_fn_with_state((Arc::clone(context), route.access), gate::enter);
+        router.route(route.path, (route.handler)().layer(gate))
+    });
     routes
         .fallback(|| async { Problem::from(Kind::NOT_FOUND) })
         .method_not_allowed_fallback(|| async { Problem::from(Kind::METHOD_NOT_ALLOWED) })
@@ -41,11 +45,12 @@ pub fn router(context: &Arc<Context>) -> Router {
         .layer(cors())
 }
 
-/// Anybody's page may ask: nothing here depends on who is asking.
+/// Anybody's page may ask: who asks is said by a token alone, which no page has that was not given it.
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
-        .allow_headers(Any)
+        // Of the header with the token "any" does not speak: it has to be named.
+        .allow_headers(AllowHeaders::mirror_request())
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::OPTIONS])
         .expose_headers([DATE, LATEST_LEDGER, RATE_LIMIT, RATE_REMAINING, RATE_RESET])
 }

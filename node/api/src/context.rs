@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use carat_history::Toid;
+use carat_types::PublicKey;
 use tokio::sync::{Semaphore, watch};
 
 use crate::bank::Bank;
@@ -11,6 +12,8 @@ use crate::port::Node;
 use crate::problem::{Kind, Problem};
 use crate::rate_limit::{RateLimit, RateLimiter};
 use crate::resources::fee_stats::FeeStats;
+use crate::visibility::gate::Checked;
+use crate::visibility::{View, Viewer};
 
 /// How the API behaves. Every buffer that a client can fill and every wait that it can cause has a limit here.
 #[derive(Clone, Debug)]
@@ -37,6 +40,8 @@ pub struct Settings {
     pub rate_limit: Option<RateLimit>,
     /// What the node serves for the bank that runs it; none, and those routes answer 404.
     pub bank: Option<Arc<Bank>>,
+    /// Accounts whose holders see the health of a members' network, and not its business.
+    pub operators: Vec<PublicKey>,
 }
 
 impl Default for Settings {
@@ -54,6 +59,7 @@ impl Default for Settings {
             stream_duration: Duration::from_secs(55),
             rate_limit: None,
             bank: None,
+            operators: Vec::new(),
         }
     }
 }
@@ -67,8 +73,12 @@ pub struct Context {
     pub(crate) submissions: Arc<Semaphore>,
     pub(crate) streams: Arc<Semaphore>,
     reads: Semaphore,
+    /// Tokens that were checked.
+    pub(crate) checked: Checked,
     /// The fee statistics of the last request for them, and how far the index was then.
     pub(crate) fees: Mutex<Option<(Toid, FeeStats)>>,
+    /// The same for those to whom the fees of others are not shown.
+    pub(crate) fees_of_holders: Mutex<Option<(Toid, FeeStats)>>,
     /// Becomes true when the server stops, so that streams end.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -83,16 +93,30 @@ impl Context {
             submissions: Arc::new(Semaphore::new(settings.submissions_max)),
             streams: Arc::new(Semaphore::new(settings.streams_max)),
             reads: Semaphore::new(settings.reads_max),
+            checked: Checked::default(),
             fees: Mutex::new(None),
+            fees_of_holders: Mutex::new(None),
             settings,
             stopping,
         })
     }
 
-    /// Runs what may touch the disk where blocking is allowed.
+    /// Reads what `viewer` may see, where blocking is allowed.
+    ///
+    /// **Errors**: as [`Context::of_node`].
+    pub(crate) async fn read<T, F>(&self, viewer: &Viewer, read: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&View<'_>) -> Result<T, Problem> + Send + 'static,
+    {
+        let viewer = viewer.clone();
+        self.of_node(move |node| read(&View::new(node, &viewer))).await
+    }
+
+    /// Reads of the node itself, whoever asks, where blocking is allowed: for what decides who somebody is.
     ///
     /// **Errors**: those of `read`; 500 if it does not come to an end.
-    pub(crate) async fn read<T, F>(&self, read: F) -> Result<T, Problem>
+    pub(crate) async fn of_node<T, F>(&self, read: F) -> Result<T, Problem>
     where
         T: Send + 'static,
         F: FnOnce(&dyn Node) -> Result<T, Problem> + Send + 'static,

@@ -6,7 +6,7 @@
 //! executed.
 //!
 //! Reading order: [`port`], [`routes`], [`app`] (what surrounds a request), [`resources`] (the shapes),
-//! [`problem`], `stream`, [`server`]; then [`bank`] and [`web_auth`]: what a node serves for the bank that runs it.
+//! [`visibility`] (who sees what), [`problem`], `stream`, [`server`]; then [`bank`] and [`web_auth`]: what a node serves for the bank that runs it.
 
 pub mod accept;
 pub mod app;
@@ -25,6 +25,7 @@ pub mod resources;
 pub mod routes;
 pub mod server;
 mod stream;
+pub mod visibility;
 pub mod web_auth;
 
 pub use carat_types::result_codes;

@@ -11,6 +11,7 @@ use std::time::Duration;
 pub use carat_history::AccountState as Account;
 use carat_history::paths::{Found, PathQuery};
 use carat_history::{History, HistoryError, Toid, TransactionRecord};
+use carat_types::genesis::Visibility;
 use carat_types::receipt::{Receipt, Verdict};
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey};
@@ -32,6 +33,11 @@ pub trait Node: Send + Sync + 'static {
     ///
     /// **Errors**: the state cannot be read.
     fn account(&self, account: &PublicKey) -> Result<Option<Account>, NodeError>;
+
+    /// The member bank that created an account; none for a member's own account, and for others.
+    ///
+    /// **Errors**: the state cannot be read.
+    fn bank_of(&self, account: &PublicKey) -> Result<Option<PublicKey>, NodeError>;
 
     /// Ways to pay, at the last executed state; none if the account in the query does not exist.
     ///
@@ -95,6 +101,12 @@ pub struct Network {
     pub genesis: Arc<str>,
     /// Whether anybody may ask for coins.
     pub is_test: bool,
+    /// Who reads what.
+    pub visibility: Visibility,
+    /// Accounts whose holders read everything on a members' network.
+    pub auditors: Vec<PublicKey>,
+    /// The member banks' accounts.
+    pub members: Vec<PublicKey>,
     /// Name and version of the node's program.
     pub version: String,
     /// The newest rules of the ledger that the program knows.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use carat_history::HistoryError;
@@ -105,6 +105,13 @@ kinds! {
     NOT_FOUND = KNOWN_TYPES, "not_found", NOT_FOUND, "Resource Missing",
         "The resource at the url requested was not found. Either the url is not valid, or this node knows \
          nothing under the parameters provided.";
+    /// A members' network: nobody is shown anything without a token.
+    UNAUTHORIZED = OWN_TYPES, "unauthorized", UNAUTHORIZED, "Authentication Required",
+        "This network shows its members alone what concerns them. Log in at /auth (SEP-10) and send the token in the \
+         header Authorization: Bearer, or ask through carat gateway.";
+    /// A token of a key that has no account on this network.
+    FORBIDDEN = OWN_TYPES, "forbidden", FORBIDDEN, "No Account On This Network",
+        "The key that logged in has no account on this network, and is none of its auditors or of this node's operators.";
     /// A page before the first ledger of this node's index.
     BEFORE_HISTORY = KNOWN_TYPES, "before_history", GONE, "Data Requested Is Before Recorded History",
         "This node keeps only a part of the network's history. The request asks for results before it.";
@@ -237,6 +244,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status(), self.to_json()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json; charset=utf-8"));
+        if self.status == StatusCode::UNAUTHORIZED.as_u16() {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(time) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(time.as_secs().max(1)));
         }

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::links::Links;
 use crate::params::Params;
 use crate::problem::{Kind, Problem};
+use crate::visibility::{View, Viewer};
 
 /// What every route needs of its request.
 pub(crate) struct Request {
@@ -22,13 +23,17 @@ pub(crate) struct Request {
     pub(crate) path: String,
     pub(crate) params: Params,
     pub(crate) links: Links,
+    pub(crate) viewer: Viewer,
 }
 
 impl FromRequestParts<Arc<Context>> for Request {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Problem> {
+        // Without a gate before it, nobody sees anything.
+        let viewer = parts.extensions.get::<Viewer>().cloned().ok_or(Kind::UNAUTHORIZED)?;
         Ok(Request {
+            viewer,
             params: Params::from_request_parts(parts, context).await?,
             context: Arc::clone(context),
             links: Links::of_request(&parts.headers),
@@ -39,6 +44,17 @@ impl FromRequestParts<Arc<Context>> for Request {
 }
 
 impl Request {
+    /// Reads what the viewer of this request may see.
+    ///
+    /// **Errors**: those of `read`; 500 if it does not come to an end.
+    pub(crate) async fn read<T, F>(&self, read: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&View<'_>) -> Result<T, Problem> + Send + 'static,
+    {
+        self.context.read(&self.viewer, read).await
+    }
+
     /// The form in which the client wants the answer.
     ///
     /// **Errors**: none of those offered.

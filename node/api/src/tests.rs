@@ -18,6 +18,7 @@ mod resources;
 mod serving;
 mod streams;
 mod submission;
+mod visibility;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,10 +43,13 @@ use node::TestNode;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A node with its routes.
+#[derive(Clone)]
 struct Api {
     node: Arc<TestNode>,
     router: Router,
-    stopping: watch::Sender<bool>,
+    stopping: Arc<watch::Sender<bool>>,
+    /// What every request carries, where the network asks for it.
+    token: Option<String>,
 }
 
 impl Api {
@@ -54,10 +58,13 @@ impl Api {
     }
 
     fn with(is_test: bool, settings: Settings) -> Self {
-        let node = TestNode::new(is_test);
+        Self::of(TestNode::new(is_test), settings)
+    }
+
+    fn of(node: Arc<TestNode>, settings: Settings) -> Self {
         let (stopping, stopped) = watch::channel(false);
         let context = Context::new(node.clone(), settings, stopped);
-        Api { node, router: router(&context), stopping }
+        Api { node, router: router(&context), stopping: Arc::new(stopping), token: None }
     }
 
     /// With alice (1) and bob (2), who have 1,000 coins each.
@@ -81,7 +88,11 @@ impl Api {
         api
     }
 
-    async fn send(&self, request: Request<Body>) -> Response {
+    async fn send(&self, mut request: Request<Body>) -> Response {
+        if let Some(token) = &self.token {
+            let value = format!("Bearer {token}").parse().expect("a header");
+            request.headers_mut().insert("authorization", value);
+        }
         let Ok(response) = self.router.clone().oneshot(request).await;
         response
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use carat_api::port::{Refusal, Submission};
+use carat_api::visibility;
 use carat_types::receipt::ResultBytes;
 use carat_types::submission::{
     Answer, COUNT_MAX, FRAME_BYTES_MAX, Refused, SettledBlock, SettledOutcome, Words,
@@ -14,6 +15,7 @@ use stellar_xdr::{Limits, WriteXdr};
 use super::{Client, Door, Event, busy};
 use crate::front_door::Verdict;
 use crate::receipts::OutcomeProof;
+use crate::rest::SharedRest;
 
 /// Outcomes of a block that are as long as this together go in more than one frame. **Units**: bytes.
 const OUTCOMES_BYTES: usize = FRAME_BYTES_MAX / 4;
@@ -38,7 +40,7 @@ impl Door {
                 Event::Said(answer) => answers.push(*answer),
                 Event::Sealed(hash) => self.settled(client, hash, &mut blocks, &mut answers),
                 Event::GivenUp(hash) => self.look_again(client, hash),
-                Event::Became(hash, submission) => match *submission {
+                Event::Became(hash, submission) => match self.seen(client, &hash, *submission) {
                     Submission::Applied(_) => self.settled(client, hash, &mut blocks, &mut answers),
                     Submission::Refused(refusal) => answers.extend(refused(client, &hash, &refusal)),
                     Submission::Busy { .. } => answers.extend(full(client, &hash)),
@@ -62,6 +64,13 @@ impl Door {
         }
         answers.extend(blocks.into_values().map(|gathering| Answer::Settled(gathering.block)));
         answers
+    }
+
+    /// What a client learns of it on a members' network: of an envelope in another's name nothing (docs/privacy.md).
+    fn seen(&self, client: &Client, hash: &Digest, submission: Submission) -> Submission {
+        let Some(transaction) = client.under_way.transaction(hash) else { return submission };
+        let node = SharedRest(Arc::clone(&self.rest));
+        visibility::of_submission(&node, &client.key, &transaction, submission)
     }
 
     /// Adds the proof of an outcome to those of its block.

@@ -11,7 +11,8 @@ use stellar_xdr::{
 
 use crate::format;
 use crate::links::{Link, Links};
-use crate::port;
+use crate::visibility::Seen;
+use carat_history::AccountState;
 
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -122,7 +123,7 @@ impl Account {
     /// The account as it stands; `modified_ms` is when it last changed, where that is known.
     ///
     /// **Returns** `None` if the entry given is no account.
-    pub fn new(links: &Links, state: &port::Account, modified_ms: Option<u64>) -> Option<Self> {
+    pub fn new(links: &Links, state: &Seen<AccountState>, modified_ms: Option<u64>) -> Option<Self> {
         let LedgerEntryData::Account(entry) = &state.account.data else { return None };
         let id = entry.account_id.to_string();
         let extensions = Extensions::of(entry);
@@ -153,6 +154,32 @@ impl Account {
     }
 }
 
+/// What an account holds of assets whose issuer asks, and nothing else of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Holdings {
+    id: String,
+    account_id: String,
+    balances: Vec<Balance>,
+    paging_token: String,
+}
+
+impl Holdings {
+    /// The lines of `state`.
+    ///
+    /// **Returns** `None` if the entry given is no account.
+    pub fn new(state: &Seen<AccountState>) -> Option<Self> {
+        let LedgerEntryData::Account(entry) = &state.account.data else { return None };
+        let id = entry.account_id.to_string();
+        let balances = state.trustlines.iter().filter_map(Balance::of_line).collect();
+        Some(Holdings { account_id: id.clone(), balances, paging_token: id.clone(), id })
+    }
+
+    /// Its account's id, which is also its place in lists.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 impl Account {
     /// Its id, which is also its place in lists.
     pub fn id(&self) -> &str {
@@ -162,7 +189,7 @@ impl Account {
 
 impl Data {
     /// The data entry of this name, and its bytes.
-    pub fn find(state: &port::Account, name: &str) -> Option<(Self, Vec<u8>)> {
+    pub fn find(state: &Seen<AccountState>, name: &str) -> Option<(Self, Vec<u8>)> {
         state.data.iter().find_map(|entry| match &entry.data {
             LedgerEntryData::Data(data) if data.data_name.as_slice() == name.as_bytes() => {
                 let value = data.data_value.to_vec();

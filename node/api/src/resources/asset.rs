@@ -1,11 +1,12 @@
 //! An asset with its figures.
 
-use carat_history::{AssetRecord, Held};
+use carat_history::{AssetStats, Held};
 use serde::Serialize;
-use stellar_xdr::{AccountEntry, AccountFlags};
+use stellar_xdr::AccountFlags;
 
 use crate::format;
 use crate::links::{Link, Links};
+use crate::visibility::SeenAsset;
 
 /// An asset that somebody holds.
 #[derive(Clone, Debug, Serialize)]
@@ -16,6 +17,23 @@ pub struct Asset {
     asset_code: String,
     asset_issuer: String,
     paging_token: String,
+    #[serde(flatten)]
+    figures: Figures,
+    flags: Flags,
+}
+
+/// How much of an asset there is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+enum Figures {
+    /// In which forms.
+    InParts(Box<Parts>),
+    /// In all: ours, on a members' network, to everybody but the issuer.
+    Sum { supply: String },
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Parts {
     num_claimable_balances: i64,
     num_liquidity_pools: i64,
     num_contracts: i64,
@@ -24,7 +42,6 @@ pub struct Asset {
     liquidity_pools_amount: String,
     contracts_amount: String,
     balances: ByAuthorization<String>,
-    flags: Flags,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -48,10 +65,10 @@ struct Flags {
 }
 
 impl Asset {
-    /// The asset; `issuer` is its issuer's account, if it still exists.
-    pub fn new(record: &AssetRecord, issuer: Option<&AccountEntry>) -> Self {
-        let (asset_type, asset_code, asset_issuer) = format::asset(&record.asset);
-        let stats = &record.stats;
+    /// The asset, with as much of its figures as is seen.
+    pub(crate) fn new(seen: &SeenAsset) -> Self {
+        let (asset_type, asset_code, asset_issuer) = format::asset(&seen.record.asset);
+        let issuer = seen.issuer.as_ref();
         let domain =
             issuer.map(|issuer| format::text(&issuer.home_domain)).filter(|domain| !domain.is_empty());
         let toml = domain.map(|domain| format!("https://{domain}/.well-known/stellar.toml"));
@@ -63,16 +80,7 @@ impl Asset {
             asset_type,
             asset_code,
             asset_issuer,
-            num_claimable_balances: stats.claimable.count,
-            num_liquidity_pools: stats.pools.count,
-            num_contracts: 0,
-            accounts: by_authorization(
-                [stats.authorized, stats.maintaining, stats.unauthorized].map(|held| held.count),
-            ),
-            claimable_balances_amount: sum(stats.claimable),
-            liquidity_pools_amount: sum(stats.pools),
-            contracts_amount: format::amount(0),
-            balances: by_authorization([stats.authorized, stats.maintaining, stats.unauthorized].map(sum)),
+            figures: Figures::of(&seen.record.stats, seen.in_parts),
             flags: Flags {
                 auth_required: has(AccountFlags::RequiredFlag),
                 auth_revocable: has(AccountFlags::RevocableFlag),
@@ -80,6 +88,26 @@ impl Asset {
                 auth_clawback_enabled: has(AccountFlags::ClawbackEnabledFlag),
             },
         }
+    }
+}
+
+impl Figures {
+    fn of(stats: &AssetStats, in_parts: bool) -> Self {
+        let lines = [stats.authorized, stats.maintaining, stats.unauthorized];
+        if !in_parts {
+            let all = lines.into_iter().chain([stats.claimable, stats.pools]);
+            return Figures::Sum { supply: format::total(all.map(|held| held.amount).sum()) };
+        }
+        Figures::InParts(Box::new(Parts {
+            num_claimable_balances: stats.claimable.count,
+            num_liquidity_pools: stats.pools.count,
+            num_contracts: 0,
+            accounts: by_authorization(lines.map(|held| held.count)),
+            claimable_balances_amount: sum(stats.claimable),
+            liquidity_pools_amount: sum(stats.pools),
+            contracts_amount: format::amount(0),
+            balances: by_authorization(lines.map(sum)),
+        }))
     }
 }
 

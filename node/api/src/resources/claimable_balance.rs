@@ -9,6 +9,7 @@ use stellar_xdr::{ClaimableBalanceEntryExt, ClaimableBalanceFlags, Claimant, Led
 use crate::format;
 use crate::links::{Link, Links};
 use crate::resources::fields;
+use crate::visibility::Seen;
 
 /// A claimable balance.
 #[derive(Clone, Debug, Serialize)]
@@ -49,7 +50,7 @@ impl ClaimableBalance {
     /// The balance; `modified_ms` is when it last changed, where that is known.
     ///
     /// **Returns** `None` if the entry given is no claimable balance.
-    pub fn new(links: &Links, entry: &LedgerEntry, modified_ms: Option<u64>) -> Option<Self> {
+    pub fn new(links: &Links, entry: &Seen<LedgerEntry>, modified_ms: Option<u64>) -> Option<Self> {
         let LedgerEntryData::ClaimableBalance(balance) = &entry.data else { return None };
         let id = fields::xdr_hex(&balance.balance_id);
         let path = format!("/claimable_balances/{id}");

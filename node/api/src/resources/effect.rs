@@ -11,6 +11,7 @@ use crate::links::{Link, Links};
 use crate::resources::fields::{self, Fields, set};
 use crate::resources::liquidity_pool::pool_of_effect;
 use crate::resources::muxed;
+use crate::visibility::Seen;
 
 /// An effect.
 #[derive(Clone, Debug, Serialize)]
@@ -41,7 +42,7 @@ struct EffectLinks {
 
 impl Effect {
     /// The effect.
-    pub fn new(links: &Links, record: &EffectRecord) -> Self {
+    pub fn new(links: &Links, record: &Seen<EffectRecord>) -> Self {
         let (account, muxed) = muxed::parts(&record.effect.account);
         let (type_i, kind) = name_of(&record.effect.kind);
         let id = record.id;

@@ -3,6 +3,8 @@
 use carat_history::{FeeStats as Fees, Position};
 use serde::Serialize;
 
+use crate::visibility::Seen;
+
 /// Fees of the last ledgers.
 #[derive(Clone, Debug, Serialize)]
 pub struct FeeStats {
@@ -34,7 +36,7 @@ struct Distribution {
 
 impl FeeStats {
     /// The statistics; without any transaction all fees are the base fee.
-    pub fn new(fees: &Fees, index: &Position) -> Self {
+    pub fn new(fees: &Seen<Fees>, index: &Position) -> Self {
         let base_fee = i64::from(index.totals.base_fee);
         let capacity = u64::from(index.totals.max_operations) * u64::from(fees.ledgers.max(1));
         // In hundredths, rounded to nearest: no need of floating point for two decimals.

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::format;
 use crate::links::{Link, Links};
+use crate::visibility::Seen;
 
 /// A closed ledger.
 #[derive(Clone, Debug, Serialize)]
@@ -43,7 +44,7 @@ struct LedgerLinks {
 
 impl Ledger {
     /// The ledger.
-    pub fn new(links: &Links, record: &LedgerRecord) -> Self {
+    pub fn new(links: &Links, record: &Seen<LedgerRecord>) -> Self {
         let path = format!("/ledgers/{}", record.sequence);
         let of = |name: &str| links.paged(format!("{path}/{name}"));
         let header = &record.header;

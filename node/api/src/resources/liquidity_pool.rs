@@ -7,6 +7,7 @@ use stellar_xdr::{LedgerEntry, LedgerEntryData, LiquidityPoolEntry, LiquidityPoo
 use crate::format;
 use crate::links::{Link, Links};
 use crate::resources::fields;
+use crate::visibility::Seen;
 
 /// A liquidity pool.
 #[derive(Clone, Debug, Serialize)]
@@ -44,7 +45,7 @@ impl LiquidityPool {
     /// The pool; `modified_ms` is when it last changed, where that is known.
     ///
     /// **Returns** `None` if the entry given is no pool.
-    pub fn new(links: &Links, entry: &LedgerEntry, modified_ms: Option<u64>) -> Option<Self> {
+    pub fn new(links: &Links, entry: &Seen<LedgerEntry>, modified_ms: Option<u64>) -> Option<Self> {
         let LedgerEntryData::LiquidityPool(pool) = &entry.data else { return None };
         let LiquidityPoolEntryBody::LiquidityPoolConstantProduct(body) = &pool.body;
         let id = hex::encode(pool.liquidity_pool_id.0.0);

@@ -7,6 +7,7 @@ use stellar_xdr::{LedgerEntry, LedgerEntryData};
 use crate::format;
 use crate::links::{Link, Links};
 use crate::resources::fields;
+use crate::visibility::Seen;
 
 /// An offer.
 #[derive(Clone, Debug, Serialize)]
@@ -43,7 +44,7 @@ impl Offer {
     /// The offer; `modified_ms` is when it last changed, where that is known.
     ///
     /// **Returns** `None` if the entry given is no offer.
-    pub fn new(links: &Links, entry: &LedgerEntry, modified_ms: Option<u64>) -> Option<Self> {
+    pub fn new(links: &Links, entry: &Seen<LedgerEntry>, modified_ms: Option<u64>) -> Option<Self> {
         let LedgerEntryData::Offer(offer) = &entry.data else { return None };
         let (id, seller) = (offer.offer_id.to_string(), offer.seller_id.to_string());
         Some(Offer {

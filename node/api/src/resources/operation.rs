@@ -9,6 +9,7 @@ use crate::format;
 use crate::links::{Link, Links};
 use crate::resources::transaction::Transaction;
 use crate::resources::{muxed, operation_details};
+use crate::visibility::SeenOperation;
 
 /// An operation of an applied transaction.
 #[derive(Clone, Debug, Serialize)]
@@ -45,10 +46,11 @@ struct OperationLinks {
 }
 
 impl Operation {
-    /// The operation; with `join`, its transaction is shown within it.
+    /// The operation, with its transaction within it where the viewer asked for it and sees it.
     ///
     /// **Returns** `None` if the transaction has no such operation.
-    pub fn new(links: &Links, record: &OperationRecord, join: bool) -> Option<Self> {
+    pub(crate) fn new(links: &Links, seen: &SeenOperation) -> Option<Self> {
+        let record = &seen.record;
         let operation = record.operation()?;
         let transaction = &record.transaction;
         let hash = transaction.transaction.hash();
@@ -68,7 +70,7 @@ impl Operation {
             type_i: kind as i32,
             created_at: format::time(transaction.time_ms),
             transaction_hash: hash.to_string(),
-            transaction: join.then(|| Box::new(Transaction::new(links, transaction))),
+            transaction: seen.transaction.as_ref().map(|whole| Box::new(Transaction::new(links, whole))),
             details: operation_details::details(record, source, &operation.body),
         })
     }

@@ -6,6 +6,7 @@ use stellar_xdr::{Asset, LedgerEntry, LedgerEntryData, Price};
 
 use crate::format;
 use crate::resources::fields;
+use crate::visibility::Seen;
 
 /// What is offered for two assets.
 #[derive(Clone, Debug, Serialize)]
@@ -30,8 +31,8 @@ impl OrderBook {
     pub fn new(
         base: &Asset,
         counter: &Asset,
-        asks: &[LedgerEntry],
-        bids: &[LedgerEntry],
+        asks: &[Seen<LedgerEntry>],
+        bids: &[Seen<LedgerEntry>],
         limit: usize,
     ) -> Self {
         OrderBook {
@@ -45,7 +46,7 @@ impl OrderBook {
 }
 
 /// Offers come in the order of their price, so that those of one price are neighbours.
-fn levels(entries: &[LedgerEntry], limit: usize, shown: impl Fn(&Price) -> (i32, i32)) -> Vec<Level> {
+fn levels(entries: &[Seen<LedgerEntry>], limit: usize, shown: impl Fn(&Price) -> (i32, i32)) -> Vec<Level> {
     let offers = entries.iter().filter_map(|entry| match &entry.data {
         LedgerEntryData::Offer(offer) => Some((&offer.price, offer.amount)),
         _ => None,

@@ -7,6 +7,7 @@ use crate::format;
 use crate::links::{Link, Links};
 use crate::port::CheckedReceipt;
 use crate::result_codes::ResultCodes;
+use crate::visibility::Seen;
 use stellar_xdr::{Limits, ReadXdr, TransactionResult};
 
 /// A receipt. All but `receipt` is what this node reads in it: whoever needs certainty verifies `receipt`
@@ -36,7 +37,7 @@ struct ReceiptLinks {
 
 impl Receipt {
     /// The receipt with its summary.
-    pub fn new(links: &Links, checked: &CheckedReceipt) -> Self {
+    pub fn new(links: &Links, checked: &Seen<CheckedReceipt>) -> Self {
         let verdict = &checked.verdict;
         let hash = verdict.transaction;
         let decode =

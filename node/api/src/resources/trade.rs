@@ -8,6 +8,7 @@ use stellar_xdr::Asset;
 use crate::format;
 use crate::links::{Link, Links};
 use crate::resources::fields::{self, Fields, set};
+use crate::visibility::Seen;
 
 /// A trade.
 #[derive(Clone, Debug, Serialize)]
@@ -39,7 +40,7 @@ struct TradeLinks {
 impl Trade {
     /// The trade seen from `base`, or, where none is named, from that of its assets which comes first in their
     /// canonical order.
-    pub fn new(links: &Links, record: &TradeRecord, base: Option<&Asset>) -> Self {
+    pub fn new(links: &Links, record: &Seen<TradeRecord>, base: Option<&Asset>) -> Self {
         let trade = &record.trade;
         let base_is_seller = match base {
             Some(base) => *base == trade.sold.0,

@@ -4,6 +4,7 @@ use carat_history::Candle;
 use serde::Serialize;
 
 use crate::format;
+use crate::visibility::Seen;
 
 /// What was traded in a span of time.
 #[derive(Clone, Debug, Serialize)]
@@ -31,7 +32,7 @@ struct Ratio {
 
 impl TradeAggregation {
     /// The span that begins at `start_ms`.
-    pub fn new(start_ms: u64, candle: &Candle) -> Self {
+    pub fn new(start_ms: u64, candle: &Seen<Candle>) -> Self {
         let shown = |(n, d): (i64, i64)| {
             let ratio = Ratio { n: n.to_string(), d: d.to_string() };
             (format::quotient(i128::from(n), i128::from(d)), ratio)

@@ -8,6 +8,7 @@ use stellar_xdr::{DecoratedSignature, Memo, Preconditions};
 use crate::format;
 use crate::links::{Link, Links};
 use crate::resources::muxed;
+use crate::visibility::Seen;
 
 /// An applied transaction, with or without success.
 #[derive(Clone, Debug, Serialize)]
@@ -113,13 +114,13 @@ struct LedgerBounds {
 
 impl Transaction {
     /// The transaction under its own hash.
-    pub fn new(links: &Links, record: &TransactionRecord) -> Self {
+    pub fn new(links: &Links, record: &Seen<TransactionRecord>) -> Self {
         Self::under(links, record, record.transaction.hash())
     }
 
     /// The transaction under the hash by which it was asked for: a fee bump is also known by the hash of the
     /// transaction within it, and then shows that one's signatures.
-    pub fn under(links: &Links, record: &TransactionRecord, asked: &Digest) -> Self {
+    pub fn under(links: &Links, record: &Seen<TransactionRecord>, asked: &Digest) -> Self {
         let signed = &record.transaction;
         let inner = signed.transaction();
         let (source_account, muxed) = muxed::parts(&inner.source_account);

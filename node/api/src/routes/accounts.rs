@@ -7,20 +7,21 @@ use std::sync::Arc;
 use axum::extract::Path;
 use axum::response::Response;
 use carat_history::keys::List;
-use carat_history::{AccountFilter, PageQuery, Toid, TradeFilter};
+use carat_history::{AccountFilter, AccountState, PageQuery, Toid, TradeFilter};
 use carat_types::PublicKey;
 use stellar_xdr::Asset;
 
 use crate::accept::Form;
+use crate::links::Links;
 use crate::page::{Cursor, Record};
 use crate::params;
-use crate::port::{self, Node};
 use crate::problem::{Kind, Problem};
 use crate::request::{Request, bytes, to_raw};
-use crate::resources::account::{Account, Data};
+use crate::resources::account::{Account, Data, Holdings};
 use crate::resources::fields;
 use crate::routes::collection::{self, Fetch, ScopeOf, Show};
 use crate::routes::offers;
+use crate::visibility::{Seen, SeenAccount, View};
 
 const FIELD: &str = "account_id";
 
@@ -51,16 +52,20 @@ impl Cursor for AccountCursor {
 pub(crate) async fn list(request: Request) -> Result<Response, Problem> {
     let filter = filter(&request)?;
     let links = request.links.clone();
-    let fetch: Fetch<AccountCursor> = Arc::new(move |node, page| {
+    let fetch: Fetch<AccountCursor> = Arc::new(move |view, page| {
         let PageQuery { cursor, order, limit } = page;
         let page = PageQuery { cursor: cursor.map(|cursor| cursor.0), order, limit };
-        let states = node.history().accounts(&filter, page)?;
-        let show = |state: &port::Account| {
-            let modified = node.history().ledger_time_ms(state.account.last_modified_ledger_seq)?;
-            let shown = Account::new(&links, state, modified).ok_or(Kind::SERVER_ERROR)?;
-            Record::new(shown.id(), &shown)
-        };
-        states.iter().map(show).collect()
+        let part = view.accounts(&filter, page)?.at(AccountCursor);
+        part.try_map(|seen| match seen {
+            SeenAccount::Whole(state) => {
+                let shown = whole(view, &links, &state)?;
+                Record::new(shown.id(), &shown)
+            }
+            SeenAccount::Holdings(state) => {
+                let shown = Holdings::new(&state).ok_or(Kind::SERVER_ERROR)?;
+                Record::new(shown.id(), &shown)
+            }
+        })
     });
     collection::respond(request, collection::present, fetch).await
 }
@@ -90,11 +95,9 @@ fn filter(request: &Request) -> Result<AccountFilter, Problem> {
 pub(crate) async fn show(Path(id): Path<String>, request: Request) -> Result<Response, Problem> {
     let account = params::account(FIELD, &id)?;
     let links = request.links.clone();
-    let show: Show = Arc::new(move |node| {
-        let state = state_of(node, &account)?;
-        let modified = node.history().ledger_time_ms(state.account.last_modified_ledger_seq)?;
-        let shown = Account::new(&links, &state, modified).ok_or(Kind::SERVER_ERROR)?;
-        to_raw(&shown)
+    let show: Show = Arc::new(move |view| match view.account(&account)?.ok_or(Kind::NOT_FOUND)? {
+        SeenAccount::Whole(state) => to_raw(&whole(view, &links, &state)?),
+        SeenAccount::Holdings(state) => to_raw(&Holdings::new(&state).ok_or(Kind::SERVER_ERROR)?),
     });
     collection::object(request, show).await
 }
@@ -107,14 +110,14 @@ pub(crate) async fn data(
     let name: Arc<str> = name.into();
     let form = request.accepts(&[Form::Hal, Form::Json, Form::EventStream, Form::Raw])?;
     if form == Form::Raw {
-        let value = request.context.read(move |node| {
-            let (_, value) = Data::find(&state_of(node, &account)?, &name).ok_or(Kind::NOT_FOUND)?;
+        let value = request.read(move |view| {
+            let (_, value) = Data::find(&state_of(view, &account)?, &name).ok_or(Kind::NOT_FOUND)?;
             Ok(value)
         });
         return Ok(bytes(value.await?));
     }
-    let show: Show = Arc::new(move |node| {
-        let (shown, _) = Data::find(&state_of(node, &account)?, &name).ok_or(Kind::NOT_FOUND)?;
+    let show: Show = Arc::new(move |view| {
+        let (shown, _) = Data::find(&state_of(view, &account)?, &name).ok_or(Kind::NOT_FOUND)?;
         to_raw(&shown)
     });
     collection::object(request, show).await
@@ -150,6 +153,15 @@ pub(crate) async fn offers(Path(id): Path<String>, request: Request) -> Result<R
     offers::of_account(request, account).await
 }
 
-fn state_of(node: &dyn Node, account: &PublicKey) -> Result<crate::port::Account, Problem> {
-    node.account(account)?.ok_or_else(|| Kind::NOT_FOUND.into())
+/// The account's state, where the viewer may see all of it.
+fn state_of(view: &View<'_>, account: &PublicKey) -> Result<Seen<AccountState>, Problem> {
+    match view.account(account)? {
+        Some(SeenAccount::Whole(state)) => Ok(state),
+        _ => Err(Kind::NOT_FOUND.into()),
+    }
+}
+
+fn whole(view: &View<'_>, links: &Links, state: &Seen<AccountState>) -> Result<Account, Problem> {
+    let modified = view.ledger_time_ms(state.account.last_modified_ledger_seq)?;
+    Account::new(links, state, modified).ok_or_else(|| Kind::SERVER_ERROR.into())
 }

@@ -5,9 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::response::Response;
-use carat_history::{AssetFilter, AssetRecord, PageQuery, Toid};
+use carat_history::{AssetFilter, PageQuery, Toid};
 use carat_types::builder::asset::{issued, parse_code};
-use stellar_xdr::LedgerEntryData;
 
 use crate::page::{Cursor, Record};
 use crate::params;
@@ -55,19 +54,11 @@ pub(crate) async fn list(request: Request) -> Result<Response, Problem> {
     }
     let code = code.map(|code| code.as_bytes().to_vec());
     let filter = AssetFilter { code, issuer: request.params.account("asset_issuer")? };
-    let fetch: Fetch<AssetCursor> = Arc::new(move |node, page| {
+    let fetch: Fetch<AssetCursor> = Arc::new(move |view, page| {
         let PageQuery { cursor, order, limit } = page;
         let page = PageQuery { cursor: cursor.map(|cursor| cursor.0), order, limit };
-        let records = node.history().assets(&filter, page)?;
-        let one = |record: &AssetRecord| {
-            let account = node.history().issuer(&record.asset)?;
-            let issuer = match account.as_ref().map(|entry| &entry.data) {
-                Some(LedgerEntryData::Account(account)) => Some(account),
-                _ => None,
-            };
-            Record::new(AssetCursor(record.asset.clone()), &Asset::new(record, issuer))
-        };
-        records.iter().map(one).collect()
+        let part = view.assets(&filter, page)?.at(AssetCursor);
+        part.try_map(|seen| Record::new(AssetCursor(seen.record.asset.clone()), &Asset::new(&seen)))
     });
     collection::respond(request, collection::present, fetch).await
 }

@@ -12,11 +12,11 @@ use crate::accept::{Form, OBJECT};
 use crate::links::Links;
 use crate::page::{Cursor, Record};
 use crate::params;
-use crate::port::Node;
 use crate::problem::{Kind, Problem};
 use crate::request::{Request, json};
 use crate::resources::claimable_balance::ClaimableBalance;
 use crate::routes::collection::{self, Fetch, ScopeOf};
+use crate::visibility::{Seen, View};
 
 const FIELD: &str = "claimable_balance_id";
 
@@ -34,13 +34,11 @@ pub(crate) async fn list(request: Request) -> Result<Response, Problem> {
         asset: params.asset("asset")?,
     };
     let links = request.links.clone();
-    let fetch: Fetch<BalanceCursor> = Arc::new(move |node, page| {
-        let entries = node.history().balances(&filter, page)?;
-        let one = |entry: &LedgerEntry| {
-            let shown = shown(&links, node, entry)?;
+    let fetch: Fetch<BalanceCursor> = Arc::new(move |view, page| {
+        view.balances(&filter, page)?.try_map(|entry| {
+            let shown = shown(&links, view, &entry)?;
             Record::new(shown.paging_token(), &shown)
-        };
-        entries.iter().map(one).collect()
+        })
     });
     collection::respond(request, collection::present, fetch).await
 }
@@ -49,9 +47,10 @@ pub(crate) async fn show(Path(id): Path<String>, request: Request) -> Result<Res
     let _: Form = request.accepts(OBJECT)?;
     let id = params::balance(FIELD, &id)?;
     let links = request.links.clone();
-    let balance = request.context.read(move |node| {
-        let entry = collection::history(node)?.balance(&id)?.ok_or(Kind::NOT_FOUND)?;
-        shown(&links, node, &entry)
+    let balance = request.read(move |view| {
+        collection::needs_history(view)?;
+        let entry = view.balance(&id)?.ok_or(Kind::NOT_FOUND)?;
+        shown(&links, view, &entry)
     });
     json(&balance.await?)
 }
@@ -66,7 +65,7 @@ pub(crate) async fn operations(Path(id): Path<String>, request: Request) -> Resu
     collection::operations(request, List::Operations, ScopeOf::Balance(id)).await
 }
 
-fn shown(links: &Links, node: &dyn Node, entry: &LedgerEntry) -> Result<ClaimableBalance, Problem> {
-    let modified = node.history().ledger_time_ms(entry.last_modified_ledger_seq)?;
+fn shown(links: &Links, view: &View<'_>, entry: &Seen<LedgerEntry>) -> Result<ClaimableBalance, Problem> {
+    let modified = view.ledger_time_ms(entry.last_modified_ledger_seq)?;
     ClaimableBalance::new(links, entry, modified).ok_or_else(|| Kind::SERVER_ERROR.into())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use carat_history::keys::List;
-use carat_history::{History, PageQuery, PartId, Position, Scope, Toid, TradeFilter, TradeKind};
+use carat_history::{PageQuery, PartId, Position, Scope, Toid, TradeFilter, TradeKind};
 use carat_types::{Digest, PublicKey};
 use serde_json::value::RawValue;
 
@@ -19,13 +19,14 @@ use crate::resources::operation::Operation;
 use crate::resources::trade::Trade;
 use crate::resources::transaction::Transaction;
 use crate::stream::{self, Source};
+use crate::visibility::{Part, View, Viewer};
 
-/// Reads a page of a collection.
+/// Reads a page of a collection, as its viewer sees it.
 pub(crate) type Fetch<C = Toid> =
-    Arc<dyn Fn(&dyn Node, PageQuery<C>) -> Result<Vec<Record>, Problem> + Send + Sync>;
+    Arc<dyn Fn(&View<'_>, PageQuery<C>) -> Result<Part<Record, C>, Problem> + Send + Sync>;
 
-/// Reads an object as it stands.
-pub(crate) type Show = Arc<dyn Fn(&dyn Node) -> Result<Box<RawValue>, Problem> + Send + Sync>;
+/// Reads an object as it stands, as its viewer sees it.
+pub(crate) type Show = Arc<dyn Fn(&View<'_>) -> Result<Box<RawValue>, Problem> + Send + Sync>;
 
 /// The cursor that `now` stands for; none in lists of the present, which have no end in time.
 pub(crate) type Now<C> = fn(&Position) -> Option<C>;
@@ -51,17 +52,23 @@ pub(crate) async fn respond<C: Cursor>(
 ) -> Result<Response, Problem> {
     let form = request.accepts(STREAMABLE)?;
     let context = Arc::clone(&request.context);
-    let position = context.read(position).await?;
+    let position = request.read(|view| position(view.node())).await?;
     let page = page::query(&request.params, request.last_event(), now(&position))?;
     page::within_history(&page, position.first_ledger)?;
     if form == Form::EventStream {
         let limit = page.limit;
-        let source = Collection { context: Arc::clone(&context), page, fetch };
+        let source = Collection { context: Arc::clone(&context), viewer: request.viewer, page, fetch };
         return stream::respond(&context, source, limit).await;
     }
     let asked = page.clone();
-    let records = context.read(move |node| fetch(node, asked)).await?;
-    json(&Page::new(&request.links, &request.path, &request.params, &page, records))
+    let part = request.read(move |view| fetch(view, asked)).await?;
+    if part.cut && part.records.is_empty() {
+        // A page without records would say that there are none, and a cursor would be that of a stranger's record.
+        let reason =
+            "too much that concerns others lies between; ask for the lists of an account, or from the end on";
+        return Err(Problem::from(Kind::TIMEOUT).because(reason));
+    }
+    json(&Page::new(&request.links, &request.path, &request.params, &page, part.records))
 }
 
 /// Where the index stands.
@@ -81,32 +88,31 @@ pub(crate) fn position(node: &dyn Node) -> Result<Position, Problem> {
         .ok_or_else(|| Problem::from(Kind::STALE_HISTORY).because("the node has not indexed its genesis yet"))
 }
 
-/// The index, for objects that are read off it.
+/// Refuses objects that are read off the index where there is none.
 ///
 /// **Errors**: as [`position`].
-pub(crate) fn history(node: &dyn Node) -> Result<&History, Problem> {
-    position(node)?;
-    Ok(node.history())
+pub(crate) fn needs_history(view: &View<'_>) -> Result<(), Problem> {
+    position(view.node()).map(drop)
 }
 
 struct Collection<C> {
     context: Arc<Context>,
+    viewer: Viewer,
     page: PageQuery<C>,
     fetch: Fetch<C>,
 }
 
 impl<C: Cursor> Source for Collection<C> {
     async fn next(&mut self, limit: usize) -> Result<Vec<Record>, Problem> {
-        let (fetch, page) = (Arc::clone(&self.fetch), PageQuery { limit, ..self.page.clone() });
-        let records = self.context.read(move |node| fetch(node, page)).await?;
-        if let Some(last) = records.last() {
-            let cursor = last.paging_token.parse().map_err(|_| {
-                tracing::error!(token = last.paging_token, "a record's cursor is no cursor");
-                Problem::from(Kind::SERVER_ERROR)
-            })?;
-            self.page.cursor = Some(cursor);
+        loop {
+            let (fetch, page) = (Arc::clone(&self.fetch), PageQuery { limit, ..self.page.clone() });
+            let part = self.context.read(&self.viewer, move |view| fetch(view, page)).await?;
+            // What the viewer may not see is not looked at again.
+            self.page.cursor = part.read_to.or(self.page.cursor.take());
+            if !part.records.is_empty() || !part.cut {
+                return Ok(part.records);
+            }
         }
-        Ok(records)
     }
 }
 
@@ -114,12 +120,11 @@ impl<C: Cursor> Source for Collection<C> {
 pub(crate) async fn transactions(request: Request, scope: ScopeOf) -> Result<Response, Problem> {
     let include_failed = request.params.flag("include_failed")?;
     let links = request.links.clone();
-    let fetch: Fetch = Arc::new(move |node, page| {
-        let records = node.history().transactions(scope.resolve(node)?, page, include_failed)?;
-        let shown = records.iter().map(|record| Record::new(record.id, &Transaction::new(&links, record)));
-        let shown: Vec<Record> = shown.collect::<Result<_, _>>()?;
-        scope.must_exist(node, &shown)?;
-        Ok(shown)
+    let fetch: Fetch = Arc::new(move |view, page| {
+        let part = view.transactions(scope.resolve(view)?, page, include_failed)?;
+        let part = part.try_map(|record| Record::new(record.id, &Transaction::new(&links, &record)))?;
+        scope.must_exist(view, &part.records)?;
+        Ok(part)
     });
     respond(request, LAST_TRANSACTION, fetch).await
 }
@@ -131,14 +136,14 @@ pub(crate) async fn operations(request: Request, list: List, scope: ScopeOf) -> 
     let include_failed = request.params.flag("include_failed")? || one_transaction;
     let join = join(&request)?;
     let links = request.links.clone();
-    let fetch: Fetch = Arc::new(move |node, page| {
-        let records = node.history().operations(list, scope.resolve(node)?, page, include_failed)?;
-        let shown = records.iter().filter_map(|record| {
-            Operation::new(&links, record, join).map(|operation| Record::new(record.id, &operation))
-        });
-        let shown: Vec<Record> = shown.collect::<Result<_, _>>()?;
-        scope.must_exist(node, &shown)?;
-        Ok(shown)
+    let fetch: Fetch = Arc::new(move |view, page| {
+        let part = view.operations(list, scope.resolve(view)?, page, include_failed, join)?;
+        let part = part.try_map(|seen| {
+            let operation = Operation::new(&links, &seen).ok_or(Kind::SERVER_ERROR)?;
+            Record::new(seen.record.id, &operation)
+        })?;
+        scope.must_exist(view, &part.records)?;
+        Ok(part)
     });
     respond(request, LAST_TRANSACTION, fetch).await
 }
@@ -146,12 +151,11 @@ pub(crate) async fn operations(request: Request, list: List, scope: ScopeOf) -> 
 /// The effects of `scope`.
 pub(crate) async fn effects(request: Request, scope: ScopeOf) -> Result<Response, Problem> {
     let links = request.links.clone();
-    let fetch: Fetch<PartId> = Arc::new(move |node, page| {
-        let records = node.history().effects(scope.resolve(node)?, page)?;
-        let shown = records.iter().map(|record| Record::new(record.id, &Effect::new(&links, record)));
-        let shown: Vec<Record> = shown.collect::<Result<_, _>>()?;
-        scope.must_exist(node, &shown)?;
-        Ok(shown)
+    let fetch: Fetch<PartId> = Arc::new(move |view, page| {
+        let part = view.effects(scope.resolve(view)?, page)?;
+        let part = part.try_map(|record| Record::new(record.id, &Effect::new(&links, &record)))?;
+        scope.must_exist(view, &part.records)?;
+        Ok(part)
     });
     respond(request, LAST_PART, fetch).await
 }
@@ -172,16 +176,15 @@ pub(crate) async fn trades(
         }
     };
     let links = request.links.clone();
-    let fetch: Fetch<PartId> = Arc::new(move |node, page| {
+    let fetch: Fetch<PartId> = Arc::new(move |view, page| {
         let base = match &filter {
             TradeFilter::Pair(base, _) => Some(base),
             _ => None,
         };
-        let records = node.history().trades(&filter, kind, page)?;
-        let shown = records.iter().map(|record| Record::new(record.id, &Trade::new(&links, record, base)));
-        let shown: Vec<Record> = shown.collect::<Result<_, _>>()?;
-        exists.map_or(Ok(()), |scope| scope.must_exist(node, &shown))?;
-        Ok(shown)
+        let part = view.trades(&filter, kind, page)?;
+        let part = part.try_map(|record| Record::new(record.id, &Trade::new(&links, &record, base)))?;
+        exists.map_or(Ok(()), |scope| scope.must_exist(view, &part.records))?;
+        Ok(part)
     });
     respond(request, LAST_PART, fetch).await
 }
@@ -217,13 +220,13 @@ pub(crate) enum ScopeOf {
 impl ScopeOf {
     /// The scope in the index.
     ///
-    /// **Errors**: 404 for what is not there, 410 for what was there before this index began.
-    fn resolve(self, node: &dyn Node) -> Result<Scope, Problem> {
+    /// **Errors**: 404 for what is not there or not to be seen, 410 for what was there before this index began.
+    fn resolve(self, view: &View<'_>) -> Result<Scope, Problem> {
         match self {
             ScopeOf::All => Ok(Scope::All),
             ScopeOf::Account(account) => Ok(Scope::Account(account)),
             ScopeOf::Ledger(sequence) => {
-                let position = position(node)?;
+                let position = position(view.node())?;
                 match sequence {
                     _ if sequence < position.first_ledger => Err(Kind::BEFORE_HISTORY.into()),
                     _ if sequence > position.ledger => Err(Kind::NOT_FOUND.into()),
@@ -231,14 +234,14 @@ impl ScopeOf {
                 }
             }
             ScopeOf::Transaction(hash) => {
-                let record = node.history().transaction(&hash)?.ok_or(Kind::NOT_FOUND)?;
-                Ok(Scope::Transaction(record.id))
+                let id = view.place_of(&hash)?.ok_or(Kind::NOT_FOUND)?;
+                Ok(Scope::Transaction(id))
             }
             ScopeOf::Operation(id) => {
-                if id.ledger() < position(node)?.first_ledger {
+                if id.ledger() < position(view.node())?.first_ledger {
                     return Err(Kind::BEFORE_HISTORY.into());
                 }
-                node.history().operation(id)?.ok_or(Kind::NOT_FOUND)?;
+                view.operation(id, false)?.ok_or(Kind::NOT_FOUND)?;
                 Ok(Scope::Operation(id))
             }
             ScopeOf::Pool(pool) => Ok(Scope::Pool(pool)),
@@ -246,18 +249,17 @@ impl ScopeOf {
         }
     }
 
-    /// An account, pool or balance of which nothing was ever seen has no collections, not empty ones.
-    pub(crate) fn must_exist(self, node: &dyn Node, shown: &[Record]) -> Result<(), Problem> {
+    /// An account, pool or balance of which the viewer never saw anything has no collections, not empty ones.
+    pub(crate) fn must_exist(self, view: &View<'_>, shown: &[Record]) -> Result<(), Problem> {
         if !shown.is_empty() {
             return Ok(());
         }
-        let history = node.history();
         let known = match self {
             ScopeOf::Account(account) => {
-                history.knows(Scope::Account(account))? || node.account(&account)?.is_some()
+                view.knows(Scope::Account(account), || Ok(view.account(&account)?.is_some()))?
             }
-            ScopeOf::Pool(pool) => history.knows(Scope::Pool(pool))?,
-            ScopeOf::Balance(balance) => history.knows(Scope::Balance(balance))?,
+            ScopeOf::Pool(pool) => view.knows(Scope::Pool(pool), || Ok(false))?,
+            ScopeOf::Balance(balance) => view.knows(Scope::Balance(balance), || Ok(false))?,
             _ => true,
         };
         if known { Ok(()) } else { Err(Kind::NOT_FOUND.into()) }
@@ -270,6 +272,7 @@ const OBJECT_STREAM_LIMIT: usize = 10;
 /// An object that is sent again whenever it has changed.
 struct Object {
     context: Arc<Context>,
+    viewer: Viewer,
     show: Show,
     last: Option<Box<RawValue>>,
 }
@@ -277,7 +280,7 @@ struct Object {
 impl Source for Object {
     async fn next(&mut self, _limit: usize) -> Result<Vec<Record>, Problem> {
         let show = Arc::clone(&self.show);
-        let body = self.context.read(move |node| show(node)).await?;
+        let body = self.context.read(&self.viewer, move |view| show(view)).await?;
         if self.last.as_ref().is_some_and(|last| last.get() == body.get()) {
             return Ok(Vec::new());
         }
@@ -290,8 +293,8 @@ impl Source for Object {
 pub(crate) async fn object(request: Request, show: Show) -> Result<Response, Problem> {
     let context = Arc::clone(&request.context);
     if request.accepts(STREAMABLE)? == Form::EventStream {
-        let source = Object { context: Arc::clone(&context), show, last: None };
+        let source = Object { context: Arc::clone(&context), viewer: request.viewer, show, last: None };
         return stream::respond(&context, source, OBJECT_STREAM_LIMIT).await;
     }
-    json(&context.read(move |node| show(node)).await?)
+    json(&request.read(move |view| show(view)).await?)
 }

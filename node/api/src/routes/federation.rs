@@ -20,7 +20,7 @@ pub(crate) async fn show(request: Request) -> Result<Response, SepError> {
         }
         "txid" => {
             let hash: Digest = params::transaction_hash("q", asked)?;
-            let record = request.context.read(move |node| Ok(node.history().transaction(&hash)?)).await?;
+            let record = request.read(move |view| view.transaction(&hash)).await?;
             record.and_then(|record| directory.by_account(&record.transaction.transaction().source_account))
         }
         "forward" => Some(directory.forward(|name| request.params.get(name)).map_err(bad)?),

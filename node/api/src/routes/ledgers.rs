@@ -19,13 +19,10 @@ const FIELD: &str = "ledger_id";
 
 pub(crate) async fn list(request: Request) -> Result<Response, Problem> {
     let links = request.links.clone();
-    let fetch: Fetch = Arc::new(move |node, page| {
-        let records = node.history().ledgers(page)?;
+    let fetch: Fetch = Arc::new(move |view, page| {
         let token = |sequence: u32| Toid::ledger_start(sequence);
-        records
-            .iter()
-            .map(|record| Record::new(token(record.sequence), &Ledger::new(&links, record)))
-            .collect()
+        let part = view.ledgers(page)?;
+        part.try_map(|record| Record::new(token(record.sequence), &Ledger::new(&links, &record)))
     });
     collection::respond(request, LAST_LEDGER, fetch).await
 }
@@ -34,11 +31,11 @@ pub(crate) async fn show(Path(sequence): Path<String>, request: Request) -> Resu
     let _: Form = request.accepts(OBJECT)?;
     let sequence = params::ledger(FIELD, &sequence)?;
     let links = request.links.clone();
-    let ledger = request.context.read(move |node| {
-        if sequence < collection::position(node)?.first_ledger {
+    let ledger = request.read(move |view| {
+        if sequence < collection::position(view.node())?.first_ledger {
             return Err(Kind::BEFORE_HISTORY.into());
         }
-        let record = node.history().ledger(sequence)?.ok_or(Kind::NOT_FOUND)?;
+        let record = view.ledger(sequence)?.ok_or(Kind::NOT_FOUND)?;
         Ok(Ledger::new(&links, &record))
     });
     json(&ledger.await?)

@@ -15,11 +15,11 @@ use crate::accept::{Form, OBJECT};
 use crate::links::Links;
 use crate::page::{Cursor, Record};
 use crate::params;
-use crate::port::Node;
 use crate::problem::{Kind, Problem};
 use crate::request::{Request, json};
 use crate::resources::liquidity_pool::LiquidityPool;
 use crate::routes::collection::{self, Fetch, ScopeOf};
+use crate::visibility::{Seen, View};
 
 const FIELD: &str = "liquidity_pool_id";
 /// A pool has two reserves.
@@ -53,18 +53,14 @@ pub(crate) async fn list(request: Request) -> Result<Response, Problem> {
     let reserves = request.params.assets("reserves", RESERVES_MAX)?;
     let account = request.params.account("account")?;
     let links = request.links.clone();
-    let fetch: Fetch<PoolCursor> = Arc::new(move |node, page| {
+    let fetch: Fetch<PoolCursor> = Arc::new(move |view, page| {
         let PageQuery { cursor, order, limit } = page;
         let page = PageQuery { cursor: cursor.map(|cursor| cursor.0), order, limit };
-        let entries = match &account {
-            Some(account) => node.history().pools_with(account, page)?,
-            None => node.history().pools(&reserves, page)?,
-        };
-        let one = |entry: &LedgerEntry| {
-            let pool = shown(&links, node, entry)?;
+        let part = view.pools(account.as_ref(), &reserves, page)?.at(PoolCursor);
+        part.try_map(|entry| {
+            let pool = shown(&links, view, &entry)?;
             Record::new(pool.id(), &pool)
-        };
-        entries.iter().map(one).collect()
+        })
     });
     collection::respond(request, collection::present, fetch).await
 }
@@ -73,9 +69,10 @@ pub(crate) async fn show(Path(id): Path<String>, request: Request) -> Result<Res
     let _: Form = request.accepts(OBJECT)?;
     let id = params::pool(FIELD, &id)?;
     let links = request.links.clone();
-    let pool = request.context.read(move |node| {
-        let entry = collection::history(node)?.pool(&id)?.ok_or(Kind::NOT_FOUND)?;
-        shown(&links, node, &entry)
+    let pool = request.read(move |view| {
+        collection::needs_history(view)?;
+        let entry = view.pool(&id)?.ok_or(Kind::NOT_FOUND)?;
+        shown(&links, view, &entry)
     });
     json(&pool.await?)
 }
@@ -100,7 +97,7 @@ pub(crate) async fn trades(Path(id): Path<String>, request: Request) -> Result<R
     collection::trades(request, TradeFilter::Pool(id), Some(ScopeOf::Pool(id))).await
 }
 
-fn shown(links: &Links, node: &dyn Node, entry: &LedgerEntry) -> Result<LiquidityPool, Problem> {
-    let modified = node.history().ledger_time_ms(entry.last_modified_ledger_seq)?;
+fn shown(links: &Links, view: &View<'_>, entry: &Seen<LedgerEntry>) -> Result<LiquidityPool, Problem> {
+    let modified = view.ledger_time_ms(entry.last_modified_ledger_seq)?;
     LiquidityPool::new(links, entry, modified).ok_or_else(|| Kind::SERVER_ERROR.into())
 }

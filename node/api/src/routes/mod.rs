@@ -17,6 +17,7 @@ pub(crate) mod order_book;
 pub(crate) mod paths;
 pub(crate) mod root;
 mod sep;
+pub(crate) use sep::now;
 pub(crate) mod sep10;
 pub(crate) mod submit;
 pub(crate) mod trades;
@@ -32,14 +33,15 @@ use crate::context::Context;
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody who reaches the node: what it shows is the shared ledger.
+    /// Anybody who reaches the node; on a members' network whoever has logged in, and each sees what concerns it.
     Public,
-    /// Anybody, at the price of a place in the queue of submissions; what is submitted carries its own
+    /// The same, at the price of a place in the queue of submissions; what is submitted carries its own
     /// authority.
     Submission,
-    /// Anybody: what is sent carries its own authority, and nothing but the memory of it is written.
+    /// Anybody: what a login begins with. What is sent carries its own authority, and nothing but the memory of it is
+    /// written.
     Login,
-    /// Anybody, but only on a test network; elsewhere the route does not exist.
+    /// As [`Access::Public`], but only on a test network; elsewhere the route does not exist.
     TestNetwork,
 }
 
@@ -59,6 +61,10 @@ pub struct Route {
 
 const fn read(path: &'static str, streams: bool, handler: fn() -> MethodRouter<Arc<Context>>) -> Route {
     Route { path, methods: &["GET"], access: Access::Public, streams, handler }
+}
+
+const fn login(path: &'static str, handler: fn() -> MethodRouter<Arc<Context>>) -> Route {
+    Route { path, methods: &["GET"], access: Access::Login, streams: false, handler }
 }
 
 /// Every route that there is.
@@ -130,8 +136,8 @@ pub const ROUTES: &[Route] = &[
     read("/operations/{id}", false, || get(operations::show)),
     read("/operations/{id}/effects", true, || get(operations::effects)),
     read("/payments", true, || get(operations::payments)),
-    read("/.well-known/stellar.toml", false, || get(well_known::stellar_toml)),
-    read("/.well-known/jwks.json", false, || get(well_known::keys)),
+    login("/.well-known/stellar.toml", || get(well_known::stellar_toml)),
+    login("/.well-known/jwks.json", || get(well_known::keys)),
     read("/federation", false, || get(federation::show)),
     Route {
         path: "/auth",

@@ -13,11 +13,11 @@ use stellar_xdr::LedgerEntry;
 use crate::accept::{Form, OBJECT};
 use crate::links::Links;
 use crate::page::{Cursor, Record};
-use crate::port::Node;
 use crate::problem::{Kind, Problem};
 use crate::request::{Request, json};
 use crate::resources::offer::Offer;
 use crate::routes::collection::{self, Fetch, ScopeOf};
+use crate::visibility::{Seen, View};
 
 const FIELD: &str = "offer_id";
 
@@ -72,17 +72,15 @@ async fn filtered(
     exists: Option<ScopeOf>,
 ) -> Result<Response, Problem> {
     let links = request.links.clone();
-    let fetch: Fetch<OfferCursor> = Arc::new(move |node, page| {
+    let fetch: Fetch<OfferCursor> = Arc::new(move |view, page| {
         let PageQuery { cursor, order, limit } = page;
         let page = PageQuery { cursor: cursor.map(|cursor| cursor.0), order, limit };
-        let entries = node.history().offers(&filter, page)?;
-        let shown = entries.iter().map(|entry| {
-            let offer = shown(&links, node, entry)?;
+        let part = view.offers(&filter, page)?.at(OfferCursor).try_map(|entry| {
+            let offer = shown(&links, view, &entry)?;
             Record::new(offer.id(), &offer)
-        });
-        let shown: Vec<Record> = shown.collect::<Result<_, _>>()?;
-        exists.map_or(Ok(()), |scope| scope.must_exist(node, &shown))?;
-        Ok(shown)
+        })?;
+        exists.map_or(Ok(()), |scope| scope.must_exist(view, &part.records))?;
+        Ok(part)
     });
     collection::respond(request, collection::present, fetch).await
 }
@@ -91,9 +89,10 @@ pub(crate) async fn show(Path(id): Path<String>, request: Request) -> Result<Res
     let _: Form = request.accepts(OBJECT)?;
     let id = id_of(FIELD, &id)?;
     let links = request.links.clone();
-    let offer = request.context.read(move |node| {
-        let entry = collection::history(node)?.offer(id)?.ok_or(Kind::NOT_FOUND)?;
-        shown(&links, node, &entry)
+    let offer = request.read(move |view| {
+        collection::needs_history(view)?;
+        let entry = view.offer(id)?.ok_or(Kind::NOT_FOUND)?;
+        shown(&links, view, &entry)
     });
     json(&offer.await?)
 }
@@ -103,8 +102,8 @@ pub(crate) async fn trades(Path(id): Path<String>, request: Request) -> Result<R
     collection::trades(request, TradeFilter::Offer(id), None).await
 }
 
-fn shown(links: &Links, node: &dyn Node, entry: &LedgerEntry) -> Result<Offer, Problem> {
-    let modified = node.history().ledger_time_ms(entry.last_modified_ledger_seq)?;
+fn shown(links: &Links, view: &View<'_>, entry: &Seen<LedgerEntry>) -> Result<Offer, Problem> {
+    let modified = view.ledger_time_ms(entry.last_modified_ledger_seq)?;
     Offer::new(links, entry, modified).ok_or_else(|| Kind::SERVER_ERROR.into())
 }
 

@@ -24,12 +24,12 @@ pub(crate) async fn show(Path(id): Path<String>, request: Request) -> Result<Res
     let id = id_of(&id)?;
     let join = collection::join(&request)?;
     let links = request.links.clone();
-    let operation = request.context.read(move |node| {
-        if id.ledger() < collection::position(node)?.first_ledger {
+    let operation = request.read(move |view| {
+        if id.ledger() < collection::position(view.node())?.first_ledger {
             return Err(Kind::BEFORE_HISTORY.into());
         }
-        let record = node.history().operation(id)?.ok_or(Kind::NOT_FOUND)?;
-        Operation::new(&links, &record, join).ok_or_else(|| Kind::NOT_FOUND.into())
+        let seen = view.operation(id, join)?.ok_or(Kind::NOT_FOUND)?;
+        Operation::new(&links, &seen).ok_or_else(|| Kind::NOT_FOUND.into())
     });
     json(&operation.await?)
 }

@@ -17,9 +17,9 @@ pub(crate) async fn show(request: Request) -> Result<Response, Problem> {
     let params = &request.params;
     let (base, counter) = (params.required_asset("selling_")?, params.required_asset("buying_")?);
     let limit = if params.get("limit").is_some() { page::limit(params)? } else { LIMIT_DEFAULT };
-    let show: Show = Arc::new(move |node| {
-        let asks = collection::history(node)?.book(&base, &counter)?;
-        let bids = node.history().book(&counter, &base)?;
+    let show: Show = Arc::new(move |view| {
+        collection::needs_history(view)?;
+        let (asks, bids) = (view.book(&base, &counter)?, view.book(&counter, &base)?);
         to_raw(&OrderBook::new(&base, &counter, &asks, &bids, limit))
     });
     collection::object(request, show).await

@@ -44,8 +44,8 @@ fn end(params: &Params, name: &str) -> Result<PathEnd, Problem> {
 
 async fn respond(request: Request, query: PathQuery) -> Result<Response, Problem> {
     let _: Form = request.accepts(OBJECT)?;
-    let records = request.context.read(move |node| {
-        let found = node.paths(&query)?.ok_or(Kind::NOT_FOUND)?;
+    let records = request.read(move |view| {
+        let found = view.paths(&query)?.ok_or(Kind::NOT_FOUND)?;
         let shown = found.paths.iter().filter_map(|path| {
             let (first, last) = (path.assets.first()?, path.assets.last()?);
             let between = path.assets.get(1..path.assets.len().saturating_sub(1)).unwrap_or_default();

@@ -18,7 +18,8 @@ pub(crate) async fn show(request: Request) -> Result<Response, Problem> {
         let network = request.context.node.network();
         return Ok(Html(page(&network.passphrase, network.is_test)).into_response());
     }
-    let root = request.context.read(move |node| {
+    let root = request.read(move |view| {
+        let node = view.node();
         let index = node.history().position()?;
         let closed = match &index {
             Some(index) => node.history().ledger_time_ms(index.last_closed().unwrap_or(index.ledger))?,

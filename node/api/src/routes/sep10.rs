@@ -43,7 +43,7 @@ pub(crate) async fn token(request: Request, body: Body) -> Result<Response, SepE
         return Err(SepError::absent(WHAT));
     }
     let text = transaction(&request, body).await?;
-    let answer = request.context.read(move |node| {
+    let answer = request.context.of_node(move |node| {
         let Some(login) = &bank.login else { return Ok(Err(SepError::absent(WHAT))) };
         let now = now();
         let challenge = match login.read(&text, now) {

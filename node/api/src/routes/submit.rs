@@ -23,6 +23,7 @@ use crate::problem::{Extras, Kind, Problem};
 use crate::request::{Request, bytes, json};
 use crate::resources::transaction::Transaction;
 use crate::result_codes::ResultCodes;
+use crate::visibility::{View, Viewer};
 use stellar_xdr::TransactionResult;
 
 pub(crate) async fn submit(request: Request, body: Body) -> Result<Response, Problem> {
@@ -31,16 +32,31 @@ pub(crate) async fn submit(request: Request, body: Body) -> Result<Response, Pro
     ready(&request.context)?;
     let patience = request.context.settings.submission_patience;
     let submission = request.context.node.submit(Arc::clone(&transaction), patience).await;
+    let submission = seen(&request, &transaction, submission).await?;
     match submission {
         Submission::Applied(_) if form == Form::Raw => proof(&request, &transaction).await,
         submission => outcome(&request, submission, &text, &transaction).await,
     }
 }
 
+/// What the viewer learns of it. Nobody else's business is read for who sees everything, so that nothing waits for it.
+async fn seen(
+    request: &Request,
+    transaction: &Arc<SignedTransaction>,
+    submission: Submission,
+) -> Result<Submission, Problem> {
+    if request.viewer == Viewer::Everything {
+        return Ok(submission);
+    }
+    let transaction = Arc::clone(transaction);
+    request.read(move |view| view.submission(&transaction, submission)).await
+}
+
 /// The receipt alone, of success as of failure: for programs that submit much and believe only what is proved.
 async fn proof(request: &Request, transaction: &SignedTransaction) -> Result<Response, Problem> {
     let hash = *transaction.hash();
-    let receipt = request.context.read(move |node| {
+    // Whoever has sent the envelope has read it (`seen`): its receipt is no secret before him.
+    let receipt = request.context.of_node(move |node| {
         // Only who sends the same bytes again within the milliseconds before the seals meets this.
         node.receipt(&hash)?.ok_or_else(|| {
             Problem::from(Kind::STALE_HISTORY)
@@ -55,15 +71,17 @@ pub(crate) async fn submit_async(request: Request, body: Body) -> Result<Respons
     let _: Form = request.accepts(OBJECT)?;
     let (_, transaction) = envelope(&request, body).await?;
     ready(&request.context)?;
-    let (status, tx_status, refusal, wait) =
-        match request.context.node.submit_async(Arc::clone(&transaction)).await {
-            Acceptance::Pending => (StatusCode::CREATED, "PENDING", None, None),
-            Acceptance::Duplicate => (StatusCode::CONFLICT, "DUPLICATE", None, None),
-            Acceptance::Refused(refusal) => (StatusCode::BAD_REQUEST, "ERROR", Some(refusal), None),
-            Acceptance::Busy { retry_after } => {
-                (StatusCode::SERVICE_UNAVAILABLE, "TRY_AGAIN_LATER", None, Some(retry_after))
-            }
-        };
+    let acceptance = request.context.node.submit_async(Arc::clone(&transaction)).await;
+    let sent = Arc::clone(&transaction);
+    let acceptance = request.read(move |view| view.acceptance(&sent, acceptance)).await?;
+    let (status, tx_status, refusal, wait) = match acceptance {
+        Acceptance::Pending => (StatusCode::CREATED, "PENDING", None, None),
+        Acceptance::Duplicate => (StatusCode::CONFLICT, "DUPLICATE", None, None),
+        Acceptance::Refused(refusal) => (StatusCode::BAD_REQUEST, "ERROR", Some(refusal), None),
+        Acceptance::Busy { retry_after } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "TRY_AGAIN_LATER", None, Some(retry_after))
+        }
+    };
     let mut response = json(&AsyncAnswer {
         tx_status,
         hash: transaction.hash().to_string(),
@@ -104,6 +122,7 @@ pub(crate) async fn outcome(
             let mut indexed = request.context.node.indexed();
             let shown = indexed.wait_for(|now| *now >= record.id);
             _ = tokio::time::timeout(INDEX_PATIENCE, shown).await;
+            let record = View::new(request.context.node.as_ref(), &request.viewer).own_submission(&record);
             json(&Transaction::under(&request.links, &record, transaction.hash()))
         }
         Submission::Refused(Refusal { result, reason }) => Err(failed(text, &result, reason)),

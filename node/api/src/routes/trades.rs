@@ -9,6 +9,7 @@ use crate::problem::Problem;
 use crate::request::{Request, json};
 use crate::resources::trade_aggregation::TradeAggregation;
 use crate::routes::collection;
+use crate::visibility::Seen;
 
 pub(crate) async fn list(request: Request) -> Result<Response, Problem> {
     let params = &request.params;
@@ -39,7 +40,11 @@ pub(crate) async fn aggregations(request: Request) -> Result<Response, Problem> 
     let _: Form = request.accepts(OBJECT)?;
     let query = query(&request)?;
     let asked = query.clone();
-    let candles = request.context.read(move |node| Ok(collection::history(node)?.candles(&asked)?)).await?;
+    let candles = request.read(move |view| {
+        collection::needs_history(view)?;
+        view.candles(&asked)
+    });
+    let candles = candles.await?;
     let records =
         candles.iter().map(|(start, candle)| Record::new(start, &TradeAggregation::new(*start, candle)));
     let records: Vec<Record> = records.collect::<Result<_, _>>()?;
@@ -48,7 +53,7 @@ pub(crate) async fn aggregations(request: Request) -> Result<Response, Problem> 
 }
 
 /// The bounds of the page that follows: from the end of the last span on, or up to its start.
-fn following(query: &CandleQuery, candles: &[(u64, Candle)]) -> (u64, u64) {
+fn following(query: &CandleQuery, candles: &[(u64, Seen<Candle>)]) -> (u64, u64) {
     let last = candles.last().map(|(start, _)| *start);
     match (query.order, last) {
         (_, None) => (query.start_ms, query.end_ms),

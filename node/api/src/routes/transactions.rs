@@ -25,8 +25,8 @@ pub(crate) async fn show(Path(hash): Path<String>, request: Request) -> Result<R
     let _: Form = request.accepts(OBJECT)?;
     let hash = params::transaction_hash(FIELD, &hash)?;
     let links = request.links.clone();
-    let transaction = request.context.read(move |node| {
-        let record = node.transaction(&hash)?.ok_or(Kind::NOT_FOUND)?;
+    let transaction = request.read(move |view| {
+        let record = view.transaction(&hash)?.ok_or(Kind::NOT_FOUND)?;
         Ok(Transaction::under(&links, &record, &hash))
     });
     json(&transaction.await?)
@@ -50,14 +50,12 @@ pub(crate) async fn effects(Path(hash): Path<String>, request: Request) -> Resul
 pub(crate) async fn receipt(Path(hash): Path<String>, request: Request) -> Result<Response, Problem> {
     let form = request.accepts(OBJECT_OR_BYTES)?;
     let hash = params::transaction_hash(FIELD, &hash)?;
-    let receipt = request.context.read(move |node| {
-        // A fee bump is known by its inner hash as well; its outcome stands under its own.
-        let known = node.transaction(&hash)?;
-        let own = known.as_ref().map_or(hash, |record| *record.transaction.hash());
-        let receipt = node.receipt(&own)?.ok_or_else(|| match known {
-            None => Problem::from(Kind::NOT_FOUND),
+    let receipt = request.read(move |view| {
+        let (receipt, known) = view.receipt(&hash)?;
+        let receipt = receipt.ok_or_else(|| match known {
+            false => Problem::from(Kind::NOT_FOUND),
             // The seals of a block follow it within milliseconds.
-            Some(_) => Problem::from(Kind::NOT_FOUND)
+            true => Problem::from(Kind::NOT_FOUND)
                 .because("the transaction is applied, but its block is not sealed yet")
                 .retry_after(Duration::from_secs(1)),
         })?;

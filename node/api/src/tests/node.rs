@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use carat_history::paths::{self, Found, PathQuery};
 use carat_history::{History, Toid, TransactionRecord};
-use carat_ledger::{Ed25519, Moment, Pending, admit};
+use carat_ledger::{Ed25519, Moment, Pending, StateKey, StateValue, admit};
 use carat_types::builder::operation::create_account;
 use carat_types::certificate::SealCertificate;
+use carat_types::genesis::Visibility;
 use carat_types::ids::Slot;
 use carat_types::merkle;
 use carat_types::message::Seal;
@@ -49,13 +50,25 @@ pub(super) const GENESIS: &str = "{\n  \"format\": \"carat-genesis/1\"\n}\n";
 
 impl TestNode {
     pub(super) fn new(is_test: bool) -> Arc<Self> {
-        let chain = Chain::new();
+        Self::with(is_test, Visibility::Open, Vec::new(), Vec::new())
+    }
+
+    pub(super) fn with(
+        is_test: bool,
+        visibility: Visibility,
+        members: Vec<PublicKey>,
+        auditors: Vec<PublicKey>,
+    ) -> Arc<Self> {
+        let chain = Chain::new(&members);
         let network = Network {
             passphrase: PASSPHRASE.to_owned(),
             network_id: chain.network_id,
             chain_id: chain.header.chain_id,
             genesis: GENESIS.into(),
             is_test,
+            visibility,
+            auditors,
+            members,
             version: "carat-node 0.1.0".to_owned(),
             supported_protocol: 27,
         };
@@ -161,6 +174,14 @@ impl Node for TestNode {
             }
         }
         Ok(found.map(|account| Account { account, trustlines, data }))
+    }
+
+    fn bank_of(&self, account: &PublicKey) -> Result<Option<PublicKey>, NodeError> {
+        let creator = self.chain().state.value(&StateKey::Creator(*account));
+        match creator.map_err(|error| NodeError::Other(error.into()))? {
+            Some(StateValue::Creator(member)) => Ok(Some(member)),
+            _ => Ok(None),
+        }
     }
 
     fn paths(&self, query: &PathQuery) -> Result<Option<Found>, NodeError> {

@@ -1,11 +1,15 @@
-//! Tokens: JSON web tokens (RFC 7519) signed with Ed25519 (RFC 8037), and the key with which others check them.
+//! Tokens: JSON web tokens (RFC 7519) signed with Ed25519 (RFC 8037), the key with which others check them, and the check
+//! that this node itself makes of them on a members' network.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use carat_types::signature::{Claim, Signature, verify};
 use carat_types::transaction::account_of;
 use carat_types::{Digest, PublicKey};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use stellar_strkey::ed25519;
 use stellar_xdr::MuxedAccount;
+use thiserror::Error;
 
 use super::Terms;
 use super::challenge::Challenge;
@@ -48,7 +52,7 @@ struct Key {
 
 /// The token of whoever answered `challenge`.
 pub(super) fn issue(terms: &Terms, challenge: &Challenge, now: u64) -> String {
-    let header = Header { alg: "EdDSA", typ: "JWT", kid: key_id(&terms.token_key.public()) };
+    let header = header_of(terms);
     let claims = Claims {
         iss: &terms.issuer,
         sub: subject(challenge),
@@ -70,6 +74,72 @@ impl KeySet {
         let (kid, x) = (key_id(&key), URL_SAFE_NO_PAD.encode(key.0));
         KeySet { keys: [Key { kty: "OKP", crv: "Ed25519", alg: "EdDSA", usage: "sig", kid, x }] }
     }
+}
+
+/// What a good token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The account that logged in.
+    pub account: PublicKey,
+    /// When the token ends. **Units**: seconds since 1970.
+    pub expires: u64,
+}
+
+/// Why a token is not taken. Shown to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum TokenError {
+    /// Not three parts of base64, or not the JSON that stands in ours.
+    #[error("the token is not one of this node's login")]
+    Form,
+    /// Signed by somebody else, or changed.
+    #[error("the token is not signed with this node's key; log in at this node")]
+    Signature,
+    /// Over, or not begun.
+    #[error("the token's time is over; log in again")]
+    Time,
+    /// Of one customer of an account that many share: what such an account may see is not one customer's.
+    #[error("the token is of one customer of a shared account; log in as the account itself")]
+    Shared,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    iss: String,
+    sub: String,
+    iat: u64,
+    exp: u64,
+    home_domain: String,
+}
+
+/// Checks a token that this login gave. Its header is taken by its bytes: there is one algorithm and one key, whatever a
+/// token says of itself.
+///
+/// **Errors**: [`TokenError`].
+pub fn read(terms: &Terms, token: &str, now: u64) -> Result<Holder, TokenError> {
+    let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Form)?;
+    let (header, claims) = signed.split_once('.').ok_or(TokenError::Form)?;
+    if header != part(&header_of(terms)) {
+        return Err(TokenError::Signature);
+    }
+    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Form);
+    let signature = Signature(decode(signature)?.try_into().map_err(|_| TokenError::Form)?);
+    let key = terms.token_key.public();
+    if !verify(Claim { key: &key, message: signed.as_bytes(), signature: &signature }) {
+        return Err(TokenError::Signature);
+    }
+    let claims: Read = serde_json::from_slice(&decode(claims)?).map_err(|_| TokenError::Form)?;
+    if claims.iss != terms.issuer || claims.home_domain != terms.home_domain {
+        return Err(TokenError::Signature);
+    }
+    if now < claims.iat || now >= claims.exp {
+        return Err(TokenError::Time);
+    }
+    let account = ed25519::PublicKey::from_string(&claims.sub).map_err(|_| TokenError::Shared)?;
+    Ok(Holder { account: PublicKey(account.0), expires: claims.exp })
+}
+
+fn header_of(terms: &Terms) -> Header {
+    Header { alg: "EdDSA", typ: "JWT", kid: key_id(&terms.token_key.public()) }
 }
 
 /// Who logged in: an address, with the memo behind a colon where the account is shared.
