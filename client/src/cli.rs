@@ -11,6 +11,7 @@ mod envelope;
 mod evidence;
 mod failure;
 mod federation;
+mod gateway;
 mod keys;
 mod network;
 pub(crate) mod offer;
@@ -48,6 +49,9 @@ pub(crate) struct Arguments {
     /// Folder of the named identities [default: keys/ beside network.toml]
     #[arg(long, global = true, env = "CARAT_KEYS", value_name = "DIR")]
     keys: Option<PathBuf>,
+    /// The identity that logs in, where the network shows its members alone what concerns them
+    #[arg(long = "as", global = true, env = "CARAT_AS", value_name = "IDENTITY")]
+    reader: Option<String>,
     /// Form of the data on standard output
     #[arg(short, long, global = true, value_enum, default_value = "table", env = "CARAT_OUTPUT")]
     output: Format,
@@ -97,6 +101,8 @@ enum Command {
     /// Names such as alice*bank.example: lookup
     #[command(subcommand)]
     Federation(federation::Command),
+    /// A local address through which any client library reads a members' network
+    Gateway(gateway::Arguments),
     /// Coins for a new account, on test networks
     Friendbot(account::FriendbotArguments),
     /// Transactions in steps that people can share: build, sign, send, show
@@ -132,7 +138,8 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 }
 
 async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
-    let session = Session::new(arguments.network, arguments.keys, Output::new(arguments.output));
+    let session =
+        Session::new(arguments.network, arguments.keys, arguments.reader, Output::new(arguments.output));
     match arguments.command {
         Command::Keys(command) => keys::run(&session, command),
         Command::Network(command) => network::run(&session, command).await,
@@ -149,6 +156,7 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Path(command) => path::run(&session, command).await,
         Command::Balance(command) => balance::run(&session, command).await,
         Command::Federation(command) => federation::run(&session, command).await,
+        Command::Gateway(arguments) => gateway::run(&session, arguments).await,
         Command::Friendbot(arguments) => account::friendbot(&session, arguments).await,
         Command::Tx(command) => transaction::run(&session, command).await,
         Command::Receipt(command) => receipt::run(&session, command).await,

@@ -6,15 +6,17 @@
 //! none executed.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use carat_types::Digest;
 use carat_types::receipt::{Receipt, ReceiptError, Verdict};
 use carat_types::transaction::{EnvelopeError, SignedTransaction};
+use carat_types::{Digest, SecretKey};
 use stellar_xdr::{Limits, ReadXdr, TransactionEnvelope, TransactionResult};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
+use crate::login::Login;
 use crate::network::Network;
 use crate::rest::{Account, Problem, Rest, RestError};
 
@@ -115,6 +117,14 @@ impl Client {
     #[must_use]
     pub fn preferring(mut self, index: usize) -> Self {
         self.first = index;
+        self
+    }
+
+    /// Logs in at each node with the key of an account: a members' network answers nobody else.
+    #[must_use]
+    pub fn logged_in(mut self, key: SecretKey) -> Self {
+        let login = Login::new(key, &self.network.genesis.genesis.network_passphrase);
+        self.nodes = self.nodes.into_iter().map(|node| node.logged_in(Arc::clone(&login))).collect();
         self
     }
 
@@ -376,7 +386,9 @@ fn no_nodes() -> RestError {
 async fn offer(node: &Rest, hash: &Digest, bytes: &[u8], patience: Duration) -> Round {
     match node.submit(bytes, patience).await {
         Ok(_) => Round::Executed,
-        Err(RestError::Problem(problem)) if (400..500).contains(&problem.status) && problem.status != 429 => {
+        Err(RestError::Problem(problem))
+            if (400..500).contains(&problem.status) && !matches!(problem.status, 401 | 403 | 429) =>
+        {
             // An executed failure and a refusal at the door look alike, `tx_failed` too (one side's signature is missing,
             // an operation makes no sense); only the first is on record.
             match node.transaction(hash, QUESTION_TIMEOUT).await {

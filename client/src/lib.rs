@@ -2,11 +2,14 @@
 //!
 //! No function here calls one node's word final. A transaction's outcome comes from a receipt that was checked
 //! against the genesis file, and a refusal counts only when more nodes gave it than may be dishonest.
-//! Reading order: [`network`], [`rest`], [`native`], [`client`], [`outcome`], [`receipt`]; then [`keystore`] and [`processes`], on which
+//! Reading order: [`network`], [`rest`], [`native`], [`client`], [`outcome`], [`receipt`], [`login`], [`gateway`]; then [`keystore`] and
+//! [`processes`], on which
 //! the command `carat` stands. Building transactions is [`carat_types::builder`].
 
 pub mod client;
+pub mod gateway;
 pub mod keystore;
+pub mod login;
 pub mod native;
 pub mod network;
 pub mod outcome;

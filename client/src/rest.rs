@@ -1,5 +1,6 @@
 //! The REST interface of one node, as its client sees it. Answers are one node's word: see [`crate::client`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,6 +13,8 @@ use serde::{Deserialize, Deserializer};
 use stellar_xdr::Asset;
 use thiserror::Error;
 
+use crate::login::{Login, LoginError, Pass};
+
 /// Longest answer that is read. **Units**: bytes.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
@@ -23,6 +26,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Rest {
     base: String,
     http: reqwest::Client,
+    /// Who asks, where the network wants to know.
+    pass: Option<Pass>,
 }
 
 /// Why a node gave no usable answer.
@@ -41,6 +46,9 @@ pub enum RestError {
     /// A problem report.
     #[error("{0}")]
     Problem(Box<Problem>),
+    /// No token where the network wants one.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// An answer of another shape.
     #[error("{url} answered something unexpected: {reason}")]
     Shape {
@@ -184,7 +192,14 @@ struct ReceiptRecord {
 impl Rest {
     /// The interface at `base`, such as `http://127.0.0.1:8000`.
     pub fn new(base: &str, http: reqwest::Client) -> Self {
-        Rest { base: base.trim_end_matches('/').to_owned(), http }
+        Rest { base: base.trim_end_matches('/').to_owned(), http, pass: None }
+    }
+
+    /// The same, each request with a token of this login: a members' network answers nobody else.
+    #[must_use]
+    pub fn logged_in(mut self, login: Arc<Login>) -> Self {
+        self.pass = Some(Pass::new(login, &self.base, self.http.clone()));
+        self
     }
 
     /// A connection pool that all nodes of a network can share.
@@ -207,7 +222,7 @@ impl Rest {
     pub async fn get<T: DeserializeOwned>(&self, path: &str, patience: Duration) -> Result<T, RestError> {
         let url = format!("{}{path}", self.base);
         let request = self.http.get(&url).header("accept", "application/json").timeout(patience);
-        decode(&url, &answer(&url, request).await?)
+        decode(&url, &self.answer(&url, request).await?)
     }
 
     /// The account with this address.
@@ -224,7 +239,19 @@ impl Rest {
         let url = format!("{}/transactions", self.base);
         let form = [("tx", BASE64.encode(envelope))];
         let request = self.http.post(&url).form(&form).timeout(patience);
-        decode(&url, &answer(&url, request).await?)
+        decode(&url, &self.answer(&url, request).await?)
+    }
+
+    /// The answer to a request, with our token where we have one.
+    async fn answer(&self, url: &str, request: reqwest::RequestBuilder) -> Result<Vec<u8>, RestError> {
+        let Some(pass) = &self.pass else { return answer(url, request).await };
+        let token = pass.token().await?;
+        let answered = answer(url, request.bearer_auth(token.as_str())).await;
+        if matches!(&answered, Err(RestError::Problem(problem)) if problem.status == 401) {
+            // The next request logs in again.
+            pass.forget(&token).await;
+        }
+        answered
     }
 
     /// What the node knows of an executed transaction; none if nothing.

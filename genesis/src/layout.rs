@@ -133,8 +133,7 @@ pub(crate) fn login_text(index: u16, all: &[Addresses]) -> Option<String> {
         "\n# Nobody reads a members' network without logging in. Set the bank's own domain, and a proxy with TLS in front of\n\
          # [api], before anybody but this machine reaches it.\n\
          [bank]\ndomain = \"{api}\"\nurl = \"http://{api}\"\n\n\
-         [bank.login]\nsigning_key = \"{KEYS}/{CHALLENGE_KEY}\"\ntoken_key = \"{KEYS}/{TOKEN_KEY}\"\n\
-         unknown_accounts = false\n",
+         [bank.login]\nsigning_key = \"{KEYS}/{CHALLENGE_KEY}\"\ntoken_key = \"{KEYS}/{TOKEN_KEY}\"\n",
         api = own.api
     ))
 }

@@ -1,6 +1,6 @@
 //! A network of validators in this process, in a folder that goes away with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -36,14 +36,23 @@ impl Cluster {
 
     /// The same, where validators act on what `trust` says.
     pub(crate) async fn start_trusting(validators: u16, trust: Trust) -> Self {
-        let mut cluster = Cluster::make_trusting(validators, trust);
+        Cluster::make_trusting(validators, trust).started().await
+    }
+
+    /// The same, with other choices for the network; ports are chosen here.
+    pub(crate) async fn start_with(options: impl FnOnce(&Path) -> InitOptions) -> Self {
+        Cluster::make_with(options).started().await
+    }
+
+    async fn started(mut self) -> Self {
+        let cluster = &mut self;
         for index in 0..cluster.homes.len() {
             cluster.start_node(index).await.expect("starts");
         }
         for index in 0..cluster.homes.len() {
             cluster.await_ready(index).await;
         }
-        cluster
+        self
     }
 
     /// The folders of a network; nothing runs yet.
@@ -52,10 +61,14 @@ impl Cluster {
     }
 
     fn make_trusting(validators: u16, trust: Trust) -> Self {
+        Cluster::make_with(|out| InitOptions { trust, ..InitOptions::test(validators, out) })
+    }
+
+    fn make_with(options: impl FnOnce(&Path) -> InitOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let out = folder.path().join("net");
-        let base_port = Some(free_ports(validators));
-        let options = InitOptions { base_port, trust, ..InitOptions::test(validators, &out) };
+        let options = options(&out);
+        let options = InitOptions { base_port: Some(free_ports(options.validators)), ..options };
         let made = init(&options).expect("a network");
         let network = Network::load(&out).expect("its description");
         let client = Client::new(network.clone()).expect("a client").patience(PATIENCE / 4, PATIENCE);

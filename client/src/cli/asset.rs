@@ -213,6 +213,10 @@ fn row(record: &Value) -> Result<Vec<String>, Failure> {
 
 /// What there is of an asset: with holders of every standing, in pools, and waiting to be claimed. **Units**: stroops.
 fn supply(record: &Value) -> Result<i64, Failure> {
+    // A members' network shows it in parts to the issuer alone.
+    if let Some(supply) = record["supply"].as_str() {
+        return Ok(amount::parse(supply)?);
+    }
     let held = record["balances"].as_object().into_iter().flat_map(|held| held.values());
     let elsewhere = ["claimable_balances_amount", "liquidity_pools_amount", "contracts_amount"];
     let parts = held.chain(elsewhere.iter().map(|name| &record[*name]));
@@ -225,6 +229,9 @@ fn supply(record: &Value) -> Result<i64, Failure> {
 }
 
 fn count(record: &Value) -> String {
+    if record["accounts"].is_null() {
+        return "not shown".to_owned();
+    }
     let holders = record["accounts"].as_object().into_iter().flat_map(|held| held.values());
     holders.filter_map(Value::as_u64).fold(0, u64::saturating_add).to_string()
 }

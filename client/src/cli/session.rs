@@ -25,14 +25,21 @@ const ROUND_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Session {
     network: Option<PathBuf>,
     keys: Option<PathBuf>,
+    /// The identity that logs in at nodes; none where everybody may read.
+    reader: Option<String>,
     /// Where data goes.
     pub(crate) output: Output,
 }
 
 impl Session {
     /// With what the command line says.
-    pub(crate) fn new(network: Option<PathBuf>, keys: Option<PathBuf>, output: Output) -> Self {
-        Session { network, keys, output }
+    pub(crate) fn new(
+        network: Option<PathBuf>,
+        keys: Option<PathBuf>,
+        reader: Option<String>,
+        output: Output,
+    ) -> Self {
+        Session { network, keys, reader, output }
     }
 
     /// The network that was named.
@@ -44,7 +51,11 @@ impl Session {
 
     /// A client of it.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(self.network()?)?.patience(ROUND_TIMEOUT, Duration::from_secs(60)))
+        let client = Client::new(self.network()?)?.patience(ROUND_TIMEOUT, Duration::from_secs(60));
+        match &self.reader {
+            Some(name) => Ok(client.logged_in(self.signer(name)?.1)),
+            None => Ok(client),
+        }
     }
 
     /// The identities: of `--keys`, else those of the network.

@@ -104,10 +104,10 @@ fn wrong_use_ends_with_the_exit_code_of_usage() {
 
 #[test]
 fn command_without_its_network_is_wrong_use() {
-    let session = Session::new(None, None, Output::new(Format::Table));
+    let session = Session::new(None, None, None, Output::new(Format::Table));
     assert_eq!(session.network().expect_err("none named").code(), Code::Usage);
     assert_eq!(session.keys().expect_err("none named").code(), Code::Usage);
-    let session = Session::new(Some("/nowhere".into()), None, Output::new(Format::Table));
+    let session = Session::new(Some("/nowhere".into()), None, None, Output::new(Format::Table));
     assert_eq!(session.network().expect_err("not there").code(), Code::Failed);
 }
 

@@ -115,9 +115,12 @@ async fn open(client: &Client) -> Result<Market, Failure> {
 
     let assets: Vec<Asset> = CODES.iter().map(|code| market.asset(code)).collect::<Result<_, _>>()?;
     let trust = |asset: &Asset| operation::change_trust(asset.clone(), operation::LIMIT_MAX);
+    market.anchor.require_authorisation().await?;
     for holder in [&mut market.dealer, &mut market.importer, &mut market.exporter] {
         holder.execute(assets.iter().map(trust).collect()).await?;
     }
+    let holders = [&market.dealer, &market.importer, &market.exporter].map(|holder| holder.public);
+    market.anchor.authorise(&holders, &assets).await?;
     let issue = |asset: &Asset| operation::payment(market.dealer.public, asset.clone(), ISSUED);
     let mut issues: Vec<_> = assets.iter().map(issue).collect();
     issues.push(operation::payment(market.importer.public, market.asset("AED")?, ISSUED));

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use carat_client::keystore::{self, KeyStore};
 use carat_client::outcome::Outcome;
 use carat_client::{Client, Finality};
+use carat_types::builder::operation::Options;
 use carat_types::builder::{TransactionBuilder, amount, asset, operation};
 use carat_types::transaction::{sign_envelope, test_root_key};
 use carat_types::{Digest, PublicKey, SecretKey};
-use stellar_xdr::{Asset, Operation, TransactionEnvelope};
+use stellar_xdr::{AccountId, Asset, Operation, TransactionEnvelope};
 
 use crate::cli::Failure;
 
@@ -101,6 +102,31 @@ impl Actor {
         let signers = self.keys.len().min(2);
         let envelope = self.sign(operations, signers)?;
         succeed(&self.name, self.client.submit(envelope).await?)
+    }
+}
+
+/// The flag by which an issuer says that each holder of its assets needs its authorisation, and the one that lets it take
+/// that back.
+const AUTH_REQUIRED_AND_REVOCABLE: u32 = 1 | 2;
+/// The flag of a line whose holder is authorised.
+const AUTHORISED: u32 = 1;
+
+impl Actor {
+    /// Says, as an anchor, that each holder of its assets needs its authorisation: the network has no other assets.
+    pub(crate) async fn require_authorisation(&mut self) -> Result<(), Failure> {
+        let options = Options::default().flags(AUTH_REQUIRED_AND_REVOCABLE, 0);
+        self.execute(vec![operation::set_options(options)]).await.map(drop)
+    }
+
+    /// Authorises, as an anchor, `holders` to hold `assets`.
+    pub(crate) async fn authorise(&mut self, holders: &[PublicKey], assets: &[Asset]) -> Result<(), Failure> {
+        let of_holder = |holder: &PublicKey| {
+            let account = AccountId::from(*holder);
+            let line =
+                |asset: &Asset| operation::set_trustline_flags(account.clone(), asset.clone(), AUTHORISED, 0);
+            assets.iter().map(line).collect::<Vec<_>>()
+        };
+        self.execute(holders.iter().flat_map(of_holder).collect()).await.map(drop)
     }
 }
 

@@ -5,8 +5,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use carat_client::keystore::KeyStore;
+use carat_client::outcome::Outcome;
 use carat_client::processes::{Processes, sibling};
 use carat_client::{Client, ClientError, Network, keystore};
+use carat_types::PublicKey;
 use carat_types::builder::operation::{self, Options};
 use carat_types::builder::{amount, fee_bump};
 use carat_types::transaction::sign_envelope;
@@ -70,7 +72,7 @@ async fn make(folder: &Path, report: &mut Report) -> Result<Network, Failure> {
         std::fs::create_dir_all(parent)?;
     }
     let made = Command::new(sibling("carat-genesis")?)
-        .args(["init", "--validators", "4", "--out"])
+        .args(["init", "--validators", "4", "--authorised-assets-only", "--out"])
         .arg(folder)
         .output()?;
     if !made.status.success() {
@@ -100,17 +102,44 @@ async fn cast(client: &Client, report: &mut Report) -> Result<Scene, Failure> {
 /// Trustlines, then issue.
 async fn open(scene: &mut Scene, report: &mut Report) -> Result<(), Failure> {
     let assets = [scene.asset(0)?, scene.asset(1)?];
+    for anchor in &mut scene.anchors {
+        anchor.require_authorisation().await?;
+    }
     for bank in &mut scene.banks {
         let trust = |asset: &Asset| operation::change_trust(asset.clone(), operation::LIMIT_MAX);
         bank.execute(assets.iter().map(trust).collect()).await?;
     }
-    report.step("every bank trusts EUR and USD");
-    let banks: Vec<_> = scene.banks.iter().map(|bank| bank.public).collect();
+    report.step("every bank trusts EUR and USD, whose anchors authorise each holder: the network takes no other assets");
+    let banks: Vec<PublicKey> = scene.banks.iter().map(|bank| bank.public).collect();
+    unauthorised_payment(scene, &banks[0], report).await?;
+    for (anchor, asset) in scene.anchors.iter_mut().zip(&assets) {
+        anchor.authorise(&banks, std::slice::from_ref(asset)).await?;
+    }
     for (anchor, asset) in scene.anchors.iter_mut().zip(assets) {
-        let issue = |bank: &carat_types::PublicKey| operation::payment(*bank, asset.clone(), ISSUED);
+        let issue = |bank: &PublicKey| operation::payment(*bank, asset.clone(), ISSUED);
         anchor.execute(banks.iter().map(issue).collect()).await?;
     }
     report.step(format!("{} EUR and USD issued to each bank", amount::format(ISSUED)));
+    Ok(())
+}
+
+/// A payment to a bank that the anchor has not authorised yet: it must fail, with this code.
+async fn unauthorised_payment(
+    scene: &mut Scene,
+    bank: &PublicKey,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    const EXPECTED: &str = "op_not_authorized";
+    let asset = scene.asset(0)?;
+    let anchor = &mut scene.anchors[0];
+    let payment = anchor.sign(vec![operation::payment(*bank, asset, amount::UNIT)], 1)?;
+    let outcome = Outcome::of(&anchor.client.submit(payment).await?.result);
+    if outcome.successful || !outcome.codes.operations.contains(&EXPECTED) {
+        return Err(Failure::failed(format!(
+            "a payment to an unauthorised bank: {outcome}, expected {EXPECTED}"
+        )));
+    }
+    report.step(format!("a payment to bank-a before its authorisation failed, proved: {EXPECTED}"));
     Ok(())
 }
 
