@@ -1,4 +1,4 @@
-//! The operator's listener: metrics, health, status and traces. Bound to a loopback address by default; it shows
+//! The operator's listener: metrics, health, status, traces, and the pages with what they read. Bound to a loopback address by default; it shows
 //! nothing secret and changes nothing.
 
 use std::net::SocketAddr;
@@ -28,6 +28,8 @@ pub struct Admin {
     pub trace: Arc<Trace>,
     /// What convicts validators.
     pub evidence: Arc<EvidenceRoom>,
+    /// The pages, and what they read: the routes of the REST interface that only read.
+    pub reads: Router,
 }
 
 impl Admin {
@@ -39,6 +41,7 @@ impl Admin {
     }
 
     fn router(self) -> Router {
+        let reads = self.reads.clone();
         Router::new()
             .route("/metrics", get(metrics))
             .route("/livez", get(livez))
@@ -48,6 +51,7 @@ impl Admin {
             .route("/consensus/trace", get(trace))
             .route("/evidence", get(evidence))
             .with_state(self)
+            .fallback_service(reads)
     }
 }
 

@@ -25,13 +25,13 @@ pub struct Piece {
     /// `H("evidence", bytes)`.
     id: Digest,
     /// E1 to E5, or FAST.
-    code: &'static str,
+    pub(crate) code: &'static str,
     /// What happened, in words.
-    what: &'static str,
+    pub(crate) what: &'static str,
     /// The slot that it is about, if it is about one.
-    slot: Option<u64>,
+    pub(crate) slot: Option<u64>,
     /// Places of the convicted in the genesis file.
-    convicted: Vec<u16>,
+    pub(crate) convicted: Vec<u16>,
     /// The evidence itself, base64.
     bytes: String,
 }

@@ -108,6 +108,32 @@ pub struct Consensus {
     alarms: Vec<String>,
 }
 
+/// The network as this validator sees it, in the numbers that the pulse puts together.
+pub(crate) struct NetworkView {
+    pub(crate) leader: u16,
+    pub(crate) view: u64,
+    pub(crate) ledger: u32,
+    pub(crate) slot: u64,
+    pub(crate) state_root: String,
+    pub(crate) idle_ms: u64,
+    pub(crate) diagnosis: Diagnosis,
+    pub(crate) alarms: Vec<String>,
+    pub(crate) assumption: String,
+    /// All validators in order, this one among them.
+    pub(crate) peers: Vec<Peer>,
+}
+
+/// One validator as it is heard here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    pub(crate) validator: u16,
+    pub(crate) connected: bool,
+    pub(crate) heard_ms_ago: Option<u64>,
+    /// The view that it takes part in or moves to.
+    pub(crate) view: Option<u64>,
+    pub(crate) executed: Option<u64>,
+}
+
 /// Where a validator stands.
 #[derive(Clone, Debug, Serialize)]
 struct ViewState {
@@ -153,6 +179,19 @@ impl PeerState {
             heard_ms_ago: heard.map(|heard| now_us.saturating_sub(heard.at_us) / 1_000),
             state: heard.map(|heard| ViewState::of(&heard.status)),
             view_change: heard.map_or(0, |heard| heard.view_change.0),
+        }
+    }
+}
+
+impl PeerState {
+    fn summary(&self) -> Peer {
+        let state = self.state.as_ref();
+        Peer {
+            validator: self.validator,
+            connected: self.connected,
+            heard_ms_ago: self.heard_ms_ago,
+            view: state.map(|state| state.view.max(self.view_change)),
+            executed: state.map(|state| state.last_executed),
         }
     }
 }
@@ -279,6 +318,33 @@ impl Health {
             peers: observed.peers.iter().map(|(peer, heard)| PeerState::of(*peer, heard, now_us)).collect(),
             diagnosis: observed.diagnose(),
             alarms: self.alarms(),
+        }
+    }
+
+    /// What the pulse shows of consensus.
+    pub(crate) fn network_view(&self) -> NetworkView {
+        let consensus = self.consensus();
+        let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let own = Peer {
+            validator: self.index,
+            connected: true,
+            heard_ms_ago: None,
+            view: Some(consensus.own.view),
+            executed: Some(consensus.own.last_executed),
+        };
+        let mut peers: Vec<Peer> = consensus.peers.iter().map(PeerState::summary).chain([own]).collect();
+        peers.sort_by_key(|peer| peer.validator);
+        NetworkView {
+            leader: consensus.leader,
+            view: consensus.own.view,
+            ledger: tip.ledger,
+            slot: tip.slot.0,
+            state_root: tip.state_root.to_string(),
+            idle_ms: consensus.idle_ms,
+            diagnosis: consensus.diagnosis,
+            alarms: consensus.alarms,
+            assumption: assumption(self.trust, self.quorum),
+            peers,
         }
     }
 

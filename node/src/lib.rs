@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod node;
 pub mod pool;
 pub mod porter;
+mod pulse;
 mod receipts;
 mod rest;
 pub mod scribe;

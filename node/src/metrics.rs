@@ -2,9 +2,10 @@
 //!
 //! Names are `<component>_<what>_<unit>`, base units, `_total` for counters, labels from bounded sets only.
 
+use prometheus::core::Collector as _;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
 };
 
 /// All metrics, with the registry that serves them.
@@ -27,6 +28,14 @@ pub struct Metrics {
     pub consensus_demotions_total: IntCounterVec,
     /// Slots for which a commit rule was met, by rule.
     pub consensus_rule_met_total: IntCounterVec,
+    /// From the first sight of a proposal until a commit rule was met, by rule.
+    pub consensus_finality_seconds: HistogramVec,
+    /// Steps of a slot, by phase.
+    pub consensus_phase_seconds: HistogramVec,
+    /// Validators that are reached and in the same view, with this one.
+    pub consensus_validators_agreeing: IntGauge,
+    /// Validators that may fail before there is no quorum.
+    pub consensus_quorum_slack: IntGauge,
     /// Messages of peers that were refused, by reason.
     pub consensus_rejections_total: IntCounterVec,
     /// Contradicting statements of validators that were seen.
@@ -116,6 +125,24 @@ impl Metrics {
                 "rule",
                 &["FAST", "UNANIMOUS", "COMMIT", "SEAL"],
             )?,
+            consensus_finality_seconds: declare.seconds_by(
+                "consensus_finality_seconds",
+                "First sight of a proposal until a commit rule was met, by rule",
+                "rule",
+                &["FAST", "UNANIMOUS", "COMMIT", "SEAL"],
+            )?,
+            consensus_phase_seconds: declare.seconds_by(
+                "consensus_phase_seconds",
+                "Steps of a slot, by phase",
+                "phase",
+                &["vote", "prepare", "decide", "execute", "seal"],
+            )?,
+            consensus_validators_agreeing: declare.gauge(
+                "consensus_validators_agreeing",
+                "Validators that are reached and in the same view, with this one",
+            )?,
+            consensus_quorum_slack: declare
+                .gauge("consensus_quorum_slack", "Validators that may fail before there is no quorum")?,
             consensus_rejections_total: declare.counters(
                 "consensus_rejections_total",
                 "Messages of peers that were refused, by reason",
@@ -206,10 +233,37 @@ impl Metrics {
         String::from_utf8(out).unwrap_or_default()
     }
 
+    /// Views left, by trigger.
+    pub(crate) fn view_changes(&self) -> Vec<(String, u64)> {
+        labelled(&self.consensus_view_changes_total)
+    }
+
+    /// Messages refused, by reason.
+    pub(crate) fn rejections(&self) -> Vec<(String, u64)> {
+        labelled(&self.consensus_rejections_total)
+    }
+
     /// Names of all own metrics.
     pub fn names(&self) -> Vec<String> {
         self.registry.gather().iter().map(|family| family.name().to_owned()).collect()
     }
+}
+
+/// The counters of one family with their only label.
+fn labelled(counters: &IntCounterVec) -> Vec<(String, u64)> {
+    let families = counters.collect();
+    let metrics = families.iter().flat_map(|family| family.get_metric());
+    let name =
+        |metric: &prometheus::proto::Metric| metric.get_label().first().map(|pair| pair.value().to_owned());
+    let mut counts: Vec<(String, u64)> = metrics
+        .filter_map(name)
+        .map(|name| {
+            let count = counters.with_label_values(&[name.as_str()]).get();
+            (name, count)
+        })
+        .collect();
+    counts.sort();
+    counts
 }
 
 struct Declare<'a> {
@@ -253,6 +307,22 @@ impl Declare<'_> {
         }
         self.registry.register(Box::new(counters.clone()))?;
         Ok(counters)
+    }
+
+    fn seconds_by(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: &[&str],
+    ) -> prometheus::Result<HistogramVec> {
+        let buckets = prometheus::exponential_buckets(0.000_1, 2.0, 18)?;
+        let histograms = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &[label])?;
+        for value in values {
+            histograms.with_label_values(&[value]);
+        }
+        self.registry.register(Box::new(histograms.clone()))?;
+        Ok(histograms)
     }
 
     fn seconds(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {

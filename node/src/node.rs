@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use carat_api::ConnectionLimits;
+use carat_api::{ConnectionLimits, Listener};
 use carat_consensus::effect::Halt;
 use carat_consensus::{ChainTip, KeySigner, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
 use carat_network::{BindConfig, Entrance, Event, Inbox, Incoming, Lane, Limits, Network};
@@ -43,6 +43,7 @@ use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::porter::{Bell, Porter};
+use crate::pulse::Pulse;
 use crate::receipts::Receipts;
 use crate::rest::{Rest, SharedRest};
 use crate::scribe::{Scribe, encode};
@@ -201,17 +202,11 @@ impl Parts {
         })?;
 
         let (stopping, stop) = watch::channel(false);
-        let admin = Admin {
-            metrics: Arc::clone(&self.metrics),
-            health: Arc::clone(&health),
-            trace: Arc::clone(&self.trace),
-            evidence: Arc::new(EvidenceRoom {
-                store: Arc::clone(&self.store),
-                validators: home.genesis.validators()?,
-            }),
-        };
+        let evidence =
+            Arc::new(EvidenceRoom { store: Arc::clone(&self.store), validators: home.genesis.validators()? });
+        let (observed, network_state) = watch::channel(Arc::default());
         let mut tasks = JoinSet::new();
-        tasks.spawn(admin.serve(listeners.metrics));
+        tasks.spawn(self.pulse(home, &health, &evidence).run(observed));
         tasks.spawn(route(
             inbox,
             frames,
@@ -235,15 +230,26 @@ impl Parts {
             bell,
             waiting: Arc::clone(&self.waiting),
             tip: Arc::clone(&self.tip),
-            health,
+            network_state,
+            health: Arc::clone(&health),
         };
         let rest = Arc::new(rest);
         if let Some(entrance) = listeners.entrance {
             tasks.spawn(self.door(home, &rest).serve(entrance));
         }
+        let rest = Arc::new(SharedRest(rest));
+        let reads = carat_api::Context::new(rest.clone(), home.api_settings(), stop.clone());
+        let admin = Admin {
+            metrics: Arc::clone(&self.metrics),
+            health,
+            trace: Arc::clone(&self.trace),
+            evidence,
+            reads: carat_api::router(&reads, Listener::Operator),
+        };
+        tasks.spawn(admin.serve(listeners.metrics));
         let api = tokio::spawn(carat_api::serve(
             listeners.api,
-            Arc::new(SharedRest(rest)),
+            rest,
             home.api_settings(),
             ConnectionLimits::default(),
             stop,
@@ -302,6 +308,18 @@ impl Parts {
             connected: Mutex::default(),
             peers: home.settings.network.peers.iter().map(|peer| peer.index).collect(),
             network,
+            clock: self.clock,
+        }
+    }
+
+    fn pulse(&self, home: &Home, health: &Arc<Health>, evidence: &Arc<EvidenceRoom>) -> Pulse {
+        Pulse {
+            health: Arc::clone(health),
+            metrics: Arc::clone(&self.metrics),
+            trace: Arc::clone(&self.trace),
+            evidence: Arc::clone(evidence),
+            store: Arc::clone(&self.store),
+            names: home.genesis.genesis.validators.iter().map(|validator| validator.name.clone()).collect(),
             clock: self.clock,
         }
     }

@@ -8,6 +8,7 @@ use carat_api::port::{
     Acceptance, Account, BoxFuture, CheckedReceipt, Head, HistoryState, Network, Node, NodeError, Refusal,
     Submission,
 };
+use carat_api::resources::network::NetworkState;
 use carat_history::paths::{self, Found, PathQuery};
 use carat_history::{History, Toid, TransactionRecord};
 use carat_ledger::StateError;
@@ -54,6 +55,8 @@ pub(crate) struct Rest {
     pub(crate) waiting: Arc<Waiting>,
     /// Header of the last executed block.
     pub(crate) tip: Arc<RwLock<Header>>,
+    /// The network as the pulse sees it.
+    pub(crate) network_state: watch::Receiver<Arc<NetworkState>>,
     /// Whether this validator is of use.
     pub(crate) health: Arc<Health>,
 }
@@ -268,6 +271,10 @@ impl Node for SharedRest {
 
     fn receipt(&self, transaction: &Digest) -> Result<Option<CheckedReceipt>, NodeError> {
         self.0.receipts.of(transaction)
+    }
+
+    fn network_state(&self) -> watch::Receiver<Arc<NetworkState>> {
+        self.0.network_state.clone()
     }
 
     fn not_ready(&self) -> Option<String> {

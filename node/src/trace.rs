@@ -27,6 +27,8 @@ pub struct Entry {
     pub direction: &'static str,
     /// The other end; none for a broadcast or a step.
     pub peer: Option<u16>,
+    /// Whose word it is, where it is signed by one; it may have come through another.
+    pub signer: Option<u16>,
     /// Name of the message or step.
     pub kind: &'static str,
     /// Its view, where it has one.
@@ -65,13 +67,20 @@ impl Trace {
 
     /// Notes something that happened inside.
     pub fn step(&self, slot: Slot, kind: &'static str, detail: String) {
-        self.push(slot, Subject { kind, slot, view: None, digest: None, detail }, "step", None);
+        self.push(slot, Subject { kind, slot, signer: None, view: None, digest: None, detail }, "step", None);
     }
 
     /// Everything known about `slot`, oldest first.
     pub fn of(&self, slot: Slot) -> Vec<Entry> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.get(&slot).map(|entries| entries.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Everything known about the slots above `slot`.
+    pub fn after(&self, slot: Slot) -> BTreeMap<Slot, Vec<Entry>> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let above = (std::ops::Bound::Excluded(slot), std::ops::Bound::Unbounded);
+        slots.range(above).map(|(slot, entries)| (*slot, entries.iter().cloned().collect())).collect()
     }
 
     fn note(&self, direction: &'static str, peer: Option<ValidatorId>, message: &Message) {
@@ -87,6 +96,7 @@ impl Trace {
             validator: self.me.0,
             direction,
             peer: peer.map(|peer| peer.0),
+            signer: subject.signer.map(|signer| signer.0),
             kind: subject.kind,
             view: subject.view.map(|view| view.0),
             slot: slot.0,
@@ -108,6 +118,7 @@ impl Trace {
 struct Subject {
     kind: &'static str,
     slot: Slot,
+    signer: Option<ValidatorId>,
     view: Option<View>,
     digest: Option<Digest>,
     detail: String,
@@ -116,12 +127,12 @@ struct Subject {
 /// What a message says about one slot; none for messages that are about no single slot.
 fn subject(message: &Message) -> Option<Subject> {
     let kind = message.name();
-    let (slot, view, digest, detail) = match message {
+    let (slot, signer, view, digest, detail) = match message {
         Message::Proposal(proposal) => {
             let body = &proposal.signed.body;
             let transactions = proposal.payload.envelopes().count();
             let detail = format!("leader {}, {transactions} transactions", proposal.signed.signer);
-            (body.slot, Some(body.view), Some(body.digest), detail)
+            (body.slot, proposal.signed.signer, Some(body.view), Some(body.digest), detail)
         }
         Message::Prepare(prepare) => {
             let ballot = prepare.signed.body.0;
@@ -131,6 +142,7 @@ fn subject(message: &Message) -> Option<Subject> {
             };
             (
                 ballot.slot,
+                prepare.signed.signer,
                 Some(ballot.view),
                 Some(ballot.digest),
                 format!("signer {}{why}", prepare.signed.signer),
@@ -138,12 +150,13 @@ fn subject(message: &Message) -> Option<Subject> {
         }
         Message::Commit(commit) => {
             let ballot = commit.body.0;
-            (ballot.slot, Some(ballot.view), Some(ballot.digest), format!("signer {}", commit.signer))
+            let detail = format!("signer {}", commit.signer);
+            (ballot.slot, commit.signer, Some(ballot.view), Some(ballot.digest), detail)
         }
         Message::Seal(seal) => {
-            (seal.body.slot, None, Some(seal.body.header), format!("signer {}", seal.signer))
+            (seal.body.slot, seal.signer, None, Some(seal.body.header), format!("signer {}", seal.signer))
         }
         _ => return None,
     };
-    Some(Subject { kind, slot, view, digest, detail })
+    Some(Subject { kind, slot, signer: Some(signer), view, digest, detail })
 }

@@ -127,6 +127,9 @@ impl Report {
         }
         if let Some(folder) = kept {
             let folder = folder.display();
+            if let Some(api) = self.addresses.first().and_then(|row| row.get(1)) {
+                line(&format!("its pages: {api}/ui/"));
+            }
             line(&format!("the network goes on running; end it with: carat --network {folder} network down"));
         }
         let verdict = if self.passed { "passed" } else { "FAILED" };

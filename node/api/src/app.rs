@@ -4,19 +4,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, DATE};
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use crate::context::Context;
+use crate::pages;
 use crate::problem::{Kind, Problem};
 use crate::rate_limit::Allowance;
-use crate::routes::{Access, ROUTES};
-use crate::visibility::gate;
+use crate::routes::{Access, Listener, ROUTES};
+use crate::visibility::{Viewer, gate};
 
 const LATEST_LEDGER: HeaderName = HeaderName::from_static("latest-ledger");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
@@ -27,15 +28,25 @@ const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddress(pub IpAddr);
 
-/// Everything that answers to requests.
-pub fn router(context: &Arc<Context>) -> Router {
+/// Everything that answers to requests that come to `listener`.
+pub fn router(context: &Arc<Context>, listener: Listener) -> Router {
     let is_test = context.node.network().is_test;
-    let present = ROUTES.iter().filter(|route| is_test || route.access != Access::TestNetwork);
+    let present = ROUTES.iter().filter(|route| route.access.exists(listener, is_test));
     let routes = present.fold(Router::new(), |router, route| {
-        let gate = middleware::from_fn_with_state((Arc::clone(context), route.access), gate::enter);
-        router.route(route.path, (route.handler)().layer(gate))
+        let handler = (route.handler)();
+        router.route(
+            route.path,
+            if listener == Listener::Operator && route.access == Access::Operator {
+                // Health needs no login where health is served; no record is behind such a route.
+                handler.layer(Extension(Viewer::Operator))
+            } else {
+                handler
+                    .layer(middleware::from_fn_with_state((Arc::clone(context), route.access), gate::enter))
+            },
+        )
     });
     routes
+        .merge(pages::router())
         .fallback(|| async { Problem::from(Kind::NOT_FOUND) })
         .method_not_allowed_fallback(|| async { Problem::from(Kind::METHOD_NOT_ALLOWED) })
         .with_state(Arc::clone(context))

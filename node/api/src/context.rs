@@ -7,6 +7,7 @@ use carat_history::Toid;
 use carat_types::PublicKey;
 use tokio::sync::{Semaphore, watch};
 
+use crate::activity::Activity;
 use crate::bank::Bank;
 use crate::port::Node;
 use crate::problem::{Kind, Problem};
@@ -79,6 +80,8 @@ pub struct Context {
     pub(crate) fees: Mutex<Option<(Toid, FeeStats)>>,
     /// The same for those to whom the fees of others are not shown.
     pub(crate) fees_of_holders: Mutex<Option<(Toid, FeeStats)>>,
+    /// Payments of the last day, as far as they were asked for.
+    pub(crate) activity: Arc<Mutex<Activity>>,
     /// Becomes true when the server stops, so that streams end.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -96,6 +99,7 @@ impl Context {
             checked: Checked::default(),
             fees: Mutex::new(None),
             fees_of_holders: Mutex::new(None),
+            activity: Arc::default(),
             settings,
             stopping,
         })

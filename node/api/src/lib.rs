@@ -9,6 +9,7 @@
 //! [`visibility`] (who sees what), [`problem`], `stream`, [`server`]; then [`bank`] and [`web_auth`]: what a node serves for the bank that runs it.
 
 pub mod accept;
+mod activity;
 pub mod app;
 pub mod bank;
 pub mod context;
@@ -16,6 +17,7 @@ pub mod format;
 pub mod links;
 mod openapi;
 pub mod page;
+mod pages;
 pub mod params;
 pub mod port;
 pub mod problem;
@@ -28,10 +30,12 @@ mod stream;
 pub mod visibility;
 pub mod web_auth;
 
+pub use app::router;
 pub use carat_types::result_codes;
 pub use context::{Context, Settings};
 pub use port::Node;
 pub use rate_limit::RateLimit;
+pub use routes::Listener;
 pub use server::{ConnectionLimits, serve};
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ use carat_types::{Digest, PublicKey};
 use stellar_xdr::TransactionResult;
 use tokio::sync::watch;
 
+use crate::resources::network::NetworkState;
+
 /// A future that can be sent between threads.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -72,6 +74,9 @@ pub trait Node: Send + Sync + 'static {
     ///
     /// **Errors**: the receipt cannot be read or does not verify.
     fn receipt(&self, transaction: &Digest) -> Result<Option<CheckedReceipt>, NodeError>;
+
+    /// The network as this node observes it, changed every second.
+    fn network_state(&self) -> watch::Receiver<Arc<NetworkState>>;
 
     /// Why transactions cannot be taken now; `None` if they can.
     fn not_ready(&self) -> Option<String>;

@@ -27,6 +27,7 @@ use tower::ServiceExt as _;
 use crate::app::{PeerAddress, router, without_trailing_slash};
 use crate::context::{Context, Settings};
 use crate::port::Node;
+use crate::routes::Listener;
 
 /// What a connection may use.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +70,7 @@ pub async fn serve(
 ) {
     let context = Context::new(node, settings, stopping.clone());
     let server = Server {
-        app: router(&context),
+        app: router(&context, Listener::Public),
         limits,
         places: Arc::new(Semaphore::new(limits.connections_max)),
         addresses: Arc::new(Addresses { count: Mutex::default(), max: limits.of_one_address_max }),

@@ -15,6 +15,8 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use carat_history::Toid;
+use futures::StreamExt as _;
+use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
@@ -39,9 +41,7 @@ pub(crate) async fn respond(
     mut source: impl Source,
     limit: usize,
 ) -> Result<Response, Problem> {
-    let permit = Arc::clone(&context.streams).try_acquire_owned();
-    let permit =
-        permit.map_err(|_| Problem::from(Kind::SERVER_OVER_CAPACITY).retry_after(Duration::from_secs(5)))?;
+    let permit = enter(context)?;
     let mut indexed = context.node.indexed();
     // Seen before the first page is read: what comes between the two is then read twice, never missed.
     indexed.mark_unchanged();
@@ -58,16 +58,83 @@ pub(crate) async fn respond(
         done: false,
         _permit: permit,
     };
-    let chunks = futures::stream::unfold(state, |mut state| async move {
+    Ok(events(futures::stream::unfold(state, |mut state| async move {
         let chunk = state.chunk().await?;
-        Some((Ok::<_, Infallible>(Bytes::from(chunk)), state))
-    });
+        Some((chunk, state))
+    })))
+}
+
+/// A place among the streams.
+fn enter(context: &Context) -> Result<OwnedSemaphorePermit, Problem> {
+    let permit = Arc::clone(&context.streams).try_acquire_owned();
+    permit.map_err(|_| Problem::from(Kind::SERVER_OVER_CAPACITY).retry_after(Duration::from_secs(5)))
+}
+
+/// The answer whose body is `chunks`.
+fn events(chunks: impl futures::Stream<Item = String> + Send + 'static) -> Response {
+    let chunks = chunks.map(|chunk| Ok::<_, Infallible>(Bytes::from(chunk)));
     let mut response = Body::from_stream(chunks).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    response
+}
+
+/// Answers with a stream of the latest `state`: at once, and whenever it changes. A client that reads slowly misses
+/// states, never their order.
+///
+/// **Errors**: 503 where no more streams are allowed.
+pub(crate) fn follow<T>(context: &Context, mut state: watch::Receiver<Arc<T>>) -> Result<Response, Problem>
+where
+    T: Serialize + Send + Sync + 'static,
+{
+    let permit = enter(context)?;
+    state.mark_changed();
+    let latest = Latest {
+        state,
+        stopping: context.stopping.clone(),
+        deadline: Instant::now() + context.settings.stream_duration,
+        hello: true,
+        done: false,
+        _permit: permit,
+    };
+    Ok(events(futures::stream::unfold(latest, |mut latest| async move {
+        let chunk = latest.chunk().await?;
+        Some((chunk, latest))
+    })))
+}
+
+/// A stream of one thing as it changes.
+struct Latest<T> {
+    state: watch::Receiver<Arc<T>>,
+    stopping: watch::Receiver<bool>,
+    deadline: Instant,
+    hello: bool,
+    done: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<T: Serialize> Latest<T> {
+    /// The next bytes; `None` after the end.
+    async fn chunk(&mut self) -> Option<String> {
+        if std::mem::take(&mut self.hello) {
+            return Some(HELLO.to_owned());
+        }
+        if self.done {
+            return None;
+        }
+        let changed = tokio::select! {
+            biased;
+            _ = self.stopping.wait_for(|stopping| *stopping) => false,
+            () = tokio::time::sleep_until(self.deadline) => false,
+            changed = self.state.changed() => changed.is_ok(),
+        };
+        let state = Arc::clone(&self.state.borrow_and_update());
+        let text = serde_json::to_string(state.as_ref()).ok().filter(|_| changed);
+        self.done = text.is_none();
+        Some(text.map_or_else(|| BYEBYE.to_owned(), |text| format!("data: {text}\n\n")))
+    }
 }
 
 struct Streaming<S> {

@@ -1,5 +1,6 @@
 //! The routes, driven as clients drive them, in front of the real ledger and index.
 
+mod activity;
 mod bank;
 #[path = "../../history/src/tests/chain.rs"]
 mod chain;
@@ -12,6 +13,7 @@ mod formats;
 mod market;
 mod node;
 mod openapi;
+mod pages;
 mod paging;
 mod paths;
 mod resources;
@@ -36,6 +38,7 @@ use tower::ServiceExt as _;
 
 use crate::app::router;
 use crate::context::{Context, Settings};
+use crate::routes::Listener;
 use chain::{COIN, Chain, key};
 use node::TestNode;
 
@@ -64,7 +67,7 @@ impl Api {
     fn of(node: Arc<TestNode>, settings: Settings) -> Self {
         let (stopping, stopped) = watch::channel(false);
         let context = Context::new(node.clone(), settings, stopped);
-        Api { node, router: router(&context), stopping: Arc::new(stopping), token: None }
+        Api { node, router: router(&context, Listener::Public), stopping: Arc::new(stopping), token: None }
     }
 
     /// With alice (1) and bob (2), who have 1,000 coins each.

@@ -11,6 +11,7 @@
 pub(crate) mod gate;
 mod lists;
 mod objects;
+mod payments;
 mod stakeholders;
 mod submissions;
 mod viewer;

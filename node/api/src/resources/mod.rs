@@ -2,6 +2,7 @@
 //! description that the specification names.
 
 pub mod account;
+pub mod activity;
 pub mod asset;
 pub mod claimable_balance;
 pub mod effect;
@@ -10,6 +11,7 @@ pub mod fields;
 pub mod ledger;
 pub mod liquidity_pool;
 pub mod muxed;
+pub mod network;
 pub mod offer;
 pub mod operation;
 pub mod operation_details;

@@ -1,6 +1,7 @@
 //! The routes, as data: path, methods, who may use it.
 
 pub(crate) mod accounts;
+pub(crate) mod activity;
 pub(crate) mod assets;
 pub(crate) mod claimable_balances;
 pub(crate) mod collection;
@@ -10,6 +11,7 @@ pub(crate) mod friendbot;
 pub(crate) mod genesis;
 pub(crate) mod ledgers;
 pub(crate) mod liquidity_pools;
+pub(crate) mod network;
 pub(crate) mod offers;
 pub(crate) mod openapi;
 pub(crate) mod operations;
@@ -43,6 +45,29 @@ pub enum Access {
     Login,
     /// As [`Access::Public`], but only on a test network; elsewhere the route does not exist.
     TestNetwork,
+    /// The operator; on a test network anybody (decision record 27). Elsewhere the public address does not have the route.
+    Operator,
+}
+
+/// The address through which a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// The REST interface.
+    Public,
+    /// The operator's own listener. It changes nothing: nothing is submitted there.
+    Operator,
+}
+
+impl Access {
+    /// Whether a route of this class exists at a listener.
+    pub fn exists(self, listener: Listener, is_test: bool) -> bool {
+        match (self, listener) {
+            (Access::Public, _) | (Access::Submission | Access::Login, Listener::Public) => true,
+            (Access::Operator, Listener::Operator) => true,
+            (Access::TestNetwork | Access::Operator, Listener::Public) => is_test,
+            (Access::Submission | Access::Login | Access::TestNetwork, Listener::Operator) => false,
+        }
+    }
 }
 
 /// One route.
@@ -82,6 +107,7 @@ pub const ROUTES: &[Route] = &[
     read("/accounts/{account_id}/effects", true, || get(accounts::effects)),
     read("/accounts/{account_id}/offers", true, || get(accounts::offers)),
     read("/accounts/{account_id}/trades", true, || get(accounts::trades)),
+    read("/activity", false, || get(activity::show)),
     read("/assets", true, || get(assets::list)),
     read("/claimable_balances", true, || get(claimable_balances::list)),
     read("/claimable_balances/{claimable_balance_id}", false, || get(claimable_balances::show)),
@@ -104,6 +130,13 @@ pub const ROUTES: &[Route] = &[
     read("/liquidity_pools/{liquidity_pool_id}/operations", true, || get(liquidity_pools::operations)),
     read("/liquidity_pools/{liquidity_pool_id}/trades", true, || get(liquidity_pools::trades)),
     read("/liquidity_pools/{liquidity_pool_id}/transactions", true, || get(liquidity_pools::transactions)),
+    Route {
+        path: "/network",
+        methods: &["GET"],
+        access: Access::Operator,
+        streams: true,
+        handler: || get(network::show),
+    },
     read("/offers", true, || get(offers::list)),
     read("/offers/{offer_id}", false, || get(offers::show)),
     read("/offers/{offer_id}/trades", true, || get(offers::trades)),

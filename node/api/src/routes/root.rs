@@ -6,7 +6,7 @@ use crate::accept::Form;
 use crate::problem::Problem;
 use crate::request::{Request, json};
 use crate::resources::root::Root;
-use crate::routes::{Access, ROUTES};
+use crate::routes::{Listener, ROUTES};
 
 /// HTML comes last: only a client that names it, before anything that stands for all, gets it.
 const FORMS: &[Form] = &[Form::Hal, Form::Json, Form::Html];
@@ -32,14 +32,14 @@ pub(crate) async fn show(request: Request) -> Result<Response, Problem> {
 
 /// A page that says what this is, for somebody who came with a browser.
 fn page(passphrase: &str, is_test: bool) -> String {
-    let listed = ROUTES.iter().filter(|route| is_test || route.access != Access::TestNetwork);
+    let listed = ROUTES.iter().filter(|route| route.access.exists(Listener::Public, is_test));
     let items: String = listed
         .map(|route| format!("<li><code>{} {}</code></li>\n", route.methods.join(", "), route.path))
         .collect();
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Carat node</title></head>\n\
          <body><h1>Carat node</h1>\n<p>Network: <code>{}</code></p>\n\
-         <p>This address answers programs. Its routes:</p>\n<ul>\n{items}</ul>\n</body></html>\n",
+         <p>This address answers programs; its <a href=\"/ui/\">pages</a> are for people. Its routes:</p>\n<ul>\n{items}</ul>\n</body></html>\n",
         escape(passphrase)
     )
 }

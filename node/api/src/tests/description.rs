@@ -196,6 +196,7 @@ async fn samples() -> Samples {
     }
     let book = format!("/order_book?selling_asset_type=native&{}", collections::asset("buying_", "USD"));
     samples.add("OrderBook", [market.get(&book).await.ok()]);
+    samples.add("Activity", [market.get("/activity?asset=native").await.ok()]);
     let (pays, fails) = {
         let chain = market.node.chain();
         let pay = |amount| vec![payment(key(2).public(), Asset::Native, amount)];

@@ -23,6 +23,7 @@ use crate::port::{
     Acceptance, Account, BoxFuture, CheckedReceipt, Head, HistoryState, Network, Node, NodeError, Refusal,
     Submission,
 };
+use crate::resources::network::NetworkState;
 
 /// What the node shall answer instead of doing its work.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +45,7 @@ pub(super) struct TestNode {
     history: History,
     indexed: watch::Sender<Toid>,
     staged: Mutex<Staged>,
+    pub(super) network_state: watch::Sender<Arc<NetworkState>>,
 }
 
 pub(super) const GENESIS: &str = "{\n  \"format\": \"carat-genesis/1\"\n}\n";
@@ -75,7 +77,14 @@ impl TestNode {
         let history = chain.history.clone();
         let now = history.position().expect("sound").expect("genesis").now();
         let (indexed, _) = watch::channel(now);
-        Arc::new(TestNode { network, history, chain: Mutex::new(chain), indexed, staged: Mutex::default() })
+        Arc::new(TestNode {
+            network,
+            history,
+            chain: Mutex::new(chain),
+            indexed,
+            staged: Mutex::default(),
+            network_state: watch::Sender::default(),
+        })
     }
 
     pub(super) fn chain(&self) -> MutexGuard<'_, Chain> {
@@ -258,6 +267,10 @@ impl Node for TestNode {
             assumption: Assumption::AtMostDishonest(1),
         };
         Ok(Some(CheckedReceipt { receipt: Receipt::of_result(proof), verdict }))
+    }
+
+    fn network_state(&self) -> watch::Receiver<Arc<NetworkState>> {
+        self.network_state.subscribe()
     }
 
     fn not_ready(&self) -> Option<String> {

@@ -21,7 +21,7 @@ pub(super) struct Event {
     pub(super) id: Option<String>,
     event: Option<String>,
     retry: Option<String>,
-    data: Value,
+    pub(super) data: Value,
 }
 
 impl Events {
