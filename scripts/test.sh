@@ -78,6 +78,10 @@ step "load generator" bench_smoke
 if [ -x tests/sdk/run.sh ]; then
     step "SDK tests" tests/sdk/run.sh
 fi
+# The pages in a real browser.
+step "pages" tests/ui/run.sh
+# Alert rules, dashboards, and a real Prometheus that scrapes a network.
+step "monitoring" tests/monitoring/run.sh
 
 SKIPPED=$(($(grep -c '^SKIP ' "$LOG") + $(total ignored)))
 say ""
