@@ -4,8 +4,10 @@
 
 mod account;
 mod asset;
+mod audit;
 mod balance;
 mod bench;
+mod bundle;
 mod doctor;
 mod envelope;
 mod evidence;
@@ -23,6 +25,7 @@ pub(crate) mod query;
 mod receipt;
 mod session;
 pub(crate) mod status;
+mod top;
 mod trace;
 mod transaction;
 
@@ -69,8 +72,13 @@ enum Command {
     Network(network::Command),
     /// How the validators are, one row each
     Status(status::Arguments),
+    /// The network, live in this terminal, as one validator observes it
+    Top(top::Arguments),
     /// Why there is no block: each validator's diagnosis, who is missing, what to do
-    Doctor,
+    Doctor(doctor::Arguments),
+    /// The validators' books beside each other: roots, supply
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// What convicts validators: contradicting statements that they signed, checked against the genesis file
     Evidence,
     /// Accounts: show, create
@@ -144,7 +152,9 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Keys(command) => keys::run(&session, command),
         Command::Network(command) => network::run(&session, command).await,
         Command::Status(arguments) => status::run(&session, arguments).await,
-        Command::Doctor => doctor::run(&session).await,
+        Command::Top(arguments) => top::run(&session, &arguments).await,
+        Command::Doctor(arguments) => doctor::run(&session, &arguments).await,
+        Command::Audit(command) => audit::run(&session, command).await,
         Command::Evidence => evidence::run(&session).await,
         Command::Account(command) => account::run(&session, command).await,
         Command::Trust(command) => payment::trust(&session, command).await,

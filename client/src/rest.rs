@@ -225,6 +225,15 @@ impl Rest {
         decode(&url, &self.answer(&url, request).await?)
     }
 
+    /// GETs text that is no JSON: the metrics at an operator's address.
+    ///
+    /// **Errors**: [`RestError`].
+    pub async fn text(&self, path: &str, patience: Duration) -> Result<String, RestError> {
+        let url = format!("{}{path}", self.base);
+        let body = answer(&url, self.http.get(&url).timeout(patience)).await?;
+        String::from_utf8(body).map_err(|error| RestError::Shape { url, reason: error.to_string() })
+    }
+
     /// The account with this address.
     ///
     /// **Errors**: [`RestError`].

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use carat_node::settings::{LogFormat, LogSettings};
+use carat_node::settings::{LogFormat, LogSettings, Settings};
 use carat_node::{Home, Node, NodeError};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -69,11 +69,15 @@ fn complain(error: &NodeError) {
 
 #[expect(clippy::print_stdout, reason = "the answer of a command")]
 fn check(home: &std::path::Path) -> Result<(), NodeError> {
+    let settings = Settings::effective(home)?;
     let home = Home::read(home)?;
     let (_journal, records, store) = home.open()?;
     let tip = store.tip();
     store.state_tree()?;
     println!("settings     valid, validator {}", home.settings().validator.index);
+    for setting in &settings {
+        println!("  {:<34} {:<28} {}", setting.key, setting.value, setting.origin);
+    }
     println!("chain        {}", home.genesis().chain_id);
     println!("keys         three, as the genesis file lists them, readable by their owner alone");
     println!("journal      {} records", records.len());

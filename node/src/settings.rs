@@ -3,6 +3,7 @@
 //! An unknown key is an error that names it. Paths in the file are relative to the file's folder.
 
 pub(crate) mod bank;
+mod effective;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
 use stellar_strkey::ed25519;
 use thiserror::Error;
+
+pub use effective::Effective;
 
 /// All settings of a validator.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -187,14 +190,7 @@ impl Settings {
     pub fn load(home: &Path) -> Result<Self, SettingsError> {
         let path = home.join("node.toml");
         let invalid = |reason: String| SettingsError::Invalid { path: path.clone(), reason };
-        // With a separator set, the prefix's own separator must be set too, or CARAT_API__LISTEN is ignored.
-        let environment =
-            Environment::with_prefix("CARAT").prefix_separator("_").separator("__").try_parsing(true);
-        let settings = Config::builder()
-            .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
-            .add_source(File::from(path.clone()))
-            .add_source(environment.source(Some(relevant_variables())))
-            .build()
+        let settings = sources(&path)
             .and_then(Config::try_deserialize::<Settings>)
             .map_err(|error| invalid(error.to_string()))?;
         let settings = Settings { path: path.clone(), ..settings };
@@ -215,6 +211,16 @@ impl Settings {
             }),
         };
         self.api.operators.iter().map(account).collect()
+    }
+
+    /// The settings in force in the home folder `home`, as they are written, each with where it comes from.
+    ///
+    /// **Errors**: as [`Settings::load`], for sources that cannot be read.
+    pub fn effective(home: &Path) -> Result<Vec<Effective>, SettingsError> {
+        let path = home.join("node.toml");
+        let config = sources(&path);
+        let config = config.map_err(|error| SettingsError::Invalid { path, reason: error.to_string() })?;
+        Ok(effective::of(&config))
     }
 
     fn relative_to(mut self, home: &Path) -> Self {
@@ -239,6 +245,18 @@ impl Settings {
         }
         Ok(self)
     }
+}
+
+/// The three sources, one over the other.
+fn sources(path: &Path) -> Result<Config, config::ConfigError> {
+    // With a separator set, the prefix's own separator must be set too, or CARAT_API__LISTEN is ignored.
+    let environment =
+        Environment::with_prefix("CARAT").prefix_separator("_").separator("__").try_parsing(true);
+    Config::builder()
+        .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
+        .add_source(File::from(path))
+        .add_source(environment.source(Some(relevant_variables())))
+        .build()
 }
 
 /// Only variables of ours with a section: others that begin with CARAT_ belong to the client and the tests.
@@ -297,6 +315,18 @@ mod tests {
         assert!(login.signing_key.is_absolute() && login.signing_key.ends_with("keys/login.toml"));
         assert_eq!(login.token_key, Path::new("/etc/token.toml"));
         assert_eq!((login.challenge_seconds, login.token_seconds), (900, 3_600));
+    }
+
+    #[test]
+    fn effective_setting_names_its_source() {
+        let home = tempfile::tempdir().expect("folder");
+        std::fs::write(home.path().join("node.toml"), format!("{MINIMAL}\n[log]\nlevel = \"debug\"\n"))
+            .expect("written");
+        let settings = Settings::effective(home.path()).expect("valid");
+        let find = |key: &str| settings.iter().find(|setting| setting.key == key).expect("there");
+        assert_eq!((&*find("api.listen").value, &*find("api.listen").origin), ("127.0.0.1:8000", "default"));
+        assert_eq!(find("log.level").value, "debug");
+        assert!(find("log.level").origin.ends_with("node.toml"), "{:?}", find("log.level"));
     }
 
     #[test]

@@ -1,17 +1,29 @@
 //! `carat doctor`: why is there no block? Every validator's own diagnosis, and one of the whole network.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use carat_client::Network;
 use carat_client::rest::Rest;
+use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use super::bundle;
 use super::output::say;
 use super::{Code, Failure, Session};
 
 /// How long one validator may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What to do beside the diagnosis.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Write everything that somebody needs who looks into it from afar: all that the operators' addresses say, and the ends of
+    /// the logs on this machine. No key is in it
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+}
 
 /// What a validator says of itself.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -72,8 +84,11 @@ struct Report {
 /// Shows it.
 ///
 /// **Errors**: [`Code::NotReady`] if no block becomes final, after the table.
-pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Failure> {
     let network = session.network()?;
+    if let Some(file) = &arguments.bundle {
+        bundle::write(session, &network, file).await?;
+    }
     let rows = ask(&network).await?;
     let verdict = judge(&rows);
     let cells = rows.iter().map(cells).collect();
