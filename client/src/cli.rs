@@ -89,7 +89,7 @@ enum Command {
     Trust(payment::TrustCommand),
     /// Pay, and wait for the proof
     Pay(payment::PayArguments),
-    /// Messages for the parties of a transaction, sealed to them: key, seal, open
+    /// Messages for the parties of a transaction, sealed to them: key, seal, open, deliver, fetch, erase
     #[command(subcommand)]
     Payload(payload::Command),
     /// Issued assets: issue, redeem, list, show, flags, authorize, clawback

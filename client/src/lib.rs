@@ -7,6 +7,7 @@
 //! the command `carat` stands. Building transactions is [`carat_types::builder`].
 
 pub mod client;
+pub mod delivery;
 pub mod gateway;
 pub mod keystore;
 pub mod login;

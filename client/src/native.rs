@@ -13,7 +13,7 @@ use carat_network::entrance::{Dialler, Reading, Session, Writing};
 use carat_types::batch::Envelope;
 use carat_types::codec::{Decode as _, Encode as _};
 use carat_types::receipt::Receipt;
-use carat_types::submission::{Answer, COUNT_MAX, FRAME_BYTES_MAX, Submission};
+use carat_types::submission::{Answer, COUNT_MAX, FRAME_BYTES_MAX, Request as Asked, Submission};
 use carat_types::{Digest, PublicKey};
 use tokio::sync::{mpsc, oneshot};
 
@@ -138,7 +138,7 @@ fn gather(
 }
 
 async fn send(writing: &mut Writing, frame: Submission) -> Result<(), String> {
-    writing.send(frame.to_bytes()).await.map_err(|error| error.to_string())
+    writing.send(Asked::Submission(frame).to_bytes()).await.map_err(|error| error.to_string())
 }
 
 /// Gives each number of an answer to whom it belongs.
@@ -165,6 +165,8 @@ fn reply(frame: &[u8], expected: &mut Expected) -> Result<(), String> {
             give(it.number, &|_| Reply::Busy(pause, it.words.as_str().to_owned()));
         }
         Answer::Open(number) => give(*number, &|_| Reply::Open),
+        // Answers to what is asked in `delivery` only.
+        Answer::Kept(_) | Answer::Fetched(_) | Answer::Declined(_) => {}
         Answer::Malformed(it) => {
             give(it.number, &|_| Reply::Malformed(it.words.as_str().to_owned()));
         }

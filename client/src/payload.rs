@@ -21,8 +21,6 @@ use zeroize::Zeroizing;
 
 /// Longest message. **Units**: bytes.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
-/// The name under which an account publishes its payload key, as a data entry of the ledger.
-pub const DATA_NAME: &str = "carat.payload-key";
 
 const SALT_BYTES: usize = 32;
 const LENGTH_BYTES: usize = 4;

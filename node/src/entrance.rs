@@ -6,6 +6,7 @@
 //! front door, execution and seals; its answer does not wait for the index of a history.
 
 mod answers;
+mod payloads;
 mod under_way;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use carat_api::port::Submission;
 use carat_ledger::StateError;
 use carat_network::entrance::{Entrance, Reading, Session, Writing};
 use carat_types::codec::{Decode as _, DecodeError, Encode as _};
-use carat_types::submission::{self, Answer, Busy, Malformed, Words};
+use carat_types::submission::{Answer, Busy, Malformed, Request, Words};
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey};
 use tokio::sync::Semaphore;
@@ -25,6 +26,7 @@ use tokio::time::interval;
 
 use crate::front_door::Verdict;
 use crate::metrics::Metrics;
+use crate::payloads::Payloads;
 use crate::rest::{RETRY_AFTER, Rest};
 use crate::state_view::account_sequence;
 use under_way::{Begun, Quota, UnderWay};
@@ -52,9 +54,14 @@ const EVENTS_MAX: usize = 1_024;
 /// those of one frame.
 const UNANSWERED_MAX: usize = 4_096;
 
+/// A payload waits until everything before it is answered, and is answered before anything else is read: a session
+/// holds one in memory.
+const PAYLOAD_ROOM: usize = UNANSWERED_MAX;
+
 /// What all sessions share.
 pub(crate) struct Door {
     rest: Arc<Rest>,
+    payloads: Arc<Payloads>,
     /// How long a transaction is waited for.
     patience: Duration,
     quota: Arc<Quota>,
@@ -63,18 +70,24 @@ pub(crate) struct Door {
 
 /// One client.
 struct Client {
-    events: UnboundedSender<Event>,
-    under_way: UnderWay,
     /// Its key, which is that of an account.
     key: PublicKey,
+    events: UnboundedSender<Event>,
+    under_way: UnderWay,
     /// Numbers that may still come before others are answered.
     room: Semaphore,
 }
 
 impl Door {
-    /// A door in front of `rest`, at which a key may have `per_key` transactions under way.
-    pub(crate) fn new(rest: Arc<Rest>, patience: Duration, per_key: usize, metrics: Arc<Metrics>) -> Self {
-        Door { rest, patience, quota: Arc::new(Quota::new(per_key)), metrics }
+    /// A door in front of `rest` and `payloads`, at which a key may have `per_key` transactions under way.
+    pub(crate) fn new(
+        rest: Arc<Rest>,
+        payloads: Arc<Payloads>,
+        patience: Duration,
+        per_key: usize,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Door { rest, payloads, patience, quota: Arc::new(Quota::new(per_key)), metrics }
     }
 
     /// Serves clients until the socket is gone.
@@ -102,7 +115,7 @@ impl Door {
         self.metrics.entrance_sessions.inc();
         let (events, heard) = unbounded_channel();
         let under_way = UnderWay::new(Arc::clone(&self.quota), key);
-        let client = Client { events, under_way, key, room: Semaphore::new(UNANSWERED_MAX) };
+        let client = Client { key, events, under_way, room: Semaphore::new(UNANSWERED_MAX) };
         let (reading, writing) = session.split();
         tokio::select! {
             () = self.listen(&client, reading) => {}
@@ -130,14 +143,26 @@ impl Door {
         while let Ok(Some(frame)) = reading.next().await {
             if let Err(error) = self.take(client, &frame).await {
                 self.metrics.entrance_refused_total.with_label_values(&["undecodable"]).inc();
-                return reading.break_off(&format!("a frame that is no submission: {error}"));
+                return reading.break_off(&format!("a frame that is no request: {error}"));
             }
         }
     }
 
     /// Hands in what a frame holds.
     async fn take(&self, client: &Client, frame: &[u8]) -> Result<(), DecodeError> {
-        let submission = submission::Submission::from_bytes(frame)?;
+        let submission = match Request::from_bytes(frame)? {
+            Request::Submission(submission) => submission,
+            Request::Keep(delivery) => {
+                client.wait_for_room(PAYLOAD_ROOM).await;
+                client.say(self.keep(client.key, delivery).await);
+                return Ok(());
+            }
+            Request::Fetch(wanted) => {
+                client.wait_for_room(PAYLOAD_ROOM).await;
+                client.say(self.fetch(client.key, wanted).await);
+                return Ok(());
+            }
+        };
         client.wait_for_room(submission.envelopes.len()).await;
         let not_ready = self.rest.not_ready();
         let mut let_in = Vec::with_capacity(submission.envelopes.len());
@@ -203,6 +228,9 @@ impl Door {
             Answer::Busy(_) => "busy",
             Answer::Open(_) => "open",
             Answer::Malformed(_) => "malformed",
+            Answer::Kept(_) => "kept",
+            Answer::Fetched(_) => "fetched",
+            Answer::Declined(_) => "declined",
         };
         let numbers = u64::try_from(answer.numbers().len()).unwrap_or(u64::MAX);
         self.metrics.entrance_answers_total.with_label_values(&[kind]).inc_by(numbers);

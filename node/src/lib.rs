@@ -22,6 +22,7 @@ pub mod keys;
 pub mod mailbox;
 pub mod metrics;
 pub mod node;
+pub mod payloads;
 pub mod pool;
 pub mod porter;
 mod pulse;

@@ -186,9 +186,9 @@ impl Metrics {
             entrance_sessions: declare.gauge("entrance_sessions", "Sessions at the native entrance")?,
             entrance_answers_total: declare.counters(
                 "entrance_answers_total",
-                "Transactions answered at the native entrance, by kind of answer",
+                "Transactions and payloads answered at the native entrance, by kind of answer",
                 "answer",
-                &["settled", "refused", "busy", "open", "malformed"],
+                &["settled", "refused", "busy", "open", "malformed", "kept", "fetched", "declined"],
             )?,
             entrance_refused_total: declare.counters(
                 "entrance_refused_total",

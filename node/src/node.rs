@@ -41,6 +41,7 @@ use crate::home::Home;
 use crate::inbound::Inbound;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
+use crate::payloads::Payloads;
 use crate::pool::Pool;
 use crate::porter::{Bell, Porter};
 use crate::pulse::Pulse;
@@ -235,7 +236,7 @@ impl Parts {
         };
         let rest = Arc::new(rest);
         if let Some(entrance) = listeners.entrance {
-            tasks.spawn(self.door(home, &rest).serve(entrance));
+            tasks.spawn(self.door(home, &rest)?.serve(entrance));
         }
         let rest = Arc::new(SharedRest(rest));
         let reads = carat_api::Context::new(rest.clone(), home.api_settings(), stop.clone());
@@ -266,10 +267,13 @@ impl Parts {
         })
     }
 
-    fn door(&self, home: &Home, rest: &Arc<Rest>) -> Door {
+    fn door(&self, home: &Home, rest: &Arc<Rest>) -> Result<Door, NodeError> {
+        let data = &home.settings.validator.data;
+        let payloads =
+            Payloads::open(data).map_err(|error| NodeError::file(data, "open the payloads of", error))?;
         let patience = Duration::from_millis(home.settings.api.submit_timeout_ms);
         let per_key = home.settings.entrance.under_way_per_key;
-        Door::new(Arc::clone(rest), patience, per_key, Arc::clone(&self.metrics))
+        Ok(Door::new(Arc::clone(rest), Arc::new(payloads), patience, per_key, Arc::clone(&self.metrics)))
     }
 
     fn front_door(

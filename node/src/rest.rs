@@ -136,7 +136,7 @@ impl Rest {
     }
 
     /// An applied transaction: from the index or, where none is kept, from its block, without what it changed.
-    fn transaction(&self, hash: &Digest) -> Result<Option<TransactionRecord>, NodeError> {
+    pub(crate) fn transaction(&self, hash: &Digest) -> Result<Option<TransactionRecord>, NodeError> {
         if self.history_state() == HistoryState::Kept {
             return Ok(self.history.transaction(hash)?);
         }

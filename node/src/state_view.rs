@@ -4,7 +4,9 @@ use carat_api::port::Account;
 use carat_ledger::{StateError, StateKey, StateRead, StateValue};
 use carat_storage::store::Store;
 use carat_types::PublicKey;
-use stellar_xdr::{AccountEntry, AccountId, LedgerEntry, LedgerEntryData, LedgerEntryType, Limits, WriteXdr};
+use stellar_xdr::{
+    AccountEntry, AccountId, LedgerEntry, LedgerEntryData, LedgerEntryType, Limits, String64, WriteXdr,
+};
 
 /// The sequence number of an account; none if there is no such account.
 ///
@@ -42,6 +44,22 @@ pub(crate) fn bank_of(state: &impl StateRead, account: &PublicKey) -> Result<Opt
         StateValue::Creator(member) => Ok(Some(member)),
         _ => Ok(None),
     }
+}
+
+/// The value of an account's data entry; none if there is no such entry.
+///
+/// **Errors**: the state cannot be read.
+pub(crate) fn data_value(
+    state: &impl StateRead,
+    account: &PublicKey,
+    name: &str,
+) -> Result<Option<Vec<u8>>, StateError> {
+    let Ok(name) = name.as_bytes().to_vec().try_into() else { return Ok(None) };
+    let entry = read(state, &StateKey::data(account, &String64(name)))?;
+    Ok(entry.and_then(|entry| match entry.data {
+        LedgerEntryData::Data(data) => Some(data.data_value.0.into()),
+        _ => None,
+    }))
 }
 
 /// An account with its trustlines and data entries.

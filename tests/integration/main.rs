@@ -7,6 +7,7 @@ mod evidence;
 mod history;
 mod members;
 mod native;
+mod payloads;
 mod payments;
 mod restart;
 mod start_up;

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use carat_client::ClientError;
+use carat_client::delivery::DeliveryError;
 use carat_client::keystore::KeyError;
 use carat_client::network::NetworkError;
 use carat_client::payload::PayloadError;
@@ -136,6 +137,7 @@ failures! {
     KeyError => Failed,
     TextError => Failed,
     PayloadError => Failed,
+    DeliveryError => Failed,
     EnvelopeError => Failed,
     std::io::Error => Failed,
     BuildError => Usage,

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use carat_client::delivery;
 use carat_client::keystore;
 use carat_client::outcome::Outcome;
-use carat_client::payload::{self, DATA_NAME, MESSAGE_BYTES_MAX};
+use carat_client::payload::{self, MESSAGE_BYTES_MAX};
+use carat_network::entrance::Dialler;
 use carat_types::Digest;
 use carat_types::builder::operation;
 use carat_types::codec::{Decode as _, Encode as _};
-use carat_types::sealed_payload::SealedPayload;
+use carat_types::sealed_payload::{DATA_NAME, ERASED, FOLDER, SealedPayload};
 use carat_types::transaction::SignedTransaction;
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -42,6 +44,18 @@ pub(crate) enum Command {
     Seal(SealArguments),
     /// Open a sealed payload as one of its recipients
     Open(OpenArguments),
+    /// Have nodes keep a sealed payload for its recipients
+    Deliver(DeliverArguments),
+    /// Fetch a sealed payload from a node as one of its recipients
+    Fetch(FetchArguments),
+    /// Erase a payload that a validator keeps, for good; on the validator's machine
+    Erase {
+        /// The memo that names it
+        memo: Digest,
+        /// The validator's data folder
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
 }
 
 /// Whom to seal what for.
@@ -81,12 +95,47 @@ pub(crate) struct OpenArguments {
     out: PathBuf,
 }
 
+/// What to deliver where.
+#[derive(Debug, Args)]
+pub(crate) struct DeliverArguments {
+    /// The sealed payload
+    file: PathBuf,
+    /// The transaction whose memo names it
+    #[arg(long, value_name = "HASH")]
+    transaction: Digest,
+    /// The identity that is the transaction's source
+    #[arg(long = "as", value_name = "IDENTITY")]
+    identity: String,
+    /// A node that is to keep it: those of the parties and of the auditor
+    #[arg(long = "node", required = true, value_name = "NAME")]
+    nodes: Vec<String>,
+}
+
+/// What to fetch where.
+#[derive(Debug, Args)]
+pub(crate) struct FetchArguments {
+    /// The memo that names it
+    memo: Digest,
+    /// The identity that is a recipient, and has published its payload key
+    #[arg(long = "as", value_name = "IDENTITY")]
+    identity: String,
+    /// The node that keeps it
+    #[arg(long, value_name = "NAME")]
+    node: String,
+    /// Where the sealed payload goes
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
 /// Does it.
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
     match command {
         Command::Key { identity, publish } => key(session, &identity, publish).await,
         Command::Seal(arguments) => seal(session, arguments).await,
         Command::Open(arguments) => open(session, arguments).await,
+        Command::Deliver(arguments) => deliver(session, arguments).await,
+        Command::Fetch(arguments) => fetch(session, arguments).await,
+        Command::Erase { memo, data } => erase(session, &memo, &data),
     }
 }
 
@@ -126,8 +175,7 @@ async fn seal(session: &Session, arguments: SealArguments) -> Result<(), Failure
 }
 
 async fn open(session: &Session, arguments: OpenArguments) -> Result<(), Failure> {
-    let sealed = SealedPayload::from_bytes(&read(&arguments.file, SEALED_BYTES_MAX)?)
-        .map_err(payload::PayloadError::from)?;
+    let sealed = read_sealed(&arguments.file)?;
     let (_, secret) = session.signer(&arguments.identity)?;
     let memo = match (arguments.memo, arguments.transaction) {
         (Some(memo), _) => Some(memo),
@@ -145,6 +193,83 @@ async fn open(session: &Session, arguments: OpenArguments) -> Result<(), Failure
     ];
     session.output.fields(&value, &fields);
     Ok(())
+}
+
+async fn deliver(session: &Session, arguments: DeliverArguments) -> Result<(), Failure> {
+    let sealed = read_sealed(&arguments.file)?;
+    let dialler = dialler(session, &arguments.identity)?;
+    for name in &arguments.nodes {
+        delivery::deliver(&dialler, node(session, name)?, arguments.transaction, sealed.clone()).await?;
+        session.say(&format!("{name} keeps it"));
+    }
+    let memo = sealed.memo();
+    let value = json!({ "memo": memo, "kept_by": arguments.nodes });
+    session.output.fields(&value, &[("memo", memo.to_string()), ("kept by", arguments.nodes.join(", "))]);
+    Ok(())
+}
+
+async fn fetch(session: &Session, arguments: FetchArguments) -> Result<(), Failure> {
+    let dialler = dialler(session, &arguments.identity)?;
+    let sealed = delivery::fetch(&dialler, node(session, &arguments.node)?, arguments.memo).await?;
+    write_new(&arguments.out, &sealed.to_bytes())?;
+    let value = json!({ "memo": arguments.memo, "file": arguments.out });
+    let fields = [("memo", arguments.memo.to_string()), ("file", arguments.out.display().to_string())];
+    session.output.fields(&value, &fields);
+    Ok(())
+}
+
+/// Marks the payload as erased, so that nobody brings it back, and deletes it.
+fn erase(session: &Session, memo: &Digest, data: &Path) -> Result<(), Failure> {
+    let folder = data.join(FOLDER);
+    if !folder.is_dir() {
+        return Err(Failure::usage(format!(
+            "{} keeps no payloads (hint: --data names the data folder of a validator's home)",
+            data.display()
+        )));
+    }
+    let failed = |error: std::io::Error| Failure::failed(format!("{}: {error}", folder.display()));
+    std::fs::File::create(folder.join(format!("{memo}{ERASED}")))
+        .and_then(|marker| marker.sync_all())
+        .map_err(failed)?;
+    let was_kept = match std::fs::remove_file(folder.join(memo.to_string())) {
+        Ok(()) => true,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(failed(error)),
+    };
+    std::fs::File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    let value = json!({ "memo": memo, "was_kept": was_kept });
+    let text = if was_kept { "erased" } else { "was not kept; will not be taken" };
+    session.output.fields(&value, &[("memo", memo.to_string()), ("payload", text.to_owned())]);
+    Ok(())
+}
+
+fn read_sealed(path: &Path) -> Result<SealedPayload, Failure> {
+    let sealed = SealedPayload::from_bytes(&read(path, SEALED_BYTES_MAX)?);
+    Ok(sealed.map_err(payload::PayloadError::from)?)
+}
+
+/// A socket that speaks as an identity.
+fn dialler(session: &Session, identity: &str) -> Result<Dialler, Failure> {
+    let (_, secret) = session.signer(identity)?;
+    let chain_id = session.network()?.genesis.chain_id;
+    Dialler::new(&secret, &chain_id).map_err(|error| Failure::failed(error.to_string()))
+}
+
+/// The native entrance of a node: at the address of its REST interface.
+fn node(session: &Session, name: &str) -> Result<delivery::Node, Failure> {
+    let network = session.network()?;
+    let unknown = || {
+        let known: Vec<_> = network.nodes.iter().map(|node| node.name.as_str()).collect();
+        Failure::usage(format!("there is no node {name} (hint: one of {})", known.join(", ")))
+    };
+    let index = network.nodes.iter().position(|node| node.name == name).ok_or_else(unknown)?;
+    let (listed, validator) =
+        network.nodes.get(index).zip(network.genesis.genesis.validators.get(index)).ok_or_else(unknown)?;
+    let authority = listed.api.rsplit("//").next().unwrap_or_default();
+    let address = authority.parse().map_err(|_| {
+        Failure::failed(format!("{authority} is no numeric address with a port (hint: see network.toml)"))
+    })?;
+    Ok(delivery::Node { address, key: validator.network })
 }
 
 /// The key of somebody to seal to.

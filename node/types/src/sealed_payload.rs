@@ -6,6 +6,12 @@
 use crate::codec::{Decode, DecodeError, Encode, ListItem, Reader, codec_struct, encode_count};
 use crate::hash::{Digest, h, sha256};
 
+/// The name under which an account publishes its payload key, as a data entry of the ledger.
+pub const DATA_NAME: &str = "carat.payload-key";
+/// The folder of kept payloads below a validator's data. One file a payload, by the hex of its memo.
+pub const FOLDER: &str = "payloads";
+/// What the name of a file ends with that stands in the place of an erased payload, so that it is not taken again.
+pub const ERASED: &str = ".erased";
 /// Longest encrypted body: a message of 1 MiB with its salt, length and padding.
 pub const BODY_BYTES_MAX: u32 = (1 << 20) + 4096;
 /// Most recipients.

@@ -1,8 +1,8 @@
 //! What a client and a node say to each other at the native entrance: many transactions in a frame, and the proofs of
-//! a block in a frame.
+//! a block in a frame; and sealed payloads, one in a frame.
 //!
 //! ```text
-//! client -> node: Submission    transactions, numbered by the client from `first` on
+//! client -> node: Request       transactions, numbered by the client from `first` on; or a payload, with a number
 //! node -> client: Answer        exactly one for each number
 //! ```
 //!
@@ -16,15 +16,47 @@ use crate::codec::{Decode, DecodeError, Encode, ListItem, Reader, codec_enum, co
 use crate::header::Header;
 use crate::merkle::Path;
 use crate::receipt::{Receipt, ResultBytes, ResultProof};
+use crate::sealed_payload::SealedPayload;
 
 /// Version of what is said here; part of the protocol name in the handshake.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Longest frame in either direction. **Units**: bytes.
 pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Most transactions of one [`Submission`], and most outcomes of one [`SettledBlock`].
 pub const COUNT_MAX: u32 = 1_024;
+
+/// What a client wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// To have transactions ordered.
+    Submission(Submission),
+    /// To have a sealed payload kept for its recipients.
+    Keep(Delivery),
+    /// To be given a sealed payload.
+    Fetch(Wanted),
+}
+
+/// A sealed payload that its sender delivers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The client's number.
+    pub number: u64,
+    /// The transaction of which the client is the source, and whose memo names the payload.
+    pub transaction: Digest,
+    /// The payload.
+    pub payload: SealedPayload,
+}
+
+/// A sealed payload that a recipient asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The client's number.
+    pub number: u64,
+    /// The memo that names it.
+    pub memo: Digest,
+}
 
 /// Transactions that a client hands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +81,21 @@ pub enum Answer {
     Open(u64),
     /// One is no transaction of this network, and why.
     Malformed(Malformed),
+    /// The payload is kept, and stays so when the node starts again.
+    Kept(u64),
+    /// The payload that was asked for.
+    Fetched(Fetched),
+    /// A payload is not kept or not given, and why.
+    Declined(Malformed),
+}
+
+/// A payload for its recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The client's number.
+    pub number: u64,
+    /// The payload, which its memo names.
+    pub payload: SealedPayload,
 }
 
 /// Transactions of one block.
@@ -95,7 +142,7 @@ pub struct Busy {
     pub words: Words,
 }
 
-/// Bytes that are no transaction.
+/// What is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// The client's number.
@@ -130,6 +177,9 @@ impl Answer {
             Answer::Refused(Refused { number, .. })
             | Answer::Busy(Busy { number, .. })
             | Answer::Malformed(Malformed { number, .. })
+            | Answer::Declined(Malformed { number, .. })
+            | Answer::Fetched(Fetched { number, .. })
+            | Answer::Kept(number)
             | Answer::Open(number) => vec![*number],
         }
     }
@@ -193,7 +243,13 @@ impl Decode for Words {
     }
 }
 
-codec_enum!(Answer { 1 => Settled, 2 => Refused, 3 => Busy, 4 => Open, 5 => Malformed });
+codec_enum!(Answer {
+    1 => Settled, 2 => Refused, 3 => Busy, 4 => Open, 5 => Malformed, 6 => Kept, 7 => Fetched, 8 => Declined
+});
+codec_enum!(Request { 1 => Submission, 2 => Keep, 3 => Fetch });
+codec_struct!(Delivery { number, transaction, payload });
+codec_struct!(Wanted { number, memo });
+codec_struct!(Fetched { number, payload });
 codec_struct!(SettledBlock { header, seals, outcomes });
 codec_struct!(SettledOutcome { number, result, path });
 codec_struct!(Refused { number, result, words });
@@ -211,13 +267,18 @@ mod tests {
     #[test]
     fn answers_and_submissions_are_read_as_they_were_written() {
         let submission = Submission { first: 9, envelopes: envelopes(3) };
-        assert_eq!(Submission::from_bytes(&submission.to_bytes()), Ok(submission));
+        let request = Request::Submission(submission);
+        assert_eq!(Request::from_bytes(&request.to_bytes()), Ok(request));
+        let request = Request::Fetch(Wanted { number: 1, memo: Digest([2; 32]) });
+        assert_eq!(Request::from_bytes(&request.to_bytes()), Ok(request));
         let (words, result) = (Words::new("no room".into()), ResultBytes(vec![1, 2]));
         let answers = [
             Answer::Refused(Refused { number: 1, result, words: words.clone() }),
             Answer::Busy(Busy { number: 2, retry_after_ms: 1_000, words: words.clone() }),
             Answer::Open(3),
-            Answer::Malformed(Malformed { number: 4, words }),
+            Answer::Malformed(Malformed { number: 4, words: words.clone() }),
+            Answer::Kept(5),
+            Answer::Declined(Malformed { number: 6, words }),
         ];
         for (number, answer) in (1..).zip(answers) {
             assert_eq!(answer.numbers(), [number]);

@@ -19,7 +19,7 @@ use carat_types::message::{
 };
 use carat_types::receipt::{Receipt, ResultBytes, ResultProof};
 use carat_types::submission::{
-    Answer, Busy, Malformed, Refused, SettledBlock, SettledOutcome, Submission, Words,
+    Answer, Busy, Malformed, Refused, Request, SettledBlock, SettledOutcome, Submission, Wanted, Words,
 };
 use carat_types::transaction::sign_envelope;
 use carat_types::{Digest, Epoch, Slot, ValidatorId, View, header, merkle};
@@ -190,7 +190,9 @@ fn submissions() -> Vec<Vec<u8>> {
         Answer::Malformed(Malformed { number: 4, words }),
     ];
     let submission = Submission { first: 7, envelopes: body().envelopes };
-    [submission.to_bytes()].into_iter().chain(answers.iter().map(Encode::to_bytes)).collect()
+    let requests =
+        [Request::Submission(submission), Request::Fetch(Wanted { number: 8, memo: Digest::ZERO })];
+    requests.iter().map(Encode::to_bytes).chain(answers.iter().map(Encode::to_bytes)).collect()
 }
 
 /// What the liar may say, one of each kind.

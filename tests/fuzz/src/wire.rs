@@ -12,7 +12,7 @@ use carat_types::hash::sha256;
 use carat_types::message::Frame;
 use carat_types::receipt::Receipt;
 use carat_types::state_proof::StateProof;
-use carat_types::submission::{Answer, Submission};
+use carat_types::submission::{Answer, Request};
 use carat_types::validators::Ed25519;
 use carat_types::{Digest, merkle, payload};
 
@@ -59,7 +59,7 @@ pub fn receipt(bytes: &[u8]) {
 
 /// What clients and nodes say to each other at the native entrance.
 pub fn submission(bytes: &[u8]) {
-    canonical::<Submission>(bytes);
+    canonical::<Request>(bytes);
     if let Some(answer) = canonical::<Answer>(bytes) {
         answer.numbers();
         if let Answer::Settled(block) = &answer {
