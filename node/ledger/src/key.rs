@@ -223,7 +223,12 @@ impl StateKey {
                 let (asset, pool) = pair(rest).map_err(own)?;
                 Ok(StateKey::AssetPool(asset, pool))
             }
-            0..KIND_TOTALS => LedgerKey::from_xdr(bytes, STORED).map(StateKey::Ledger).map_err(own),
+            0..KIND_TOTALS => {
+                let key = LedgerKey::from_xdr(bytes, STORED).map(StateKey::Ledger).map_err(own)?;
+                // The library reads every number but 1 as false; the keys of contracts have such flags.
+                let is_ours = key.to_bytes() == bytes;
+                is_ours.then_some(key).ok_or_else(|| corrupt("a flag that is neither 0 nor 1".into()))
+            }
             kind => Err(corrupt(format!("unknown kind {kind}"))),
         }
     }

@@ -75,7 +75,10 @@ fn key_bytes_of_nothing_known_refused() {
     let unknown_kind = 1004_u32.to_be_bytes().to_vec();
     let totals_and_more = [KIND_TOTALS.to_be_bytes().as_slice(), &[0]].concat();
     let cut = StateKey::Supply(euro()).to_bytes()[..20].to_vec();
-    for bytes in [Vec::new(), vec![0, 0, 3], trailing, unknown_kind, totals_and_more, cut] {
+    // A contract's key with a flag of 2^24; found by the fuzzer.
+    let flag = "0000000600000000000000000000000100000000000000000000fd0007000000000000000000000001000000000000000100000000000000";
+    let flag = (0..flag.len()).step_by(2).map(|at| u8::from_str_radix(&flag[at..at + 2], 16).expect("hex"));
+    for bytes in [Vec::new(), vec![0, 0, 3], trailing, unknown_kind, totals_and_more, cut, flag.collect()] {
         assert!(matches!(StateKey::from_bytes(&bytes), Err(StateError::Corrupt { .. })), "{}", hex(&bytes));
     }
 }
