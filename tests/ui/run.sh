@@ -49,6 +49,7 @@ market() {
     local name
     for name in maker taker; do
         carat friendbot "$name" --new && carat trust set "$name" EUR:anchor-eur && carat trust set "$name" USD:anchor-usd &&
+            carat asset authorize anchor-eur "$name" EUR && carat asset authorize anchor-usd "$name" USD &&
             carat asset issue anchor-eur "$name" 5000 EUR && carat asset issue anchor-usd "$name" 5000 USD || return 1
     done
     carat offer sell maker 1000 EUR:anchor-eur --for USD:anchor-usd --price 1.10 &&

@@ -68,10 +68,19 @@ impl Request {
     }
 }
 
-/// An answer in JSON.
+/// An answer in JSON, with links.
 pub(crate) fn json(resource: &impl Serialize) -> Result<Response, Problem> {
+    json_as("application/hal+json; charset=utf-8", resource)
+}
+
+/// An answer in JSON that has no links.
+pub(crate) fn plain_json(resource: &impl Serialize) -> Result<Response, Problem> {
+    json_as("application/json; charset=utf-8", resource)
+}
+
+fn json_as(media_type: &'static str, resource: &impl Serialize) -> Result<Response, Problem> {
     let body = serde_json::to_vec(resource).map_err(unwritable)?;
-    Ok(([("content-type", "application/hal+json; charset=utf-8")], body).into_response())
+    Ok(([("content-type", media_type)], body).into_response())
 }
 
 /// An answer that is the bytes themselves.

@@ -4,7 +4,7 @@ use axum::response::Response;
 
 use crate::accept::{Form, STREAMABLE};
 use crate::problem::Problem;
-use crate::request::{Request, json};
+use crate::request::{Request, plain_json};
 use crate::stream;
 
 pub(crate) async fn show(request: Request) -> Result<Response, Problem> {
@@ -13,5 +13,5 @@ pub(crate) async fn show(request: Request) -> Result<Response, Problem> {
         return stream::follow(&request.context, state);
     }
     let state = std::sync::Arc::clone(&state.borrow());
-    json(state.as_ref())
+    plain_json(state.as_ref())
 }
