@@ -4,25 +4,14 @@
 #
 # A library that cannot run here is named in a line "SKIP ..."; exit code 77 says that none could.
 set -uo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../network.sh"
 HERE=$ROOT/tests/sdk
-TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
-NETWORK=$ROOT/.run/sdk
 LOG=$ROOT/.run/sdk-tests.log
 # What this script installs stays in git-ignored folders of this one.
 VENV=$HERE/.venv
 
-carat() { "$TARGET/release/carat" --network "$NETWORK" "$@"; }
-
 skip() { # WHAT WHY
     say "SKIP $1: $2"
-}
-
-# install FOLDER: what the lock file of FOLDER names, unless it is there. npm leaves a file behind that is newer then.
-install() {
-    [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] && return 0
-    say "installing the packages of ${1#"$ROOT"/}/package.json"
-    (cd "$1" && npm ci --ignore-scripts --silent >/dev/null 2>&1)
 }
 
 # Sets NODE20 and NODE22 to programs that run the older and the newer library, or leaves them empty. Node 22 comes as an
@@ -33,11 +22,11 @@ prepare_javascript() {
         skip "JavaScript SDK" "node and npm are missing, and this user cannot install them (apt-get install nodejs npm)"
         return 1
     fi
-    if install "$HERE/node22"; then
+    if install_npm "$HERE/node22"; then
         NODE22=$(ls "$HERE"/node22/node_modules/node-linux-*/bin/node 2>/dev/null | head -n1)
     fi
     [ -n "$NODE22" ] || skip "JavaScript SDK 17" "npm has no Node 22 for this machine"
-    if ! install "$HERE"; then
+    if ! install_npm "$HERE"; then
         skip "JavaScript SDK 15" "npm could not install it"
     elif [ "$(node -p 'Number(process.versions.node.split(".")[0]) >= 20')" = true ]; then
         NODE20=node
@@ -110,25 +99,15 @@ memo = "7"
 EOF
 }
 
-# Ends the network on every way out.
-end_network() {
-    [ ! -e "$NETWORK/network.toml" ] || carat network down >/dev/null 2>&1
-}
-
 PYTHON=no
 prepare_javascript
 prepare_python && PYTHON=yes
 [ "$NODE20$NODE22$PYTHON" != no ] || exit 77
 
-(cd "$ROOT" && cargo build --release --locked -q -p carat-node -p carat-genesis -p carat-client) ||
-    die "the validator and the client do not build" "scripts/demo.sh says what is missing"
-trap end_network EXIT
-trap 'exit 130' INT TERM HUP
-end_network
-rm -rf "$NETWORK" && mkdir -p "$ROOT/.run"
-"$TARGET/release/carat-genesis" init --validators 4 --out "$NETWORK" >/dev/null || die "no network could be made"
+prepare_network sdk
+make_network
 set_up_bank
-carat network up >/dev/null || die "the network did not start" "the logs are in .run/sdk/run"
+start_network
 
 CARAT_PASSPHRASE=$(sed -n 's/.*"network_passphrase": *"\([^"]*\)".*/\1/p' "$NETWORK/genesis.json")
 CARAT_API=$(sed -n 's/^api *= *"\(.*\)"/\1/p' "$NETWORK/network.toml" | paste -sd, -)

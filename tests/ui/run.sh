@@ -4,13 +4,9 @@
 #
 # Where no browser can be had, a line "SKIP ..." says why and the exit code is 77.
 set -uo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../network.sh"
 HERE=$ROOT/tests/ui
-TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
-NETWORK=$ROOT/.run/ui
 SCREENSHOTS=$ROOT/.run/ui-screenshots
-
-carat() { "$TARGET/release/carat" --network "$NETWORK" "$@"; }
 
 skip() { # WHY
     say "SKIP pages: $1"
@@ -20,27 +16,16 @@ skip() { # WHY
 have chromium || install_packages "the tests of the pages" chromium ||
     skip "chromium is missing, and this user cannot install it (apt-get install chromium)"
 ensure_node "the tests of the pages" || skip "node and npm are missing, and this user cannot install them (apt-get install nodejs npm)"
-# install FOLDER: what the lock file of FOLDER names, unless it is there.
-install() {
-    [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] && return 0
-    (cd "$1" && npm ci --ignore-scripts --silent >/dev/null 2>&1)
-}
-install "$HERE" || skip "npm could not install playwright-core"
+install_npm "$HERE" || skip "npm could not install playwright-core"
 NODE=node
 if [ "$(node -p 'Number(process.versions.node.split(".")[0]) >= 20')" != true ]; then
     # As the tests with the public libraries do: Node 22 as a package of npm.
-    install "$ROOT/tests/sdk/node22" || skip "node is $(node --version), at least 20 is needed, and npm has no other"
+    install_npm "$ROOT/tests/sdk/node22" || skip "node is $(node --version), at least 20 is needed, and npm has no other"
     NODE=$(ls "$ROOT"/tests/sdk/node22/node_modules/node-linux-*/bin/node | head -n1)
 fi
 
-(cd "$ROOT" && cargo build --release --locked -q -p carat-node -p carat-genesis -p carat-client) ||
-    die "the validator and the client do not build" "scripts/demo.sh says what is missing"
-end_network() { [ ! -e "$NETWORK/network.toml" ] || carat network down >/dev/null 2>&1; }
-trap end_network EXIT
-trap 'exit 130' INT TERM HUP
-end_network
-rm -rf "$NETWORK" "$SCREENSHOTS"
-mkdir -p "$SCREENSHOTS"
+prepare_network ui
+rm -rf "$SCREENSHOTS" && mkdir -p "$SCREENSHOTS"
 
 # The demo leaves accounts, two currencies and a hundred payments; a market and a payment that fails are added.
 "$TARGET/release/carat" demo --folder "$NETWORK" --keep >"$ROOT/.run/ui-demo.log" 2>&1 ||
