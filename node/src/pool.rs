@@ -239,13 +239,13 @@ impl Pool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use carat_types::SecretKey;
     use carat_types::builder::{TransactionBuilder, operation};
 
     use super::*;
 
-    fn transaction(sequence: i64) -> Arc<SignedTransaction> {
+    pub(crate) fn transaction(sequence: i64) -> Arc<SignedTransaction> {
         let key = SecretKey::from_seed(&[1; 32]);
         let builder = TransactionBuilder::new(key.public(), sequence).expect("small");
         let envelope = builder.operation(operation::bump_sequence(99)).sign(&Digest::ZERO, &[&key]);

@@ -133,17 +133,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use carat_types::SecretKey;
-    use carat_types::builder::{TransactionBuilder, operation};
-
     use super::*;
-
-    fn transaction(sequence: i64) -> Arc<SignedTransaction> {
-        let key = SecretKey::from_seed(&[1; 32]);
-        let builder = TransactionBuilder::new(key.public(), sequence).expect("small");
-        let envelope = builder.operation(operation::bump_sequence(99)).sign(&Digest::ZERO, &[&key]);
-        Arc::new(SignedTransaction::from_envelope(&Digest::ZERO, envelope.expect("builds")).expect("fits"))
-    }
+    use crate::pool::tests::transaction;
 
     #[test]
     fn quota_of_a_key_holds_over_its_sessions_and_comes_back() {
