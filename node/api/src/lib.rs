@@ -12,6 +12,7 @@ pub mod accept;
 mod activity;
 pub mod app;
 pub mod bank;
+mod caching;
 pub mod context;
 pub mod format;
 pub mod links;

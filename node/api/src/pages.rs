@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
 use axum::routing::get;
-use carat_types::hash::sha256;
 
+use crate::caching::tagged;
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
 
@@ -65,14 +65,8 @@ pub(crate) fn router() -> Router<Arc<Context>> {
 
 fn show(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
     let file = FILES.iter().find(|file| file.name == name).ok_or(Kind::NOT_FOUND)?;
-    let tag = format!("\"{}\"", sha256(&[file.text.as_bytes()]).short());
-    let known = headers.get_all(IF_NONE_MATCH).iter().any(|value| value.as_bytes() == tag.as_bytes());
-    let mut response = match known {
-        true => StatusCode::NOT_MODIFIED.into_response(),
-        false => file.text.into_response(),
-    };
+    let mut response = tagged(headers, file.media_type, file.text);
     let fixed = [
-        (CONTENT_TYPE, file.media_type),
         // Asked for again each time, and answered with nothing while it is the same: a new program's pages are seen at once.
         (CACHE_CONTROL, "no-cache"),
         (HeaderName::from_static("content-security-policy"), POLICY),
@@ -83,9 +77,6 @@ fn show(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
     ];
     for (header, value) in fixed {
         response.headers_mut().insert(header, HeaderValue::from_static(value));
-    }
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        response.headers_mut().insert(ETAG, tag);
     }
     Ok(response)
 }

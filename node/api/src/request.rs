@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::accept::{Form, negotiate};
+use crate::caching;
 use crate::context::Context;
 use crate::links::Links;
 use crate::params::Params;
@@ -68,9 +69,16 @@ impl Request {
     }
 }
 
+const HAL: &str = "application/hal+json; charset=utf-8";
+
 /// An answer in JSON, with links.
 pub(crate) fn json(resource: &impl Serialize) -> Result<Response, Problem> {
-    json_as("application/hal+json; charset=utf-8", resource)
+    json_as(HAL, resource)
+}
+
+/// The answer to `request` in JSON, with links, about what never changes again.
+pub(crate) fn lasting_json(request: &Request, resource: &impl Serialize) -> Result<Response, Problem> {
+    Ok(caching::lasting(request, HAL, serde_json::to_vec(resource).map_err(unwritable)?))
 }
 
 /// An answer in JSON that has no links.

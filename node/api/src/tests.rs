@@ -2,6 +2,7 @@
 
 mod activity;
 mod bank;
+mod caching;
 #[path = "../../history/src/tests/chain.rs"]
 mod chain;
 mod collections;

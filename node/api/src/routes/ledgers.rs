@@ -11,7 +11,7 @@ use crate::accept::{Form, OBJECT};
 use crate::page::Record;
 use crate::params;
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, json};
+use crate::request::{Request, lasting_json};
 use crate::resources::ledger::Ledger;
 use crate::routes::collection::{self, Fetch, LAST_LEDGER, ScopeOf};
 
@@ -38,7 +38,7 @@ pub(crate) async fn show(Path(sequence): Path<String>, request: Request) -> Resu
         let record = view.ledger(sequence)?.ok_or(Kind::NOT_FOUND)?;
         Ok(Ledger::new(&links, &record))
     });
-    json(&ledger.await?)
+    lasting_json(&request, &ledger.await?)
 }
 
 pub(crate) async fn transactions(

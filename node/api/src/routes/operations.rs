@@ -7,7 +7,7 @@ use carat_history::keys::List;
 
 use crate::accept::{Form, OBJECT};
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, json};
+use crate::request::{Request, lasting_json};
 use crate::resources::operation::Operation;
 use crate::routes::collection::{self, ScopeOf};
 
@@ -31,7 +31,7 @@ pub(crate) async fn show(Path(id): Path<String>, request: Request) -> Result<Res
         let seen = view.operation(id, join)?.ok_or(Kind::NOT_FOUND)?;
         Operation::new(&links, &seen).ok_or_else(|| Kind::NOT_FOUND.into())
     });
-    json(&operation.await?)
+    lasting_json(&request, &operation.await?)
 }
 
 pub(crate) async fn effects(Path(id): Path<String>, request: Request) -> Result<Response, Problem> {

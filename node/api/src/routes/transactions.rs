@@ -10,7 +10,7 @@ use carat_types::codec::Encode as _;
 use crate::accept::{Form, OBJECT, OBJECT_OR_BYTES};
 use crate::params;
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, bytes, json};
+use crate::request::{Request, bytes, json, lasting_json};
 use crate::resources::receipt::Receipt;
 use crate::resources::transaction::Transaction;
 use crate::routes::collection::{self, ScopeOf};
@@ -29,7 +29,7 @@ pub(crate) async fn show(Path(hash): Path<String>, request: Request) -> Result<R
         let record = view.transaction(&hash)?.ok_or(Kind::NOT_FOUND)?;
         Ok(Transaction::under(&links, &record, &hash))
     });
-    json(&transaction.await?)
+    lasting_json(&request, &transaction.await?)
 }
 
 pub(crate) async fn operations(Path(hash): Path<String>, request: Request) -> Result<Response, Problem> {

@@ -656,3 +656,20 @@ impl Write for Lines {
         Ok(())
     }
 }
+
+#[tokio::test]
+async fn nothing_may_be_kept_by_a_proxy_that_would_show_it_to_others() {
+    let auditor = with_business().logged_in(&key(AUDITOR)).await;
+    let names = Names::of(&auditor).await;
+    for path in [
+        format!("/ledgers/{}", names.ledgers[0]),
+        format!("/transactions/{}", names.hashes[0]),
+        format!("/operations/{}", names.operations[0]),
+        "/genesis".to_owned(),
+    ] {
+        let answer = auditor.get(&path).await;
+        answer.ok();
+        assert_eq!(answer.header("cache-control"), "no-cache, no-store, max-age=0", "{path}");
+        assert!(!answer.headers.contains_key("etag"), "{path}");
+    }
+}

@@ -1,0 +1,272 @@
+"""The files of docs/operations/deploy that no running proxy tests, against the programs and schemas of those who read them. See run.sh."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from common import check, equal, finish, free_ports, wait
+
+ROOT, FOLDER, PROGRAMS = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+FILES = ROOT / "docs" / "operations" / "deploy"
+NETWORK = FOLDER / "network"
+# 1.2 today; nothing of it may be given up unnoticed. 0.1 is as good as it gets, 9.6 is a unit without hardening.
+EXPOSURE_MAX = "15"
+
+
+def run(*command, **more):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, **more)
+    if done.returncode != 0:
+        raise AssertionError(f"{Path(str(command[0])).name}: {done.returncode} {(done.stdout + done.stderr).strip()[-800:]}")
+    return done.stdout + done.stderr
+
+
+def tool(name):
+    """A program of this environment's packages."""
+    return Path(sys.executable).parent / name
+
+
+def read(path):
+    return (FILES / path).read_text()
+
+
+# systemd
+
+def unit_for_here():
+    """The unit, with the programs of this build and without the manual, which is not installed here."""
+    text = read("systemd/carat-node.service").replace("/usr/bin/", f"{PROGRAMS}/")
+    text = re.sub(r"^Documentation=.*\n", "", text, flags=re.M)
+    path = FOLDER / "carat-node.service"
+    path.write_text(text)
+    return path
+
+
+def unit_is_valid():
+    equal(run("systemd-analyze", "verify", unit_for_here()).strip(), "", "systemd-analyze verify")
+
+
+def unit_is_hardened():
+    said = run("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE_MAX}", unit_for_here())
+    print("        " + re.search(r"Overall exposure level.*", said).group(0), flush=True)
+
+
+def calls_of(name, known):
+    """The system calls of a set, and of the sets in it."""
+    for line in known[name]:
+        if line.startswith("@"):
+            yield from calls_of(line, known)
+        else:
+            yield line
+
+
+def allowed_calls():
+    """What SystemCallFilter leaves, by systemd's own list."""
+    known, name = {}, ""
+    for line in run("systemd-analyze", "--no-pager", "syscall-filter").splitlines():
+        word = line.strip()
+        if line.startswith("@"):
+            name = word
+            known[name] = []
+        elif word and not word.startswith("#") and name:
+            known[name].append(word)
+    allowed = set()
+    for value in re.findall(r"^SystemCallFilter=(.*)$", read("systemd/carat-node.service"), re.M):
+        calls = {call for word in value.removeprefix("~").split() for call in calls_of(word, known)}
+        allowed = allowed - calls if value.startswith("~") else allowed | calls
+    assert len(allowed) > 200, f"only {len(allowed)} system calls"
+    return allowed
+
+
+def validator_makes_allowed_calls_only():
+    """A validator alone is started, paid with, and ended under strace."""
+    run(PROGRAMS / "carat-genesis", "init", "--validators", "1", "--out", NETWORK)
+    api = re.search(r'^api *= *"http://(.*)"', (NETWORK / "network.toml").read_text(), re.M).group(1)
+    summary = FOLDER / "calls"
+    with open(FOLDER / "strace.log", "w") as log:
+        process = subprocess.Popen(
+            ["strace", "-f", "-qq", "-c", "-U", "name,errors,calls", "-o", str(summary), str(PROGRAMS / "carat-node"), "run", "--home",
+             str(NETWORK / "v0")], stdout=log, stderr=log)
+    try:
+        carat = [PROGRAMS / "carat", "--network", NETWORK]
+        wait("the validator answers", lambda: subprocess.run(["bash", "-c", f"exec 3<>/dev/tcp/{api.replace(':', '/')}"],
+                                                             capture_output=True).returncode == 0)
+        for name in ("alice", "bob"):
+            run(*carat, "friendbot", name, "--new")
+        run(*carat, "pay", "alice", "bob", "1", "native")
+    finally:
+        # To the validator, which is strace's child: strace itself hands no signal on.
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGTERM)
+        process.wait(60)
+    equal(process.returncode, 0, "the validator's exit code")
+    used = {line.split()[0] for line in summary.read_text().splitlines()[2:] if line.strip() and line[0].isalpha()}
+    used -= {"total"}
+    assert len(used) > 30 and {"sendmsg", "fsync"} & used, f"strace saw {sorted(used)}"
+    # The start of the program is made by the service manager, and a filter always lets it through.
+    foreign = used - allowed_calls() - {"execve"}
+    assert not foreign, f"the filter would refuse {sorted(foreign)}"
+    print(f"        {len(used)} different system calls, all allowed", flush=True)
+
+
+def user_is_made():
+    root = FOLDER / "root"
+    (root / "etc").mkdir(parents=True)
+    run("systemd-sysusers", f"--root={root}", FILES / "systemd" / "sysusers.conf")
+    assert re.search(r"^carat:.*:/var/lib/carat:/usr/sbin/nologin$", (root / "etc" / "passwd").read_text(), re.M)
+
+
+def log_is_rotated_under_its_writer():
+    logs = FOLDER / "logs"
+    logs.mkdir(mode=0o700)
+    text = read("systemd/logrotate.conf").replace("/var/log/carat", str(logs)).replace("su carat carat", "su root root")
+    (FOLDER / "logrotate.conf").write_text(text)
+    with open(logs / "carat-node.log", "a") as writer:
+        writer.write("before\n")
+        writer.flush()
+        run("logrotate", "--force", "--state", FOLDER / "logrotate.state", FOLDER / "logrotate.conf")
+        writer.write("after\n")
+    equal((logs / "carat-node.log").read_text(), "after\n", "the log")
+    equal((logs / "carat-node.log.1").read_text(), "before\n", "the rotated log")
+
+
+# Containers
+
+def image_has_the_libraries():
+    """The image is debian:12-slim with nothing added: what the programs load must be in it."""
+    there = {"linux-vdso", "ld-linux-x86-64", "ld-linux-aarch64", "libc", "libm", "libgcc_s", "libstdc++", "libdl", "libpthread", "librt"}
+    for name in ("carat-node", "carat", "carat-genesis"):
+        needed = {Path(line.split()[0]).name.split(".so")[0] for line in run("ldd", PROGRAMS / name).splitlines()}
+        assert needed <= there, f"{name} needs {sorted(needed - there)}"
+
+
+def containerfile_copies_what_is_built():
+    text = read("container/Containerfile")
+    assert "cargo build --release --locked" in text
+    for name in ("carat-node", "carat", "carat-genesis"):
+        assert f"/src/target/release/{name} " in text, name
+    run(tool("hadolint"), FILES / "container" / "Containerfile")
+
+
+def compose_file_is_valid():
+    run(tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", FILES / "container" / "compose.yaml")
+
+
+def compose_health_check_answers_as_livez():
+    """The check's own words, against a listener that is alive and one that is not."""
+    words = yaml.safe_load(read("container/compose.yaml"))["services"]["validator"]["healthcheck"]["test"][1:]
+    for status, expected in (("200 OK", 0), ("503 Service Unavailable", 1)):
+        [port] = free_ports(1)
+        server = subprocess.Popen([sys.executable, "-c", f"""
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response({status[:3]} if self.path == "/livez" else 404)
+        self.end_headers()
+    def log_message(self, *words):
+        pass
+http.server.HTTPServer(("127.0.0.1", {port}), Handler).serve_forever()"""])
+        try:
+            here = [word.replace("/9100", f"/{port}") for word in words]
+            wait("it listens", lambda: subprocess.run(["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}"], capture_output=True).returncode == 0)
+            equal(subprocess.run(here, capture_output=True, timeout=10).returncode, expected, status)
+        finally:
+            server.kill()
+
+
+# Kubernetes
+
+def manifests():
+    return list(yaml.safe_load_all(read("kubernetes/carat.yaml")))
+
+
+def one(kind, name):
+    found = [document for document in manifests() if document["kind"] == kind and document["metadata"]["name"] == name]
+    equal(len(found), 1, f"{kind} {name}")
+    return found[0]
+
+
+def manifests_fit_the_schemas():
+    said = run(tool("kubernetes-validate"), "--strict", FILES / "kubernetes" / "carat.yaml")
+    equal(said.count(" passed "), len(manifests()), "documents that passed")
+
+
+def there_is_one_validator_and_the_ports_agree():
+    workload = one("StatefulSet", "validator")["spec"]
+    equal((workload["replicas"], workload["volumeClaimTemplates"][0]["spec"]["accessModes"]), (1, ["ReadWriteOncePod"]), "one voice")
+    container = workload["template"]["spec"]["containers"][0]
+    ports = {port["name"]: (port["containerPort"], port["protocol"]) for port in container["ports"]}
+    settings = one("ConfigMap", "carat")["data"]["node.toml"]
+    for section, name in (("network", "peers"), ("api", "rest"), ("metrics", "operator")):
+        listen = re.search(rf'\[{section}\]\nlisten = "0\.0\.0\.0:(\d+)"', settings).group(1)
+        equal(int(listen), ports[name][0], f"port of {section}")
+    policy = one("NetworkPolicy", "validator")["spec"]
+    open_ports = {(port["port"], port["protocol"]) for rule in policy["ingress"] for port in rule["ports"]}
+    equal(open_ports, set(ports.values()), "ports of the policy")
+    peers = set(re.findall(r'address = "([0-9.]+):7000"', settings))
+    for rule in (policy["ingress"][0]["from"], policy["egress"][0]["to"]):
+        equal({block["ipBlock"]["cidr"].removesuffix("/32") for block in rule}, peers, "peers of the policy")
+    for service in (document for document in manifests() if document["kind"] == "Service"):
+        equal(service["spec"]["selector"], workload["selector"]["matchLabels"], service["metadata"]["name"])
+        for port in service["spec"]["ports"]:
+            equal((port["port"], port["protocol"]), ports[port["targetPort"]], service["metadata"]["name"])
+
+
+def settings_in_the_manifest_are_accepted():
+    """By `carat-node check`, in a home of a real network, with the paths of this machine."""
+    network = FOLDER / "four"
+    run(PROGRAMS / "carat-genesis", "init", "--validators", "4", "--out", network)
+    home = FOLDER / "home"
+    home.mkdir()
+    (home / "node.toml").write_text(one("ConfigMap", "carat")["data"]["node.toml"])
+    here = {"GENESIS": network / "genesis.json", "KEYS": network / "v0" / "keys", "DATA": network / "v0" / "data"}
+    more = {**os.environ, **{f"CARAT_VALIDATOR__{key}": str(value) for key, value in here.items()}}
+    run(PROGRAMS / "carat-node", "check", "--home", home, env=more)
+
+
+def secrets_become_key_files():
+    """The init container's own words, on files as a secret mounts them: links to files that others may read."""
+    workload = one("StatefulSet", "validator")["spec"]["template"]["spec"]
+    script = workload["initContainers"][0]["command"]
+    target, secret = FOLDER / "run-carat", FOLDER / "secret"
+    (secret / "..data").mkdir(parents=True)
+    for path in (FOLDER / "four" / "v0" / "keys").iterdir():
+        shutil.copy(path, secret / "..data" / path.name)
+        (secret / "..data" / path.name).chmod(0o440)
+        (secret / path.name).symlink_to(Path("..data") / path.name)
+    run(*[word.replace("/run/carat", str(target)).replace("/etc/carat/secret", str(secret)) for word in script])
+    files = sorted((target / "keys").iterdir())
+    assert len(files) >= 4 and all(path.stat().st_mode & 0o777 == 0o600 and not path.is_symlink() for path in files), files
+
+
+# nftables
+
+def rules_are_accepted():
+    # The user may not exist here.
+    text = read("nftables/carat.nft").replace("skuid carat", "skuid 65534")
+    run("nft", "-c", "-f", "-", input=text)
+    wrong = text.replace("policy drop", "policy perhaps")
+    equal(subprocess.run(["nft", "-c", "-f", "-"], input=wrong, capture_output=True, text=True).returncode, 1, "a wrong rule")
+
+
+check("systemd: the unit is valid", unit_is_valid)
+check("systemd: the unit is hardened", unit_is_hardened)
+check("systemd: the validator makes the calls that the filter allows", validator_makes_allowed_calls_only)
+check("systemd: the user is made", user_is_made)
+check("logrotate: the log is rotated under its writer", log_is_rotated_under_its_writer)
+check("container: the linter finds nothing, and what is copied is built", containerfile_copies_what_is_built)
+check("container: the image has the libraries", image_has_the_libraries)
+check("compose: the file fits the schema", compose_file_is_valid)
+check("compose: the health check tells alive from dead", compose_health_check_answers_as_livez)
+check("kubernetes: the manifests fit the schemas", manifests_fit_the_schemas)
+check("kubernetes: one validator, and ports, peers and services agree", there_is_one_validator_and_the_ports_agree)
+check("kubernetes: carat-node accepts the settings", settings_in_the_manifest_are_accepted)
+check("kubernetes: secrets become key files", secrets_become_key_files)
+if os.geteuid() == 0:
+    check("nftables: the rules are accepted", rules_are_accepted)
+else:
+    print("SKIP nftables rules: nft checks them for root alone", flush=True)
+finish()
