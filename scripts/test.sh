@@ -82,6 +82,8 @@ fi
 step "pages" tests/ui/run.sh
 # Alert rules, dashboards, and a real Prometheus that scrapes a network.
 step "monitoring" tests/monitoring/run.sh
+# What stands around a validator: proxies in front of a network, systemd, containers, Kubernetes, the packet filter.
+step "deployment files" tests/deploy/run.sh
 
 SKIPPED=$(($(grep -c '^SKIP ' "$LOG") + $(total ignored)))
 say ""

@@ -335,7 +335,10 @@ def stalled_node_gets_no_requests(proxy):
         for name in ("v1", "v2"):
             carat("network", "kill", name)
         try:
-            wait("the submissions' backend is down", lambda: proxy.ask("/friendbot", "POST")[0] == 503)
+            # The nodes themselves would answer 200.
+            wait("nobody is asked any more", lambda: proxy.ask("/")[0] == 503)
+            _, headers, text = proxy.ask("/")
+            equal((headers["retry-after"], json.loads(text)["status"]), ("1", 503), "a refusal that clients know")
         finally:
             for name in ("v1", "v2"):
                 carat("network", "restart", name)

@@ -4,12 +4,8 @@
 # The others (systemd, logrotate, containers, Kubernetes, nftables) are checked by systemd's own tools, schemas and linters.
 # Each part ends with a line "N passed, N failed"; where a program cannot be had, a line "SKIP ..." says why and the exit code is 77.
 set -uo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
-TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
-NETWORK=$ROOT/.run/deploy
+source "$(dirname "${BASH_SOURCE[0]}")/../network.sh"
 WHY="the tests of the deployment files"
-
-carat() { "$TARGET/release/carat" --network "$NETWORK" "$@"; }
 
 skip() { # WHAT
     say "SKIP deployment files: $1 is missing, and this user cannot install it (apt-get install $1)"
@@ -34,16 +30,9 @@ if [ ! "$VENV/ready" -nt "$ROOT/tests/deploy/requirements.txt" ]; then
         exit 77
     }
 fi
-(cd "$ROOT" && cargo build --release --locked -q -p carat-node -p carat-genesis -p carat-client) ||
-    die "the validator and the client do not build" "scripts/demo.sh says what is missing"
-
-end_network() { [ ! -e "$NETWORK/network.toml" ] || carat network down >/dev/null 2>&1; }
-trap end_network EXIT
-trap 'exit 130' INT TERM HUP
-end_network
-rm -rf "$NETWORK" && mkdir -p "$ROOT/.run"
-"$TARGET/release/carat-genesis" init --validators 4 --out "$NETWORK" >/dev/null || die "no network could be made"
-carat network up >/dev/null || die "the network did not start" "the logs are in .run/deploy/run"
+prepare_network deploy
+make_network
+start_network
 FAILED=0
 python3 -B "$ROOT/tests/deploy/proxies.py" "$ROOT" "$NETWORK" "$TARGET/release/carat" || FAILED=1
 end_network
