@@ -1,5 +1,6 @@
 //! The home folder of a validator: everything that a start reads from disk, checked before anything runs.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use carat_api::RateLimit;
 use carat_api::bank::Bank;
 use carat_consensus::Record;
 use carat_ledger::Ed25519;
-use carat_network::{EntranceConfig, Peer};
+use carat_network::{CertificateFiles, EntranceConfig, Https, Peer};
 use carat_storage::Identity;
 use carat_storage::journal::Journal;
 use carat_storage::store::{Genesis as GenesisState, Store};
@@ -58,10 +59,10 @@ impl Home {
         let keys = Keys::read(&settings.validator.keys, listed)?;
         let bank = crate::settings::bank::open(&settings, &genesis)?.map(Arc::new);
         let operators = settings.operators()?;
-        let no_login = bank.as_ref().is_none_or(|bank| bank.login.is_none());
+        let no_login = settings.api.tls.is_none() && bank.as_ref().is_none_or(|bank| bank.login.is_none());
         if genesis.genesis.visibility() == Visibility::Members && no_login {
             tracing::warn!(
-                "a members' network, but no [bank.login]: this node's REST interface shows nothing to anybody"
+                "a members' network, but neither [bank.login] nor [api.tls]: this node's REST interface shows nothing to anybody"
             );
         }
         let validator = ValidatorId(settings.validator.index);
@@ -88,6 +89,20 @@ impl Home {
             chain_id: self.genesis.chain_id,
             listen: settings.listen.unwrap_or(self.settings.api.listen),
         })
+    }
+
+    /// TLS of the REST interface and where it listens, if there is one.
+    ///
+    /// **Errors**: files of a certificate that cannot be used.
+    pub fn https(&self) -> Result<Option<(SocketAddr, Https)>, NodeError> {
+        let Some(tls) = &self.settings.api.tls else { return Ok(None) };
+        let https = match (&tls.certificate, &tls.key) {
+            (Some(certificate), Some(key)) => {
+                Https::of_files(&CertificateFiles { certificate: certificate.clone(), key: key.clone() })?
+            }
+            _ => Https::of_identity(&self.keys.network)?,
+        };
+        Ok(Some((tls.listen, https)))
     }
 
     /// Opens journal and store: the checks of a start, short of starting.

@@ -17,6 +17,7 @@ pub mod front_door;
 mod gossip;
 pub mod health;
 pub mod home;
+mod https;
 pub mod inbound;
 pub mod keys;
 pub mod mailbox;

@@ -71,6 +71,7 @@ fn complain(error: &NodeError) {
 fn check(home: &std::path::Path) -> Result<(), NodeError> {
     let settings = Settings::effective(home)?;
     let home = Home::read(home)?;
+    let https = home.https()?;
     let (_journal, records, store) = home.open()?;
     let tip = store.tip();
     store.state_tree()?;
@@ -80,6 +81,9 @@ fn check(home: &std::path::Path) -> Result<(), NodeError> {
     }
     println!("chain        {}", home.genesis().chain_id);
     println!("keys         three, as the genesis file lists them, readable by their owner alone");
+    if let Some((listen, _)) = https {
+        println!("tls          at {listen}, certificate and key fit");
+    }
     println!("journal      {} records", records.len());
     println!("store        block {}, header {}, state root verified", tip.slot, tip.header);
     Ok(())

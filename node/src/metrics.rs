@@ -58,6 +58,8 @@ pub struct Metrics {
     pub history_halted: IntGauge,
     /// Submissions by what became of them at the front door.
     pub pool_submissions_total: IntCounterVec,
+    /// TLS handshakes at the REST interface that came to nothing, by reason.
+    pub api_tls_refused_total: IntCounterVec,
     /// Sessions at the native entrance.
     pub entrance_sessions: IntGauge,
     /// Answers of the native entrance, by kind.
@@ -182,6 +184,12 @@ impl Metrics {
                 "Submissions, by what became of them at the front door",
                 "outcome",
                 &["admitted", "duplicate", "refused", "parked", "full"],
+            )?,
+            api_tls_refused_total: declare.counters(
+                "api_tls_refused_total",
+                "TLS handshakes at the REST interface that came to nothing, by reason",
+                "reason",
+                &["certificate", "handshake", "timeout", "busy"],
             )?,
             entrance_sessions: declare.gauge("entrance_sessions", "Sessions at the native entrance")?,
             entrance_answers_total: declare.counters(

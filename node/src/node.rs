@@ -17,7 +17,7 @@ use std::time::Duration;
 use carat_api::{ConnectionLimits, Listener};
 use carat_consensus::effect::Halt;
 use carat_consensus::{ChainTip, KeySigner, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
-use carat_network::{BindConfig, Entrance, Event, Inbox, Incoming, Lane, Limits, Network};
+use carat_network::{BindConfig, Entrance, Event, Https, Inbox, Incoming, Lane, Limits, Network};
 use carat_storage::journal::Journal;
 use carat_storage::store::Store;
 use carat_types::message::Message;
@@ -38,6 +38,7 @@ use crate::executor::Executor;
 use crate::front_door::FrontDoor;
 use crate::health::Health;
 use crate::home::Home;
+use crate::https::SecureDoor;
 use crate::inbound::Inbound;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
@@ -73,6 +74,7 @@ pub struct Node {
 /// Where others than validators come in, bound before anything is started.
 struct Listeners {
     api: TcpListener,
+    https: Option<(TcpListener, Https)>,
     metrics: TcpListener,
     entrance: Option<Entrance>,
 }
@@ -84,6 +86,10 @@ impl Node {
     pub async fn start(home: Home) -> Result<Self, NodeError> {
         let clock = Clock::start();
         let api = admin::bind(home.settings.api.listen, "api.listen").await?;
+        let https = match home.https()? {
+            Some((listen, https)) => Some((admin::bind(listen, "api.tls.listen").await?, https)),
+            None => None,
+        };
         let metrics = admin::bind(home.settings.metrics.listen, "metrics.listen").await?;
         let bound = Network::bind(BindConfig {
             me: home.settings.validator.index,
@@ -96,7 +102,8 @@ impl Node {
         let (journal, records, store) = home.open()?;
         let parts = Parts::new(&home, clock, store)?;
         let (network, inbox) = bound.start(&home.peers())?;
-        parts.run(&home, journal, records, (Arc::new(network), inbox), Listeners { api, metrics, entrance })
+        let listeners = Listeners { api, https, metrics, entrance };
+        parts.run(&home, journal, records, (Arc::new(network), inbox), listeners)
     }
 
     /// Waits until a part fails; never returns while all is well.
@@ -248,8 +255,13 @@ impl Parts {
             reads: carat_api::router(&reads, Listener::Operator),
         };
         tasks.spawn(admin.serve(listeners.metrics));
+        let secure = listeners.https.map(|(listener, https)| {
+            let door: Arc<dyn carat_api::Secure> =
+                Arc::new(SecureDoor { https, metrics: Arc::clone(&self.metrics) });
+            (listener, door)
+        });
         let api = tokio::spawn(carat_api::serve(
-            listeners.api,
+            carat_api::Doors { plain: listeners.api, secure },
             rest,
             home.api_settings(),
             ConnectionLimits::default(),

@@ -90,6 +90,23 @@ pub struct ApiSettings {
     pub submit_timeout_ms: u64,
     /// Accounts (G…) whose holders see the health of a members' network, and not its business.
     pub operators: Vec<String>,
+    /// The same interface with TLS; none, and TLS is left to what stands in front.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
+}
+
+/// TLS of the REST interface.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// TCP address.
+    pub listen: SocketAddr,
+    /// PEM file of the certificate to show, with its chain; none, and it is that of the node's network key.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// PEM file of that certificate's private key.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
 }
 
 /// The native entrance: QUIC for clients that bring many transactions.
@@ -227,6 +244,11 @@ impl Settings {
         for path in [&mut self.validator.genesis, &mut self.validator.keys, &mut self.validator.data] {
             *path = home.join(&path);
         }
+        if let Some(tls) = &mut self.api.tls {
+            for path in [&mut tls.certificate, &mut tls.key].into_iter().flatten() {
+                *path = home.join(&path);
+            }
+        }
         if let Some(bank) = &mut self.bank {
             bank::relative_to(bank, home);
         }
@@ -234,6 +256,11 @@ impl Settings {
     }
 
     fn check(self) -> Result<Self, String> {
+        if let Some(tls) = &self.api.tls
+            && tls.certificate.is_some() != tls.key.is_some()
+        {
+            return Err("api.tls names one of certificate and key, expected both or neither".to_owned());
+        }
         let mut seen = std::collections::BTreeSet::from([self.validator.index]);
         for peer in &self.network.peers {
             if !seen.insert(peer.index) {
@@ -296,6 +323,10 @@ mod tests {
                 "validator 1 twice",
             ),
             (format!("{MINIMAL}\n[bank]\ndomain = \"bank.example\"\ndomian = \"\"\n"), "domian"),
+            (
+                format!("{MINIMAL}\n[api.tls]\nlisten = \"127.0.0.1:1\"\nkey = \"a.pem\"\n"),
+                "api.tls names one of",
+            ),
             ("not toml".into(), "node.toml"),
         ];
         for (text, expected) in table {

@@ -6,7 +6,7 @@
 //! executed.
 //!
 //! Reading order: [`port`], [`routes`], [`app`] (what surrounds a request), [`resources`] (the shapes),
-//! [`visibility`] (who sees what), [`problem`], `stream`, [`server`]; then [`bank`] and [`web_auth`]: what a node serves for the bank that runs it.
+//! [`visibility`] (who sees what), [`problem`], `stream`, [`server`], [`secure`]; then [`bank`] and [`web_auth`]: what a node serves for the bank that runs it.
 
 pub mod accept;
 mod activity;
@@ -26,6 +26,7 @@ pub mod rate_limit;
 mod request;
 pub mod resources;
 pub mod routes;
+pub mod secure;
 pub mod server;
 mod stream;
 pub mod visibility;
@@ -37,7 +38,8 @@ pub use context::{Context, Settings};
 pub use port::Node;
 pub use rate_limit::RateLimit;
 pub use routes::Listener;
-pub use server::{ConnectionLimits, serve};
+pub use secure::{Secure, Secured};
+pub use server::{ConnectionLimits, Doors, serve};
 
 #[cfg(test)]
 mod tests;

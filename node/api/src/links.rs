@@ -1,7 +1,7 @@
 //! Links between resources. **Source**: ledger specification B.2.
 
-use axum::http::HeaderMap;
 use axum::http::header::HOST;
+use axum::http::{HeaderMap, HeaderName};
 use serde::Serialize;
 
 /// A link, or with `templated` the template of one.
@@ -21,6 +21,9 @@ fn is_false(value: &bool) -> bool {
 /// The paging parameters of a collection, as the end of a template.
 pub const PAGING: &str = "{?cursor,limit,order}";
 
+/// By which protocol the client asked, where something stands in front.
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 /// Makes links that lead back to the address at which the client asked.
 #[derive(Clone, Debug)]
 pub struct Links {
@@ -33,7 +36,7 @@ impl Links {
     /// A host with anything but the characters of a host is taken for none.
     pub fn of_request(headers: &HeaderMap) -> Self {
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| is_host(host));
-        let scheme = match headers.get("x-forwarded-proto").map(|scheme| scheme.as_bytes()) {
+        let scheme = match headers.get(FORWARDED_PROTO).map(|scheme| scheme.as_bytes()) {
             Some(b"https") => "https",
             _ => "http",
         };

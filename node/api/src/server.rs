@@ -1,8 +1,8 @@
 //! The HTTP server: connections with limits on their number, their headers and their life.
 //!
-//! HTTP/1.1 only: it is what the clients speak without TLS, and leaves out a whole class of attacks. TLS and
-//! HTTP/2 belong to a reverse proxy in front. Every connection has a timer for its headers, which also ends
-//! idle ones. **Source**: reliability notes, B16.
+//! HTTP/1.1 only: it is what the clients speak without TLS, and leaves out a whole class of attacks. HTTP/2 belongs to a
+//! reverse proxy in front, and TLS may. Every connection has a timer for its headers, which also ends idle ones. With TLS
+//! there is a second door; connections at both count together. **Source**: reliability notes, B16.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -14,7 +14,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::response::Response;
+use carat_types::PublicKey;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -26,8 +28,10 @@ use tower::ServiceExt as _;
 
 use crate::app::{PeerAddress, router, without_trailing_slash};
 use crate::context::{Context, Settings};
+use crate::links::FORWARDED_PROTO;
 use crate::port::Node;
 use crate::routes::Listener;
+use crate::secure::{Certified, Secure, Secured, Stream};
 
 /// What a connection may use.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +40,8 @@ pub struct ConnectionLimits {
     pub connections_max: usize,
     /// Connections of one address at the same time; more are closed at once.
     pub of_one_address_max: usize,
+    /// TLS handshakes at the same time, one address at most half of them; more are closed at once.
+    pub handshakes_max: usize,
     /// How long a request's headers may take, and a connection may be idle.
     pub header_timeout: Duration,
     /// The longest headers. **Units**: bytes.
@@ -51,6 +57,7 @@ impl Default for ConnectionLimits {
         ConnectionLimits {
             connections_max: 4_096,
             of_one_address_max: 2_048,
+            handshakes_max: 256,
             header_timeout: Duration::from_secs(15),
             header_bytes_max: 64 * 1024,
             lifetime: Duration::from_secs(600),
@@ -59,24 +66,36 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// Serves the API of `node` on `listener` until `stopping` becomes true or its sender is gone; then lets
-/// requests finish, for as long as the limits say.
+/// Where requests come in.
+pub struct Doors {
+    /// Without TLS.
+    pub plain: TcpListener,
+    /// With TLS, and who makes its handshakes; none, and there is only the other.
+    pub secure: Option<(TcpListener, Arc<dyn Secure>)>,
+}
+
+/// Serves the API of `node` at `doors` until `stopping` becomes true or its sender is gone; then lets requests finish, for
+/// as long as the limits say.
 pub async fn serve(
-    listener: TcpListener,
+    doors: Doors,
     node: Arc<dyn Node>,
     settings: Settings,
     limits: ConnectionLimits,
     stopping: watch::Receiver<bool>,
 ) {
     let context = Context::new(node, settings, stopping.clone());
-    let server = Server {
+    let server = Arc::new(Server {
         app: router(&context, Listener::Public),
         limits,
         places: Arc::new(Semaphore::new(limits.connections_max)),
-        addresses: Arc::new(Addresses { count: Mutex::default(), max: limits.of_one_address_max }),
+        addresses: Addresses::up_to(limits.of_one_address_max),
+        handshakes: Arc::new(Semaphore::new(limits.handshakes_max)),
+        handshaking: Addresses::up_to(limits.handshakes_max.div_ceil(2)),
         stopping,
-    };
-    server.run(listener).await;
+    });
+    let plain = Arc::clone(&server).run(doors.plain, None);
+    let Some((listener, secure)) = doors.secure else { return plain.await };
+    tokio::join!(plain, server.run(listener, Some(secure)));
 }
 
 struct Server {
@@ -84,11 +103,13 @@ struct Server {
     limits: ConnectionLimits,
     places: Arc<Semaphore>,
     addresses: Arc<Addresses>,
+    handshakes: Arc<Semaphore>,
+    handshaking: Arc<Addresses>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Server {
-    async fn run(self, listener: TcpListener) {
+    async fn run(self: Arc<Self>, listener: TcpListener, secure: Option<Arc<dyn Secure>>) {
         let mut connections = JoinSet::new();
         let mut stopping = self.stopping.clone();
         loop {
@@ -100,13 +121,7 @@ impl Server {
             };
             match accepted {
                 Ok(Some((stream, place))) => {
-                    connections.spawn(connection(
-                        stream,
-                        place,
-                        self.app.clone(),
-                        self.limits,
-                        stopping.clone(),
-                    ));
+                    connections.spawn(Arc::clone(&self).admit(stream, place, secure.clone()));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -131,33 +146,50 @@ impl Server {
         stream.set_nodelay(true)?;
         Ok(Some((stream, Place { address: counted, _permit: permit })))
     }
-}
 
-async fn connection(
-    stream: TcpStream,
-    place: Place,
-    app: Router,
-    limits: ConnectionLimits,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let address = place.address.address;
-    let service = service_fn(move |request| answer(app.clone(), address, request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(limits.header_bytes_max)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => return log_end(ended),
-        _ = stopping.wait_for(|stopping| *stopping) => {}
-        () = tokio::time::sleep(limits.lifetime) => {}
+    /// Serves a connection, after its handshake where there is one.
+    async fn admit(self: Arc<Self>, stream: TcpStream, place: Place, secure: Option<Arc<dyn Secure>>) {
+        let from = place.address.address;
+        match secure {
+            None => self.serve(stream, Origin { from, is_secure: false, client: None }).await,
+            Some(secure) => {
+                if let Some(Secured { stream, client }) = self.shake_hands(stream, from, &*secure).await {
+                    self.serve(stream, Origin { from, is_secure: true, client }).await;
+                }
+            }
+        }
+        drop(place);
     }
-    connection.as_mut().graceful_shutdown();
-    if let Ok(ended) = tokio::time::timeout(limits.drain, connection).await {
-        log_end(ended);
+
+    async fn shake_hands(&self, stream: TcpStream, from: IpAddr, secure: &dyn Secure) -> Option<Secured> {
+        let turn = self.handshakes.try_acquire().ok();
+        let (Some(_turn), Some(_of_address)) = (turn, Addresses::enter(&self.handshaking, from)) else {
+            secure.turned_away();
+            return None;
+        };
+        secure.accept(stream).await
     }
-    drop(place);
+
+    async fn serve(&self, stream: impl Stream + 'static, origin: Origin) {
+        let limits = &self.limits;
+        let service = service_fn(move |request| answer(self.app.clone(), origin, request));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_buf_size(limits.header_bytes_max)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            ended = connection.as_mut() => return log_end(ended),
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+            () = tokio::time::sleep(limits.lifetime) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        if let Ok(ended) = tokio::time::timeout(limits.drain, connection).await {
+            log_end(ended);
+        }
+    }
 }
 
 /// That a client goes away, or never was one, is nothing that an operator must know.
@@ -167,16 +199,32 @@ fn log_end(ended: hyper::Result<()>) {
     }
 }
 
+/// What is known of the other end of a connection.
+#[derive(Clone, Copy)]
+struct Origin {
+    from: IpAddr,
+    is_secure: bool,
+    /// The key of its certificate.
+    client: Option<PublicKey>,
+}
+
 async fn answer(
     app: Router,
-    address: IpAddr,
+    origin: Origin,
     request: hyper::Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let mut request: Request = request.map(Body::new);
     if let Some(uri) = without_trailing_slash(request.uri()) {
         *request.uri_mut() = uri;
     }
-    request.extensions_mut().insert(PeerAddress(address));
+    request.extensions_mut().insert(PeerAddress(origin.from));
+    if origin.is_secure {
+        // Of our own TLS we know it better than any proxy.
+        request.headers_mut().insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+    }
+    if let Some(key) = origin.client {
+        request.extensions_mut().insert(Certified(key));
+    }
     app.oneshot(request).await
 }
 
@@ -197,6 +245,10 @@ struct Counted {
 }
 
 impl Addresses {
+    fn up_to(max: usize) -> Arc<Self> {
+        Arc::new(Addresses { count: Mutex::default(), max })
+    }
+
     fn enter(addresses: &Arc<Self>, address: IpAddr) -> Option<Counted> {
         let mut count = addresses.count.lock().unwrap_or_else(PoisonError::into_inner);
         let own = count.entry(address).or_insert(0);

@@ -3,6 +3,7 @@
 mod activity;
 mod bank;
 mod caching;
+mod certificates;
 #[path = "../../history/src/tests/chain.rs"]
 mod chain;
 mod collections;

@@ -1,14 +1,17 @@
 //! The certificate of a network key, and the key of a certificate.
 //!
 //! A validator's identity is its Ed25519 network key in the genesis file. TLS wants it wrapped into a
-//! certificate, so the key signs one for itself: a pure function of the key. Nothing in it but the key is ever
-//! read. Its dates say 1975 to 4096 and are ignored on purpose: a clock must not decide who a validator is, and
-//! a key ends with an epoch, not with a date.
+//! certificate, so the key signs one for itself: a pure function of the key. Of a validator's nothing but the key is
+//! ever read. Its dates say 1975 to 4096 and are ignored on purpose: a clock must not decide who a validator is, and
+//! a key ends with an epoch, not with a date. A client's may be made by other tools, for a time that its holder chose;
+//! that time counts.
+
+use std::sync::Arc;
 
 use carat_types::{PublicKey, SecretKey};
 use rustls::server::ParsedCertificate;
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, UnixTime};
 use zeroize::Zeroizing;
 
 use crate::error::NetworkError;
@@ -43,6 +46,29 @@ pub(crate) fn public_key(certificate: &CertificateDer<'_>) -> Option<PublicKey> 
     let info = ParsedCertificate::try_from(certificate).ok()?.subject_public_key_info();
     let key = info.as_ref().strip_prefix(&SPKI_PREFIX)?;
     Some(PublicKey(key.try_into().ok()?))
+}
+
+/// Whether a certificate is what its holder says of itself: signed with its own key, and now within its time.
+///
+/// **Errors**: what does not fit.
+pub(crate) fn check_own_word(
+    certificate: &CertificateDer<'_>,
+    now: UnixTime,
+) -> Result<(), rustls::CertificateError> {
+    let check = || {
+        let anchor = webpki::anchor_from_trusted_cert(certificate)?;
+        let entity = webpki::EndEntityCert::try_from(certificate)?;
+        let anchors = [anchor];
+        let usage = webpki::KeyUsage::client_auth();
+        entity.verify_for_usage(&[webpki::ring::ED25519], &anchors, &[], now, usage, None, None).map(drop)
+    };
+    check().map_err(|error: webpki::Error| match error {
+        webpki::Error::CertExpired { .. } => rustls::CertificateError::Expired,
+        webpki::Error::CertNotValidYet { .. } => rustls::CertificateError::NotValidYet,
+        webpki::Error::InvalidSignatureForPublicKey => rustls::CertificateError::BadSignature,
+        webpki::Error::UnknownIssuer => rustls::CertificateError::UnknownIssuer,
+        other => rustls::CertificateError::Other(rustls::OtherError(Arc::new(other))),
+    })
 }
 
 /// The key as PKCS #8.

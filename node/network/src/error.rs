@@ -36,6 +36,17 @@ pub enum NetworkError {
     /// The TLS library lacks the cipher suite that protects the first packets of QUIC.
     #[error("TLS settings: {0}")]
     InitialCipherSuite(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
+    /// The certificate for the REST interface cannot be used.
+    #[error(
+        "certificate of the REST interface, {path}: {problem}; hint: PEM files of a certificate with its chain and of its \
+         private key, named by api.tls.certificate and api.tls.key in node.toml"
+    )]
+    ServerCertificate {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A node could not be reached at its native entrance.
     #[error(
         "{address} does not answer at its native entrance: {reason} (hint: is the node running, and does [entrance] of its \

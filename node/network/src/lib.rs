@@ -9,7 +9,8 @@
 //! It knows nothing of what is in a frame, does no disk I/O, and trusts no clock: certificates have no end.
 //!
 //! Every validator dials every other and sends on the connection that it made; what it accepted is for receiving.
-//! Clients have an entrance of their own, on another socket and with another protocol name: [`entrance`].
+//! Clients have an entrance of their own, on another socket and with another protocol name: [`entrance`]. The TLS of the
+//! REST interface takes the same certificates of clients: [`https`].
 //!
 //! Reading order: [`network`] (the handle), [`limits`], [`frame`] (what is on the wire), `tls` (who is let in),
 //! `dial` (sending), `accept` (receiving), [`inbox`] (fair delivery).
@@ -23,6 +24,7 @@ mod dial;
 pub mod entrance;
 pub mod error;
 pub mod frame;
+pub mod https;
 pub mod inbox;
 pub mod limits;
 pub mod network;
@@ -38,6 +40,7 @@ mod tests;
 pub use entrance::{Entrance, EntranceConfig, Session};
 pub use error::NetworkError;
 pub use frame::{Lane, PerLane, Violation};
+pub use https::{CertificateFiles, Https};
 pub use inbox::{Event, Inbox, Incoming};
 pub use limits::{FRAME_OVERHEAD, LaneLimits, Limits, PEER_BUDGET, PROTOCOL_VERSION};
 pub use network::{BindConfig, Bound, Frame, Network, NetworkConfig, Peer};

@@ -3,4 +3,5 @@
 mod handshake;
 mod harness;
 mod hostile;
+mod https;
 mod traffic;

@@ -1,7 +1,7 @@
 //! Who may speak with us: TLS 1.3 in which both sides prove to hold a network key of the genesis file.
 //!
-//! The verifiers replace the web's notion of trust by a table of keys: no issuers, no names, no dates. That the
-//! other side *holds* the key is proven by its signature over the handshake, which is checked in full. The
+//! The verifiers replace the web's notion of trust by a table of keys: no issuers, no names, no dates; of a client, which
+//! nobody listed, the certificate must be its own, and not be over. That the other side *holds* the key is proven by its signature over the handshake, which is checked in full. The
 //! protocol name (ALPN) holds the version and the chain id, so that a validator of another network is refused
 //! before any key is looked at. There is no session resumption and no 0-RTT: nothing can be replayed, and every
 //! connection is authenticated anew. **Source**: reliability goal S9.
@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use carat_types::{Digest, PublicKey, SecretKey};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WantsClientCert};
 use rustls::crypto::{CryptoProvider, SecureRandom, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -21,7 +21,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme};
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 
-use crate::certificate::{certificate, pkcs8, public_key};
+use crate::certificate::{certificate, check_own_word, pkcs8, public_key};
 use crate::error::NetworkError;
 use crate::limits::PROTOCOL_VERSION;
 
@@ -84,6 +84,11 @@ impl Identity {
         self.provider.secure_random
     }
 
+    /// What we show.
+    pub(crate) fn certified(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.certified)
+    }
+
     /// The protocol name that we speak.
     pub(crate) fn protocol(&self) -> &str {
         &self.protocol
@@ -96,6 +101,7 @@ impl Identity {
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(Arc::new(KeyHolders {
                 keys: keys.clone(),
+                anonymous: false,
                 signatures: Signatures(Arc::clone(&self.provider)),
             }))
             .with_cert_resolver(Arc::new(resolver));
@@ -113,20 +119,56 @@ impl Identity {
 
     /// The TLS part of [`Identity::client`].
     pub(crate) fn client_tls(&self, expected: PublicKey) -> Result<rustls::ClientConfig, NetworkError> {
-        let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(PinnedServer {
-                expected,
-                signatures: Signatures(Arc::clone(&self.provider)),
-            }))
-            .with_client_cert_resolver(Arc::new(OurCertificate(Arc::clone(&self.certified))));
-        config.alpn_protocols = vec![self.protocol.clone().into_bytes()];
-        config.resumption = rustls::client::Resumption::disabled();
-        config.enable_sni = false;
-        config.enable_early_data = false;
-        Ok(config)
+        let certificate = OurCertificate(Arc::clone(&self.certified));
+        let config = pinned(&self.provider, expected)?.with_client_cert_resolver(Arc::new(certificate));
+        Ok(nothing_resumed(config, &self.protocol))
     }
+}
+
+/// Settings for dialling the server whose key is `expected`, as nobody.
+pub(crate) fn anonymous(
+    provider: &Arc<CryptoProvider>,
+    expected: PublicKey,
+    protocol: &str,
+) -> Result<rustls::ClientConfig, NetworkError> {
+    Ok(nothing_resumed(pinned(provider, expected)?.with_no_client_auth(), protocol))
+}
+
+fn pinned(
+    provider: &Arc<CryptoProvider>,
+    expected: PublicKey,
+) -> Result<rustls::ConfigBuilder<rustls::ClientConfig, WantsClientCert>, NetworkError> {
+    let verifier = PinnedServer { expected, signatures: Signatures(Arc::clone(provider)) };
+    let config = rustls::ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])?;
+    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)))
+}
+
+fn nothing_resumed(mut config: rustls::ClientConfig, protocol: &str) -> rustls::ClientConfig {
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    config.resumption = rustls::client::Resumption::disabled();
+    config.enable_sni = false;
+    config.enable_early_data = false;
+    config
+}
+
+/// Settings for the REST interface, at which `certified` is shown and a client may show the certificate of a key.
+pub(crate) fn https(
+    provider: &Arc<CryptoProvider>,
+    certified: Arc<CertifiedKey>,
+) -> Result<rustls::ServerConfig, NetworkError> {
+    let verifier =
+        KeyHolders { keys: Keys::Any, anonymous: true, signatures: Signatures(Arc::clone(provider)) };
+    let resolver = Resolver { certified, offer: Arc::default() };
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_cert_resolver(Arc::new(resolver));
+    config.alpn_protocols = vec![crate::https::PROTOCOL.as_bytes().to_vec()];
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    Ok(config)
 }
 
 /// The keys that may connect, each with its peer's place.
@@ -237,10 +279,16 @@ fn only_key(end_entity: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> R
 #[derive(Debug)]
 struct KeyHolders {
     keys: Keys,
+    /// Whether one may come without a certificate.
+    anonymous: bool,
     signatures: Signatures,
 }
 
 impl ClientCertVerifier for KeyHolders {
+    fn client_auth_mandatory(&self) -> bool {
+        !self.anonymous
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -249,10 +297,13 @@ impl ClientCertVerifier for KeyHolders {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
+        now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         let key = only_key(end_entity, intermediates)?;
         self.keys.accept(&key)?;
+        if matches!(self.keys, Keys::Any) {
+            check_own_word(end_entity, now)?;
+        }
         Ok(ClientCertVerified::assertion())
     }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::node::TestNode;
 use super::settings;
-use crate::server::{ConnectionLimits, serve};
+use crate::server::{ConnectionLimits, Doors, serve};
 
 struct Running {
     address: SocketAddr,
@@ -22,7 +22,8 @@ async fn start(limits: ConnectionLimits) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (stopping, stopped) = watch::channel(false);
-    let task = tokio::spawn(serve(listener, TestNode::new(true), settings(), limits, stopped));
+    let doors = Doors { plain: listener, secure: None };
+    let task = tokio::spawn(serve(doors, TestNode::new(true), settings(), limits, stopped));
     Running { address, stopping, task }
 }
 

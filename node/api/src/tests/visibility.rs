@@ -31,17 +31,17 @@ use crate::context::Settings;
 use crate::routes::{Access, ROUTES};
 
 const ISSUER: u8 = 1;
-const OWNER: u8 = 2;
-const COUNTERPARTY: u8 = 3;
+pub(super) const OWNER: u8 = 2;
+pub(super) const COUNTERPARTY: u8 = 3;
 /// An account that the owner, a member bank, created.
 const CUSTOMER: u8 = 4;
 /// Came and went: its coins went to the owner.
 const MERGED: u8 = 5;
-const STRANGER: u8 = 23;
+pub(super) const STRANGER: u8 = 23;
 /// Issues what the stranger holds.
 const OTHER_ISSUER: u8 = 26;
-const AUDITOR: u8 = 30;
-const OPERATOR: u8 = 31;
+pub(super) const AUDITOR: u8 = 30;
+pub(super) const OPERATOR: u8 = 31;
 
 /// Routes that show everybody who has logged in what all have done together: headers, the supply of an asset, how full
 /// blocks are. docs/privacy.md says why.
@@ -55,7 +55,7 @@ fn gbp() -> Asset {
     issued("GBP", public(OTHER_ISSUER).into()).expect("a code")
 }
 
-fn login_settings() -> Settings {
+pub(super) fn login_settings() -> Settings {
     let bank: BankSettings = toml::from_str(
         "domain = \"bank.example\"\n[login]\nsigning_key = \"s\"\ntoken_key = \"t\"\nunknown_accounts = true\n",
     )
@@ -80,13 +80,17 @@ fn network() -> Api {
     api
 }
 
-fn block(api: &Api, signer: u8, operations: Vec<stellar_xdr::Operation>) -> TransactionResultResult {
+pub(super) fn block(
+    api: &Api,
+    signer: u8,
+    operations: Vec<stellar_xdr::Operation>,
+) -> TransactionResultResult {
     let mut records = api.node.block(300, |chain| vec![market::signed(chain, &[signer], operations)]);
     records.remove(0).result.result
 }
 
 /// The same, with all that the owner and its counterparty did.
-fn with_business() -> Api {
+pub(super) fn with_business() -> Api {
     let api = network();
     market::open(|signers, operations| {
         let mut records = api.node.block(300, |chain| vec![market::signed(chain, signers, operations)]);
@@ -111,12 +115,12 @@ fn without_business(twin: &Api) -> Api {
 
 impl Api {
     /// Logs in as SEP-10 has it.
-    async fn logged_in(&self, key: &SecretKey) -> Api {
+    pub(super) async fn logged_in(&self, key: &SecretKey) -> Api {
         let token = self.token_of(key).await;
         Api { token: Some(token), ..self.clone() }
     }
 
-    async fn token_of(&self, key: &SecretKey) -> String {
+    pub(super) async fn token_of(&self, key: &SecretKey) -> String {
         let anonymous = Api { token: None, ..self.clone() };
         let challenge = anonymous.get(&format!("/auth?account={}", address(key.public()))).await.ok();
         let text = challenge["transaction"].as_str().expect("a challenge");

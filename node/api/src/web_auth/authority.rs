@@ -72,6 +72,12 @@ fn weighed(
     }
 }
 
+/// Whether the key of an account's own address is enough to log in: it may have lost its weight.
+pub(crate) fn suffices_alone(account: &AccountEntry, strength: Strength) -> bool {
+    let [master_weight, ..] = account.thresholds.0;
+    master_weight > 0 && u32::from(master_weight) >= threshold(account, strength)
+}
+
 /// For an account that is not on the ledger: the key of its address, once, and nobody else.
 fn master_alone(challenge: &Challenge, signatures: &[&DecoratedSignature]) -> Result<(), LoginError> {
     let master = account_of(&challenge.client.account);
