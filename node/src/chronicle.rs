@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -57,6 +57,8 @@ pub enum Chapter {
     },
     /// A block has f+1 seals, and they are kept.
     Sealed(Slot),
+    /// A fetched state took the place of the state; the executor waits until this is dropped.
+    Installed(SyncSender<()>),
 }
 
 /// Where the executor says what happened. Never blocks.
@@ -89,6 +91,15 @@ impl Chapters {
     /// A block has f+1 seals, and they are kept.
     pub fn sealed(&self, slot: Slot) {
         self.tell(Chapter::Sealed(slot));
+    }
+
+    /// A fetched state took the place of the state. Returns when the history has taken it over: execution must not change
+    /// it before.
+    pub fn installed(&self) {
+        let (done, taken_over) = sync_channel(0);
+        self.tell(Chapter::Installed(done));
+        // Ends with an error either way: nothing is sent.
+        let _ = taken_over.recv();
     }
 
     /// The chronicle may have stopped: then only history is missing, and the process says so elsewhere.
@@ -274,6 +285,11 @@ impl Chronicle {
                     (header.slot, self.take(&header, &outcome))
                 }
                 Chapter::Stored { slot, delta } => (slot, self.read_back(slot, delta)?),
+                Chapter::Installed(_done) => {
+                    unsealed.clear();
+                    self.begin_again_or_pass()?;
+                    continue;
+                }
                 Chapter::Sealed(slot) => {
                     self.waiting.wake(unsealed.remove(&slot).unwrap_or_default());
                     continue;
@@ -338,6 +354,10 @@ impl Chronicle {
     /// Indexes the blocks that the store has and the index has not: after a crash, or from the first block on.
     fn catch_up(&mut self) -> Result<(), ChronicleError> {
         let tip = self.store.tip().slot;
+        let base = self.store.base()?.map(|base| base.slot);
+        if base.is_some_and(|base| self.indexer.as_ref().is_some_and(|indexer| indexer.next_slot() <= base)) {
+            self.begin_at_tip()?;
+        }
         let mut unchecked = false;
         while let Some(slot) = self.indexer.as_ref().map(Indexer::next_slot).filter(|slot| *slot <= tip) {
             if slot == Slot(0) {
@@ -365,6 +385,48 @@ impl Chronicle {
         let now = indexer.begin(&self.genesis.header(), state.into_iter().collect())?.now();
         self.indexed.send_replace(now);
         Ok(())
+    }
+
+    /// The blocks between the index and a fetched state are not there: the index begins with that state.
+    fn begin_again_or_pass(&mut self) -> Result<(), ChronicleError> {
+        if self.indexer.is_some()
+            && let Err(error) = self.begin_at_tip()
+        {
+            self.halt(&error);
+        }
+        if self.indexer.is_none() {
+            let header = self.tip_header()?;
+            self.pass(&header, usize::try_from(self.tip_transactions()?).unwrap_or(usize::MAX));
+        }
+        Ok(())
+    }
+
+    fn begin_at_tip(&mut self) -> Result<(), ChronicleError> {
+        let column = self.store.history();
+        column.clear()?;
+        let mut indexer = Indexer::open(Arc::new(column))?;
+        let (header, applied) = (self.tip_header()?, self.tip_transactions()?);
+        let state = self.store.state_entries();
+        let state = state.map(|entry| entry.map_err(|error| HistoryError::Store(Box::new(error))));
+        let now = indexer.begin_at(&header, applied, state)?.now();
+        indexer.check_state()?;
+        tracing::info!(
+            slot = header.slot.0,
+            "the history begins here: the state after this block was fetched"
+        );
+        self.indexed.send_replace(now);
+        self.indexer = Some(indexer);
+        Ok(())
+    }
+
+    fn tip_header(&self) -> Result<Header, ChronicleError> {
+        let tip = self.store.tip().slot;
+        self.store.header(tip)?.ok_or_else(|| unreadable(tip, "its header is missing"))
+    }
+
+    /// How many transactions the newest block applied.
+    fn tip_transactions(&self) -> Result<u32, ChronicleError> {
+        Ok(self.store.applied_at_tip()?)
     }
 
     /// Indexes a block, or goes on without an index.

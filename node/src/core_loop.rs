@@ -169,6 +169,15 @@ impl CoreLoop {
             Report::Behind { next, peers_at } => {
                 tracing::info!(slot = next.0, peers_at = peers_at.0, "behind its peers, fetching blocks");
             }
+            Report::StateTransferBegun { slot } => {
+                tracing::info!(slot = slot.0, "far behind: the state after this slot is fetched from peers");
+            }
+            Report::StateTransferEnded { slot, installed: true } => {
+                tracing::info!(slot = slot.0, "the fetched state is in place");
+            }
+            Report::StateTransferEnded { slot, installed: false } => {
+                tracing::warn!(slot = slot.0, "no peer sent the state; blocks are fetched instead");
+            }
             Report::LeaderDemoted { view, leader, bound, measured, allowed } => {
                 self.metrics.consensus_demotions_total.with_label_values(&[bound.name()]).inc();
                 tracing::info!(view = view.0, %leader, bound = bound.name(), measured, allowed, "leader is too slow");

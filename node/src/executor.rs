@@ -16,6 +16,7 @@ use carat_types::batch::{Payload, Value};
 use carat_types::block::Block;
 use carat_types::certificate::SealCertificate;
 use carat_types::header::{Header, ledger_of};
+use carat_types::snapshot::{SnapshotOffer, StateChunk};
 use carat_types::transaction::{EnvelopeError, SignedTransaction};
 use carat_types::{Digest, Slot};
 use thiserror::Error;
@@ -25,6 +26,7 @@ use crate::front_door::FrontDoor;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::signatures::SignatureCache;
+use crate::snapshots::Snapshots;
 use crate::trace::Trace;
 
 /// What the executor is told.
@@ -34,6 +36,12 @@ pub enum Task {
     Execute(Box<Execute>),
     /// A block is sealed by f+1 validators.
     Sealed(SealCertificate),
+    /// The state after another block is being fetched.
+    BeginTransfer(Arc<SnapshotOffer>),
+    /// A checked part of it.
+    KeepChunk(Arc<StateChunk>),
+    /// It is whole.
+    Install(Arc<SnapshotOffer>),
 }
 
 /// What stops the executor, and with it the process.
@@ -95,6 +103,8 @@ pub struct Executor {
     pub chronicle: Chapters,
     /// The last header, for others to read.
     pub shared_tip: Arc<RwLock<Header>>,
+    /// States for validators that are far behind.
+    pub snapshots: Arc<Snapshots>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Recent messages.
@@ -116,6 +126,12 @@ impl Executor {
             match task {
                 Task::Execute(execute) => self.execute(&execute)?,
                 Task::Sealed(certificate) => self.sealed(certificate)?,
+                Task::BeginTransfer(offer) => self.store.begin_transfer(&offer)?,
+                Task::KeepChunk(chunk) => {
+                    self.store.keep_chunk(&chunk)?;
+                    self.mailbox.answer(Input::ChunkKept);
+                }
+                Task::Install(offer) => self.install(&offer)?,
             }
         }
         Ok(())
@@ -137,10 +153,27 @@ impl Executor {
         let block = Block { header, payload: Arc::clone(payload) };
         self.store.commit_block(&block, &outcome)?;
         self.metrics.ledger_apply_seconds.observe(started.elapsed().as_secs_f64());
+        self.snapshots.executed(execute.slot);
         self.publish(block.header, outcome, junk_bytes)?;
         if let Finality::Sealed(certified) = &execute.finality {
             self.sealed(certified.certificate.clone())?;
         }
+        Ok(())
+    }
+
+    /// The state that was fetched takes the place of the present one.
+    fn install(&mut self, offer: &SnapshotOffer) -> Result<(), ExecutorError> {
+        // Two trees at a time are one too many for the memory.
+        self.tree = StateTree::build(std::iter::empty::<([u8; 0], [u8; 0])>());
+        self.tree = self.store.install_state(offer)?;
+        let header = &offer.base.header;
+        self.tip = header.clone();
+        self.tip_transactions = offer.base_transactions();
+        *self.shared_tip.write().unwrap_or_else(PoisonError::into_inner) = header.clone();
+        self.unsealed.clear();
+        self.chronicle.installed();
+        self.trace.step(header.slot, "INSTALLED", format!("state root {}", header.state_root.short()));
+        self.mailbox.answer(Input::Installed(Box::new(header.clone())));
         Ok(())
     }
 

@@ -136,6 +136,8 @@ impl Inbound {
             }
             Data::Commit(certificate) => VerifiedMessage::CommitCertificate(certificate),
             Data::Stable(stable) => VerifiedMessage::Stable(stable),
+            Data::Snapshot(offer) => VerifiedMessage::Snapshot(offer),
+            Data::Chunk(chunk) => VerifiedMessage::Chunk(chunk),
             Data::HighestVotes(votes) => VerifiedMessage::HighestVotes(votes),
         })
     }

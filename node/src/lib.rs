@@ -32,6 +32,7 @@ mod rest;
 pub mod scribe;
 pub mod settings;
 pub mod signatures;
+pub mod snapshots;
 mod state_view;
 pub mod trace;
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use carat_api::{ConnectionLimits, Listener};
 use carat_consensus::effect::Halt;
-use carat_consensus::{ChainTip, KeySigner, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
+use carat_consensus::{ChainTip, KeptTransfer, KeySigner, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
 use carat_network::{BindConfig, Entrance, Event, Https, Inbox, Incoming, Lane, Limits, Network};
 use carat_storage::journal::Journal;
 use carat_storage::store::Store;
@@ -50,6 +50,7 @@ use crate::receipts::Receipts;
 use crate::rest::{Rest, SharedRest};
 use crate::scribe::{Scribe, encode};
 use crate::signatures::SignatureCache;
+use crate::snapshots::Snapshots;
 use crate::trace::Trace;
 
 /// Threads that decode and check what peers send.
@@ -187,8 +188,12 @@ impl Parts {
         let (tasks, task_list) = channel();
         let (chapters, chapter_list) = crate::chronicle::chapters();
         let (core, first) = self.core_loop(home, records, effects)?;
-        let executor = self.executor(home, Arc::clone(&front_door), chapters)?;
-        let scribe = self.scribe(home, journal, Arc::clone(&front_door), tasks, Arc::clone(&network));
+        let params = home.genesis.genesis.consensus;
+        let snapshots = Snapshots::new(Arc::clone(&self.store), Arc::clone(&network), params);
+        let snapshots = Arc::new(snapshots);
+        let executor = self.executor(home, Arc::clone(&front_door), chapters, Arc::clone(&snapshots))?;
+        let scribe =
+            self.scribe(home, journal, Arc::clone(&front_door), tasks, Arc::clone(&network), snapshots);
 
         threads.spawn("chronicle", move || Ok(chronicle.run(&chapter_list)?))?;
         threads.spawn("executor", move || Ok(executor.run(&task_list)?))?;
@@ -369,6 +374,7 @@ impl Parts {
             }),
             authenticator: Arc::new(Ed25519),
             genesis_header: home.genesis.header(),
+            fetches_states: home.settings.catch_up.snapshots.into(),
         };
         let tip = self.chain_tip(params.window)?;
         let (replica, first) = Replica::start(config, self.clock.now(), records, tip)?;
@@ -396,14 +402,18 @@ impl Parts {
         };
         let first = back(2);
         let mut recent = Vec::new();
-        for slot in (back(LOOK_BACK_WINDOWS)..=header.slot.0).map(Slot) {
+        // Below a state that was fetched there are no blocks.
+        let base = self.store.base()?.map_or(0, |base| base.slot.0);
+        for slot in (back(LOOK_BACK_WINDOWS).max(base)..=header.slot.0).map(Slot) {
             let sealed = self.store.certificate(slot)?.is_some();
             if slot.0 >= first || !sealed {
                 let header = self.store.header(slot)?.ok_or(NodeError::NoTip)?;
                 recent.push(RecentBlock { header, sealed });
             }
         }
-        Ok(ChainTip { header, recent })
+        let transfer = self.store.transfer()?;
+        let transfer = transfer.map(|it| KeptTransfer { offer: Arc::new(it.offer), progress: it.progress });
+        Ok(ChainTip { header, recent, transfer })
     }
 
     fn executor(
@@ -411,14 +421,14 @@ impl Parts {
         home: &Home,
         front_door: Arc<FrontDoor>,
         chronicle: crate::chronicle::Chapters,
+        snapshots: Arc<Snapshots>,
     ) -> Result<Executor, NodeError> {
         let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let applied = self.store.execution(tip.slot)?.map_or(0, |execution| execution.outcomes.len());
         Ok(Executor {
             tree: self.store.state_tree()?,
             store: Arc::clone(&self.store),
             tip,
-            tip_transactions: u32::try_from(applied).unwrap_or(u32::MAX),
+            tip_transactions: self.store.applied_at_tip()?,
             network_id: home.genesis.network_id(),
             signatures: Arc::clone(&self.signatures),
             front_door,
@@ -426,6 +436,7 @@ impl Parts {
             record_changes: home.settings.history.enabled,
             chronicle,
             shared_tip: Arc::clone(&self.tip),
+            snapshots,
             metrics: Arc::clone(&self.metrics),
             trace: Arc::clone(&self.trace),
             unsealed: BTreeMap::new(),
@@ -439,6 +450,7 @@ impl Parts {
         front_door: Arc<FrontDoor>,
         executor: Sender<crate::executor::Task>,
         network: Arc<Network>,
+        snapshots: Arc<Snapshots>,
     ) -> Scribe {
         Scribe {
             journal,
@@ -446,6 +458,7 @@ impl Parts {
             store: Arc::clone(&self.store),
             executor,
             network,
+            snapshots,
             trace: Arc::clone(&self.trace),
             metrics: Arc::clone(&self.metrics),
             others: home.settings.network.peers.iter().map(|peer| ValidatorId(peer.index)).collect(),

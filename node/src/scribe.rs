@@ -21,6 +21,7 @@ use thiserror::Error;
 use crate::executor::Task;
 use crate::front_door::FrontDoor;
 use crate::metrics::Metrics;
+use crate::snapshots::Snapshots;
 use crate::trace::Trace;
 
 /// Everything that effects need.
@@ -35,6 +36,8 @@ pub struct Scribe {
     pub executor: Sender<Task>,
     /// The way to the other validators.
     pub network: Arc<Network>,
+    /// States for validators that are far behind.
+    pub snapshots: Arc<Snapshots>,
     /// Recent messages.
     pub trace: Arc<Trace>,
     /// Counters.
@@ -128,6 +131,10 @@ impl Scribe {
             Effect::ArchiveNewView(new_view) => self.store.put_new_view(Epoch(0), new_view)?,
             Effect::KeepEvidence(evidence) => self.store.put_evidence(evidence)?,
             Effect::Serve { to, fetch } => self.serve(*to, fetch)?,
+            Effect::BeginTransfer(offer) => self.hand_over(Task::BeginTransfer(Arc::clone(offer))),
+            Effect::KeepChunk(chunk) => self.hand_over(Task::KeepChunk(Arc::clone(chunk))),
+            Effect::InstallState(offer) => self.hand_over(Task::Install(Arc::clone(offer))),
+            Effect::Persist(Record::Stable(checkpoint)) => self.snapshots.stable(checkpoint),
             // Done before (records), at once by the event loop (timers, reports), or as a barrier.
             Effect::Persist(_)
             | Effect::SyncBlocks { .. }
@@ -172,6 +179,7 @@ impl Scribe {
                 }
             }
             Fetch::Blocks(from) => self.serve_blocks(to, *from)?,
+            Fetch::Snapshot(_) | Fetch::Chunk(_) => self.snapshots.serve(to, fetch)?,
             // Votes are the replica's to answer for.
             Fetch::HighestVotes(_) => {}
         }

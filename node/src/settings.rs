@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use carat_api::bank::BankSettings;
+use carat_consensus::FetchStates;
 use carat_types::PublicKey;
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub struct Settings {
     pub entrance: EntranceSettings,
     /// The index of what was executed.
     pub history: HistorySettings,
+    /// How it catches up when it is behind.
+    pub catch_up: CatchUpSettings,
     /// Metrics and health.
     pub metrics: MetricsSettings,
     /// Logs.
@@ -130,6 +133,36 @@ pub struct HistorySettings {
     pub enabled: bool,
 }
 
+/// How a validator catches up when it is behind.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatchUpSettings {
+    /// When it fetches a state instead of executing every block.
+    pub snapshots: FetchSnapshots,
+}
+
+/// When a validator fetches a state.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum FetchSnapshots {
+    /// Never.
+    Never,
+    /// When it has next to no blocks, or nobody can serve them.
+    WhenNew,
+    /// When many blocks are missing.
+    WhenBehind,
+}
+
+impl From<FetchSnapshots> for FetchStates {
+    fn from(setting: FetchSnapshots) -> Self {
+        match setting {
+            FetchSnapshots::Never => FetchStates::Never,
+            FetchSnapshots::WhenNew => FetchStates::WhenNew,
+            FetchSnapshots::WhenBehind => FetchStates::WhenBehind,
+        }
+    }
+}
+
 /// Metrics and health.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -191,6 +224,9 @@ under_way_per_key = 2000
 
 [history]
 enabled = true
+
+[catch_up]
+snapshots = "when_new"
 
 [metrics]
 listen = "127.0.0.1:9100"

@@ -11,3 +11,4 @@ mod payloads;
 mod payments;
 mod restart;
 mod start_up;
+mod state_transfer;

@@ -59,6 +59,12 @@ impl CatchUp {
         self.early.len().saturating_add(self.payloads.len())
     }
 
+    /// A whole state comes in place of blocks.
+    pub(crate) fn forget_blocks(&mut self) {
+        self.blocks = None;
+        self.early.clear();
+    }
+
     pub(crate) fn forget_payload(&mut self, digest: &Digest) {
         self.payloads.remove(digest);
     }
@@ -115,6 +121,12 @@ impl Replica {
         let next = self.chain.last_final.next();
         let (executed, ahead) = self.peers_at();
         let below_window = self.chain.last_final < self.chain.stable;
+        if !self.transfer.is_idle() {
+            return;
+        }
+        if self.wants_state() {
+            return self.ask_for_states();
+        }
         // What was fetched is executed first, whoever looks: timers do, too.
         let is_busy = self.catch_up.blocks.is_some() || self.backlog() >= BLOCKS_PER_FETCH;
         if is_busy || (!below_window && executed < next) {
@@ -187,6 +199,7 @@ impl Replica {
             return Err(Rejection::FarSlot);
         }
         self.check_block(&block, &payload.digest())?;
+        self.transfer.block_came();
         self.catch_up.early.insert(slot, (block, payload));
         self.take_blocks();
         Ok(())
@@ -266,12 +279,13 @@ impl Replica {
 
     // Asking again.
 
-    fn arm_fetch(&mut self) {
+    pub(crate) fn arm_fetch(&mut self) {
         let pause = millis(self.config.params.timeout_ms) / 4;
         self.arm(Timer::Fetch, pause);
     }
 
     pub(crate) fn on_fetch_timer(&mut self) {
+        self.on_transfer_tick();
         let executed = self.chain.dispatched;
         self.catch_up.early.retain(|slot, _| *slot > executed);
         let (voted, view_active) = (self.position.voted, self.position.active);
@@ -294,6 +308,7 @@ impl Replica {
                 self.catch_up.blocks = None;
                 self.ask_for_blocks(from, first);
             } else {
+                self.transfer.blocks_asked();
                 self.ask_for_blocks(from, None);
             }
         }
@@ -303,7 +318,7 @@ impl Replica {
     }
 
     /// The next validator after `last`, in a circle, that is not this one and fits.
-    fn next_peer(
+    pub(crate) fn next_peer(
         &self,
         last: Option<ValidatorId>,
         fits: impl Fn(ValidatorId) -> bool,

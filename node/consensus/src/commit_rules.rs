@@ -189,7 +189,8 @@ impl Replica {
     /// Hands final slots to execution, in order, as far as their payloads are at hand.
     pub(crate) fn advance_execution(&mut self) -> bool {
         let mut moved = false;
-        while !self.halted && self.chain.dispatched < self.chain.last_final {
+        let held = self.transfer.holds_execution();
+        while !self.halted && !held && self.chain.dispatched < self.chain.last_final {
             let slot = self.chain.dispatched.next();
             let Some(decided) = self.log.get(slot).and_then(|state| state.decided) else {
                 invariant!("I9", false, "final slot {slot} is not in the log");

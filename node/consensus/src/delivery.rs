@@ -187,6 +187,9 @@ impl Replica {
                 self.resend_seals(from, *first);
                 self.emit(Effect::Serve { to: from, fetch: fetch.clone() });
             }
+            Fetch::Snapshot(_) | Fetch::Chunk(_) => {
+                self.emit(Effect::Serve { to: from, fetch: fetch.clone() })
+            }
             Fetch::HighestVotes(of) => {
                 if !self.peers.contains_key(of) {
                     return;

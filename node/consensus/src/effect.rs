@@ -14,6 +14,7 @@ use carat_types::block::CertifiedBlock;
 use carat_types::certificate::{CommitCertificate, PreparedCertificate, SealCertificate};
 use carat_types::evidence::Evidence;
 use carat_types::message::{Fetch, Message, NewView, Signed};
+use carat_types::snapshot::{SnapshotOffer, StateChunk};
 use carat_types::{Digest, Slot, ValidatorId, View};
 
 use crate::record::Record;
@@ -49,13 +50,20 @@ pub enum Effect {
     Broadcast(Message),
     /// Execute a final slot on the state of the slot below, write the block, and answer with `Executed`.
     Execute(Box<Execute>),
-    /// Answer a peer from the store: blocks with their certificates, or a payload no longer in memory.
+    /// Answer a peer from the store: blocks with their certificates, a payload no longer in memory, a state.
     Serve {
         /// Who asked.
         to: ValidatorId,
         /// For what.
         fetch: Fetch,
     },
+    /// Keep the chunks of this state from now on, in place of those of any other.
+    BeginTransfer(Arc<SnapshotOffer>),
+    /// Keep a chunk of the state that is being fetched, and answer with `ChunkKept`. It was checked.
+    KeepChunk(Arc<StateChunk>),
+    /// All chunks were handed over: replace the state by them, and answer with `Installed`. Nothing is executed until
+    /// then.
+    InstallState(Arc<SnapshotOffer>),
     /// f+1 SEALs on a block that this validator executed to the same header: keep them, and wake the callers.
     Sealed {
         /// The block's slot.
@@ -160,6 +168,18 @@ pub enum Report {
         next: Slot,
         /// Highest slot that a peer claims to have executed.
         peers_at: Slot,
+    },
+    /// The state after a slot is being fetched.
+    StateTransferBegun {
+        /// The slot.
+        slot: Slot,
+    },
+    /// That has ended.
+    StateTransferEnded {
+        /// The slot.
+        slot: Slot,
+        /// Whether the state is in place; else blocks are fetched for a while.
+        installed: bool,
     },
     /// The leader of a view broke a bound (T5). No blame: the network or this validator may be the slow one.
     LeaderDemoted {

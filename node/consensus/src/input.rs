@@ -10,6 +10,7 @@ use carat_types::message::{
     Commit, Fetch, HighestVotes, Justification, NewView, PrePrepare, Prepare, Seal, StableCheckpoint, Status,
     ViewChange,
 };
+use carat_types::snapshot::{SnapshotOffer, StateChunk};
 use carat_types::validators::Verified;
 use carat_types::{Digest, Slot, ValidatorId};
 
@@ -42,6 +43,10 @@ pub enum Input {
     Timer(Timer),
     /// A block was executed and written (J8); answers [`crate::Effect::Execute`], in slot order.
     Executed(Executed),
+    /// A chunk is kept; answers [`crate::Effect::KeepChunk`].
+    ChunkKept,
+    /// The state after the block with this header is in place; answers [`crate::Effect::InstallState`].
+    Installed(Box<Header>),
 }
 
 /// A message whose outer signature is valid and whose payload, if any, is well-formed.
@@ -94,6 +99,10 @@ pub enum VerifiedMessage {
     CommitCertificate(CommitCertificate),
     /// DATA: proof of a stable checkpoint; not yet checked.
     Stable(Arc<StableCheckpoint>),
+    /// DATA: a peer offers a state; nothing of it is checked yet.
+    Snapshot(Arc<SnapshotOffer>),
+    /// DATA: a part of a state; nothing of it is checked yet.
+    Chunk(Arc<StateChunk>),
     /// DATA: what a peer holds of a validator's votes; the signatures inside are not yet checked.
     HighestVotes(Arc<HighestVotes>),
 }

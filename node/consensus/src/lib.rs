@@ -2,7 +2,7 @@
 //!
 //! Absent on purpose: clocks, files, sockets, threads, randomness, async, and everything about the ledger but
 //! the names of its blocks. Reading order: [`input`], [`effect`], [`record`], `replica`, `normal`, `leader`,
-//! `commit_rules`, `checkpoint`, `view_change` with `pick`, `performance`, `recovery` with `guard`, `delivery`, `catch_up`, `evidence`.
+//! `commit_rules`, `checkpoint`, `view_change` with `pick`, `performance`, `recovery` with `guard`, `delivery`, `catch_up`, `state_transfer`, `evidence`.
 //!
 //! The rules and their tests are listed in `docs/protocol/rules.md`; a rule's id stands at its guard. The invariants
 //! I1 to I12 are asserted in every build: a broken one is a bug of this crate, which no peer can reach, and stops the
@@ -36,6 +36,7 @@ mod recovery;
 pub mod rejection;
 mod replica;
 pub mod signer;
+mod state_transfer;
 pub mod timer;
 mod verify;
 mod view_change;
@@ -48,4 +49,5 @@ pub use recovery::{ChainTip, LOOK_BACK_WINDOWS, RecentBlock, RecoverError};
 pub use rejection::Rejection;
 pub use replica::{Config, Replica};
 pub use signer::{KeySigner, Signer};
+pub use state_transfer::{FetchStates, KeptTransfer, is_snapshot_slot};
 pub use timer::Timer;

@@ -23,6 +23,7 @@ use crate::performance::Performance;
 use crate::pick::choose;
 use crate::record::Record;
 use crate::replica::{Chain, Config, Peer, Position, Replica};
+use crate::state_transfer::{KeptTransfer, StateTransfer};
 use crate::timer::Timer;
 use crate::verify::Checked;
 
@@ -35,8 +36,11 @@ pub struct ChainTip {
     /// Header of the last executed block in the store; the genesis header before the first.
     pub header: Header,
     /// The last 2L blocks (fewer if there are not so many), ascending, the last one included, genesis not; before them
-    /// those of the last [`LOOK_BACK_WINDOWS`] L that are not sealed: their SEALs are still to be asked for.
+    /// those of the last [`LOOK_BACK_WINDOWS`] L that are not sealed: their SEALs are still to be asked for. None from below
+    /// a state that was fetched.
     pub recent: Vec<RecentBlock>,
+    /// A state that was being fetched.
+    pub transfer: Option<KeptTransfer>,
 }
 
 /// A block in the store.
@@ -100,6 +104,9 @@ impl Replica {
             journal.read(record);
         }
         replica.load_journal(journal)?;
+        if let Some(kept) = tip.transfer {
+            replica.resume_transfer(kept);
+        }
         // The first STATUS asks for what the start-up guard wants to know.
         replica.arm(Timer::Status, 0);
         replica.pass_guard();
@@ -153,6 +160,7 @@ impl Replica {
             barred_through: None,
             guard: Some(Guard::default()),
             catch_up: CatchUp::default(),
+            transfer: StateTransfer::default(),
             checked: Checked::default(),
             convicted: BTreeSet::new(),
             contradicted: false,

@@ -39,6 +39,10 @@ pub enum Rejection {
     WrongQuorum,
     /// A sealed block that does not fit its seals or payload.
     BadBlock,
+    /// An offer of a state that is not what it says: no stable checkpoint, or another block after it.
+    BadOffer,
+    /// A part of a state that does not lead to the certified state root.
+    BadChunk,
     /// An answer to nothing that was asked.
     Unrequested,
 }
@@ -65,6 +69,8 @@ impl Rejection {
             Rejection::BadReport => "bad_report",
             Rejection::WrongQuorum => "wrong_quorum",
             Rejection::BadBlock => "bad_block",
+            Rejection::BadOffer => "bad_offer",
+            Rejection::BadChunk => "bad_chunk",
             Rejection::Unrequested => "unrequested",
         }
     }

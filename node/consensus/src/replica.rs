@@ -1,7 +1,7 @@
 //! `Replica`: the state of one validator, and the only `match` on [`Input`].
 //!
 //! The rules stand in the modules beside this one, each an `impl Replica`: `normal` (sections 5 and 6), `final_`
-//! order and execution in `commit_rules`, `checkpoint` (section 11), `view_change` (section 7), `catch_up`,
+//! order and execution in `commit_rules`, `checkpoint` (section 11), `view_change` (section 7), `catch_up`, `state_transfer`,
 //! `delivery` (section 10), `guard` and `recovery` (section 4).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +28,7 @@ use crate::performance::Performance;
 use crate::pick::Forced;
 use crate::rejection::Rejection;
 use crate::signer::Signer;
+use crate::state_transfer::{FetchStates, StateTransfer};
 use crate::timer::Timer;
 use crate::verify::Checked;
 
@@ -56,6 +57,8 @@ pub struct Config {
     pub authenticator: Arc<dyn Authenticator>,
     /// Header of block 0.
     pub genesis_header: Header,
+    /// When a state is fetched instead of blocks.
+    pub fetches_states: FetchStates,
 }
 
 impl std::fmt::Debug for Config {
@@ -158,6 +161,7 @@ pub struct Replica {
     pub(crate) barred_through: Option<View>,
     pub(crate) guard: Option<Guard>,
     pub(crate) catch_up: CatchUp,
+    pub(crate) transfer: StateTransfer,
     pub(crate) checked: Checked,
     /// Validators against whom evidence was kept, with its code.
     pub(crate) convicted: BTreeSet<(ValidatorId, &'static str)>,
@@ -186,6 +190,8 @@ impl Replica {
             Input::Withdrawn(hashes) => self.pending.withdraw(&hashes, now.monotonic_us),
             Input::Timer(timer) => self.on_timer(timer),
             Input::Executed(executed) => self.on_executed(executed),
+            Input::ChunkKept => self.on_chunk_kept(),
+            Input::Installed(header) => self.on_installed(&header),
         }
         self.advance();
         std::mem::take(&mut self.out)
@@ -219,6 +225,8 @@ impl Replica {
             VerifiedMessage::Block { block, payload } => self.on_block(from, block, payload),
             VerifiedMessage::CommitCertificate(certificate) => self.on_commit_certificate(certificate),
             VerifiedMessage::Stable(checkpoint) => self.on_stable(checkpoint),
+            VerifiedMessage::Snapshot(offer) => self.on_offer(from, offer),
+            VerifiedMessage::Chunk(chunk) => self.on_chunk(from, chunk),
             VerifiedMessage::HighestVotes(votes) => self.on_highest_votes(from, &votes),
         };
         if let Err(reason) = done {
@@ -463,7 +471,8 @@ impl Replica {
     pub fn buffered(&self) -> usize {
         let chain = self.chain.certified.len().saturating_add(self.chain.in_flight.len());
         let log = self.log.len().saturating_add(self.seals.blocks.len());
-        chain.saturating_add(log).saturating_add(self.payloads.len()).saturating_add(self.catch_up.len())
+        let fetched = self.catch_up.len().saturating_add(self.transfer.len());
+        chain.saturating_add(log).saturating_add(self.payloads.len()).saturating_add(fetched)
     }
 
     /// What this replica would say in a STATUS now; to be sent at once on every new connection.

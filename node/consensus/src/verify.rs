@@ -12,6 +12,7 @@ use carat_types::codec::Encode;
 use carat_types::hash::h;
 use carat_types::header::Header;
 use carat_types::message::{Kind, NewView, Signed, SignedBody, StableCheckpoint, ViewChange};
+use carat_types::snapshot::SnapshotOffer;
 
 use crate::rejection::Rejection;
 use crate::replica::Replica;
@@ -114,6 +115,16 @@ impl Replica {
         }
         self.check_sealed(&block.block.header, &block.certificate, self.quorum.one_correct())
             .map_err(|_| Rejection::BadBlock)
+    }
+
+    /// Checks the offer of a state: a stable checkpoint, and the sealed header of the block after it.
+    pub(crate) fn check_offer(&mut self, offer: &SnapshotOffer) -> Result<(), Rejection> {
+        if !offer.is_consistent() {
+            return Err(Rejection::BadOffer);
+        }
+        self.check_checkpoint(&offer.base).map_err(|_| Rejection::BadOffer)?;
+        self.check_sealed(&offer.next, &offer.next_seals, self.quorum.one_correct())
+            .map_err(|_| Rejection::BadOffer)
     }
 
     /// Checks what a VIEW-CHANGE contains, not its signature (section 7.2). The votes in it are claims.

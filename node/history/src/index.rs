@@ -32,10 +32,13 @@ use crate::participants;
 use crate::record::{Counts, LedgerRecord, Position, TransactionRecord};
 use crate::state::{self, StateBefore};
 use crate::state_index::balance_id;
-use crate::store::{Change, HistoryError, HistoryStore};
+use crate::store::{Change, HistoryError, HistoryStore, Pair};
 use crate::toid::{PartId, Toid};
 use crate::view::{EntryPair, OperationView};
 use crate::{effects, trades};
+
+/// Entries of a state that are written at a time.
+const BEGUN_AT_A_TIME: usize = 10_000;
 
 /// The form of the index; another one is built again from the blocks.
 pub const VERSION: u32 = 2;
@@ -142,6 +145,41 @@ impl Indexer {
         StateBefore::new(&*self.store).changes(&delta, &mut batch)?;
         let totals = totals_of(delta.get(&StateKey::Totals.to_bytes()).cloned().flatten())?;
         self.finish(batch, first_position(header, totals))
+    }
+
+    /// Begins with the state after a block that has applied so many transactions, on an empty store: what was before is
+    /// not known. The block's ledger is known in part alone, so the first one that is served is the next.
+    ///
+    /// **Errors**: a store that cannot be written, a state that does not decode, those of the source.
+    pub fn begin_at(
+        &mut self,
+        header: &Header,
+        applied: u32,
+        state: impl IntoIterator<Item = Result<Pair, HistoryError>>,
+    ) -> Result<&Position, HistoryError> {
+        let mut state = state.into_iter();
+        let mut totals = None;
+        loop {
+            let part = state.by_ref().take(BEGUN_AT_A_TIME);
+            let part = part.map(|entry| entry.map(|(key, value)| (key, Some(value))));
+            let delta: StateDelta = part.collect::<Result<_, _>>()?;
+            if delta.is_empty() {
+                break;
+            }
+            if let Some(found) = delta.get(&StateKey::Totals.to_bytes()) {
+                totals.clone_from(found);
+            }
+            let mut batch = Vec::new();
+            StateBefore::new(&*self.store).changes(&delta, &mut batch)?;
+            self.store.write(batch)?;
+        }
+        let version = (keys::VERSION.to_vec(), Some(VERSION.to_be_bytes().to_vec()));
+        let position = Position {
+            transactions: header.first_transaction.saturating_add(applied),
+            first_ledger: header.ledger.saturating_add(1),
+            ..first_position(header, totals_of(totals)?)
+        };
+        self.finish(vec![version], position)
     }
 
     /// Indexes the next block.
@@ -266,8 +304,11 @@ fn enter_ledger(
     }
     let mut position = open.clone();
     if header.ledger != open.ledger {
-        let closed = close(open);
-        batch.push((keys::ledger(closed.sequence), Some(closed.to_stored())));
+        // The one in which a fetched state lies is known in part alone.
+        if open.ledger >= open.first_ledger {
+            let closed = close(open);
+            batch.push((keys::ledger(closed.sequence), Some(closed.to_stored())));
+        }
         position.previous_hash = open.hash;
         position.ledger = header.ledger;
         position.transactions = 0;

@@ -8,7 +8,7 @@
 //! Every call of a database goes through [`engine`]; RocksDB is one engine, memory another. The keys are listed
 //! in `docs/storage.md`. **Source**: consensus specification, sections 4 (J8) and 11.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -33,6 +33,7 @@ mod rocks;
 mod state_cache;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use crate::disk::FileDisk;
 use engine::{Batch, Column, Engine, EngineError, KeyRange, Pair, Read};
@@ -42,6 +43,7 @@ pub use memory::MemoryEngine;
 pub use open::Genesis;
 pub use record::{Dropped, Execution, Outcome, Tip, TransactionPlace};
 use state_cache::{Found, StateCache};
+pub use transfer::{Base, Transfer};
 
 /// The version of the keys and values. Raised when an older program could misread them.
 pub const VERSION: u32 = 1;
@@ -60,13 +62,17 @@ pub struct Store {
     tip: Mutex<Tip>,
     /// A part of the state after the newest block.
     state_cache: StateCache,
+    /// Which of the two columns for a state holds the present one.
+    uses_other_state: AtomicBool,
     /// Set by the first failed write; nothing is written afterwards.
     failed: AtomicBool,
 }
 
 /// The state after one block, which later blocks do not change.
 pub struct StateSnapshot<'a> {
+    folder: &'a Path,
     tip: Tip,
+    column: Column,
     reader: Box<dyn Read + Send + Sync + 'a>,
 }
 
@@ -85,7 +91,7 @@ impl Store {
         let totals_key = StateKey::Totals.to_bytes();
         let totals = match outcome.delta.get(&totals_key) {
             Some(changed) => changed.clone(),
-            None => self.value(Column::State, &totals_key)?,
+            None => self.value(self.state_column(), &totals_key)?,
         };
         let totals: Totals = match totals {
             Some(bytes) => self.decode(Column::State, &bytes)?,
@@ -93,7 +99,7 @@ impl Store {
         };
         let mut batch = Batch::default();
         for (key, value) in &outcome.delta {
-            batch.changes.push((Column::State, key.clone(), value.clone()));
+            batch.changes.push((self.state_column(), key.clone(), value.clone()));
         }
         let committed = put_block(&mut batch, block, &Execution::new(outcome, totals));
         self.write("write a block", batch)?;
@@ -128,7 +134,7 @@ impl Store {
         self.read(Column::Headers, &record::slot_key(slot))
     }
 
-    /// A block as it was decided.
+    /// A block as it was decided; none where only the state after it was fetched.
     ///
     /// **Errors**: the database's.
     pub fn block(&self, slot: Slot) -> Result<Option<Block>, StoreError> {
@@ -136,6 +142,8 @@ impl Store {
         let payload: Option<Arc<Payload>> = self.read(Column::Payloads, &record::slot_key(slot))?;
         match payload {
             Some(payload) => Ok(Some(Block { header, payload })),
+            // The state after it was fetched, not the block.
+            None if self.base()?.is_some_and(|base| base.slot == slot) => Ok(None),
             None => Err(StoreError::damaged(&self.folder, format!("block {slot} has no payload"))),
         }
     }
@@ -238,12 +246,18 @@ impl Store {
         let reader = self.engine.snapshot();
         let bytes = self.settled("read the tip", reader.get(Column::Meta, record::TIP_KEY))?;
         let bytes = bytes.ok_or_else(|| StoreError::damaged(&self.folder, "there is no tip"))?;
-        Ok(StateSnapshot { tip: self.decode(Column::Meta, &bytes)?, reader })
+        let other = self.settled("read the tip", reader.get(Column::Meta, record::STATE_COLUMN_KEY))?;
+        let column = transfer::state_column(other.as_deref() == Some(&[1]));
+        Ok(StateSnapshot { folder: &self.folder, tip: self.decode(Column::Meta, &bytes)?, column, reader })
     }
 
     /// All entries of the state, in the order of their keys.
     pub fn state_entries(&self) -> impl Iterator<Item = Result<Pair, StoreError>> + '_ {
-        let entries = self.engine.scan(Column::State, KeyRange::default());
+        self.entries_of(self.state_column())
+    }
+
+    fn entries_of(&self, column: Column) -> impl Iterator<Item = Result<Pair, StoreError>> + '_ {
+        let entries = self.engine.scan(column, KeyRange::default());
         entries.map(|entry| self.settled("read the state", entry))
     }
 
@@ -252,7 +266,7 @@ impl Store {
     /// **Errors**: the database's.
     pub fn state_entries_with(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
         let range = KeyRange { from: prefix.to_vec(), to: end_of_prefix(prefix), backwards: false };
-        let entries = self.engine.scan(Column::State, range);
+        let entries = self.engine.scan(self.state_column(), range);
         entries.map(|entry| self.settled("read the state", entry)).collect()
     }
 
@@ -261,13 +275,7 @@ impl Store {
     ///
     /// **Errors**: the database's; [`StoreError::Damaged`] if the root is not that of the tip's header.
     pub fn state_tree(&self) -> Result<StateTree, StoreError> {
-        let mut failure = None;
-        let entries =
-            self.state_entries().map_while(|entry| entry.map_err(|error| failure = Some(error)).ok());
-        let tree = StateTree::build(entries);
-        if let Some(error) = failure {
-            return Err(error);
-        }
+        let tree = self.tree_over(self.state_column())?;
         let tip = self.tip().slot;
         let expected = self.header(tip)?.map(|header| header.state_root);
         if expected != Some(tree.root()) {
@@ -277,6 +285,14 @@ impl Store {
             return Err(StoreError::damaged(&self.folder, what));
         }
         Ok(tree)
+    }
+
+    fn tree_over(&self, column: Column) -> Result<StateTree, StoreError> {
+        let mut failure = None;
+        let entries =
+            self.entries_of(column).map_while(|entry| entry.map_err(|error| failure = Some(error)).ok());
+        let tree = StateTree::build(entries);
+        failure.map_or(Ok(tree), Err)
     }
 
     /// The column that `carat-history` keeps its index in.
@@ -340,6 +356,7 @@ fn end_of_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 /// The entries of the state under a prefix, behind a key: the port that the ledger finds offers by.
 fn scan_state(
     reader: &(impl Read + ?Sized),
+    column: Column,
     prefix: &[u8],
     after: Option<&[u8]>,
     limit: usize,
@@ -350,7 +367,7 @@ fn scan_state(
         _ => prefix.to_vec(),
     };
     let range = KeyRange { from, to: end_of_prefix(prefix), backwards: false };
-    let pairs = reader.scan(Column::State, range).take(limit);
+    let pairs = reader.scan(column, range).take(limit);
     pairs.map(|pair| pair.map_err(|error| StateError::Read(error.into()))).collect()
 }
 
@@ -395,7 +412,7 @@ impl StateRead for Store {
             Found::Known(value) => return Ok(value),
             Found::Unknown(version) => version,
         };
-        let value = self.value(Column::State, key).map_err(|error| StateError::Read(error.into()))?;
+        let value = self.value(self.state_column(), key).map_err(|error| StateError::Read(error.into()))?;
         self.state_cache.learn(key, &value, version);
         Ok(value)
     }
@@ -413,7 +430,7 @@ impl StateRead for Store {
                 }
             }
         }
-        let read = self.settled("read", self.engine.get_many(Column::State, &asked));
+        let read = self.settled("read", self.engine.get_many(self.state_column(), &asked));
         let read = read.map_err(|error| StateError::Read(error.into()))?;
         for ((value, key), (place, version)) in read.into_iter().zip(&asked).zip(places) {
             self.state_cache.learn(key, &value, version);
@@ -423,7 +440,7 @@ impl StateRead for Store {
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StateError> {
-        scan_state(&*self.engine, prefix, after, limit)
+        scan_state(&*self.engine, self.state_column(), prefix, after, limit)
     }
 }
 
@@ -432,14 +449,30 @@ impl StateSnapshot<'_> {
     pub fn tip(&self) -> Tip {
         self.tip
     }
+
+    /// All entries, in the order of their keys.
+    pub fn entries(&self) -> impl Iterator<Item = Result<Pair, StoreError>> + '_ {
+        let entries = self.reader.scan(self.column, KeyRange::default());
+        entries.map(|entry| entry.map_err(|error| StoreError::engine(self.folder, "read the state", error)))
+    }
+
+    /// The values of keys that are all there, in the order of the keys.
+    ///
+    /// **Errors**: the database's; a key that is not there.
+    pub fn values(&self, keys: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let values = self.reader.get_many(self.column, keys);
+        let values = values.map_err(|error| StoreError::engine(self.folder, "read the state", error))?;
+        let absent = || StoreError::damaged(self.folder, "an entry of the state has gone");
+        values.into_iter().map(|value| value.ok_or_else(absent)).collect()
+    }
 }
 
 impl StateRead for StateSnapshot<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        self.reader.get(Column::State, key).map_err(|error| StateError::Read(error.into()))
+        self.reader.get(self.column, key).map_err(|error| StateError::Read(error.into()))
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StateError> {
-        scan_state(&*self.reader, prefix, after, limit)
+        scan_state(&*self.reader, self.column, prefix, after, limit)
     }
 }

@@ -30,6 +30,7 @@ pub mod receipt;
 pub mod result_codes;
 pub mod sealed_payload;
 pub mod signature;
+pub mod snapshot;
 pub mod state_proof;
 pub mod submission;
 pub mod transaction;

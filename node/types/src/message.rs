@@ -10,6 +10,7 @@ use crate::hash::{Digest, h};
 use crate::header::Header;
 use crate::ids::{Epoch, Slot, ValidatorId, View};
 use crate::signature::Signature;
+use crate::snapshot::{SnapshotOffer, StateChunk};
 
 /// What a signature is for: the byte before the signed body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -338,6 +339,19 @@ pub enum Fetch {
     Blocks(Slot),
     /// What the peer holds of my own votes: the start-up guard's question.
     HighestVotes(ValidatorId),
+    /// A state that the peer can send, of a block above this slot.
+    Snapshot(Slot),
+    /// A part of that state.
+    Chunk(ChunkRequest),
+}
+
+/// Which part of which state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkRequest {
+    /// The state after this slot.
+    pub slot: Slot,
+    /// The part that begins with this tree key.
+    pub from: Digest,
 }
 
 /// Something self-certifying, in answer to a [`Fetch`] or a [`Status`].
@@ -353,6 +367,10 @@ pub enum Data {
     Stable(Arc<StableCheckpoint>),
     /// Answer to [`Fetch::HighestVotes`].
     HighestVotes(Arc<HighestVotes>),
+    /// Answer to [`Fetch::Snapshot`].
+    Snapshot(Arc<SnapshotOffer>),
+    /// Answer to [`Fetch::Chunk`].
+    Chunk(Arc<StateChunk>),
 }
 
 /// The highest votes of one validator that a peer holds, with their signatures.
@@ -403,8 +421,17 @@ pub struct Transactions {
 codec_struct!(Proposal { signed, payload });
 codec_struct!(PrepareMessage { signed, justification });
 codec_struct!(Transactions { envelopes });
-codec_enum!(Fetch { 1 => Payload, 2 => Blocks, 3 => HighestVotes });
-codec_enum!(Data { 1 => Payload, 2 => Block, 3 => Commit, 4 => Stable, 5 => HighestVotes });
+codec_struct!(ChunkRequest { slot, from });
+codec_enum!(Fetch { 1 => Payload, 2 => Blocks, 3 => HighestVotes, 4 => Snapshot, 5 => Chunk });
+codec_enum!(Data {
+    1 => Payload,
+    2 => Block,
+    3 => Commit,
+    4 => Stable,
+    5 => HighestVotes,
+    6 => Snapshot,
+    7 => Chunk,
+});
 codec_struct!(HighestVotes { of, prepare, commit, view_change });
 codec_enum!(Message {
     1 => Proposal,

@@ -30,6 +30,35 @@ pub fn bit(tree_key: &Digest, depth: usize) -> Option<bool> {
     Some(byte & mask != 0)
 }
 
+/// The root over leaves that all lie below one place of the tree, `depth` below the root: (tree key, leaf hash),
+/// ascending by tree key.
+///
+/// **Returns** none for leaves that no tree can hold there: two with one key.
+pub fn subtree_root(depth: usize, leaves: &[(Digest, Digest)]) -> Option<Digest> {
+    match leaves {
+        [] => Some(merkle::empty()),
+        [(_, hash)] => Some(*hash),
+        _ => {
+            bit(&leaves.first()?.0, depth)?;
+            let middle = leaves.partition_point(|(tree_key, _)| bit(tree_key, depth) == Some(false));
+            let (left, right) = leaves.split_at_checked(middle)?;
+            let below = depth.checked_add(1)?;
+            Some(merkle::node(&subtree_root(below, left)?, &subtree_root(below, right)?))
+        }
+    }
+}
+
+/// The root to which `hash` leads from its place on the way to `tree_key`: as deep as there are siblings, which are
+/// given from the root downward.
+///
+/// **Returns** none for a path longer than a tree can be deep.
+pub fn root_above(tree_key: &Digest, siblings: &[Digest], hash: Digest) -> Option<Digest> {
+    siblings.iter().enumerate().rev().try_fold(hash, |hash, (depth, sibling)| {
+        let right = bit(tree_key, depth)?;
+        Some(if right { merkle::node(sibling, &hash) } else { merkle::node(&hash, sibling) })
+    })
+}
+
 /// What a proof shows at the end of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProofEnd {
@@ -56,15 +85,7 @@ impl StateProof {
     pub fn root(&self, key: &[u8], value: &[u8]) -> Option<Digest> {
         let ProofEnd::Present = self.end;
         let tree_key = tree_key(key);
-        let mut hash = leaf(&tree_key, value);
-        for (depth, sibling) in self.siblings.iter().enumerate().rev() {
-            hash = if bit(&tree_key, depth)? {
-                merkle::node(sibling, &hash)
-            } else {
-                merkle::node(&hash, sibling)
-            };
-        }
-        Some(hash)
+        root_above(&tree_key, &self.siblings, leaf(&tree_key, value))
     }
 }
 
@@ -83,14 +104,19 @@ impl Decode for StateProof {
             0 => ProofEnd::Present,
             value => return Err(DecodeError::Tag { what: "state proof", value }),
         };
-        let limit = u32::try_from(Self::DEPTH_MAX).unwrap_or(u32::MAX);
-        let count = input.count("state proof", limit)?;
-        let mut siblings = Vec::with_capacity(count.min(input.remaining()));
-        for _ in 0..count {
-            siblings.push(Digest::decode(input)?);
-        }
-        Ok(StateProof { end, siblings })
+        Ok(StateProof { end, siblings: decode_siblings(input)? })
     }
+}
+
+/// A path from the root downward, no longer than a tree can be deep.
+pub(crate) fn decode_siblings(input: &mut Reader<'_>) -> Result<Vec<Digest>, DecodeError> {
+    let limit = u32::try_from(StateProof::DEPTH_MAX).unwrap_or(u32::MAX);
+    let count = input.count("state proof", limit)?;
+    let mut siblings = Vec::with_capacity(count.min(input.remaining()));
+    for _ in 0..count {
+        siblings.push(Digest::decode(input)?);
+    }
+    Ok(siblings)
 }
 
 #[cfg(test)]

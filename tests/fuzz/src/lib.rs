@@ -26,6 +26,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("submission", wire::submission),
     ("merkle_path", wire::merkle_path),
     ("state_proof", wire::state_proof),
+    ("state_chunk", wire::state_chunk),
+    ("snapshot_offer", wire::snapshot_offer),
     ("payload", wire::payload),
     ("genesis_file", wire::genesis_file),
     ("text_forms", wire::text_forms),

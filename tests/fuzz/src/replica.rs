@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use carat_consensus::effect::Effect;
-use carat_consensus::{ChainTip, Config, Input, Now, Replica, Signer, Timer, VerifiedMessage};
+use carat_consensus::{ChainTip, Config, FetchStates, Input, Now, Replica, Signer, Timer, VerifiedMessage};
 use carat_types::batch::WellFormed;
 use carat_types::codec::Decode;
 use carat_types::genesis::{ConsensusConstants, Trust};
@@ -68,9 +68,10 @@ pub fn replica(bytes: &[u8]) {
         signer: Box::new(Hasher),
         authenticator: Arc::new(Hasher),
         genesis_header: NETWORK.header.clone(),
+        fetches_states: FetchStates::WhenBehind,
     };
     let mut now = Now { monotonic_us: 1, wall_ms: NETWORK.header.time_ms };
-    let tip = ChainTip { header: NETWORK.header.clone(), recent: Vec::new() };
+    let tip = ChainTip { header: NETWORK.header.clone(), recent: Vec::new(), transfer: None };
     let (mut replica, _) = Replica::start(config, now, Vec::new(), tip).expect("a new validator starts");
     let mut rest = bytes;
     for _ in 0..STEPS_MAX {
@@ -131,6 +132,8 @@ fn verified(message: Message) -> Option<VerifiedMessage> {
         }
         Message::Data(Data::Commit(certificate)) => VerifiedMessage::CommitCertificate(certificate),
         Message::Data(Data::Stable(stable)) => VerifiedMessage::Stable(stable),
+        Message::Data(Data::Snapshot(offer)) => VerifiedMessage::Snapshot(offer),
+        Message::Data(Data::Chunk(chunk)) => VerifiedMessage::Chunk(chunk),
         Message::Data(Data::HighestVotes(votes)) => VerifiedMessage::HighestVotes(votes),
         Message::Transactions(_) => return None,
     })

@@ -1,8 +1,11 @@
 //! Valid inputs to begin with: a fuzzer that starts from nothing spends its time on length fields.
 
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use carat_consensus::{Record, Signer};
+use carat_ledger::SnapshotPlan;
 use carat_storage::Identity;
 use carat_storage::journal::format::{Header as SegmentHeader, encode_frame, encode_record};
 use carat_types::batch::{Batch, Body, Envelope, Payload, Value};
@@ -13,11 +16,14 @@ use carat_types::builder::{TransactionBuilder, asset, fee_bump};
 use carat_types::certificate::Certificate;
 use carat_types::codec::Encode;
 use carat_types::hash::sha256;
+use carat_types::header::Header;
 use carat_types::message::{
     Ballot, Commit, Data, Fetch, Frame, Justification, Message, NewView, PrePrepare, Prepare, PrepareMessage,
-    Proposal, ProposalSignature, Seal, Signed, SignedBody, Status, Transactions, ViewChange,
+    Proposal, ProposalSignature, Seal, Signed, SignedBody, StableCheckpoint, Status, Transactions,
+    ViewChange,
 };
 use carat_types::receipt::{Receipt, ResultBytes, ResultProof};
+use carat_types::snapshot::{Progress, SnapshotOffer};
 use carat_types::submission::{
     Answer, Busy, Malformed, Refused, Request, SettledBlock, SettledOutcome, Submission, Wanted, Words,
 };
@@ -36,6 +42,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "receipt" => vec![receipt()],
         "submission" => submissions(),
         "merkle_path" => (0..5).filter_map(|index| Some(path(index)?.to_bytes())).collect(),
+        "state_chunk" => chunks(),
+        "snapshot_offer" => vec![offer().to_bytes()],
         "payload" => vec![payload(1).to_bytes(), payload(3).to_bytes()],
         "text_forms" => ["1", "0.0000001", "922337203685.4775807", "native", "5/4"]
             .iter()
@@ -54,6 +62,33 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "confidential_claim" => crate::confidential::claims().to_vec(),
         _ => Vec::new(),
     }
+}
+
+/// The genesis state in parts.
+fn chunks() -> Vec<Vec<u8>> {
+    let entries: BTreeMap<&[u8], &[u8]> =
+        NETWORK.entries.iter().map(|(key, value)| (key.as_ref(), value.as_ref())).collect();
+    let plan = SnapshotPlan::build(entries.iter().map(Ok::<_, Infallible>), 100).expect("never fails");
+    let values = |keys: &[Box<[u8]>]| {
+        Ok::<_, Infallible>(keys.iter().map(|key| entries[key.as_ref()].to_vec()).collect())
+    };
+    let mut chunks = Vec::new();
+    let mut next = Progress::At(Digest::ZERO);
+    while let Progress::At(from) = next {
+        let chunk = plan.chunk(Slot(0), &from, values).expect("never fails").expect("begins there");
+        next = chunk.end();
+        chunks.push(chunk.to_bytes());
+    }
+    chunks
+}
+
+fn offer() -> SnapshotOffer {
+    let block = block();
+    let base =
+        StableCheckpoint { header: block.block.header.clone(), certificate: block.certificate.clone() };
+    let next = Header { slot: base.header.slot.next(), parent: base.header.hash(), ..base.header.clone() };
+    let next_seals = Certificate::assemble(Seal { slot: next.slot, header: next.hash() }, []);
+    SnapshotOffer { base, next, next_seals }
 }
 
 fn prefixed(bytes: &[u8]) -> Vec<u8> {
@@ -219,6 +254,8 @@ fn messages() -> Vec<Message> {
         Message::Seal(signed(LIAR, Seal { slot: Slot(1), header: block().block.header.hash() })),
         Message::Fetch(Fetch::Blocks(Slot(1))),
         Message::Fetch(Fetch::Payload(digest)),
+        Message::Fetch(Fetch::Snapshot(Slot(0))),
+        Message::Data(Data::Snapshot(Arc::new(offer()))),
         Message::Data(Data::Payload(Arc::new(payload(1)))),
         Message::Data(Data::Block(Arc::new(block()))),
         Message::Data(Data::Commit(commits())),

@@ -11,6 +11,7 @@ use carat_types::genesis::GenesisFile;
 use carat_types::hash::sha256;
 use carat_types::message::Frame;
 use carat_types::receipt::Receipt;
+use carat_types::snapshot::{Progress, SnapshotOffer, StateChunk};
 use carat_types::state_proof::StateProof;
 use carat_types::submission::{Answer, Request};
 use carat_types::validators::Ed25519;
@@ -83,6 +84,23 @@ pub fn state_proof(bytes: &[u8]) {
     if let Some(proof) = canonical::<StateProof>(bytes) {
         proof.root(b"key", b"value");
     }
+}
+
+/// A part of a state, as peers send it to who is far behind.
+pub fn state_chunk(bytes: &[u8]) {
+    if let Some(chunk) = canonical::<StateChunk>(bytes) {
+        chunk.root();
+        chunk.end();
+    }
+}
+
+/// The offer of a state.
+pub fn snapshot_offer(bytes: &[u8]) {
+    if let Some(offer) = canonical::<SnapshotOffer>(bytes) {
+        offer.is_consistent();
+        offer.base_transactions();
+    }
+    canonical::<Progress>(bytes);
 }
 
 /// A proposal's payload, and the check before a vote.

@@ -9,10 +9,12 @@ mod segment;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use carat_consensus::Record;
+use carat_consensus::{KeptTransfer, Record};
 use carat_types::certificate::SealCertificate;
-use carat_types::{Slot, batch::Payload, header::Header};
+use carat_types::snapshot::{Progress, SnapshotOffer, StateChunk, StateEntry};
+use carat_types::{Digest, Slot, batch::Payload, header::Header};
 
+use crate::ledger::Ledger;
 use crate::outbox::Position;
 use crate::rng::Rng;
 use segment::Torn;
@@ -33,11 +35,31 @@ pub struct Disk {
     rot: Option<u64>,
     /// Position of the last durable record.
     position: Position,
-    /// Blocks, from slot 1 upward; those up to `blocks_durable` survive everything.
+    /// A state that was fetched.
+    base: Option<Base>,
+    /// A state that is being fetched.
+    incoming: Option<Incoming>,
+    /// Blocks, from the base or genesis upward; those up to `blocks_durable` survive everything.
     blocks: Vec<StoredBlock>,
     blocks_durable: Slot,
     /// Seal certificates of executed blocks; written with the next block.
     seals: BTreeMap<Slot, SealCertificate>,
+}
+
+/// The state after a block that was not executed here: there is nothing else at or below it.
+#[derive(Clone, Debug)]
+pub struct Base {
+    /// The state.
+    pub ledger: Ledger,
+    /// The seals of its block.
+    pub seals: SealCertificate,
+}
+
+/// A state on its way.
+#[derive(Debug)]
+struct Incoming {
+    offer: Arc<SnapshotOffer>,
+    chunks: Vec<Arc<StateChunk>>,
 }
 
 /// A block as stored.
@@ -111,7 +133,58 @@ impl Disk {
 
     /// Slot of the newest block.
     pub fn tip(&self) -> Slot {
-        Slot(self.blocks.len() as u64)
+        self.base_slot().plus(self.blocks.len() as u64)
+    }
+
+    fn base_slot(&self) -> Slot {
+        self.base.as_ref().map_or(Slot(0), |base| base.ledger.header().slot)
+    }
+
+    /// The fetched state that the blocks stand on.
+    pub fn base(&self) -> Option<&Base> {
+        self.base.as_ref()
+    }
+
+    /// Begins to keep a state.
+    pub fn begin_transfer(&mut self, offer: Arc<SnapshotOffer>) {
+        self.incoming = Some(Incoming { offer, chunks: Vec::new() });
+    }
+
+    /// Keeps a part of it.
+    pub fn keep_chunk(&mut self, chunk: Arc<StateChunk>) {
+        if let Some(incoming) = &mut self.incoming {
+            incoming.chunks.push(chunk);
+        }
+    }
+
+    /// How far the state on its way has come.
+    pub fn transfer(&self) -> Option<KeptTransfer> {
+        let Incoming { offer, chunks } = self.incoming.as_ref()?;
+        let progress = chunks.last().map_or(Progress::At(Digest::ZERO), |chunk| chunk.end());
+        Some(KeptTransfer { offer: Arc::clone(offer), progress })
+    }
+
+    /// The state that has come, in whatever parts.
+    pub fn fetched_state(&self) -> Option<(Arc<SnapshotOffer>, Vec<StateEntry>)> {
+        let Incoming { offer, chunks } = self.incoming.as_ref()?;
+        Some((Arc::clone(offer), chunks.iter().flat_map(|chunk| chunk.entries.clone()).collect()))
+    }
+
+    /// A fetched state takes the place of all blocks; durable at once.
+    pub fn install(&mut self, base: Base) {
+        let slot = base.ledger.header().slot;
+        self.seals = BTreeMap::from([(slot, base.seals.clone())]);
+        self.base = Some(base);
+        self.incoming = None;
+        self.blocks.clear();
+        self.blocks_durable = slot;
+    }
+
+    /// Loses everything but the journal.
+    pub fn lose_blocks(&mut self) {
+        (self.base, self.incoming, self.blocks_durable) = (None, None, Slot(0));
+        self.blocks.clear();
+        self.seals.clear();
     }
 
     /// Slot of the newest durable block.
@@ -121,11 +194,11 @@ impl Disk {
 
     /// A block.
     pub fn block(&self, slot: Slot) -> Option<&StoredBlock> {
-        let index = usize::try_from(slot.0.checked_sub(1)?).ok()?;
+        let index = usize::try_from(slot.0.checked_sub(self.base_slot().0 + 1)?).ok()?;
         self.blocks.get(index)
     }
 
-    /// All blocks, lowest first.
+    /// All blocks above the base, lowest first.
     pub fn blocks(&self) -> &[StoredBlock] {
         &self.blocks
     }
@@ -149,7 +222,12 @@ impl Disk {
     pub fn crash(&mut self, rng: &mut Rng) -> &[Record] {
         let volatile_blocks = self.tip().0 - self.blocks_durable.0;
         let kept = self.blocks_durable.plus(rng.below(volatile_blocks + 1));
-        self.blocks.truncate(usize::try_from(kept.0).unwrap_or(usize::MAX));
+        let above_base = kept.0 - self.base_slot().0;
+        self.blocks.truncate(usize::try_from(above_base).unwrap_or(usize::MAX));
+        if let Some(incoming) = &mut self.incoming {
+            let kept = rng.index(incoming.chunks.len() + 1);
+            incoming.chunks.truncate(kept);
+        }
         self.blocks_durable = kept;
         self.seals.retain(|slot, _| *slot <= kept);
         let survivors = if rng.chance(500) { 0 } else { rng.below(self.volatile.len() as u64 + 1) };

@@ -13,6 +13,7 @@ use carat_consensus::{Execute, Executed, PendingTransaction};
 use carat_types::batch::{BlockLimits, Envelope, Payload, Value, WellFormed};
 use carat_types::hash::h;
 use carat_types::header::{Header, ledger_of};
+use carat_types::snapshot::{SnapshotOffer, StateEntry};
 use carat_types::{Digest, Slot};
 
 use model::ModelState;
@@ -167,6 +168,30 @@ impl Ledger {
     /// The newest header.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Root of the state.
+    pub fn root(&self) -> Digest {
+        self.state.root()
+    }
+
+    /// All entries of the state.
+    pub fn entries(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        match &self.state {
+            State::Model(state) => state.entries(),
+            State::Real(state) => state.entries(),
+        }
+    }
+
+    /// Stands on a fetched state from now on.
+    pub fn install(&mut self, offer: &SnapshotOffer, entries: Vec<StateEntry>) {
+        let entries = entries.into_iter().map(|entry| (entry.key, entry.value));
+        match &mut self.state {
+            State::Model(state) => state.install(entries),
+            State::Real(state) => state.install(entries),
+        }
+        self.header = offer.base.header.clone();
+        self.applied = offer.base_transactions();
     }
 
     /// Executes the next slot.

@@ -6,7 +6,7 @@
 //! validator, adversaries included, but holds only correct ones to the rules.
 //!
 //! Reading order: `ballots` (what is final), `history` (what is durable), `speech` (what may be said), `hearing` (what may
-//! be taken), `choice` (what a NEW-VIEW forces), `chain` (what was executed).
+//! be taken), `choice` (what a NEW-VIEW forces), `chain` (what was executed), `transfer` (what was fetched).
 
 mod ballots;
 mod certificates;
@@ -15,6 +15,7 @@ mod choice;
 mod hearing;
 mod history;
 mod speech;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -115,6 +116,8 @@ struct Watch {
     executed: Slot,
     /// Handed to execution up to here.
     dispatched: Slot,
+    /// The slots above the one and up to the other were not executed: the state was fetched.
+    skipped: Option<(Slot, Slot)>,
     /// Highest view, checkpoint and final slot seen in this incarnation.
     high: HighWater,
 }
@@ -157,6 +160,7 @@ impl Oracle {
                 hearing: Hearing::default(),
                 executed: Slot(0),
                 dispatched: Slot(0),
+                skipped: None,
                 high: HighWater::default(),
             }
         };
@@ -231,6 +235,7 @@ impl Oracle {
     pub fn crashed(&mut self, at: ValidatorId, blocks_left: Slot) {
         let watch = &mut self.watches[at.index()];
         watch.executed = blocks_left;
+        watch.skipped = watch.skipped.filter(|(_, base)| *base <= blocks_left);
         watch.dispatched = blocks_left;
         watch.high = HighWater::default();
         watch.speech.restarted(watch.history.led());

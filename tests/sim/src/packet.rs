@@ -109,6 +109,8 @@ fn read_data(data: &Data, rules: &Rules) -> Option<VerifiedMessage> {
         }
         Data::Commit(certificate) => VerifiedMessage::CommitCertificate(certificate.clone()),
         Data::Stable(stable) => VerifiedMessage::Stable(stable.clone()),
+        Data::Snapshot(offer) => VerifiedMessage::Snapshot(offer.clone()),
+        Data::Chunk(chunk) => VerifiedMessage::Chunk(chunk.clone()),
         Data::HighestVotes(votes) => VerifiedMessage::HighestVotes(votes.clone()),
     })
 }

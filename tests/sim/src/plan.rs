@@ -3,6 +3,7 @@
 //! Each seed draws a random subset of faults with random strength ("swarm testing"): runs in which everything
 //! goes wrong at once seldom get far enough to show the deeper errors.
 
+use carat_consensus::FetchStates;
 use carat_types::genesis::{ConsensusConstants, Trust};
 use carat_types::{Quorum, ValidatorId};
 
@@ -60,6 +61,10 @@ pub struct Plan {
     pub latecomer: bool,
     /// A bit of one validator's journal flips: one of those that may be lost for good.
     pub disk_rots: bool,
+    /// One validator loses its blocks and its state, and has to fetch them.
+    pub store_lost: bool,
+    /// When validators fetch a state.
+    pub fetches_states: FetchStates,
 }
 
 /// How the network treats messages.
@@ -325,6 +330,8 @@ impl Plan {
             adversaries_survive: rng.chance(500),
             latecomer: false,
             disk_rots: false,
+            store_lost: false,
+            fetches_states: FetchStates::WhenBehind,
         }
         .with_rare_faults(&mut rng)
     }
@@ -342,6 +349,17 @@ impl Plan {
             (self.network.partition_every, self.network.withheld) = (0, 0);
         }
         self.disk_rots = spare && !self.latecomer && rng.chance(100);
+        self.store_lost = spare && !self.latecomer && !self.disk_rots && rng.chance(100);
+        if self.store_lost {
+            // Small steps, so that there is something to be far behind of.
+            self.params.checkpoint_interval = 2;
+            (self.params.window, self.params.heartbeat_ms) = (2 * rng.pick(&[2, 3, 4]), 100);
+            self.params.term = self.params.term.max(8);
+            self.chaos_us = self.chaos_us.max(20 * SECOND);
+        }
+        if rng.chance(500) {
+            self.fetches_states = FetchStates::WhenNew;
+        }
         self
     }
 

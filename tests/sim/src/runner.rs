@@ -38,6 +38,8 @@ pub struct Summary {
     pub acknowledged: u64,
     /// Crashes.
     pub crashes: u64,
+    /// States that were fetched whole.
+    pub transfers: u64,
     /// Highest view of any seed.
     pub views: u64,
     /// Longest recovery of the end phase. **Units**: milliseconds of virtual time.
@@ -94,6 +96,7 @@ impl Summary {
         self.slots += outcome.slots;
         self.acknowledged += outcome.acknowledged as u64;
         self.crashes += outcome.crashes;
+        self.transfers += outcome.transfers;
         self.views = self.views.max(outcome.views);
         self.recovery_ms = self.recovery_ms.max(outcome.recovery_ms);
         self.trace_hash ^= crate::mix::mix(seed, outcome.trace_hash);

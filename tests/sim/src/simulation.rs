@@ -2,10 +2,11 @@
 //!
 //! An event is one input delivered to a replica. Time stands still while a replica handles it; what it asks for
 //! comes back later as another event. Reading order: here (the loop and the inputs), `perform` (the effects: what
-//! a node's shell does), `faults` (crashes, partitions, the end phase).
+//! a node's shell does), `transfer` (states), `faults` (crashes, partitions, the end phase).
 
 mod faults;
 mod perform;
+mod transfer;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
@@ -50,6 +51,8 @@ pub struct Outcome {
     pub acknowledged: usize,
     /// Crashes.
     pub crashes: u64,
+    /// States that were fetched whole.
+    pub transfers: u64,
     /// Virtual time from the end of the faults until everything was in order. **Units**: milliseconds.
     pub recovery_ms: u64,
     /// Codes of the evidence that correct validators kept.
@@ -88,6 +91,7 @@ pub struct Simulation {
     evidence: BTreeSet<&'static str>,
     events: u64,
     crashes: u64,
+    transfers: u64,
     views: u64,
 }
 
@@ -118,6 +122,8 @@ struct Process {
     /// Number of the latest request for each timer that runs.
     timers: BTreeMap<Timer, u64>,
     executions: VecDeque<Execute>,
+    /// States for validators that are far behind.
+    snapshots: Vec<transfer::Snapshot>,
     journal_syncing: bool,
     blocks_syncing: bool,
 }
@@ -144,6 +150,7 @@ enum Event {
     Exile,
     LastStraw,
     DiskRots,
+    StoreLost,
     FaultsEnd,
     Inspect,
 }
@@ -156,6 +163,8 @@ enum Happening {
     JournalCompacted { stable: Slot, carry: Vec<carat_consensus::Record> },
     BlocksSynced(Slot),
     ExecutionDone,
+    ChunkKept,
+    StateInstalled,
 }
 
 impl Simulation {
@@ -209,6 +218,7 @@ impl Simulation {
             evidence: BTreeSet::new(),
             events: 0,
             crashes: 0,
+            transfers: 0,
             views: 0,
         }
     }
@@ -239,6 +249,7 @@ impl Simulation {
             views: self.views,
             acknowledged: self.oracle.acknowledged(),
             crashes: self.crashes,
+            transfers: self.transfers,
             recovery_ms: self.end.as_ref().map_or(0, |end| (self.now - end.began_at) / MS),
             evidence: self.evidence,
             violation,
@@ -275,6 +286,9 @@ impl Simulation {
         }
         if self.plan.disk_rots {
             self.schedule(self.plan.chaos_us / 2, Event::DiskRots);
+        }
+        if self.plan.store_lost {
+            self.schedule(self.plan.chaos_us / 2, Event::StoreLost);
         }
         self.schedule(self.plan.chaos_us, Event::FaultsEnd);
         Ok(())
@@ -317,6 +331,7 @@ impl Simulation {
             }
             Event::LastStraw => self.lose_the_spare(),
             Event::DiskRots => self.let_a_disk_rot(),
+            Event::StoreLost => self.lose_a_store(),
             Event::FaultsEnd => self.end_faults(),
             Event::Inspect => self.inspect(),
         }
@@ -425,6 +440,8 @@ impl Simulation {
                 self.drain(index)
             }
             Happening::ExecutionDone => self.execution_done(index),
+            Happening::ChunkKept => self.chunk_kept(index),
+            Happening::StateInstalled => self.state_installed(index),
         }
     }
 
@@ -561,6 +578,10 @@ fn describe(message: &carat_types::message::Message) -> String {
         }
         Message::Data(Data::Stable(stable)) => format!("stable checkpoint {}", stable.header.slot),
         Message::Data(Data::Payload(payload)) => format!("payload {}", payload.value.digest().short()),
+        Message::Data(Data::Snapshot(offer)) => format!("state of slot {}", offer.slot()),
+        Message::Data(Data::Chunk(chunk)) => {
+            format!("{} entries of slot {} from {}", chunk.entries.len(), chunk.slot, chunk.from.short())
+        }
         Message::Data(Data::HighestVotes(votes)) => format!("highest votes of v{}", votes.of),
         Message::Status(status) => format!("{status:?}"),
         Message::Fetch(fetch) => format!("{fetch:?}"),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use carat_consensus::effect::{Execute, Halt, Report};
 use carat_consensus::{
-    ChainTip, Config, Effect, Executed, Input, Now, PendingTransaction, RecentBlock, Record, Rejection,
-    Replica, Signer, Timer, VerifiedMessage,
+    ChainTip, Config, Effect, Executed, FetchStates, Input, Now, PendingTransaction, RecentBlock, Record,
+    Rejection, Replica, Signer, Timer, VerifiedMessage,
 };
 use carat_types::batch::{Envelope, Payload, Value, WellFormed};
 use carat_types::block::{Block, CertifiedBlock};
@@ -17,10 +17,13 @@ use carat_types::genesis::{ConsensusConstants, Trust};
 use carat_types::hash::{h, sha256};
 use carat_types::header::Header;
 use carat_types::message::{
-    Ballot, Data, Fetch, Message, PrePrepare, Proposal, Signed, SignedBody, SignerRole, ViewChange,
+    Ballot, Data, Fetch, Message, PrePrepare, Proposal, Signed, SignedBody, SignerRole, StableCheckpoint,
+    ViewChange,
 };
 use carat_types::validators::{Authenticator, ValidatorKeys, ValidatorSet};
 use carat_types::{Digest, Epoch, PublicKey, Signature, Slot, ValidatorId, View};
+
+use crate::states::{Incoming, state_root};
 
 /// A keyed hash in place of a signature: the "secret" is the public key. Sound enough where nobody cheats but the
 /// test itself.
@@ -93,20 +96,30 @@ pub(crate) struct Node {
     /// Executions wait in `held` while set.
     pub(crate) hold_execution: bool,
     pub(crate) held: VecDeque<Executed>,
+    /// Every stable checkpoint that was journaled.
+    pub(crate) checkpoints: BTreeMap<Slot, Arc<StableCheckpoint>>,
+    /// A state on its way.
+    pub(crate) incoming: Option<Incoming>,
+    /// The states that were fetched.
+    pub(crate) installed: Vec<Slot>,
 }
 
 pub(crate) type Filter = Box<dyn Fn(ValidatorId, ValidatorId, &Message) -> bool>;
+pub(crate) type Twist = Box<dyn Fn(ValidatorId, Message) -> Message>;
 
 pub(crate) struct Cluster {
     pub(crate) n: usize,
     pub(crate) set: ValidatorSet,
     pub(crate) params: ConsensusConstants,
     pub(crate) trust: Trust,
+    pub(crate) fetches_states: FetchStates,
     pub(crate) nodes: Vec<Node>,
     pub(crate) queue: VecDeque<(ValidatorId, ValidatorId, Message)>,
     pub(crate) now_us: u64,
     /// Whether a message passes.
     pub(crate) filter: Filter,
+    /// What a message becomes on its way.
+    pub(crate) twist: Twist,
     /// Every vote ever sent: (signer, kind, view, slot) -> what.
     sent: BTreeMap<(u16, u8, u64, u64), Digest>,
     highest_view_change: BTreeMap<u16, u64>,
@@ -115,7 +128,7 @@ pub(crate) struct Cluster {
 }
 
 /// Where the block of a slot stands in a node's chain.
-fn index_of(slot: Slot) -> usize {
+pub(crate) fn index_of(slot: Slot) -> usize {
     usize::try_from(slot.0 - 1).expect("a slot above genesis, of a short test")
 }
 
@@ -138,10 +151,12 @@ impl Cluster {
             set: validators(n),
             params,
             trust,
+            fetches_states: FetchStates::WhenBehind,
             nodes: Vec::new(),
             queue: VecDeque::new(),
             now_us: 1_000_000,
             filter: Box::new(|_, _, _| true),
+            twist: Box::new(|_, message| message),
             sent: BTreeMap::new(),
             highest_view_change: BTreeMap::new(),
             checked: BTreeMap::new(),
@@ -163,6 +178,9 @@ impl Cluster {
                 sees_junk: false,
                 hold_execution: false,
                 held: VecDeque::new(),
+                checkpoints: BTreeMap::new(),
+                incoming: None,
+                installed: Vec::new(),
             });
         }
         for index in 0..n {
@@ -180,6 +198,7 @@ impl Cluster {
             signer: Box::new(HashSigner(keys_of(index))),
             authenticator: Arc::new(HashAuthenticator),
             genesis_header: genesis_header(),
+            fetches_states: self.fetches_states,
         }
     }
 
@@ -196,7 +215,7 @@ impl Cluster {
             })
             .collect();
         let header = blocks.last().map_or_else(genesis_header, |(header, _, _)| header.clone());
-        ChainTip { header, recent }
+        ChainTip { header, recent, transfer: self.kept_transfer(index) }
     }
 
     /// Starts, or restarts from disk.
@@ -241,6 +260,9 @@ impl Cluster {
         for effect in effects {
             match effect {
                 Effect::Persist(record) => {
+                    if let Record::Stable(stable) = &record {
+                        self.nodes[index].checkpoints.insert(stable.header.slot, Arc::clone(stable));
+                    }
                     self.nodes[index].journal.push(record);
                     self.nodes[index].persists += 1;
                     if let Some(left) = &mut self.nodes[index].persists_left {
@@ -278,6 +300,9 @@ impl Cluster {
                     self.nodes[index].blocks[index_of(slot)].2 = Some(certificate);
                 }
                 Effect::ArchiveNewView(_) => {}
+                Effect::BeginTransfer(offer) => self.begin_transfer(index, offer),
+                Effect::KeepChunk(chunk) => self.keep_chunk(index, chunk),
+                Effect::InstallState(offer) => self.install_state(index, &offer),
                 Effect::KeepEvidence(evidence) => {
                     evidence.verify(&self.set, &HashAuthenticator).expect("what is kept convicts");
                     self.nodes[index].evidence.push(evidence);
@@ -358,6 +383,8 @@ impl Cluster {
                     Some(Data::Block(Arc::new(CertifiedBlock { block, certificate })))
                 })
                 .collect(),
+            Fetch::Snapshot(above) => self.offer(index, *above).into_iter().collect(),
+            Fetch::Chunk(request) => self.chunk(index, request).into_iter().collect(),
             Fetch::HighestVotes(_) => panic!("the core answers this one itself"),
         };
         for data in data {
@@ -369,7 +396,7 @@ impl Cluster {
         self.check_sent(&message);
         self.check_recorded(from, &message);
         if (self.filter)(from, to, &message) {
-            self.queue.push_back((from, to, message));
+            self.queue.push_back((from, to, (self.twist)(from, message)));
         }
     }
 
@@ -602,6 +629,8 @@ impl Cluster {
             }
             Message::Data(Data::Commit(certificate)) => VerifiedMessage::CommitCertificate(certificate),
             Message::Data(Data::Stable(checkpoint)) => VerifiedMessage::Stable(checkpoint),
+            Message::Data(Data::Snapshot(offer)) => VerifiedMessage::Snapshot(offer),
+            Message::Data(Data::Chunk(chunk)) => VerifiedMessage::Chunk(chunk),
             Message::Data(Data::HighestVotes(votes)) => VerifiedMessage::HighestVotes(votes),
             Message::Transactions(_) => return None,
         })
@@ -687,7 +716,7 @@ fn next_header(parent: &Header, execute: &Execute) -> Header {
         batch: execute.payload.digest(),
         prefix: execute.prefix,
         time_ms,
-        state_root: h("test state", &[&parent.state_root.0, &execute.payload.digest().0]),
+        state_root: state_root(parent, &execute.payload.digest()),
         ..parent.clone()
     }
 }

@@ -9,6 +9,7 @@
 //! | `view_change` | 7 |
 //! | `recovery` | 4 (journal, guard) |
 //! | `catch_up` | 11 |
+//! | `transfer` | 11: a whole state |
 //! | `refusals` | 2, 3, 5.2, 7.2: what a Byzantine peer may try |
 
 mod catch_up;
@@ -19,4 +20,6 @@ mod normal;
 mod performance;
 mod recovery;
 mod refusals;
+mod states;
+mod transfer;
 mod view_change;

@@ -321,7 +321,7 @@ fn store_of_another_chain_is_refused() {
         Header { epoch: Epoch(1), slot: Slot(3), ..genesis_header() },
         Header { time_ms: 1, ..genesis_header() },
     ] {
-        let tip = ChainTip { header, recent: Vec::new() };
+        let tip = ChainTip { header, recent: Vec::new(), transfer: None };
         let error = Replica::start(cluster.config(0), cluster.now(0), Vec::new(), tip).map(|_| ());
         assert!(matches!(error, Err(RecoverError::ForeignChain { .. })));
     }

@@ -9,6 +9,8 @@ pub enum Column {
     Meta,
     /// State entries: key bytes to value bytes.
     State,
+    /// The same for a state that is fetched; in use after that, until the next one is.
+    OtherState,
     /// Slot to header.
     Headers,
     /// Slot to payload.
@@ -29,9 +31,10 @@ pub enum Column {
 
 impl Column {
     /// All columns.
-    pub const ALL: [Column; 10] = [
+    pub const ALL: [Column; 11] = [
         Column::Meta,
         Column::State,
+        Column::OtherState,
         Column::Headers,
         Column::Payloads,
         Column::Executions,
@@ -47,6 +50,7 @@ impl Column {
         match self {
             Column::Meta => "meta",
             Column::State => "state",
+            Column::OtherState => "other_state",
             Column::Headers => "headers",
             Column::Payloads => "payloads",
             Column::Executions => "executions",
@@ -135,6 +139,11 @@ pub trait Engine: Read + Send + Sync {
     ///
     /// **Errors**: the database's; whether the batch was written is then unknown.
     fn write(&self, batch: Batch) -> Result<(), EngineError>;
+
+    /// Removes everything in a column, in the same order as batches.
+    ///
+    /// **Errors**: the database's; what is left is then unknown.
+    fn clear(&self, column: Column) -> Result<(), EngineError>;
 
     /// Makes everything written so far durable.
     ///

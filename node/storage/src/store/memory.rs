@@ -117,6 +117,12 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
+    fn clear(&self, column: Column) -> Result<(), EngineError> {
+        let tables = self.tables();
+        let keys = tables.as_ref().get(&column).into_iter().flat_map(BTreeMap::keys);
+        self.write(Batch { changes: keys.map(|key| (column, key.clone(), None)).collect() })
+    }
+
     fn sync(&self) -> Result<(), EngineError> {
         let mut inner = self.lock();
         inner.unsynced.clear();

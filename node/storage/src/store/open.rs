@@ -87,6 +87,7 @@ impl Store {
             disk: None,
             tip: Mutex::new(nowhere),
             state_cache: StateCache::new(),
+            uses_other_state: AtomicBool::new(false),
             failed: AtomicBool::new(false),
         };
         match store.value(Column::Meta, record::VERSION_KEY)?.as_deref().map(u32::from_bytes) {
@@ -104,6 +105,8 @@ impl Store {
         let tip: Option<Tip> = store.read(Column::Meta, record::TIP_KEY)?;
         let tip = tip.ok_or_else(|| StoreError::damaged(folder, "there is no tip"))?;
         store.check_blocks(&tip, identity)?;
+        let column: Option<u8> = store.read(Column::Meta, record::STATE_COLUMN_KEY)?;
+        store.uses_other_state = AtomicBool::new(column == Some(1));
         store.tip = Mutex::new(tip);
         Ok(store)
     }
@@ -117,8 +120,16 @@ impl Store {
             return Err(damaged(format!("there are headers above the newest block, {}", tip.slot)));
         }
         let mut expected = tip.header;
+        let base = self.base()?.map(|base| base.slot);
         let lowest = tip.slot.0.saturating_sub(CHECKED_BLOCKS);
         for slot in (lowest..=tip.slot.0).rev().map(Slot) {
+            if base == Some(slot) {
+                // Its state was fetched: there is nothing but its header, and below it nothing at all.
+                if self.header(slot)?.map(|header| header.hash()) != Some(expected) {
+                    return Err(damaged(format!("block {slot} is not the one that the block above names")));
+                }
+                break;
+            }
             let block = self.block(slot)?.ok_or_else(|| damaged(format!("block {slot} is missing")))?;
             if block.header.slot != slot || block.header.hash() != expected {
                 return Err(damaged(format!("block {slot} is not the one that the block above names")));

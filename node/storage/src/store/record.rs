@@ -163,6 +163,10 @@ impl Decode for Tip {
 pub(super) const VERSION_KEY: &[u8] = b"version";
 pub(super) const IDENTITY_KEY: &[u8] = b"identity";
 pub(super) const TIP_KEY: &[u8] = b"tip";
+/// Which column holds the state: 1 for the other one.
+pub(super) const STATE_COLUMN_KEY: &[u8] = b"state_column";
+pub(super) const TRANSFER_KEY: &[u8] = b"transfer";
+pub(super) const BASE_KEY: &[u8] = b"base";
 /// Before the id of a piece of evidence.
 pub(super) const EVIDENCE_PREFIX: &[u8] = b"evidence/";
 

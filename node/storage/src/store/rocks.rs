@@ -32,7 +32,8 @@ impl RocksEngine {
             .map(|column| ColumnFamilyDescriptor::new(column.name(), column_options(column, &cache)));
         let mut options = database_options();
         options.create_if_missing(create);
-        options.create_missing_column_families(create);
+        // An older program made fewer.
+        options.create_missing_column_families(true);
         options.set_error_if_exists(create);
         let db = DB::open_cf_descriptors(&options, folder, columns).map_err(engine_error)?;
         Ok(RocksEngine { db })
@@ -154,6 +155,12 @@ impl Read for RocksSnapshot<'_> {
         self.snapshot.get_cf(self.engine.family(column)?, key).map_err(engine_error)
     }
 
+    fn get_many(&self, column: Column, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, EngineError> {
+        let family = self.engine.family(column)?;
+        let values = self.snapshot.multi_get_cf(keys.iter().map(|key| (family, key)));
+        values.into_iter().map(|value| value.map_err(engine_error)).collect()
+    }
+
     fn scan(&self, column: Column, range: KeyRange) -> Pairs<'_> {
         let (options, mode) = read_options(range);
         match self.engine.family(column) {
@@ -173,6 +180,17 @@ impl Engine for RocksEngine {
             }
         }
         self.db.write(changes).map_err(engine_error)
+    }
+
+    fn clear(&self, column: Column) -> Result<(), EngineError> {
+        let family = self.family(column)?;
+        let mut changes = WriteBatch::default();
+        // Above every key of a column: they begin with small numbers or are hashes.
+        changes.delete_range_cf(family, Vec::new(), vec![0xff_u8; 64]);
+        self.db.write(changes).map_err(engine_error)?;
+        // The mark of the deletion would slow down every look-up in what is written next.
+        self.db.compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+        Ok(())
     }
 
     fn sync(&self) -> Result<(), EngineError> {

@@ -75,6 +75,14 @@ impl StateCache {
         shard.put(key, value);
     }
 
+    /// The whole state is another one.
+    pub(super) fn forget_all(&self) {
+        for shard in &self.shards {
+            let mut shard = write(shard);
+            *shard = Shard { version: shard.version.wrapping_add(1), ..Shard::default() };
+        }
+    }
+
     fn shard(&self, key: &[u8]) -> Option<&RwLock<Shard>> {
         let sum = key.iter().fold(0_usize, |sum, byte| sum.wrapping_add(usize::from(*byte)));
         self.shards.get(sum % SHARDS)

@@ -19,6 +19,7 @@ use chain::{Chain, identity};
 mod chain;
 mod full_disk;
 mod kill;
+mod transfer;
 
 fn in_memory(engine: &Arc<MemoryEngine>) -> Result<Store, StoreError> {
     Store::open_in_memory(Arc::clone(engine) as Arc<dyn Engine>, &identity(), Chain::genesis)

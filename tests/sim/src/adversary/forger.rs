@@ -9,6 +9,7 @@ use carat_types::header::Header;
 use carat_types::message::{
     Ballot, Commit, Data, Fetch, Message, Prepare, Seal, Signed, StableCheckpoint, ViewChange,
 };
+use carat_types::snapshot::{SnapshotOffer, StateChunk, StateEntry};
 use carat_types::{Digest, Signature, SignerSet, Slot, ValidatorId, View};
 
 use super::{Addressed, Adversary, Said};
@@ -43,6 +44,10 @@ impl Adversary {
             }
             (Behaviour::SyncLiar, Message::Data(data)) => match (rng.below(4), data) {
                 (0, _) => return Some(Vec::new()),
+                (_, Data::Chunk(chunk)) => Message::Data(Data::Chunk(Arc::new(forged_chunk(rng, chunk)))),
+                (_, Data::Snapshot(offer)) => {
+                    Message::Data(Data::Snapshot(Arc::new(self.forged_offer(rng, offer))))
+                }
                 (_, Data::Block(block)) => {
                     Message::Data(Data::Block(Arc::new(self.forged_block(rng, block))))
                 }
@@ -207,6 +212,25 @@ impl Adversary {
         forged
     }
 
+    /// An offer that differs from a true one.
+    fn forged_offer(&self, rng: &mut Rng, honest: &SnapshotOffer) -> SnapshotOffer {
+        let mut forged = honest.clone();
+        match rng.below(4) {
+            // Another state under true seals.
+            0 => forged.base.header.state_root = Digest([3; 32]),
+            // Another number of transactions in the base.
+            1 => forged.next.first_transaction = forged.next.first_transaction.saturating_add(1),
+            2 => {
+                forged.next.first_transaction = forged.next.first_transaction.saturating_add(1);
+                let seal = Seal { slot: forged.next.slot, header: forged.next.hash() };
+                forged.next_seals = self.own_seals(seal);
+            }
+            // True; the lies are in the chunks.
+            _ => {}
+        }
+        forged
+    }
+
     /// A block of the own invention, for a slot that nobody has.
     fn invented_block(&self, slot: Slot) -> Option<Arc<CertifiedBlock>> {
         let known = self.header.as_ref()?;
@@ -216,4 +240,18 @@ impl Adversary {
         let certificate = self.own_seals(Seal { slot, header: header.hash() });
         Some(Arc::new(CertifiedBlock { block: carat_types::block::Block { header, payload }, certificate }))
     }
+}
+
+/// A chunk that differs from a true one.
+fn forged_chunk(rng: &mut Rng, honest: &StateChunk) -> StateChunk {
+    let mut forged = honest.clone();
+    match rng.below(5) {
+        0 => _ = forged.entries.pop(),
+        1 => forged.entries.iter_mut().for_each(|entry| entry.value.push(0)),
+        2 => forged.entries.push(StateEntry { key: b"invented".to_vec(), value: vec![1] }),
+        // As if it were the whole state.
+        3 => forged.siblings.clear(),
+        _ => forged.slot = forged.slot.next(),
+    }
+    forged
 }

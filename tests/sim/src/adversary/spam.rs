@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use carat_types::batch::{Batch, Payload, Value};
 use carat_types::message::{
-    Ballot, Data, Fetch, Justification, Message, NewView, PrePrepare, Proposal, Seal, Status, ViewChange,
+    Ballot, ChunkRequest, Data, Fetch, Justification, Message, NewView, PrePrepare, Proposal, Seal, Status,
+    ViewChange,
 };
 use carat_types::{Digest, Slot, ValidatorId, View};
 
@@ -65,9 +66,11 @@ impl Adversary {
                 highest_vote: slot,
                 highest_commit: slot,
             }),
-            4 => Message::Fetch(match rng.below(3) {
+            4 => Message::Fetch(match rng.below(5) {
                 0 => Fetch::Payload(ballot.digest),
                 1 => Fetch::Blocks(slot),
+                2 => Fetch::Snapshot(slot),
+                3 => Fetch::Chunk(ChunkRequest { slot, from: ballot.digest }),
                 _ => Fetch::HighestVotes(self.identity.id),
             }),
             5 => {

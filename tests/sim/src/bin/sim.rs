@@ -115,11 +115,12 @@ fn many(arguments: &Arguments) -> ExitCode {
         explain(*seed, outcome.events, outcome.violation.as_ref(), &outcome.lines);
     }
     println!(
-        "slots={} transactions={} crashes={} highest_view={} longest_recovery_ms={} trace={:016x} \
+        "slots={} transactions={} crashes={} transfers={} highest_view={} longest_recovery_ms={} trace={:016x} \
          events_per_cpu_second={:.0}",
         summary.slots,
         summary.acknowledged,
         summary.crashes,
+        summary.transfers,
         summary.views,
         summary.recovery_ms,
         summary.trace_hash,
@@ -147,10 +148,11 @@ fn one(seed: u64, arguments: &Arguments) -> ExitCode {
         outcome.lines.iter().for_each(|line| println!("{line}"));
     }
     println!(
-        "slots={} transactions={} crashes={} highest_view={} recovery_ms={} trace={:016x}",
+        "slots={} transactions={} crashes={} transfers={} highest_view={} recovery_ms={} trace={:016x}",
         outcome.slots,
         outcome.acknowledged,
         outcome.crashes,
+        outcome.transfers,
         outcome.views,
         outcome.recovery_ms,
         outcome.trace_hash

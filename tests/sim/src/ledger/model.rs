@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use carat_consensus::PendingTransaction;
+use carat_ledger::{StateDelta, StateTree};
 use carat_types::Digest;
 use carat_types::batch::{Envelope, Payload, WellFormed};
 use carat_types::codec::{Decode, DecodeError, Encode, Reader};
@@ -24,41 +25,68 @@ struct Transaction {
     valid_until: Option<u64>,
 }
 
-/// Sequence numbers, and a hash over all that was applied.
-#[derive(Clone, Debug, Default)]
+/// The key of the hash over all that was applied.
+const LOG: &[u8] = b"log";
+
+/// Sequence numbers by account, and a hash over all that was applied; in a tree like the product's.
+#[derive(Clone, Debug)]
 pub(super) struct ModelState {
-    sequences: BTreeMap<Account, i64>,
-    root: Digest,
+    entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    tree: StateTree,
+}
+
+impl Default for ModelState {
+    fn default() -> Self {
+        let entries = BTreeMap::new();
+        ModelState { tree: StateTree::build(&entries), entries }
+    }
 }
 
 impl ModelState {
     pub(super) fn root(&self) -> Digest {
-        self.root
+        self.tree.root()
+    }
+
+    pub(super) fn entries(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.entries.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    pub(super) fn install(&mut self, entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) {
+        self.entries = entries.collect();
+        self.tree = StateTree::build(&self.entries);
     }
 
     pub(super) fn sequence(&self, account: &Account) -> i64 {
-        self.sequences.get(account).copied().unwrap_or(0)
+        self.entries.get(account.as_slice()).and_then(|bytes| i64::from_bytes(bytes).ok()).unwrap_or(0)
     }
 
     pub(super) fn execute(&mut self, payload: &Payload, place: Place) -> Effects {
         let (mut applied, mut settled) = (Vec::new(), Vec::new());
+        let mut delta = StateDelta::default();
+        let mut log = self.entries.get(LOG).cloned().unwrap_or_default();
         for envelope in payload.envelopes() {
             let Ok(transaction) = Transaction::from_bytes(&envelope.0) else { continue };
             let id = sha256(&[&envelope.0]);
             let expected = self.sequence(&transaction.source) + 1;
             let expired = transaction.valid_until.is_some_and(|limit| place.time_ms / 1_000 > limit);
             if transaction.sequence == expected && !expired {
-                self.sequences.insert(transaction.source, expected);
-                self.root = m("entry", &[&self.root.0, &id.0]);
+                self.entries.insert(transaction.source.to_vec(), expected.to_bytes());
+                delta.insert(transaction.source.to_vec(), Some(expected.to_bytes()));
+                log = m("entry", &[&log, &id.0]).0.to_vec();
                 applied.push(id);
             }
             if transaction.sequence <= expected {
                 settled.push(id);
             }
         }
+        if !applied.is_empty() {
+            self.entries.insert(LOG.to_vec(), log.clone());
+            delta.insert(LOG.to_vec(), Some(log));
+        }
+        let state_root = self.tree.update(&delta);
         let ids: Vec<&[u8]> = applied.iter().map(|id| id.0.as_slice()).collect();
         let outcomes_root = m("outcome", &ids);
-        Effects { applied, settled, state_root: self.root, outcomes_root, drops_root: merkle::empty() }
+        Effects { applied, settled, state_root, outcomes_root, drops_root: merkle::empty() }
     }
 }
 

@@ -110,6 +110,15 @@ impl RealState {
         self.tree.root()
     }
 
+    pub(super) fn entries(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.entries.entries().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+    }
+
+    pub(super) fn install(&mut self, entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) {
+        self.entries = MemoryState::new(entries);
+        self.tree = StateTree::build(self.entries.entries());
+    }
+
     /// **Panics** if the state does not decode.
     pub(super) fn sequence(&self, account: &[u8; 32]) -> i64 {
         let key = StateKey::account(&PublicKey(*account));

@@ -48,6 +48,11 @@ impl Chain {
         self.entry(slot).map_or(Digest::ZERO, |entry| entry.header.batch)
     }
 
+    /// State root after a slot; zero above what was executed.
+    pub(super) fn state_root(&self, slot: Slot) -> Digest {
+        self.entry(slot).map_or(Digest::ZERO, |entry| entry.header.state_root)
+    }
+
     /// The newest header.
     pub(super) fn tip(&self) -> &Header {
         &self.blocks[self.blocks.len() - 1].header

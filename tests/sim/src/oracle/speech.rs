@@ -319,6 +319,10 @@ impl Oracle {
         demand(slot <= watch.executed, "J8 executed before SEAL", from, || {
             format!("seals {slot}, executed {}", watch.executed)
         })?;
+        let executed = watch.skipped.is_none_or(|(above, base)| slot <= above || slot > base);
+        demand(executed, "J8 executed before SEAL", from, || {
+            format!("seals {slot}, of which it fetched the state")
+        })?;
         demand(self.chain.hash(slot) == header, "SEAL of the executed header", from, || {
             format!("slot {slot}: {header}, executed {}", self.chain.hash(slot))
         })?;
@@ -354,6 +358,8 @@ impl Oracle {
             }
             Data::Commit(certificate) => self.certificates.commits(from, certificate),
             Data::Stable(stable) => self.certificates.stable(from, stable, self.params.checkpoint_interval),
+            Data::Snapshot(offer) => self.judge_offer(from, offer),
+            Data::Chunk(chunk) => self.judge_chunk(from, chunk),
             Data::HighestVotes(_) => Ok(()),
         }
     }

@@ -45,7 +45,8 @@ impl Simulation {
                 return heed(self.strict, self.oracle.refused_to_start(node.id, &error));
             }
         };
-        let mut ledger = self.genesis.clone();
+        let base = node.disk.base().map(|base| base.ledger.clone());
+        let mut ledger = base.unwrap_or_else(|| self.genesis.clone());
         for block in node.disk.blocks() {
             ledger.execute(block.header.slot, &block.payload, block.header.prefix, block.header.batch);
             if ledger.header() != &block.header {
@@ -64,6 +65,7 @@ impl Simulation {
             pool: Pool::default(),
             timers: BTreeMap::new(),
             executions: VecDeque::new(),
+            snapshots: Vec::new(),
             journal_syncing: false,
             blocks_syncing: false,
         });
@@ -113,6 +115,7 @@ impl Simulation {
             signer: Box::new(node.keys.clone()),
             authenticator: self.authenticator.clone(),
             genesis_header: self.genesis.header().clone(),
+            fetches_states: self.plan.fetches_states,
         }
     }
 
@@ -128,10 +131,11 @@ impl Simulation {
             let sealed = disk.seals(block.header.slot).is_some();
             (index >= first || !sealed).then(|| RecentBlock { header: block.header.clone(), sealed })
         });
-        let recent: Vec<RecentBlock> = recent.flatten().collect();
+        let base = disk.base().map(|base| RecentBlock { header: base.ledger.header().clone(), sealed: true });
+        let recent: Vec<RecentBlock> = base.into_iter().chain(recent.flatten()).collect();
         let header = recent.last().map(|block| block.header.clone());
         let header = header.unwrap_or_else(|| self.genesis.header().clone());
-        ChainTip { header, recent }
+        ChainTip { header, recent, transfer: disk.transfer() }
     }
 
     /// A process ends, whatever it was doing.
@@ -233,7 +237,7 @@ impl Simulation {
         })
     }
 
-    fn correct_in_random_order(&mut self) -> Vec<ValidatorId> {
+    pub(super) fn correct_in_random_order(&mut self) -> Vec<ValidatorId> {
         let correct = self.nodes.iter().filter(|node| node.adversary.is_none());
         let mut ids: Vec<ValidatorId> = correct.map(|node| node.id).collect();
         self.rng.shuffle(&mut ids);

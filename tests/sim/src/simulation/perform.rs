@@ -92,6 +92,9 @@ impl Simulation {
                 self.nodes[index].disk.keep_seals(slot, certificate);
                 Ok(())
             }
+            transfer @ (Effect::BeginTransfer(_) | Effect::KeepChunk(_) | Effect::InstallState(_)) => {
+                self.perform_transfer(index, transfer)
+            }
             Effect::SetTimer { timer, after_us } => {
                 self.set_timer(index, timer, after_us);
                 Ok(())
@@ -183,7 +186,7 @@ impl Simulation {
     }
 
     /// Schedules something for the process that runs now.
-    fn later(&mut self, index: usize, after: u64, what: Happening) {
+    pub(super) fn later(&mut self, index: usize, after: u64, what: Happening) {
         let node = &self.nodes[index];
         let event = Event::Process { at: node.id, incarnation: node.incarnation, what };
         self.schedule(after, event);
@@ -218,7 +221,11 @@ impl Simulation {
 
     pub(super) fn journal_synced(&mut self, index: usize, upto: Position) -> Verdict {
         let node = &mut self.nodes[index];
+        let mut stable = None;
         for record in node.disk.synced(upto) {
+            if let Record::Stable(checkpoint) = record {
+                stable = Some(Arc::clone(checkpoint));
+            }
             self.trace.note(self.now, node.id, || format!("durable: {}", summarise(record)));
             heed(self.strict, self.oracle.durable(node.id, record))?;
             if let Some(witness) = &mut self.witness {
@@ -227,6 +234,9 @@ impl Simulation {
         }
         if let Some(process) = &mut node.process {
             process.journal_syncing = false;
+        }
+        if let Some(checkpoint) = stable {
+            self.snapshot_is_stable(index, &checkpoint);
         }
         self.drain(index)
     }
@@ -256,6 +266,9 @@ impl Simulation {
             planted.spoil(self.plan.seed, node.id, &mut outcome);
         }
         let header = outcome.executed.header.clone();
+        self.keep_snapshot(index, header.slot);
+        let node = &mut self.nodes[index];
+        let Some(process) = &mut node.process else { return Ok(()) };
         node.disk.store(StoredBlock { header: header.clone(), payload: execute.payload.payload().clone() });
         let change = process.pool.follow(&process.ledger, &outcome.executed.settled);
         let more = !process.executions.is_empty();
@@ -287,6 +300,8 @@ impl Simulation {
                 });
                 certified.map(|block| Message::Data(Data::Block(Arc::new(block)))).collect()
             }
+            Fetch::Snapshot(above) => self.offered(index, *above).map(Message::Data).into_iter().collect(),
+            Fetch::Chunk(request) => self.chunk(index, request).map(Message::Data).into_iter().collect(),
             Fetch::HighestVotes(_) => Vec::new(),
         };
         answers.into_iter().try_for_each(|answer| self.send(index, &[to], answer))

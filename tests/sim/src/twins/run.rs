@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use carat_consensus::{ChainTip, Config, Effect, Execute, Input, Now, Replica, Timer, VerifiedMessage};
+use carat_consensus::{
+    ChainTip, Config, Effect, Execute, FetchStates, Input, Now, Replica, Timer, VerifiedMessage,
+};
 use carat_types::block::{Block, CertifiedBlock};
 use carat_types::certificate::SealCertificate;
 use carat_types::genesis::{ConsensusConstants, Trust};
@@ -151,8 +153,9 @@ impl<'a> Run<'a> {
             signer: Box::new(keys.clone()),
             authenticator: Arc::new(MockAuthenticator),
             genesis_header: ledger.header().clone(),
+            fetches_states: FetchStates::WhenBehind,
         };
-        let tip = ChainTip { header: ledger.header().clone(), recent: Vec::new() };
+        let tip = ChainTip { header: ledger.header().clone(), recent: Vec::new(), transfer: None };
         let (replica, effects) = Replica::start(config, Now::default(), Vec::new(), tip)
             .expect("an empty journal is a first start");
         (Instance { id, replica, ledger, blocks: Vec::new(), seals: BTreeMap::new() }, effects)
@@ -239,6 +242,9 @@ impl<'a> Run<'a> {
                 | Effect::KeepEvidence(_)
                 | Effect::Reject { .. }
                 | Effect::Report(_)
+                | Effect::BeginTransfer(_)
+                | Effect::KeepChunk(_)
+                | Effect::InstallState(_)
                 | Effect::Halt(_) => {}
             }
         }
@@ -330,7 +336,8 @@ impl<'a> Run<'a> {
                 });
                 certified.collect()
             }
-            Fetch::HighestVotes(_) => Vec::new(),
+            // Nobody falls so far behind.
+            Fetch::Snapshot(_) | Fetch::Chunk(_) | Fetch::HighestVotes(_) => Vec::new(),
         };
         answers.iter().try_for_each(|answer| self.send(index, Some(to), answer))
     }

@@ -14,6 +14,7 @@ mod fast;
 mod journal;
 mod leaders;
 mod proofs;
+mod transfer;
 mod views;
 mod votes;
 
@@ -49,6 +50,7 @@ pub fn all() -> Vec<Bug> {
         journal::BUGS,
         leaders::BUGS,
         proofs::BUGS,
+        transfer::BUGS,
         views::BUGS,
         votes::BUGS,
     ]

@@ -1,0 +1,72 @@
+//! States that are fetched instead of executed (invariant 14): nothing of them is taken that is not proved.
+
+use carat_consensus::KeptTransfer;
+use carat_types::header::Header;
+use carat_types::snapshot::{Progress, SnapshotOffer, StateChunk};
+use carat_types::{Digest, ValidatorId};
+
+use super::{Oracle, Verdict, demand};
+
+impl Oracle {
+    /// A validator begins to fetch a state.
+    pub fn begins_transfer(&self, at: ValidatorId, offer: &SnapshotOffer) -> Verdict {
+        if !self.watches[at.index()].acceptor_is_correct {
+            return Ok(());
+        }
+        self.judge_offer(at, offer)?;
+        let executed = self.watches[at.index()].executed;
+        demand(offer.slot() > executed, "a state is fetched only from above", at, || {
+            format!("{}, executed {executed}", offer.slot())
+        })
+    }
+
+    /// A validator keeps a chunk: the next one of its transfer.
+    pub fn keeps_chunk(
+        &self,
+        at: ValidatorId,
+        chunk: &StateChunk,
+        transfer: Option<&KeptTransfer>,
+    ) -> Verdict {
+        if !self.watches[at.index()].acceptor_is_correct {
+            return Ok(());
+        }
+        let follows = transfer
+            .is_some_and(|it| it.offer.slot() == chunk.slot && it.progress == Progress::At(chunk.from));
+        demand(follows, "chunks are kept in order", at, || format!("{} {}", chunk.slot, chunk.from))?;
+        self.judge_chunk(at, chunk)
+    }
+
+    /// A validator stands on a fetched state, whose tree was built anew.
+    pub fn installed(&mut self, at: ValidatorId, header: &Header, root: Digest) -> Verdict {
+        let slot = header.slot;
+        let expected = (self.chain.hash(slot), self.chain.state_root(slot));
+        let watch = &mut self.watches[at.index()];
+        if !watch.acceptor_is_correct {
+            return Ok(());
+        }
+        let before = watch.executed;
+        watch.skipped = Some((before, slot));
+        (watch.executed, watch.dispatched) = (slot, slot);
+        demand(
+            before < slot && expected == (header.hash(), root),
+            "only a proved state is put in place",
+            at,
+            || format!("slot {slot} after {before}: root {root}, expected {expected:?}"),
+        )
+    }
+
+    pub(super) fn judge_offer(&self, at: ValidatorId, offer: &SnapshotOffer) -> Verdict {
+        self.certificates.stable(at, &offer.base, self.params.checkpoint_interval)?;
+        self.certificates.seals(at, &offer.next_seals, self.thresholds.faults + 1)?;
+        let next = offer.next.hash();
+        let holds = offer.next_seals.body.header == next && self.chain.hash(offer.slot().next()) == next;
+        demand(holds, "an offered state is certified", at, || format!("slot {}", offer.slot()))
+    }
+
+    pub(super) fn judge_chunk(&self, at: ValidatorId, chunk: &StateChunk) -> Verdict {
+        let expected = self.chain.state_root(chunk.slot);
+        demand(chunk.root() == Some(expected), "a chunk is proved", at, || {
+            format!("slot {} from {}: root {:?}, expected {expected}", chunk.slot, chunk.from, chunk.root())
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! Bugs of fetching a whole state (section 11).
+
+use super::Bug;
+
+const TRANSFER: Bug = Bug {
+    name: "",
+    origin: "B10",
+    file: "state_transfer.rs",
+    within: "",
+    text: "",
+    instead: "",
+    hunter: None,
+    test: None,
+    fast_decides: false,
+};
+
+pub(super) const BUGS: &[Bug] = &[
+    Bug {
+        name: "chunks-not-proved",
+        origin: "B10: a root that does not fit is only warned of (calimero 2387)",
+        within: "fn on_chunk(",
+        text: "chunk.root() != Some(fetching.offer.base.header.state_root)",
+        instead: "false",
+        hunter: Some("sync-liar"),
+        ..TRANSFER
+    },
+    Bug {
+        name: "offers-not-proved",
+        origin: "B10: sync takes what nobody signed (snarkOS 3226)",
+        within: "fn on_offer(",
+        text: "self.check_offer(&offer)?;",
+        instead: "",
+        hunter: Some("sync-liar"),
+        ..TRANSFER
+    },
+    Bug {
+        name: "block-after-a-state-not-proved",
+        origin: "B10: what is not signed is derived from (CometBFT GHSA-c32p-wcqj-j677)",
+        file: "verify.rs",
+        within: "fn check_offer(",
+        text: "offer.is_consistent()",
+        instead: "true",
+        hunter: Some("sync-liar"),
+        ..TRANSFER
+    },
+    Bug {
+        name: "executes-while-a-state-is-fetched",
+        origin: "B10: sync and execution run into each other (fabric 5076)",
+        file: "commit_rules.rs",
+        within: "fn advance_execution(",
+        text: "self.transfer.holds_execution()",
+        instead: "false",
+        ..TRANSFER
+    },
+    Bug {
+        name: "seals-a-state-it-fetched",
+        origin: "B2: a promise about something that was not done (Sui 3210)",
+        within: "fn on_installed(",
+        text: "self.transfer = StateTransfer::default();",
+        instead: "{ self.transfer = StateTransfer::default(); self.chain.last_final = slot.max(self.chain.last_final); \
+                  self.send_seal(slot, header.hash()); }",
+        ..TRANSFER
+    },
+    Bug {
+        name: "liar-is-asked-again",
+        origin: "B10: a joiner that asks one lying peer for ever (CometBFT 5801)",
+        within: "fn on_chunk(",
+        text: "fetching.holders = fetching.holders.iter().filter(|holder| *holder != from).collect();",
+        instead: "fetching.latest = None;",
+        hunter: Some("sync-liar"),
+        test: Some("transfer::liar_among_those_who_send_a_state_is_passed_over"),
+        ..TRANSFER
+    },
+    Bug {
+        name: "silent-servers-waited-for",
+        origin: "B1: a transfer that nobody serves is never given up (Besu 8307)",
+        within: "fn on_transfer_tick(",
+        text: "fetching.ticks >= NO_CHUNK_TICKS",
+        instead: "false",
+        test: Some("transfer::state_that_nobody_sends_is_given_up_for_blocks"),
+        ..TRANSFER
+    },
+];
