@@ -15,7 +15,7 @@ use carat_benches::run::{Bench, Options};
 use carat_benches::scenario::Scenario;
 use carat_benches::sweep::Sweep;
 use carat_benches::transport::Entrance;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
@@ -45,6 +45,17 @@ enum Command {
         /// Folder to write into
         #[arg(long, default_value = "bench-report", value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Manual pages, a file each command, into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder, which must exist
+        folder: PathBuf,
     },
 }
 
@@ -201,6 +212,11 @@ async fn dispatch(arguments: Arguments) -> Result<()> {
             data(&Report::read(&files)?.write(&out)?.display().to_string());
             Ok(())
         }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "carat-bench", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Man { folder } => Ok(clap_mangen::generate_to(Arguments::command(), folder)?),
     }
 }
 

@@ -131,6 +131,12 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Manual pages, a file each command, into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder, which must exist
+        folder: PathBuf,
+    },
 }
 
 /// Does what was asked.
@@ -177,6 +183,7 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut self::Arguments::command(), "carat", &mut std::io::stdout());
             Ok(())
         }
+        Command::Man { folder } => Ok(clap_mangen::generate_to(self::Arguments::command(), folder)?),
     }
 }
 

@@ -9,7 +9,7 @@ use carat_genesis::{InitError, InitOptions, Report, init, layout, show, verify};
 use carat_types::PublicKey;
 use carat_types::genesis::{AssetRule, ConsensusConstants, GenesisFile, Profile, Trust, Visibility};
 use carat_types::quorum::Quorum;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 /// Makes the keys, the genesis file and the node homes of a network, and checks them.
 ///
@@ -45,6 +45,17 @@ enum Command {
     Verify {
         /// The file or folder
         path: PathBuf,
+    },
+    /// Completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Manual pages, a file each command, into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder, which must exist
+        folder: PathBuf,
     },
 }
 
@@ -194,6 +205,11 @@ fn main() -> ExitCode {
         Command::Init(arguments) => run_init(&arguments.options(), cli.output),
         Command::Show { path } => run_show(&path, cli.output),
         Command::Verify { path } => run_verify(&path, cli.output),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "carat-genesis", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { folder } => run_man(&folder),
     };
     outcome.unwrap_or_else(|message| {
         eprintln!("carat-genesis: {message}");
@@ -244,6 +260,11 @@ fn run_verify(path: &Path, output: Output) -> Result<ExitCode, String> {
         Output::Json => print_json(&report)?,
     }
     Ok(if report.failures() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run_man(folder: &Path) -> Result<ExitCode, String> {
+    let written = clap_mangen::generate_to(Cli::command(), folder);
+    written.map(|()| ExitCode::SUCCESS).map_err(|error| format!("{}: {error}", folder.display()))
 }
 
 fn print_json(value: &impl serde::Serialize) -> Result<(), String> {

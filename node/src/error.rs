@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::chronicle::ChronicleError;
 use crate::executor::ExecutorError;
 use crate::keys::KeysError;
+use crate::replay::ReplayError;
 use crate::scribe::ScribeError;
 use crate::settings::SettingsError;
 use crate::settings::bank::BankSetupError;
@@ -118,6 +119,9 @@ pub enum NodeError {
     /// The chronicle failed.
     #[error(transparent)]
     Chronicle(#[from] ChronicleError),
+    /// The blocks do not lead where they say.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// The replica stopped for good.
     #[error("stopped for safety: {0}")]
     Halted(String),

@@ -15,12 +15,13 @@ use carat_storage::journal::Journal;
 use carat_storage::store::{Genesis as GenesisState, Store};
 use carat_types::codec::Decode;
 use carat_types::genesis::{GenesisFile, GenesisValidator, Profile, Visibility};
-use carat_types::{PublicKey, Quorum, ValidatorId};
+use carat_types::{PublicKey, Quorum, Slot, ValidatorId};
 
 use crate::chronicle::{self, Rebuilt, Sources};
 use crate::error::NodeError;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
+use crate::replay::{Replayed, replay};
 use crate::settings::{PeerSettings, Settings};
 
 /// The newest rules of the ledger that this program knows.
@@ -143,6 +144,18 @@ impl Home {
         })?;
         store.sync()?;
         Ok(rebuilt)
+    }
+
+    /// Executes every block again, from the genesis file on, and compares every root, at the end with the stored state too.
+    /// `progress` hears of each block, and of the last one.
+    ///
+    /// **Errors**: damaged, foreign or missing data; the first block that does not fit.
+    pub fn replay(&self, mut progress: impl FnMut(Slot, Slot)) -> Result<Replayed, NodeError> {
+        // The journal is not written, but its lock keeps a validator from running at the same time.
+        let (_journal, _, store) = self.open()?;
+        store.state_tree()?;
+        let last = store.tip().slot;
+        Ok(replay(&self.genesis, &store, |slot| progress(slot, last))?)
     }
 
     fn journal_folder(&self) -> PathBuf {

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use carat_node::machine::Machine;
+use carat_node::replay::Replayed;
 use carat_node::settings::{LogFormat, LogSettings, Settings};
 use carat_node::{Home, Node, NodeError};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -13,6 +16,9 @@ use tracing_subscriber::EnvFilter;
 /// ledger does (docs/benchmarks.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What a terminal shows during long work; without a terminal nothing is shown.
+const BAR: &str = "block {pos} of {len} {wide_bar} {eta} left";
 
 /// A validator of a Carat settlement chain.
 #[derive(Debug, Parser)]
@@ -36,11 +42,31 @@ enum Command {
         #[arg(long, env = "CARAT_HOME")]
         home: PathBuf,
     },
+    /// Execute every block again, from the genesis file on, and compare every root; the validator must be stopped
+    Replay {
+        /// Home folder with node.toml; a copy of a home will do
+        #[arg(long, env = "CARAT_HOME")]
+        home: PathBuf,
+        /// One JSON value on standard output
+        #[arg(long)]
+        json: bool,
+    },
     /// Check settings, genesis file, keys, journal and store without starting; exit code 0 if all fit
     Check {
         /// Home folder with node.toml
         #[arg(long, env = "CARAT_HOME")]
         home: PathBuf,
+    },
+    /// Completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Manual pages, a file each command, into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder, which must exist
+        folder: PathBuf,
     },
 }
 
@@ -48,7 +74,15 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { home } => finish(run(&home)),
         Command::RebuildHistory { home } => finish(rebuild_history(&home)),
+        Command::Replay { home, json } => finish(replay(&home, json)),
         Command::Check { home } => finish(check(&home)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "carat-node", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+        Command::Man { folder } => {
+            finish(clap_mangen::generate_to(Arguments::command(), folder).map_err(NodeError::from))
+        }
     }
 }
 
@@ -86,6 +120,45 @@ fn check(home: &std::path::Path) -> Result<(), NodeError> {
     }
     println!("journal      {} records", records.len());
     println!("store        block {}, header {}, state root verified", tip.slot, tip.header);
+    let machine = Machine::here();
+    println!("machine      {machine}");
+    for warning in machine.warnings() {
+        println!("warning      {warning}");
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command")]
+fn replay(home: &std::path::Path, json: bool) -> Result<(), NodeError> {
+    let started = std::time::Instant::now();
+    let home = Home::read(home)?;
+    let bar = ProgressBar::no_length();
+    bar.set_style(ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let replayed = home.replay(|slot, last| {
+        bar.set_length(last.0);
+        bar.set_position(slot.0);
+    });
+    bar.finish_and_clear();
+    let replayed = replayed?;
+    let seconds = started.elapsed().as_secs_f64();
+    if json {
+        let Replayed { blocks, sealed, transactions, header, state_root } = replayed;
+        println!(
+            "{}",
+            serde_json::json!({
+                "blocks": blocks, "sealed": sealed, "transactions": transactions, "header": header.to_string(),
+                "state_root": state_root.to_string(), "seconds": seconds,
+            })
+        );
+        return Ok(());
+    }
+    println!(
+        "blocks        {} executed again, {} of them sealed by f+1 validators",
+        replayed.blocks, replayed.sealed
+    );
+    println!("transactions  {} applied in {seconds:.1} s", replayed.transactions);
+    println!("header        {}", replayed.header);
+    println!("state root    {}, equal to that of the stored state", replayed.state_root);
     Ok(())
 }
 

@@ -1,9 +1,13 @@
 //! `carat audit`: the validators' books beside each other. Every figure is added up here from what each validator answers.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process;
 use std::time::Duration;
 
 use carat_client::Network;
+use carat_client::processes::sibling;
 use carat_client::rest::{Account, Page, Rest, RestError};
 use carat_types::builder::amount;
 use clap::Subcommand;
@@ -29,17 +33,36 @@ pub(crate) enum Command {
     },
     /// Each asset: the balances of its holders, added up here, against the figure that the validator keeps
     Supply,
+    /// Every block of a stopped validator, or of a copy of its home, executed again from the genesis file on, and every root compared
+    Replay {
+        /// The validator's home folder
+        #[arg(long)]
+        home: PathBuf,
+    },
 }
 
 /// Does it.
 ///
 /// **Errors**: [`Code::Failed`] if books differ, after the table; [`Code::NotReady`] if a validator does not answer.
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
-    let network = session.network()?;
     match command {
-        Command::Roots { ledgers } => roots(session, &network, ledgers.max(1)).await,
-        Command::Supply => supply(session, &network).await,
+        Command::Roots { ledgers } => roots(session, &session.network()?, ledgers.max(1)).await,
+        Command::Supply => supply(session, &session.network()?).await,
+        Command::Replay { home } => replay(session, &home),
     }
+}
+
+/// Becomes `carat-node replay`, which knows the store: this program does not.
+///
+/// **Errors**: it is not there.
+fn replay(session: &Session, home: &Path) -> Result<(), Failure> {
+    let mut program = process::Command::new(sibling("carat-node")?);
+    program.arg("replay").arg("--home").arg(home);
+    if session.output.is_json() {
+        program.arg("--json");
+    }
+    let error = program.exec();
+    Err(Failure::failed(format!("carat-node cannot be started: {error}")))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -27,6 +27,11 @@ impl Output {
         Output { format }
     }
 
+    /// Whether programs read it.
+    pub(crate) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
     /// Shows `rows` under `head`, or `value` as JSON.
     pub(crate) fn rows<T: Serialize>(self, value: &T, head: &[&str], rows: Vec<Vec<String>>) {
         match self.format {

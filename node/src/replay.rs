@@ -1,0 +1,270 @@
+//! Replay: every block from the genesis file on is executed again, and everything that its header says is compared with what
+//! comes out. Needs no network, no clock and no other validator, and believes nothing but the genesis file.
+//!
+//! What the blocks are: the order of the value that was decided (`batch`, `prefix`). What they say: the outcomes, the drops and
+//! the state. A certificate of f+1 seals proves that validators said the same. **Source**: consensus specification, section 11.
+
+use std::sync::Arc;
+
+use carat_ledger::{ApplyError, BlockInput, Ed25519, MemoryState, SortKey, StateTree};
+use carat_storage::store::{Store, StoreError};
+use carat_types::batch::Value;
+use carat_types::block::Block;
+use carat_types::certificate::SealCertificate;
+use carat_types::genesis::GenesisFile;
+use carat_types::header::{Header, ledger_of, prefix_digest};
+use carat_types::quorum::ImpossibleSize;
+use carat_types::transaction::SignedTransaction;
+use carat_types::validators::{self, ValidatorSet};
+use carat_types::{Digest, Slot};
+use thiserror::Error;
+
+/// Where the blocks come from.
+pub trait Blocks {
+    /// The newest block's slot.
+    fn last(&self) -> Slot;
+    /// A block as it was decided.
+    ///
+    /// **Errors**: the store's.
+    fn block(&self, slot: Slot) -> Result<Option<Block>, StoreError>;
+    /// Its seals, if they are kept.
+    ///
+    /// **Errors**: the store's.
+    fn certificate(&self, slot: Slot) -> Result<Option<SealCertificate>, StoreError>;
+}
+
+impl Blocks for Store {
+    fn last(&self) -> Slot {
+        self.tip().slot
+    }
+
+    fn block(&self, slot: Slot) -> Result<Option<Block>, StoreError> {
+        Store::block(self, slot)
+    }
+
+    fn certificate(&self, slot: Slot) -> Result<Option<SealCertificate>, StoreError> {
+        Store::certificate(self, slot)
+    }
+}
+
+/// Why the blocks do not lead from the genesis file to their end.
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    /// The blocks cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The genesis file lists an impossible number of validators.
+    #[error(transparent)]
+    Size(#[from] ImpossibleSize),
+    /// The genesis file's state cannot be made.
+    #[error("the genesis file's state cannot be made: {0}")]
+    Genesis(String),
+    /// There is no such block.
+    #[error(
+        "block {0} is not stored here, expected every block from 1 on (hint: a validator that fetched a state, or that \
+         prunes, lacks the older ones; replay where all are kept)"
+    )]
+    Missing(Slot),
+    /// A block says something else than comes out.
+    #[error(
+        "block {slot}: its header says {what} {seen}, expected {expected} by execution (hint: keep this data folder, and \
+         compare the block with other validators': carat audit roots)"
+    )]
+    Differs {
+        /// The block.
+        slot: Slot,
+        /// Which part of the header.
+        what: &'static str,
+        /// What the header says.
+        seen: String,
+        /// What comes out.
+        expected: String,
+    },
+    /// The payload is not what was decided.
+    #[error(
+        "block {slot}: {reason} (hint: keep this data folder; the block was changed after it was decided)"
+    )]
+    Payload {
+        /// The block.
+        slot: Slot,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The seals prove nothing.
+    #[error("block {slot}: its seals do not hold: {reason}")]
+    Seals {
+        /// The block.
+        slot: Slot,
+        /// Why.
+        reason: String,
+    },
+    /// The ledger failed.
+    #[error("block {slot}: {error}")]
+    Apply {
+        /// The block.
+        slot: Slot,
+        /// Why.
+        error: ApplyError,
+    },
+}
+
+/// What a replay came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Blocks that were executed.
+    pub blocks: u64,
+    /// Of these, how many f+1 validators sealed. The newest may not be yet.
+    pub sealed: u64,
+    /// Transactions that were applied.
+    pub transactions: u64,
+    /// Hash of the last header.
+    pub header: Digest,
+    /// Root of the state after it.
+    pub state_root: Digest,
+}
+
+/// Executes all `blocks` from the genesis file on; `progress` hears of each.
+///
+/// **Errors**: see [`ReplayError`]; the first block that does not fit ends it.
+pub fn replay(
+    genesis: &GenesisFile,
+    blocks: &impl Blocks,
+    mut progress: impl FnMut(Slot),
+) -> Result<Replayed, ReplayError> {
+    let mut replica = Replay::begin(genesis)?;
+    for slot in (1..=blocks.last().0).map(Slot) {
+        let block = blocks.block(slot)?.ok_or(ReplayError::Missing(slot))?;
+        replica.execute(&block)?;
+        if let Some(certificate) = blocks.certificate(slot)? {
+            replica.check_seals(&certificate)?;
+        }
+        progress(slot);
+    }
+    Ok(Replayed { header: replica.tip.hash(), state_root: replica.tip.state_root, ..replica.done })
+}
+
+/// The state of a replay after some block.
+struct Replay {
+    network_id: Digest,
+    set: ValidatorSet,
+    tip: Header,
+    /// Transactions that the last block applied.
+    tip_transactions: u32,
+    state: MemoryState,
+    tree: StateTree,
+    done: Replayed,
+}
+
+impl Replay {
+    fn begin(genesis: &GenesisFile) -> Result<Self, ReplayError> {
+        let constants = &genesis.genesis;
+        let entries = carat_ledger::genesis_entries(&constants.ledger, &constants.consensus.block)
+            .map_err(|error| ReplayError::Genesis(error.to_string()))?;
+        let tree = StateTree::build(entries.iter().map(|(key, value)| (key, value)));
+        let tip = genesis.header();
+        same(Slot(0), "state root", tip.state_root, tree.root())?;
+        let done =
+            Replayed { blocks: 0, sealed: 0, transactions: 0, header: tip.hash(), state_root: tree.root() };
+        let state = MemoryState::new(entries);
+        let (network_id, set) = (genesis.network_id(), genesis.validators()?);
+        Ok(Replay { network_id, set, tip, tip_transactions: 0, state, tree, done })
+    }
+
+    fn execute(&mut self, block: &Block) -> Result<(), ReplayError> {
+        let (header, slot) = (&block.header, block.header.slot);
+        let expected = self.place(block)?;
+        same(slot, "chain", header.chain_id, expected.chain_id)?;
+        same(slot, "parent", header.parent, expected.parent)?;
+        same(slot, "value", header.batch, expected.batch)?;
+        same(slot, "prefix", header.prefix, expected.prefix)?;
+        same(slot, "time", header.time_ms, expected.time_ms)?;
+        same(slot, "ledger", header.ledger, expected.ledger)?;
+        same(slot, "first transaction", header.first_transaction, expected.first_transaction)?;
+        let envelopes = self.decode(block)?;
+        let input = BlockInput {
+            sort_key: SortKey::Prefix(self.tip.prefix),
+            ledger_seq: expected.ledger,
+            time_ms: expected.time_ms,
+            envelopes: &envelopes,
+            signatures: &Ed25519,
+            record_changes: false,
+        };
+        let outcome =
+            carat_ledger::apply(&self.state, &input).map_err(|error| ReplayError::Apply { slot, error })?;
+        same(slot, "outcomes root", header.outcomes_root, outcome.outcomes_root)?;
+        same(slot, "drops root", header.drops_root, outcome.drops_root)?;
+        same(slot, "state root", header.state_root, self.tree.update(&outcome.delta))?;
+        let whole = Header {
+            outcomes_root: outcome.outcomes_root,
+            drops_root: outcome.drops_root,
+            state_root: self.tree.root(),
+            ..expected
+        };
+        // What is compared above names the difference; this leaves out nothing.
+        same(slot, "hash", header.hash(), whole.hash())?;
+        self.state.apply(&outcome.delta);
+        self.tip_transactions = u32::try_from(outcome.applied.len()).unwrap_or(u32::MAX);
+        self.tip = whole;
+        self.done.blocks += 1;
+        self.done.transactions += u64::from(self.tip_transactions);
+        Ok(())
+    }
+
+    /// The header that follows from the tip and from what was decided, but for what execution gives.
+    fn place(&self, block: &Block) -> Result<Header, ReplayError> {
+        let slot = Slot(self.tip.slot.0.saturating_add(1));
+        same(slot, "slot", block.header.slot, slot)?;
+        if !block.payload.is_consistent() {
+            let reason = "its bodies are not those that its value names".to_owned();
+            return Err(ReplayError::Payload { slot, reason });
+        }
+        let batch = block.payload.value.digest();
+        let after_parent = self.tip.time_ms.saturating_add(1);
+        let time_ms = match &block.payload.value {
+            Value::Null => after_parent,
+            Value::Batch(batch) => batch.time_ms.max(after_parent),
+        };
+        let ledger = ledger_of(self.tip.ledger, self.tip.time_ms, time_ms);
+        let first_transaction = match ledger == self.tip.ledger {
+            true => self.tip.first_transaction.saturating_add(self.tip_transactions),
+            false => 0,
+        };
+        let prefix = prefix_digest(&self.tip.prefix, slot, &batch);
+        let parent = self.tip.hash();
+        Ok(Header { slot, ledger, first_transaction, parent, batch, prefix, time_ms, ..self.tip.clone() })
+    }
+
+    fn decode(&self, block: &Block) -> Result<Vec<Arc<SignedTransaction>>, ReplayError> {
+        let decode = |envelope: &carat_types::batch::Envelope| {
+            SignedTransaction::decode(&self.network_id, &envelope.0)
+                .map(Arc::new)
+                .map_err(|error| ReplayError::Payload { slot: block.header.slot, reason: error.to_string() })
+        };
+        block.payload.envelopes().map(decode).collect()
+    }
+
+    fn check_seals(&mut self, certificate: &SealCertificate) -> Result<(), ReplayError> {
+        let slot = self.tip.slot;
+        let refused = |reason: String| ReplayError::Seals { slot, reason };
+        let (seen, expected) = (certificate.body.header, self.tip.hash());
+        if seen != expected {
+            return Err(refused(format!("they are of header {seen}, expected {expected}")));
+        }
+        let needed = self.set.quorum().one_correct();
+        certificate
+            .verify(&self.set, &validators::Ed25519, needed)
+            .map_err(|error| refused(error.to_string()))?;
+        self.done.sealed += 1;
+        Ok(())
+    }
+}
+
+fn same<T>(slot: Slot, what: &'static str, seen: T, expected: T) -> Result<(), ReplayError>
+where
+    T: PartialEq + std::fmt::Display,
+{
+    if seen == expected {
+        return Ok(());
+    }
+    Err(ReplayError::Differs { slot, what, seen: seen.to_string(), expected: expected.to_string() })
+}
