@@ -84,6 +84,8 @@ step "pages" tests/ui/run.sh
 step "monitoring" tests/monitoring/run.sh
 # What stands around a validator: proxies in front of a network, systemd, containers, Kubernetes, the packet filter.
 step "deployment files" tests/deploy/run.sh
+# Killed, wiped, full, without a quorum: what docs/operations/recovery.md promises, performed.
+step "recovery drills" tests/drills/run.sh
 
 SKIPPED=$(($(grep -c '^SKIP ' "$LOG") + $(total ignored)))
 say ""

@@ -1,5 +1,6 @@
 """The files of docs/operations/deploy that no running proxy tests, against the programs and schemas of those who read them. See run.sh."""
 
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import yaml
+sys.path.insert(0, str(Path(__file__).parent.parent))
 from common import check, equal, finish, free_ports, wait
 
 ROOT, FOLDER, PROGRAMS = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
@@ -252,9 +254,52 @@ def rules_are_accepted():
     equal(subprocess.run(["nft", "-c", "-f", "-"], input=wrong, capture_output=True, text=True).returncode, 1, "a wrong rule")
 
 
+# Manual pages and completions
+
+PROGRAM_NAMES = ("carat", "carat-node", "carat-genesis", "carat-bench")
+
+
+def pages_are_complete_and_render():
+    """A page for each program and each of its commands; the formatter has nothing to complain of."""
+    folder = FOLDER / "man"
+    folder.mkdir()
+    for name in PROGRAM_NAMES:
+        run(PROGRAMS / name, "man", folder)
+    pages = sorted(folder.iterdir())
+    for name in PROGRAM_NAMES:
+        commands = re.search(r"\nCommands:\n(.*?)\n\n", run(PROGRAMS / name, "--help"), re.S).group(1)
+        commands = {line.split()[0] for line in commands.splitlines() if re.match(r"  \w", line)} - {"help"}
+        assert len(commands) >= 4, f"{name} has {commands}"
+        for page in {name, *(f"{name}-{command}" for command in commands)}:
+            assert folder / f"{page}.1" in pages, f"no page {page}"
+    for page in pages:
+        text = run("groff", "-man", "-Kutf8", "-Tutf8", "-ww", "-P-cbou", page)
+        assert "SYNOPSIS" in text and ": warning" not in text, f"{page.name}: {text[-300:]}"
+    print(f"        {len(pages)} pages", flush=True)
+
+
+def completions_are_scripts():
+    for name in PROGRAM_NAMES:
+        run("bash", "-n", input=run(PROGRAMS / name, "completions", "bash"))
+        for shell in ("zsh", "fish"):
+            assert name in run(PROGRAMS / name, "completions", shell)
+
+
+def replay_leads_from_genesis_to_the_state():
+    """On the home that paid under strace above: the command, its JSON, and what it says of a store that was changed."""
+    home = NETWORK / "v0"
+    said = run(PROGRAMS / "carat", "audit", "replay", "--home", home)
+    assert "executed again" in said and "state root" in said, said
+    figures = json.loads(run(PROGRAMS / "carat", "-o", "json", "audit", "replay", "--home", home))
+    assert figures["blocks"] > 0 and figures["transactions"] == 3, figures
+
+
 check("systemd: the unit is valid", unit_is_valid)
 check("systemd: the unit is hardened", unit_is_hardened)
 check("systemd: the validator makes the calls that the filter allows", validator_makes_allowed_calls_only)
+check("audit: blocks lead from the genesis file to the state", replay_leads_from_genesis_to_the_state)
+check("manual pages are complete and render", pages_are_complete_and_render)
+check("completions are scripts", completions_are_scripts)
 check("systemd: the user is made", user_is_made)
 check("logrotate: the log is rotated under its writer", log_is_rotated_under_its_writer)
 check("container: the linter finds nothing, and what is copied is built", containerfile_copies_what_is_built)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
 from common import check, equal, finish, free_ports, wait
 
 ROOT, NETWORK, CARAT = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]

@@ -18,6 +18,7 @@ have openssl || install_packages "$WHY" openssl || skip openssl
 have systemd-analyze || install_packages "$WHY" systemd || skip systemd
 have logrotate || install_packages "$WHY" logrotate || skip logrotate
 have strace || install_packages "$WHY" strace || skip strace
+have groff || install_packages "$WHY" groff-base || skip groff-base
 have nft || install_packages "$WHY" nftables || skip nftables
 ensure_python "$WHY" || skip python3
 # Schemas and a linter, in a git-ignored folder.
@@ -31,6 +32,7 @@ if [ ! "$VENV/ready" -nt "$ROOT/tests/deploy/requirements.txt" ]; then
     }
 fi
 prepare_network deploy
+(cd "$ROOT" && cargo build --release --locked -q -p carat-benches) || die "the load generator does not build"
 make_network
 start_network
 FAILED=0

@@ -1,4 +1,4 @@
-"""What the tests of the deployment files share: counting, free ports, waiting."""
+"""What the tests of running networks in Python share: counting, free ports, waiting."""
 
 import socket
 import sys
