@@ -17,7 +17,7 @@ use carat_storage::store::Store;
 use carat_types::codec::{Decode as _, Encode as _};
 use carat_types::hash::{m, sha256};
 use carat_types::merkle::Tree;
-use carat_types::signature::{Claim, verify, verify_batch};
+use carat_types::signature::{Claim, KnownKeys, verify, verify_batch};
 use carat_types::transaction::{SignedTransaction, decode_envelope, transaction_hash};
 use carat_types::{Digest, PublicKey, SecretKey, Signature, Slot, batch::Payload};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
@@ -97,8 +97,16 @@ fn signatures(criterion: &mut Criterion) {
     group.bench_function("verify one", |bench| bench.iter(|| assert!(verify(black_box(claims[0])))));
     for count in [16, 64, 256, 1_024] {
         group.throughput(Throughput::Elements(count as u64));
+        group.bench_with_input(
+            BenchmarkId::new("verify batch, new keys", count),
+            &claims[..count],
+            |bench, claims| {
+                bench.iter(|| assert!(verify_batch(black_box(claims), &mut KnownKeys::default())));
+            },
+        );
+        let mut keys = KnownKeys::default();
         group.bench_with_input(BenchmarkId::new("verify batch", count), &claims[..count], |bench, claims| {
-            bench.iter(|| assert!(verify_batch(black_box(claims))));
+            bench.iter(|| assert!(verify_batch(black_box(claims), &mut keys)));
         });
     }
     group.finish();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use carat_ledger::StateError;
 use carat_network::Incoming;
 use carat_types::batch::Envelope;
-use carat_types::signature::Claim;
+use carat_types::signature::{Claim, KnownKeys};
 use carat_types::transaction::{SignedTransaction, account_of};
 use carat_types::{Digest, PublicKey, Signature, ValidatorId};
 use stellar_xdr::DecoratedSignature;
@@ -81,6 +81,7 @@ pub struct Porter {
     network_id: Digest,
     front_door: Arc<FrontDoor>,
     signatures: Arc<SignatureCache>,
+    keys: KnownKeys,
     metrics: Arc<Metrics>,
 }
 
@@ -106,7 +107,7 @@ impl Porter {
     ) -> (Porter, Bell) {
         let (bell, arrivals) = mpsc::channel(ARRIVALS_MAX);
         let bell = Bell { arrivals: bell, metrics: Arc::clone(&metrics) };
-        (Porter { arrivals, network_id, front_door, signatures, metrics }, bell)
+        (Porter { arrivals, network_id, front_door, signatures, keys: KnownKeys::default(), metrics }, bell)
     }
 
     /// Works until nobody can ring any more.
@@ -153,11 +154,11 @@ impl Porter {
 
     /// Checks what the front door is going to ask, as far as can be guessed without the state: the signatures of
     /// accounts' own keys. The rest is checked when it is asked.
-    fn check_ahead(&self, visitors: &[Visitor]) {
+    fn check_ahead(&mut self, visitors: &[Visitor]) {
         let guesses: Vec<Guess<'_>> =
             visitors.iter().flat_map(|visitor| guesses(&visitor.transaction)).collect();
         let claims: Vec<Claim<'_>> = guesses.iter().map(Guess::claim).collect();
-        self.signatures.check_ahead(&claims);
+        self.signatures.check_ahead(&claims, &mut self.keys);
     }
 
     fn let_in(&self, visitor: Visitor) {

@@ -61,12 +61,11 @@ impl SignatureCache {
     }
 
     /// Checks many claims at once, as [`carat_types::verifiable`] says, and remembers those that are valid, so that
-    /// whoever asks for them later need not wait. They may be of any kind: signatures or proofs.
-    pub fn check_ahead<V: Verifiable>(&self, claims: &[V]) {
+    /// whoever asks for them later need not wait. They may be of any kind: signatures or proofs; `memory` is that of the kind.
+    pub fn check_ahead<V: Verifiable>(&self, claims: &[V], memory: &mut V::Memory) {
         let unknown: Vec<V> = claims.iter().filter(|claim| !self.remembers(&claim.id())).copied().collect();
-        verifiable::check_ahead(&unknown, &mut |size| self.count("batched", size), &mut |claim| {
-            self.remember(claim.id());
-        });
+        let mut count = |size| self.count("batched", size);
+        verifiable::check_ahead(&unknown, memory, &mut count, &mut |claim| self.remember(claim.id()));
     }
 
     /// Whether a claim is valid, from memory if it was asked before.
@@ -100,6 +99,7 @@ impl SignatureOracle for SignatureCache {
 mod tests {
     use carat_types::SecretKey;
     use carat_types::hash::sha256;
+    use carat_types::signature::KnownKeys;
 
     use super::*;
 
@@ -131,7 +131,7 @@ mod tests {
                 signature,
             })
             .collect();
-        cache.check_ahead(&claims);
+        cache.check_ahead(&claims, &mut KnownKeys::default());
         assert!(!cache.remembers(&claims[wrong].id()));
         let known = claims.iter().filter(|claim| cache.remembers(&claim.id())).count();
         assert_eq!(known, claims.len() / 2, "the half without it");

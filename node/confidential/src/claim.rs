@@ -115,6 +115,8 @@ impl Verifiable for &Claim {
     const BATCH_MIN: usize = 2;
     const HALVED_MIN: usize = 4;
 
+    type Memory = ();
+
     fn id(self) -> Digest {
         sha256(&[b"carat-confidential", &self.to_bytes()])
     }
@@ -123,7 +125,7 @@ impl Verifiable for &Claim {
         self.verify().is_ok()
     }
 
-    fn all_valid(batch: &[Self]) -> bool {
+    fn all_valid(batch: &[Self], (): &mut ()) -> bool {
         batch::verify(batch).is_ok()
     }
 }

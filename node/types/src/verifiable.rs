@@ -15,6 +15,9 @@ pub trait Verifiable: Copy {
     /// A batch that fails is halved if it has at least as many; the members of a smaller one are left to be checked singly.
     const HALVED_MIN: usize;
 
+    /// What is remembered from one batch to the next to make it cheaper. It changes no answer.
+    type Memory: Default;
+
     /// Names the assertion: a hash over every byte that the check reads, and over its kind, so that nothing of one
     /// kind can have the name of something of another.
     fn id(self) -> Digest;
@@ -24,7 +27,7 @@ pub trait Verifiable: Copy {
 
     /// Whether *every* one is valid, at a fraction of the cost. Must agree with [`Verifiable::is_valid`], but for a
     /// chance that nobody can aim at.
-    fn all_valid(batch: &[Self]) -> bool;
+    fn all_valid(batch: &[Self], memory: &mut Self::Memory) -> bool;
 }
 
 /// Finds valid ones among many, in batches, and hands each to `found`.
@@ -32,24 +35,34 @@ pub trait Verifiable: Copy {
 /// Says nothing of the others: a batch with a wrong one in it is halved until it is small, so that nobody's wrong
 /// assertions cost much more than before, and what remains is checked when it is asked for. `checked` is told the size
 /// of each batch that was computed.
-pub fn check_ahead<V: Verifiable>(all: &[V], checked: &mut impl FnMut(usize), found: &mut impl FnMut(V)) {
+pub fn check_ahead<V: Verifiable>(
+    all: &[V],
+    memory: &mut V::Memory,
+    checked: &mut impl FnMut(usize),
+    found: &mut impl FnMut(V),
+) {
     // A kind that named a batch of none would never end.
     for batch in all.chunks(V::BATCH_MAX.max(1)) {
-        halve(batch, checked, found);
+        halve(batch, memory, checked, found);
     }
 }
 
-fn halve<V: Verifiable>(batch: &[V], checked: &mut impl FnMut(usize), found: &mut impl FnMut(V)) {
+fn halve<V: Verifiable>(
+    batch: &[V],
+    memory: &mut V::Memory,
+    checked: &mut impl FnMut(usize),
+    found: &mut impl FnMut(V),
+) {
     if batch.len() < V::BATCH_MIN {
         return;
     }
     checked(batch.len());
-    if V::all_valid(batch) {
+    if V::all_valid(batch, memory) {
         batch.iter().copied().for_each(found);
     } else if batch.len() >= V::HALVED_MIN.max(2) {
         let (first, second) = batch.split_at(batch.len() / 2);
-        halve(first, checked, found);
-        halve(second, checked, found);
+        halve(first, memory, checked, found);
+        halve(second, memory, checked, found);
     }
 }
 
@@ -66,6 +79,8 @@ mod tests {
         const BATCH_MIN: usize = 3;
         const HALVED_MIN: usize = 8;
 
+        type Memory = ();
+
         fn id(self) -> Digest {
             crate::hash::sha256(&[b"number", &self.0.to_be_bytes()])
         }
@@ -74,7 +89,7 @@ mod tests {
             !self.0.is_multiple_of(1_000)
         }
 
-        fn all_valid(batch: &[Self]) -> bool {
+        fn all_valid(batch: &[Self], (): &mut ()) -> bool {
             batch.iter().all(|it| it.is_valid())
         }
     }
@@ -82,7 +97,7 @@ mod tests {
     fn found_among(numbers: std::ops::Range<u32>) -> (Vec<u32>, Vec<usize>) {
         let all: Vec<Number> = numbers.map(Number).collect();
         let (mut batches, mut found) = (Vec::new(), Vec::new());
-        check_ahead(&all, &mut |size| batches.push(size), &mut |it| found.push(it.0));
+        check_ahead(&all, &mut (), &mut |size| batches.push(size), &mut |it| found.push(it.0));
         (found, batches)
     }
 

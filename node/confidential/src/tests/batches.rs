@@ -40,7 +40,7 @@ fn one_forged_among_256_is_refused_and_found() {
     let mut batch = all.clone();
     batch[100] = &forged;
     let mut found = 0;
-    check_ahead(&batch, &mut |_| (), &mut |claim| {
+    check_ahead(&batch, &mut (), &mut |_| (), &mut |claim| {
         assert!(!std::ptr::eq(claim, &forged));
         found += 1;
     });
@@ -53,7 +53,7 @@ fn batches_agree_with_single_checks() {
     for mask in 0..16_u32 {
         let pick = |place: u32| if mask & (1 << place) == 0 { &valid[place as usize % 3] } else { &forged };
         let batch: Vec<&Claim> = (0..4).map(pick).collect();
-        assert_eq!(<&Claim>::all_valid(&batch), batch.iter().all(|it| it.is_valid()), "{mask:04b}");
+        assert_eq!(<&Claim>::all_valid(&batch, &mut ()), batch.iter().all(|it| it.is_valid()), "{mask:04b}");
     }
     assert_eq!(batch::verify(&[]), Ok(()));
 }
