@@ -19,8 +19,11 @@ pub(super) struct RocksEngine {
 // a machine in tests.
 const MEMTABLE_BYTES: usize = 64 << 20;
 const CACHE_BYTES: usize = 64 << 20;
-/// Blocks arrive in megabytes, and larger tables are written less often.
-const COLUMN_MEMTABLE_BYTES: usize = 16 << 20;
+/// A table of the memory is a sorted list, and to find a place in it waits for memory: four small ones of a column, which are
+/// merged when they are written to disk, cost less than a large one.
+const COLUMN_MEMTABLE_BYTES: usize = 4 << 20;
+const MEMTABLES_MERGED: i32 = 4;
+const COLUMN_MEMTABLES_MAX: i32 = 8;
 const BLOCK_BYTES: usize = 8 << 10;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
@@ -79,6 +82,8 @@ fn column_options(column: Column, cache: &Cache) -> Options {
     let mut options = Options::default();
     options.set_block_based_table_factory(&table);
     options.set_write_buffer_size(COLUMN_MEMTABLE_BYTES);
+    options.set_min_write_buffer_number_to_merge(MEMTABLES_MERGED);
+    options.set_max_write_buffer_number(COLUMN_MEMTABLES_MAX);
     // Hashes and signatures do not compress; everything else does.
     options.set_compression_type(match column {
         Column::Transactions | Column::Values | Column::Certificates => DBCompressionType::None,
