@@ -15,6 +15,7 @@ use carat_client::client::Client;
 use carat_client::network::{Network, NodeAddress};
 use carat_client::processes::Processes;
 use carat_genesis::{InitOptions, init};
+use carat_types::genesis::Trust;
 use clap::ValueEnum;
 use tempfile::TempDir;
 
@@ -70,6 +71,25 @@ impl Histories {
     }
 }
 
+/// A network to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Make {
+    /// How many validators.
+    pub validators: u16,
+    /// Which faults of them it survives, and so when a slot is final.
+    pub trust: Trust,
+    /// Which of them keep a history.
+    pub histories: Histories,
+    /// Whether datagrams between them can be delayed.
+    pub with_relay: bool,
+}
+
+impl Default for Make {
+    fn default() -> Self {
+        Make { validators: 4, trust: Trust::Bft, histories: Histories::None, with_relay: false }
+    }
+}
+
 fn switch_history_off(home: &Path) -> Result<()> {
     let settings = home.join("node.toml");
     let mut file = OpenOptions::new().append(true).open(&settings)?;
@@ -78,20 +98,19 @@ fn switch_history_off(home: &Path) -> Result<()> {
 }
 
 impl Cluster {
-    /// Makes a network of `validators` in a temporary folder, and starts it.
-    ///
-    /// With a relay, datagrams between the validators can be delayed.
+    /// Makes a network in a temporary folder, and starts it.
     ///
     /// **Errors**: whatever keeps it from running.
-    pub async fn start(validators: u16, histories: Histories, with_relay: bool) -> Result<Self> {
+    pub async fn start(make: Make) -> Result<Self> {
         let own = tempfile::Builder::new().prefix("carat-bench-").tempdir()?;
         let folder = own.path().join("net");
-        let made = init(&InitOptions::test(validators, &folder))?;
-        let keeping = histories.count().unwrap_or(made.homes.len()).min(made.homes.len());
+        let options = InitOptions { trust: make.trust, ..InitOptions::test(make.validators, &folder) };
+        let made = init(&options)?;
+        let keeping = make.histories.count().unwrap_or(made.homes.len()).min(made.homes.len());
         for home in made.homes.iter().skip(keeping) {
             switch_history_off(home)?;
         }
-        let relay = if with_relay { Some(RelayThread::start(&made.homes)?) } else { None };
+        let relay = if make.with_relay { Some(RelayThread::start(&made.homes)?) } else { None };
         let network = Network::load(&folder)?;
         let processes = Processes::new(&network)?;
         let cluster = Cluster { network, processes, histories: Some(keeping), own: Some(own), relay };

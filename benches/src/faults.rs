@@ -43,9 +43,9 @@ const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 /// A clean load, and one with a fault.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FaultResults {
-    /// What was wrong.
+    /// What was wrong: a name, or several.
     pub fault: String,
-    /// In a sentence.
+    /// In a sentence each.
     pub description: String,
     /// Without it.
     pub clean: LoadResults,
@@ -60,11 +60,8 @@ pub struct FaultResults {
 }
 
 /// What is done to a network while a load runs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub enum Disturbance {
-    /// Nothing.
-    #[default]
-    None,
     /// This process is stopped most of the time.
     Slow(NodeAddress),
     /// Whoever leads is killed, and started again.
@@ -82,47 +79,57 @@ impl Fault {
         let value = clap::ValueEnum::to_possible_value(&self);
         value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
     }
+}
 
-    /// Measures the load without the fault and with it: a closed loop each, or an open one where a `rate` is given.
-    ///
-    /// **Errors**: of the machine; those of transactions are counted.
-    pub async fn measure(
-        self,
-        bench: &mut Bench<'_>,
-        rate: Option<f64>,
-        delay: impl Fn(Duration),
-        say: &dyn Fn(&str),
-    ) -> Result<FaultResults> {
-        let machine = Machine::this();
-        let clean = match rate {
-            None => bench.closed(say).await?,
-            Some(rate) => bench.open(rate).await?,
-        };
-        say(&format!("without: {clean}"));
-        let follower = follower(bench.network()).await?;
-        match self {
-            Fault::OneDead => _ = bench.processes().kill(&follower).await?,
-            Fault::OneSlow => bench.disturb(Disturbance::Slow(follower)),
+/// Measures the load without `faults` and with all of them at once: a closed loop each, or an open one where a `rate` is
+/// given. Each fault of a validator falls upon another one.
+///
+/// **Errors**: of the machine, or fewer validators than faults; those of transactions are counted.
+pub async fn measure(
+    faults: &[Fault],
+    bench: &mut Bench<'_>,
+    rate: Option<f64>,
+    delay: impl Fn(Duration),
+    say: &dyn Fn(&str),
+) -> Result<FaultResults> {
+    let machine = Machine::this();
+    let clean = match rate {
+        None => bench.closed(say).await?,
+        Some(rate) => bench.open(rate).await?,
+    };
+    say(&format!("without: {clean}"));
+    let mut followers = followers(bench.network()).await?;
+    let mut follower = || followers.pop().context("more faults than validators that do not lead");
+    for fault in faults {
+        match fault {
+            Fault::OneDead => _ = bench.processes().kill(&follower()?).await?,
+            Fault::OneSlow => bench.disturb(Disturbance::Slow(follower()?)),
             Fault::LeaderKilled => bench.disturb(Disturbance::KillLeader),
             Fault::Delay50ms => delay(DELAY),
             Fault::Overload => {}
         }
-        let faulted = match (self, rate) {
-            (Fault::Overload, rate) => bench.overload(rate.unwrap_or(clean.settled_tps) * OVERLOAD).await?,
-            (_, None) => bench.closed(say).await?,
-            (_, Some(rate)) => bench.open(rate).await?,
-        };
-        say(&format!("with {}: {faulted}", self.name()));
-        Ok(FaultResults {
-            fault: self.name(),
-            description: self.description(),
-            settled_share: faulted.settled_tps / clean.settled_tps.max(f64::MIN_POSITIVE),
-            errors: clean.errors + faulted.errors,
-            clean,
-            faulted,
-            machine,
-        })
     }
+    let faulted = match rate {
+        rate if faults.contains(&Fault::Overload) => {
+            bench.overload(rate.unwrap_or(clean.settled_tps) * OVERLOAD).await?
+        }
+        None => bench.closed(say).await?,
+        Some(rate) => bench.open(rate).await?,
+    };
+    let together = |words: fn(Fault) -> String, between| {
+        faults.iter().map(|fault| words(*fault)).collect::<Vec<_>>().join(between)
+    };
+    let fault = together(Fault::name, " and ");
+    say(&format!("with {fault}: {faulted}"));
+    Ok(FaultResults {
+        fault,
+        description: together(Fault::description, " "),
+        settled_share: faulted.settled_tps / clean.settled_tps.max(f64::MIN_POSITIVE),
+        errors: clean.errors + faulted.errors,
+        clean,
+        faulted,
+        machine,
+    })
 }
 
 impl Disturbance {
@@ -142,7 +149,6 @@ impl Disturbance {
         let mut events = Vec::new();
         let mut note = |what: String| events.push(Event { second: start.elapsed().as_secs_f64(), what });
         match self {
-            Disturbance::None => {}
             Disturbance::Slow(node) => {
                 note(format!("{} is slow", node.name));
                 let pid = processes.pid(&node).and_then(Pid::from_raw).context("a process to slow down")?;
@@ -183,10 +189,10 @@ async fn leader(network: &Network) -> Result<NodeAddress> {
     anyhow::bail!("no validator says who leads")
 }
 
-/// The last validator that does not lead.
-async fn follower(network: &Network) -> Result<NodeAddress> {
+/// The validators that do not lead.
+async fn followers(network: &Network) -> Result<Vec<NodeAddress>> {
     let leader = leader(network).await?;
-    network.nodes.iter().rfind(|node| **node != leader).cloned().context("a validator that does not lead")
+    Ok(network.nodes.iter().filter(|node| **node != leader).cloned().collect())
 }
 
 impl fmt::Display for FaultResults {

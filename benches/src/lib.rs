@@ -1,7 +1,7 @@
 //! Measurements: a load generator of pre-signed transactions against real validators.
 //!
 //! Reading order: [`run`] (one run), [`scenario`] and [`accounts`] (what is sent), [`load`] (how), [`measure`],
-//! [`resources`], [`phases`] and [`results`] (what is counted); [`sweep`], [`faults`] and [`postgres`] build upon it, and
+//! [`resources`], [`phases`] and [`results`] (what is counted); [`sweep`], [`faults`], [`series`] and [`postgres`] build upon it, and
 //! [`report`] shows it. Results are percentiles from a histogram, never averages alone.
 
 pub mod accounts;
@@ -17,5 +17,6 @@ pub mod resources;
 pub mod results;
 pub mod run;
 pub mod scenario;
+pub mod series;
 pub mod sweep;
 pub mod transport;

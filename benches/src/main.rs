@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use carat_benches::arrivals::Spread;
-use carat_benches::cluster::{Cluster, Histories};
-use carat_benches::faults::Fault;
+use carat_benches::cluster::{Cluster, Histories, Make};
+use carat_benches::faults::{self, Fault};
 use carat_benches::postgres::{self, Comparison, Postgres};
 use carat_benches::report::Report;
 use carat_benches::results::Results;
 use carat_benches::run::{Bench, Options};
 use carat_benches::scenario::Scenario;
+use carat_benches::series::{self, Member, Series};
 use carat_benches::sweep::Sweep;
 use carat_benches::transport::Entrance;
+use carat_genesis::choices::TrustChoice;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
@@ -35,9 +37,11 @@ enum Command {
     Run(RunArguments),
     /// The saturation curve: rates up to and beyond what a closed loop settles
     Sweep(SweepArguments),
-    /// The same transfers in another system, in one run
+    /// The same load on something else, in one run
     #[command(subcommand)]
     Compare(Compare),
+    /// What a transaction costs as validators and accounts grow in number: a network each
+    Curve(CurveArguments),
     /// One page of what the other commands wrote with --json: HTML, and JSON and CSV beside it
     Report {
         /// Results, each a file
@@ -63,6 +67,28 @@ enum Command {
 enum Compare {
     /// PostgreSQL with two synchronous standbys (Debian's package), 64 clients
     Postgres(SweepArguments),
+    /// Networks that trust = bft and trust = crash, with the same load
+    Trust(RunArguments),
+}
+
+#[derive(Debug, Args)]
+struct CurveArguments {
+    #[command(flatten)]
+    load: LoadArguments,
+    /// How many validators; the first with every number of accounts
+    #[arg(long, value_delimiter = ',', default_value = "4,7,10")]
+    validators: Vec<u16>,
+    /// How many accounts there are, 2,000 of which send; the first with every number of validators
+    #[arg(
+        long = "holders",
+        value_delimiter = ',',
+        default_value = "2000,100000",
+        conflicts_with = "accounts"
+    )]
+    holders: Vec<usize>,
+    /// Write the results to a file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -85,9 +111,15 @@ struct RunArguments {
     /// Transactions a second; or "max": as many as 2,000 accounts with one under way each settle, and then 80 % of that
     #[arg(long, default_value = "max")]
     rate: String,
-    /// Do the same again with something wrong, and report both
-    #[arg(long, value_enum, conflicts_with = "network")]
-    fault: Option<Fault>,
+    /// Do the same again with something wrong, or several things at once, and report both
+    #[arg(
+        long = "fault",
+        value_enum,
+        value_delimiter = ',',
+        value_name = "FAULT,...",
+        conflicts_with = "network"
+    )]
+    faults: Vec<Fault>,
     /// Write the results to a file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -102,6 +134,9 @@ struct NetworkArguments {
     /// either way, and the results name it
     #[arg(long, value_enum, default_value_t, conflicts_with = "network")]
     history: Histories,
+    /// Which faults of validators the network is made to survive, as carat-genesis init says
+    #[arg(long, value_enum, default_value = "bft", conflicts_with = "network")]
+    trust: TrustChoice,
     /// Folder of a test network that runs on this machine, instead
     #[arg(long, value_name = "DIR")]
     network: Option<PathBuf>,
@@ -140,15 +175,29 @@ struct LoadArguments {
 }
 
 impl NetworkArguments {
+    fn make(&self, with_relay: bool) -> Make {
+        Make { validators: self.validators, trust: self.trust.into(), histories: self.history, with_relay }
+    }
+
     async fn cluster(&self, with_relay: bool) -> Result<Cluster> {
         let mut cluster = match &self.network {
             Some(folder) => Cluster::attach(folder).await?,
-            None => Cluster::start(self.validators, self.history, with_relay).await?,
+            None => Cluster::start(self.make(with_relay)).await?,
         };
         if self.keep {
             talk(&format!("the network stays in {}", cluster.keep_folder().display()));
         }
         Ok(cluster)
+    }
+}
+
+impl RunArguments {
+    /// None for as many as are settled.
+    fn rate(&self) -> Result<Option<f64>> {
+        match self.rate.as_str() {
+            "max" => Ok(None),
+            number => number.parse().map(Some).context("--rate takes a number or max"),
+        }
     }
 }
 
@@ -208,6 +257,8 @@ async fn dispatch(arguments: Arguments) -> Result<()> {
         Command::Run(arguments) => run(arguments).await,
         Command::Sweep(arguments) => sweep(arguments).await,
         Command::Compare(Compare::Postgres(arguments)) => compare_postgres(arguments).await,
+        Command::Compare(Compare::Trust(arguments)) => compare_trust(arguments).await,
+        Command::Curve(arguments) => curve(arguments).await,
         Command::Report { files, out } => {
             data(&Report::read(&files)?.write(&out)?.display().to_string());
             Ok(())
@@ -221,31 +272,27 @@ async fn dispatch(arguments: Arguments) -> Result<()> {
 }
 
 async fn run(arguments: RunArguments) -> Result<()> {
-    let rate = match arguments.rate.as_str() {
-        "max" => None,
-        number => Some(number.parse().context("--rate takes a number or max")?),
-    };
-    if let Some(fault) = arguments.fault {
-        return run_with(fault, rate, arguments).await;
+    let rate = arguments.rate()?;
+    if !arguments.faults.is_empty() {
+        return run_with(rate, arguments).await;
     }
     let results = measure(&arguments.network, arguments.load.options(rate)).await?;
     write(&results, arguments.json)?;
     none_wrong(results.errors)
 }
 
-async fn run_with(fault: Fault, rate: Option<f64>, arguments: RunArguments) -> Result<()> {
+async fn run_with(rate: Option<f64>, arguments: RunArguments) -> Result<()> {
+    let faults = arguments.faults;
     let mut options = arguments.load.options(rate);
-    match fault {
-        Fault::Overload => {
-            options.accounts = arguments.load.accounts.unwrap_or(OVERLOAD_ACCOUNTS);
-            options.under_way = ACCOUNTS;
-        }
-        _ if arguments.load.attempt.is_none() => options.attempt = FAULT_ATTEMPT,
-        _ => {}
+    if faults.contains(&Fault::Overload) {
+        options.accounts = arguments.load.accounts.unwrap_or(OVERLOAD_ACCOUNTS);
+        options.under_way = ACCOUNTS;
+    } else if arguments.load.attempt.is_none() {
+        options.attempt = FAULT_ATTEMPT;
     }
-    let cluster = arguments.network.cluster(fault == Fault::Delay50ms).await?;
+    let cluster = arguments.network.cluster(faults.contains(&Fault::Delay50ms)).await?;
     let mut bench = prepared(&cluster, options).await?;
-    let results = fault.measure(&mut bench, rate, |one_way| cluster.delay(one_way), &talk).await?;
+    let results = faults::measure(&faults, &mut bench, rate, |one_way| cluster.delay(one_way), &talk).await?;
     cluster.stop().await?;
     talk(&results.to_string());
     write(&results, arguments.json)?;
@@ -280,6 +327,29 @@ async fn compare_postgres(arguments: SweepArguments) -> Result<()> {
     talk(&comparison.to_string());
     write(&comparison, arguments.json)?;
     none_wrong(comparison.ours.errors)
+}
+
+async fn compare_trust(arguments: RunArguments) -> Result<()> {
+    if !arguments.faults.is_empty() || arguments.network.network.is_some() {
+        bail!(
+            "networks of both kinds are made, and nothing is wrong with them (hint: leave --fault and --network out)"
+        );
+    }
+    let options = arguments.load.options(arguments.rate()?);
+    measure_series(series::of_trust(arguments.network.make(false), &options), arguments.json).await
+}
+
+async fn curve(arguments: CurveArguments) -> Result<()> {
+    let options = Options { under_way: ACCOUNTS, ..arguments.load.options(None) };
+    let members = series::of_sizes(Make::default(), &options, &arguments.validators, &arguments.holders);
+    measure_series(members, arguments.json).await
+}
+
+async fn measure_series(members: Vec<Member>, json: Option<PathBuf>) -> Result<()> {
+    let series = Series::measure(members, &talk).await?;
+    talk(&series.to_string());
+    write(&series, json)?;
+    none_wrong(series.errors)
 }
 
 async fn prepared(cluster: &Cluster, options: Options) -> Result<Bench<'_>> {

@@ -12,6 +12,7 @@ use crate::faults::FaultResults;
 use crate::postgres::PostgresResults;
 use crate::resources::GENERATOR;
 use crate::results::{LoadResults, Machine, Results};
+use crate::series::{MemberResults, Series};
 use crate::sweep::Sweep;
 use svg::{Axis, Line, Mark, escape, number};
 
@@ -59,6 +60,10 @@ impl Report {
     fn add(&mut self, name: String, value: &Value) -> Result<()> {
         if value.get("points").is_some() {
             self.sweeps.push((name, serde_json::from_value(value.clone())?));
+        } else if value.get("members").is_some() {
+            let series: Series = serde_json::from_value(value.clone())?;
+            let named = |member: MemberResults| (format!("{name}: {}", member.name), member.results, None);
+            self.runs.extend(series.members.into_iter().map(named));
         } else if value.get("fault").is_some() {
             self.faults.push((name, serde_json::from_value(value.clone())?));
         } else {

@@ -66,7 +66,7 @@ pub struct Bench<'a> {
     senders: Senders,
     transport: Rc<Way>,
     watch: Watch,
-    disturbance: Disturbance,
+    disturbances: Vec<Disturbance>,
 }
 
 impl<'a> Bench<'a> {
@@ -78,14 +78,7 @@ impl<'a> Bench<'a> {
         let senders = Senders::prepare(&client, options.scenario, options.accounts, &options.run).await?;
         let way = Way::through(options.entrance, &cluster.network, senders.key()?)?;
         let transport = Rc::new(way);
-        Ok(Bench {
-            cluster,
-            options,
-            senders,
-            transport,
-            watch: cluster.watch()?,
-            disturbance: Disturbance::None,
-        })
+        Ok(Bench { cluster, options, senders, transport, watch: cluster.watch()?, disturbances: Vec::new() })
     }
 
     /// Measures what the options say.
@@ -142,9 +135,9 @@ impl<'a> Bench<'a> {
         self.load(plan, (rate / 2.0).min(PROBE_RATE)).await
     }
 
-    /// From now on this is done during each load.
+    /// From now on this is done during each load, beside what is done already.
     pub fn disturb(&mut self, disturbance: Disturbance) {
-        self.disturbance = disturbance;
+        self.disturbances.push(disturbance);
     }
 
     /// The network that is measured.
@@ -189,13 +182,19 @@ impl<'a> Bench<'a> {
         let start = Instant::now();
         let settled = Rc::new(Cell::new(0));
         let looking = tokio::task::spawn_local(look(self.watch.clone(), plan, start, Rc::clone(&settled)));
-        let (network, processes) = (self.network().clone(), self.processes().clone());
-        let disturbing = self.disturbance.clone().run(network, processes, plan, start);
-        let disturbing = tokio::task::spawn_local(disturbing);
+        let disturbing = self.disturbances.iter().cloned().map(|disturbance| {
+            let (network, processes) = (self.network().clone(), self.processes().clone());
+            tokio::task::spawn_local(disturbance.run(network, processes, plan, start))
+        });
+        let disturbing: Vec<_> = disturbing.collect();
         let genesis = &self.cluster.network.genesis;
         let transport = Rc::clone(&self.transport);
         let mut loaded = load::run(transport, genesis, lanes, plan, start, settled).await?;
-        let (looked, events) = (looking.await?, disturbing.await??);
+        let looked = looking.await?;
+        let mut events = Vec::new();
+        for disturbance in disturbing {
+            events.extend(disturbance.await??);
+        }
         self.senders.used(&loaded.used);
         self.look_for_lost(&mut loaded).await?;
         let quorum = Quorum::of(genesis.genesis.validators.len())?;
@@ -290,6 +289,27 @@ async fn look(watch: Watch, plan: Plan, start: Instant, settled: Rc<Cell<u64>>) 
                 looked.late = looked.late.max(due.elapsed());
                 looked.usage.push(watch.usage());
             }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A load for tests of what is measured when.
+    pub(crate) fn options() -> Options {
+        Options {
+            scenario: Scenario::default(),
+            rate: None,
+            entrance: Entrance::default(),
+            spread: Spread::default(),
+            duration: Duration::from_secs(1),
+            warm_up: Duration::ZERO,
+            accounts: 1,
+            under_way: usize::MAX,
+            attempt: Duration::from_secs(1),
+            run: "test".to_owned(),
         }
     }
 }

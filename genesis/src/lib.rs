@@ -4,6 +4,7 @@
 //! What is made is described in `docs/operations/genesis.md`. Reading order: [`layout`] (names and forms of all
 //! files), [`init`], [`verify`].
 
+pub mod choices;
 mod error;
 mod files;
 pub mod init;

@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use carat_genesis::choices::{TrustChoice, VisibilityChoice};
 use carat_genesis::{InitError, InitOptions, Report, init, layout, show, verify};
 use carat_types::PublicKey;
-use carat_types::genesis::{AssetRule, ConsensusConstants, GenesisFile, Profile, Trust, Visibility};
+use carat_types::genesis::{AssetRule, ConsensusConstants, GenesisFile, Profile, Visibility};
 use carat_types::quorum::Quorum;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
@@ -57,40 +58,6 @@ enum Command {
         /// The folder, which must exist
         folder: PathBuf,
     },
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum TrustChoice {
-    /// Up to f validators may lie
-    Bft,
-    /// Validators only crash
-    Crash,
-}
-
-impl From<TrustChoice> for Trust {
-    fn from(choice: TrustChoice) -> Trust {
-        match choice {
-            TrustChoice::Bft => Trust::Bft,
-            TrustChoice::Crash => Trust::Crash,
-        }
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum VisibilityChoice {
-    /// Everybody who reaches a node reads everything
-    Open,
-    /// Only who has logged in, and of records only those that concern it
-    Members,
-}
-
-impl From<VisibilityChoice> for Visibility {
-    fn from(choice: VisibilityChoice) -> Visibility {
-        match choice {
-            VisibilityChoice::Open => Visibility::Open,
-            VisibilityChoice::Members => Visibility::Members,
-        }
-    }
 }
 
 #[derive(Args)]
