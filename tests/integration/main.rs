@@ -9,6 +9,8 @@ mod members;
 mod native;
 mod payloads;
 mod payments;
+mod profiles;
+mod replay;
 mod restart;
 mod start_up;
 mod state_transfer;
