@@ -10,12 +10,17 @@ use carat_types::{Digest, Slot};
 
 use crate::cluster::{Cluster, key};
 
+/// What is done to a block; none takes it away.
+type Change = fn(Block) -> Option<Block>;
+/// What is done to its seals.
+type SealsChange = fn(SealCertificate) -> SealCertificate;
+
 /// A store of which one block was changed.
 struct Changed<'a> {
     store: &'a Store,
     slot: Slot,
-    change: fn(Block) -> Option<Block>,
-    seals: fn(SealCertificate) -> SealCertificate,
+    change: Change,
+    seals: SealsChange,
 }
 
 impl Blocks for Changed<'_> {
@@ -74,8 +79,8 @@ async fn blocks_of_a_stopped_validator_lead_to_its_state_and_a_changed_one_is_fo
 
 fn refuses_every_change(home: &Home, store: &Store) {
     let slot = newest_with_payments(store);
-    let unchanged: fn(SealCertificate) -> SealCertificate = |seals| seals;
-    let table: [(&str, fn(Block) -> Option<Block>); 10] = [
+    let unchanged: SealsChange = |seals| seals;
+    let table: [(&str, Change); 10] = [
         ("is not stored here", |_| None),
         ("chain", |block| with_header(block, |header| header.chain_id = Digest::ZERO)),
         ("parent", |block| with_header(block, |header| header.parent = Digest::ZERO)),
@@ -101,7 +106,7 @@ fn refuses_every_change(home: &Home, store: &Store) {
         let error = refusal(home, &changed);
         assert!(error.contains(&format!("block {slot}")) && error.contains(expected), "{expected}: {error}");
     }
-    let table: [(&str, fn(SealCertificate) -> SealCertificate); 2] = [
+    let table: [(&str, SealsChange); 2] = [
         ("they are of header", |mut seals| {
             seals.body.header = Digest::ZERO;
             seals
