@@ -6,7 +6,7 @@
 
 use carat_types::Digest;
 use carat_types::merkle;
-use carat_types::state_proof::{self, ProofEnd, StateProof};
+use carat_types::state_proof::{self, OtherLeaf, ProofEnd, StateProof};
 
 use crate::state::StateDelta;
 
@@ -104,6 +104,43 @@ impl StateTree {
                 }
             }
         }
+    }
+
+    /// The path to where an entry with these key bytes would stand, if there is none. `value` finds the value bytes of the
+    /// entry with a tree key, which may be needed: the tree itself keeps hashes.
+    ///
+    /// **Returns** none if there is such an entry.
+    ///
+    /// **Errors**: those of `value`.
+    pub fn prove_absent<E>(
+        &self,
+        key: &[u8],
+        value: impl FnOnce(&Digest) -> Result<Vec<u8>, E>,
+    ) -> Result<Option<StateProof>, E> {
+        let tree_key = state_proof::tree_key(key);
+        let mut siblings = Vec::new();
+        let mut link = self.root;
+        let end = loop {
+            match link.place() {
+                Place::Empty => break ProofEnd::Empty,
+                Place::Leaf(index) => {
+                    let Some(leaf) = self.leaves.get(index) else { return Ok(None) };
+                    if leaf.tree_key == tree_key {
+                        return Ok(None);
+                    }
+                    let value = value(&leaf.tree_key)?;
+                    break ProofEnd::Other(OtherLeaf { tree_key: leaf.tree_key, value });
+                }
+                Place::Inner(index) => {
+                    let Some(node) = self.inner.get(index) else { return Ok(None) };
+                    let right = state_proof::bit(&tree_key, siblings.len()) == Some(true);
+                    let (next, other) = if right { (node.right, node.left) } else { (node.left, node.right) };
+                    siblings.push(self.hash(other));
+                    link = next;
+                }
+            }
+        };
+        Ok(Some(StateProof { end, siblings }))
     }
 
     fn apply(&mut self, mut changes: Vec<Change>) {

@@ -100,7 +100,7 @@ impl StateChunk {
         for entry in &self.entries {
             let tree_key = state_proof::tree_key(&entry.key);
             let in_order = leaves.last().is_none_or(|(last, _)| *last < tree_key);
-            if !in_order || !share_bits(&tree_key, &self.from, depth) {
+            if !in_order || !state_proof::share_bits(&tree_key, &self.from, depth) {
                 return None;
             }
             leaves.push((tree_key, state_proof::leaf(&tree_key, &entry.value)));
@@ -127,11 +127,6 @@ impl StateChunk {
 /// Whether a bit at `depth` or below is set.
 fn low_bits(key: &Digest, depth: usize) -> bool {
     (depth..StateProof::DEPTH_MAX).any(|bit| state_proof::bit(key, bit) == Some(true))
-}
-
-/// Whether two keys agree in all bits above `depth`.
-pub fn share_bits(one: &Digest, other: &Digest, depth: usize) -> bool {
-    (0..depth).all(|bit| state_proof::bit(one, bit) == state_proof::bit(other, bit))
 }
 
 /// Turns the bit that decides at `depth`.

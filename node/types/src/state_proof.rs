@@ -1,11 +1,11 @@
-//! The state tree's hashes, and proofs that an entry is in the state of a block.
+//! The state tree's hashes, and proofs that an entry is in the state of a block, or that none with its key is.
 //!
 //! The tree is a binary trie over the bits of an entry's *tree key*, highest bit first. A subtree that holds no
 //! entry has the hash of the empty tree; one that holds a single entry has that entry's leaf hash; any other has
 //! `M("node", left | right)`. The shape follows from the set of entries alone, so equal states have equal roots.
 //! **Source**: consensus specification, section 2. `carat-ledger` keeps the tree; this module only verifies.
 
-use crate::codec::{Decode, DecodeError, Encode, Reader};
+use crate::codec::{Decode, DecodeError, Encode, Reader, encode_count};
 use crate::hash::{Digest, m};
 use crate::merkle;
 
@@ -60,16 +60,30 @@ pub fn root_above(tree_key: &Digest, siblings: &[Digest], hash: Digest) -> Optio
 }
 
 /// What a proof shows at the end of its path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProofEnd {
     /// The entry's own leaf.
     Present,
+    /// Nothing: no entry's key begins with the bits of this path.
+    Empty,
+    /// The leaf of another entry, which is alone below this place.
+    Other(OtherLeaf),
+}
+
+/// An entry in whose place another one would stand. Its value is given whole: a hash could as well be that of an inner
+/// node, behind which anything may hide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherLeaf {
+    /// Where it stands.
+    pub tree_key: Digest,
+    /// Its value bytes.
+    pub value: Vec<u8>,
 }
 
 /// A path from the root to the place of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateProof {
-    /// What stands there. Proofs of absence will add kinds.
+    /// What stands there.
     pub end: ProofEnd,
     /// The other half at each level, from the root downward.
     pub siblings: Vec<Digest>,
@@ -81,18 +95,55 @@ impl StateProof {
 
     /// The root of a state in which the key has this value, if the proof is right.
     ///
-    /// **Returns** none for a path longer than a tree can be deep. The caller compares with a certified root.
+    /// **Returns** none for a path longer than a tree can be deep, and for a proof of absence. The caller compares with a
+    /// certified root.
     pub fn root(&self, key: &[u8], value: &[u8]) -> Option<Digest> {
-        let ProofEnd::Present = self.end;
+        if self.end != ProofEnd::Present {
+            return None;
+        }
         let tree_key = tree_key(key);
         root_above(&tree_key, &self.siblings, leaf(&tree_key, value))
     }
 }
 
+impl StateProof {
+    /// The root of a state in which no entry has this key, if the proof is right.
+    ///
+    /// **Returns** none for a path longer than a tree can be deep, for a proof of presence, and where the other leaf is
+    /// the key's own or does not stand on the key's way. The caller compares with a certified root.
+    pub fn root_without(&self, key: &[u8]) -> Option<Digest> {
+        let tree_key = tree_key(key);
+        let hash = match &self.end {
+            ProofEnd::Present => return None,
+            ProofEnd::Empty => merkle::empty(),
+            ProofEnd::Other(other) => {
+                let stands_there = share_bits(&other.tree_key, &tree_key, self.siblings.len());
+                if other.tree_key == tree_key || !stands_there {
+                    return None;
+                }
+                leaf(&other.tree_key, &other.value)
+            }
+        };
+        root_above(&tree_key, &self.siblings, hash)
+    }
+}
+
+/// Whether two keys agree in all bits above `depth`.
+pub fn share_bits(one: &Digest, other: &Digest, depth: usize) -> bool {
+    (0..depth).all(|place| bit(one, place) == bit(other, place))
+}
+
 impl Encode for StateProof {
     fn encode(&self, out: &mut Vec<u8>) {
-        match self.end {
+        match &self.end {
             ProofEnd::Present => out.push(0),
+            ProofEnd::Empty => out.push(1),
+            ProofEnd::Other(other) => {
+                out.push(2);
+                other.tree_key.encode(out);
+                encode_count(other.value.len(), out);
+                out.extend_from_slice(&other.value);
+            }
         }
         self.siblings.as_slice().encode(out);
     }
@@ -102,11 +153,20 @@ impl Decode for StateProof {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let end = match u8::decode(input)? {
             0 => ProofEnd::Present,
+            1 => ProofEnd::Empty,
+            2 => {
+                let tree_key = Decode::decode(input)?;
+                let count = input.count("value of a state entry", VALUE_MAX)?;
+                ProofEnd::Other(OtherLeaf { tree_key, value: input.take(count)?.to_vec() })
+            }
             value => return Err(DecodeError::Tag { what: "state proof", value }),
         };
         Ok(StateProof { end, siblings: decode_siblings(input)? })
     }
 }
+
+/// Longest value of an entry in a proof. **Units**: bytes.
+const VALUE_MAX: u32 = 1 << 20;
 
 /// A path from the root downward, no longer than a tree can be deep.
 pub(crate) fn decode_siblings(input: &mut Reader<'_>) -> Result<Vec<Digest>, DecodeError> {
@@ -154,12 +214,36 @@ mod tests {
     }
 
     #[test]
+    fn proof_of_absence_holds_for_an_absent_key_and_for_no_other() {
+        let key = |n: u32| n.to_be_bytes().to_vec();
+        let side = |right: bool| move |k: &Vec<u8>| bit(&tree_key(k), 0) == Some(right);
+        let lefts: Vec<_> = (0..).map(key).filter(side(false)).take(2).collect();
+        let right = (0..).map(key).find(side(true)).expect("half of all keys");
+        let leaf_of = |k: &[u8]| leaf(&tree_key(k), b"v");
+        let root = merkle::node(&leaf_of(&lefts[0]), &leaf_of(&right));
+        let other = OtherLeaf { tree_key: tree_key(&lefts[0]), value: b"v".to_vec() };
+        let proof = StateProof { end: ProofEnd::Other(other), siblings: vec![leaf_of(&right)] };
+        assert_eq!(proof.root_without(&lefts[1]), Some(root));
+        assert_eq!(proof.root_without(&lefts[0]), None, "it is there");
+        assert_eq!(proof.root_without(&right), None, "the leaf is not on its way");
+        assert_eq!(proof.root(&lefts[0], b"v"), None, "no proof of presence");
+        let claims_nothing = StateProof { end: ProofEnd::Empty, siblings: vec![leaf_of(&right)] };
+        assert_ne!(claims_nothing.root_without(&lefts[0]), Some(root));
+        // An inner node passed off as a leaf would hide both.
+        let hidden = OtherLeaf { tree_key: tree_key(&lefts[0]), value: root.0.to_vec() };
+        let shorter = StateProof { end: ProofEnd::Other(hidden), siblings: Vec::new() };
+        assert_ne!(shorter.root_without(&right), Some(root));
+        assert_eq!(StateProof::from_bytes(&proof.to_bytes()), Ok(proof));
+        assert_eq!(StateProof::from_bytes(&claims_nothing.to_bytes()), Ok(claims_nothing));
+    }
+
+    #[test]
     fn decode_of_encoded_proof_gives_it_back_and_bad_forms_are_refused() {
         let proof = StateProof { end: ProofEnd::Present, siblings: vec![Digest([7; 32]); 100] };
         let bytes = proof.to_bytes();
         assert_eq!(StateProof::from_bytes(&bytes), Ok(proof));
         let mut unknown = bytes.clone();
-        unknown[0] = 1;
+        unknown[0] = 3;
         assert!(matches!(StateProof::from_bytes(&unknown), Err(DecodeError::Tag { .. })));
         let mut deep = vec![0];
         deep.extend(257_u32.to_be_bytes());

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use carat_consensus::{Record, Signer};
-use carat_ledger::SnapshotPlan;
+use carat_ledger::{SnapshotPlan, StateTree};
 use carat_storage::Identity;
 use carat_storage::journal::format::{Header as SegmentHeader, encode_frame, encode_record};
 use carat_types::batch::{Batch, Body, Envelope, Payload, Value};
@@ -28,7 +28,7 @@ use carat_types::submission::{
     Answer, Busy, Malformed, Refused, Request, SettledBlock, SettledOutcome, Submission, Wanted, Words,
 };
 use carat_types::transaction::sign_envelope;
-use carat_types::{Digest, Epoch, Slot, ValidatorId, View, header, merkle};
+use carat_types::{Digest, Epoch, Slot, ValidatorId, View, header, merkle, state_proof};
 use stellar_xdr::{Asset, Limits, Operation, Price, TransactionEnvelope, WriteXdr};
 
 use crate::network::{LIAR, NETWORK, VALIDATORS, keys};
@@ -42,6 +42,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "receipt" => vec![receipt()],
         "submission" => submissions(),
         "merkle_path" => (0..5).filter_map(|index| Some(path(index)?.to_bytes())).collect(),
+        "state_proof" => proofs(),
         "state_chunk" => chunks(),
         "snapshot_offer" => vec![offer().to_bytes()],
         "payload" => vec![payload(1).to_bytes(), payload(3).to_bytes()],
@@ -62,6 +63,20 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "confidential_claim" => crate::confidential::claims().to_vec(),
         _ => Vec::new(),
     }
+}
+
+/// Proofs of what is in the genesis state, and of what is not.
+fn proofs() -> Vec<Vec<u8>> {
+    let entries: BTreeMap<&[u8], &[u8]> =
+        NETWORK.entries.iter().map(|(key, value)| (key.as_ref(), value.as_ref())).collect();
+    let tree = StateTree::build(&entries);
+    let value_at = |wanted: &Digest| {
+        let found = entries.iter().find(|(key, _)| state_proof::tree_key(key) == *wanted);
+        found.map(|(_, value)| value.to_vec()).ok_or("the tree names entries of the state")
+    };
+    let present = entries.keys().filter_map(|key| tree.prove(key));
+    let absent = (0..8_u8).filter_map(|number| tree.prove_absent(&[number], value_at).expect("found"));
+    present.chain(absent).map(|proof| proof.to_bytes()).collect()
 }
 
 /// The genesis state in parts.

@@ -79,10 +79,16 @@ pub fn merkle_path(bytes: &[u8]) {
     }
 }
 
-/// A proof that an entry is in the state.
+/// A proof that an entry is in the state, or that none with its key is.
 pub fn state_proof(bytes: &[u8]) {
     if let Some(proof) = canonical::<StateProof>(bytes) {
-        proof.root(b"key", b"value");
+        let present = proof.root(b"key", b"value");
+        assert!(present.is_none() || proof.root_without(b"key").is_none(), "there and not there");
+        let root = Some(NETWORK.header.state_root);
+        assert!(present != root, "an entry that is not there");
+        for (key, _) in &NETWORK.entries {
+            assert!(proof.root_without(key.as_ref()) != root, "an entry that is there");
+        }
     }
 }
 

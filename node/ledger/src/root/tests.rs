@@ -111,3 +111,24 @@ fn tree_of_a_key_that_stands_twice_is_that_of_one() {
     let once = StateTree::build([([1], [5])]);
     assert_eq!(StateTree::build([([1], [5]), ([1], [5])]).root(), once.root());
 }
+
+#[test]
+fn every_absent_key_of_every_small_state_is_proved_absent_and_no_other_is() {
+    for count in 0..40u32 {
+        let state: BTreeMap<Vec<u8>, Vec<u8>> =
+            (0..count).map(|number| (number.to_be_bytes().to_vec(), vec![7; 3])).collect();
+        let tree = StateTree::build(&state);
+        let value = |wanted: &Digest| {
+            let found = state.iter().find(|(key, _)| state_proof::tree_key(key) == *wanted);
+            found.map(|(_, value)| value.clone()).ok_or("the tree names an entry of the state")
+        };
+        for number in 0..80u32 {
+            let key = number.to_be_bytes();
+            let proof = tree.prove_absent(&key, value).expect("values are found");
+            assert_eq!(proof.is_none(), number < count, "{number} of {count}");
+            let Some(proof) = proof else { continue };
+            assert_eq!(proof.root_without(&key), Some(tree.root()), "{number} of {count}");
+            assert_eq!(tree.prove(&key), None);
+        }
+    }
+}
