@@ -3,12 +3,15 @@
 //! `cargo run --release -p carat-storage --example transfer_rate [ACCOUNTS]`, by default 100,000 accounts. One store executes
 //! the blocks that create them, a thousand in each, without checking signatures, which flatters it. Another one takes the state from it
 //! as it would from a peer: put in order, cut, encoded, decoded, proved, written, put in place, its tree built. Both on
-//! disk, one thread each way, no network in between. Prints accounts a second of both, by the clock.
+//! disk, one thread each way, no network in between. Prints accounts a second, by the clock: made, sent, taken, and fetched,
+//! which is sending and taking one after the other; validators do both at the same time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use carat_ledger::{BlockInput, SignatureOracle, SnapshotPlan, SortKey, StateTree, apply, genesis_entries};
+use carat_ledger::{
+    BlockInput, BlockOutcome, SignatureOracle, SnapshotPlan, SortKey, StateTree, apply, genesis_entries,
+};
 use carat_storage::Identity;
 use carat_storage::store::{Genesis, Store, StoreError};
 use carat_types::batch::{Batch, BlockLimits, Body, Envelope, Payload, Value};
@@ -23,7 +26,8 @@ use carat_types::message::{Seal, StableCheckpoint};
 use carat_types::signature::Claim;
 use carat_types::snapshot::{CHUNK_BYTES, Progress, SnapshotOffer, StateChunk};
 use carat_types::transaction::{SignedTransaction, network_id, test_root_key};
-use carat_types::{Digest, PublicKey, ValidatorId};
+use carat_types::{Digest, PublicKey, SecretKey, ValidatorId};
+use stellar_xdr::{TransactionResult, TransactionResultResult};
 
 const PASSPHRASE: &str = "rate of a transfer";
 /// Accounts that one transaction creates, and transactions of a block.
@@ -49,10 +53,12 @@ fn main() -> Result<(), Failure> {
     let server = Store::open(&folder.path().join("server"), &identity(), genesis)?;
     let (header, made) = make(&server, blocks)?;
     let joiner = Store::open(&folder.path().join("joiner"), &identity(), genesis)?;
-    let (chunks, fetched) = fetch(&server, &joiner, &header)?;
+    let Fetched { chunks, sent, taken } = fetch(&server, &joiner, &header)?;
+    let fetched = sent + taken;
     let rate = |time: Duration| accounts as f64 / time.as_secs_f64();
     println!("{accounts} accounts in {blocks} blocks, {chunks} chunks");
-    println!("accounts a second, made {:.0}, fetched {:.0}", rate(made), rate(fetched));
+    println!("accounts a second, made {:.0}, sent {:.0}, taken {:.0}", rate(made), rate(sent), rate(taken));
+    println!("fetched {:.0}", rate(fetched));
     println!("times as fast: {:.1}", rate(fetched) / rate(made));
     Ok(())
 }
@@ -100,6 +106,7 @@ fn make(store: &Store, blocks: u64) -> Result<(Header, Duration), Failure> {
             record_changes: false,
         };
         let outcome = apply(store, &input)?;
+        succeeded(&outcome)?;
         let slot = parent.slot.next();
         let header = Header {
             slot,
@@ -121,6 +128,22 @@ fn make(store: &Store, blocks: u64) -> Result<(Header, Duration), Failure> {
     Ok((parent, time))
 }
 
+/// Accounts that were not created would be made very fast.
+fn succeeded(outcome: &BlockOutcome) -> Result<(), Failure> {
+    let failed = outcome.applied.iter().find(|it| !is_success(&it.result));
+    match (failed, outcome.dropped.first()) {
+        (None, None) => Ok(()),
+        (failed, dropped) => {
+            let (result, reason) = (failed.map(|it| &it.result), dropped.map(|it| it.reason));
+            Err(format!("not all was applied: {result:?}, {reason:?}").into())
+        }
+    }
+}
+
+fn is_success(result: &TransactionResult) -> bool {
+    matches!(result.result, TransactionResultResult::TxSuccess(_))
+}
+
 fn transactions(block: u64) -> Result<Vec<Arc<SignedTransaction>>, Failure> {
     let (network, root) = (network_id(PASSPHRASE), test_root_key(PASSPHRASE));
     let mut made = Vec::new();
@@ -128,7 +151,7 @@ fn transactions(block: u64) -> Result<Vec<Arc<SignedTransaction>>, Failure> {
         let sequence = i64::try_from(number)?;
         let mut builder = TransactionBuilder::new(root.public(), sequence)?;
         for account in number * OPERATIONS..(number + 1) * OPERATIONS {
-            let key = PublicKey(sha256(&[&account.to_be_bytes()]).0);
+            let key = SecretKey::from_seed(&sha256(&[&account.to_be_bytes()]).0).public();
             builder = builder.operation(operation::create_account(key.into(), 100_000_000));
         }
         let envelope = builder.sign(&network, &[&root])?;
@@ -137,9 +160,17 @@ fn transactions(block: u64) -> Result<Vec<Arc<SignedTransaction>>, Failure> {
     Ok(made)
 }
 
-/// Takes the state over. **Returns** the number of chunks, and the time.
-fn fetch(server: &Store, joiner: &Store, header: &Header) -> Result<(usize, Duration), Failure> {
-    let started = Instant::now();
+/// A state was taken over.
+struct Fetched {
+    chunks: usize,
+    /// The time of the one who has it.
+    sent: Duration,
+    /// And of the one who wants it.
+    taken: Duration,
+}
+
+fn fetch(server: &Store, joiner: &Store, header: &Header) -> Result<Fetched, Failure> {
+    let (started, mut taken) = (Instant::now(), Duration::ZERO);
     let snapshot = server.snapshot()?;
     let plan = SnapshotPlan::build(snapshot.entries(), CHUNK_BYTES)?;
     let offer = offer(header);
@@ -150,15 +181,20 @@ fn fetch(server: &Store, joiner: &Store, header: &Header) -> Result<(usize, Dura
             snapshot.values(&keys.iter().map(|key| key.to_vec()).collect::<Vec<_>>())
         };
         let chunk = plan.chunk(header.slot, &from, values)?.ok_or("no chunk begins there")?;
-        let received = StateChunk::from_bytes(&chunk.to_bytes())?;
+        let bytes = chunk.to_bytes();
+        let arrived = Instant::now();
+        let received = StateChunk::from_bytes(&bytes)?;
         if received.root() != Some(header.state_root) {
             return Err("a chunk does not prove itself".into());
         }
         joiner.keep_chunk(&received)?;
         next = received.end();
+        taken += arrived.elapsed();
     }
+    let sent = started.elapsed().saturating_sub(taken);
+    let whole = Instant::now();
     joiner.install_state(&offer)?;
-    Ok((plan.len(), started.elapsed()))
+    Ok(Fetched { chunks: plan.len(), sent, taken: taken + whole.elapsed() })
 }
 
 /// Without seals: they cost nothing beside a state.
