@@ -87,8 +87,9 @@ pub(crate) fn result_receipt(genesis: &GenesisFile, seals: u8) -> Receipt {
         ext: TransactionResultExt::V0,
     };
     let result = result.to_xdr(Limits::none()).expect("encodes");
-    let hashes: Vec<Digest> = (0..3).map(|sequence| *transaction(genesis, sequence).hash()).collect();
-    let leaves: Vec<Digest> = hashes.iter().map(|hash| outcome_leaf(hash, &result)).collect();
+    let transactions: Vec<_> = (0..3).map(|sequence| transaction(genesis, sequence)).collect();
+    let leaf = |it: &SignedTransaction| outcome_leaf(it.hash(), it.full_hash(), &result);
+    let leaves: Vec<Digest> = transactions.iter().map(leaf).collect();
     let header = Header {
         slot: Slot(7),
         ledger: 3,
@@ -96,7 +97,8 @@ pub(crate) fn result_receipt(genesis: &GenesisFile, seals: u8) -> Receipt {
         ..genesis.header()
     };
     Receipt::of_result(ResultProof {
-        transaction: hashes[1],
+        transaction: *transactions[1].hash(),
+        envelope: *transactions[1].full_hash(),
         result: ResultBytes(result),
         path: MerklePath::of(&leaves, 1).expect("three leaves"),
         seals: certificate(genesis, seals, Seal { slot: Slot(7), header: header.hash() }),

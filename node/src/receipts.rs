@@ -41,6 +41,8 @@ pub(crate) struct SealedBlock {
 pub(crate) struct OutcomeProof {
     /// What it shares with the others of its block.
     pub(crate) block: Arc<SealedBlock>,
+    /// Hash of its envelope.
+    pub(crate) envelope: Digest,
     /// Its result.
     pub(crate) result: ResultBytes,
     /// From its outcome to the header's outcomes root.
@@ -60,9 +62,12 @@ impl Receipts {
     ///
     /// **Errors**: the store's; a receipt that does not hold.
     pub(crate) fn of(&self, transaction: &Digest) -> Result<Option<CheckedReceipt>, NodeError> {
-        let Some(OutcomeProof { block, result, path }) = self.proof(transaction)? else { return Ok(None) };
+        let Some(OutcomeProof { block, envelope, result, path }) = self.proof(transaction)? else {
+            return Ok(None);
+        };
         let receipt = Receipt::of_result(ResultProof {
             transaction: *transaction,
+            envelope,
             result,
             path,
             header: block.header.clone(),
@@ -84,8 +89,8 @@ impl Receipts {
         else {
             return Ok(None);
         };
-        let result = outcome.result.clone();
-        Ok(Some(OutcomeProof { block, result, path }))
+        let (envelope, result) = (outcome.envelope_hash, outcome.result.clone());
+        Ok(Some(OutcomeProof { block, envelope, result, path }))
     }
 
     /// A block with its seals; none while it has none.

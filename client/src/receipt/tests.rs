@@ -3,11 +3,16 @@
 use carat_types::Slot;
 use carat_types::codec::Encode as _;
 use carat_types::genesis::Trust;
+use carat_types::hash::{m, sha256};
 use carat_types::message::{Commit, Prepare};
-use carat_types::receipt::{Assumption, OrderVotes, Receipt, Rule, Verifier};
+use carat_types::receipt::{Assumption, OrderVotes, Proof, Receipt, Rule, Verifier};
+use carat_types::transaction::{SignedTransaction, decode_envelope};
+use stellar_xdr::{Limits, TransactionEnvelope, VecM, WriteXdr as _};
 
 use super::*;
-use crate::fixture::{PASSPHRASE, certificate, genesis_of, genesis_trusting, order_receipt, result_receipt};
+use crate::fixture::{
+    PASSPHRASE, certificate, genesis_of, genesis_trusting, order_receipt, result_receipt, transaction,
+};
 
 fn verify(text: &[u8], genesis: &GenesisFile) -> Result<Verdict, TextError> {
     verify_text(text, genesis)
@@ -114,4 +119,34 @@ fn receipt_with_too_few_votes_or_of_another_network_is_refused() {
     assert!(refused(order_receipt(&genesis, few), &genesis));
     let error = verify(&text(&result_receipt(&genesis, 2)), &genesis_of("another")).expect_err("refused");
     assert!(error.to_string().contains("hint: use that network's genesis file"), "{error}");
+}
+
+#[test]
+fn neighbour_in_a_receipt_is_not_found_by_trying_all_that_it_may_be() {
+    let genesis = genesis_of(PASSPHRASE);
+    let receipt = result_receipt(&genesis, 2);
+    let Proof::Result(proof) = &receipt.proof else { panic!("the receipt of an outcome") };
+    let neighbour = proof.path.siblings[0];
+    // All that an outsider may guess, one guess of a hundred right; then the same with the signatures, which only the parties know.
+    let guesses = (0..100).map(|sequence| transaction(&genesis, sequence));
+    let of = |tried: &SignedTransaction, envelope: &[&[u8]]| {
+        let parts = [&[tried.hash().0.as_slice()], envelope, &[proof.result.0.as_slice()]].concat();
+        m("outcome", &parts)
+    };
+    let mut found = (0, 0);
+    for tried in guesses {
+        found.0 += usize::from(of(&tried, &[]) == neighbour);
+        found.0 += usize::from(of(&tried, &[&unsigned_hash(&tried)]) == neighbour);
+        found.1 += usize::from(of(&tried, &[&tried.full_hash().0]) == neighbour);
+    }
+    assert_eq!(found, (0, 1), "without the signatures, with them");
+}
+
+/// The envelope hash that somebody can compute who knows all of a transaction but its signatures.
+fn unsigned_hash(transaction: &SignedTransaction) -> [u8; 32] {
+    let mut envelope = decode_envelope(transaction.bytes()).expect("one");
+    if let TransactionEnvelope::Tx(inner) = &mut envelope {
+        inner.signatures = VecM::default();
+    }
+    sha256(&[&envelope.to_xdr(Limits::none()).expect("encodes")]).0
 }

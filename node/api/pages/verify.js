@@ -19,7 +19,7 @@ export async function verify(receipt, genesisBytes) {
   expect(proof.header.epoch === 0, "the header is of an epoch to which the receipt has no handover");
   expect(equal(proof.seals.header, sha3(tagged("header", proof.header.bytes))), "the seals are on another header");
   expect(proof.seals.slot === proof.header.slot, "the seals are on another slot");
-  let root = await sha256(tagged("outcome", proof.transaction, proof.result));
+  let root = await sha256(tagged("outcome", proof.transaction, proof.envelope, proof.result));
   for (const [level, sibling] of proof.siblings.entries()) {
     const left = (proof.sides >>> level) & 1;
     root = await sha256(tagged("node", ...(left ? [sibling, root] : [root, sibling])));
@@ -54,9 +54,10 @@ function read(bytes) {
     return bytes.subarray(at - length, at);
   };
   const number = (length) => { take(length); return length === 1 ? view.getUint8(at - 1) : length === 4 ? view.getUint32(at - 4) : view.getBigUint64(at - 8); };
-  expect(number(1) === 1, "a receipt of another version");
+  expect(number(1) === 2, "a receipt of another version");
   expect(number(1) === 2, "the receipt proves a place in the log, not an outcome: check it with carat receipt verify");
   const transaction = take(32);
+  const envelope = take(32);
   const result = take(number(4));
   const sides = number(4);
   const count = number(4);
@@ -76,7 +77,7 @@ function read(bytes) {
   const seals = { slot: number(8), header: take(32), signers: number(8) };
   seals.signatures = Array.from({ length: Math.min(number(4), 64) }, () => take(64));
   expect(at === bytes.length, "bytes behind the receipt");
-  return { transaction, result, sides, siblings, header, seals };
+  return { transaction, envelope, result, sides, siblings, header, seals };
 }
 
 function expect(holds, otherwise) {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use carat_types::hash::m;
+use carat_types::receipt::outcome_leaf;
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey, merkle};
 use stellar_xdr::{
@@ -53,7 +53,7 @@ pub struct BlockOutcome {
     pub dropped: Vec<Dropped>,
     /// What changes in the state.
     pub delta: StateDelta,
-    /// Root over the results: leaves `M("outcome", transaction hash | TransactionResult XDR)` in order of application.
+    /// Root over the results: leaves [`outcome_leaf`] in order of application.
     pub outcomes_root: Digest,
     /// Root over the drops: leaves `M("drop", u32 position | u32 reason)`.
     pub drops_root: Digest,
@@ -77,13 +77,8 @@ pub struct Applied {
 impl Applied {
     /// The leaf of this outcome in the outcomes tree.
     pub fn leaf(&self) -> Digest {
-        outcome_leaf(self.transaction.hash(), &self.result_xdr)
+        outcome_leaf(self.transaction.hash(), self.transaction.full_hash(), &self.result_xdr)
     }
-}
-
-/// The leaf of an outcome in the outcomes tree.
-pub fn outcome_leaf(hash: &Digest, result_xdr: &[u8]) -> Digest {
-    m("outcome", &[&hash.0, result_xdr])
 }
 
 /// The entries that a transaction changed, in the three steps in which it did.

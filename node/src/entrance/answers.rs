@@ -19,8 +19,8 @@ use crate::rest::SharedRest;
 
 /// Outcomes of a block that are as long as this together go in more than one frame. **Units**: bytes.
 const OUTCOMES_BYTES: usize = FRAME_BYTES_MAX / 4;
-/// What an outcome takes beside its result: number, counts and a path of 20 hashes.
-const OUTCOME_OVERHEAD: usize = 700;
+/// What an outcome takes beside its result: number, counts, a hash and a path of 20 hashes.
+const OUTCOME_OVERHEAD: usize = 732;
 /// What a client is told where the pool has no room.
 const FULL: &str = "this validator holds as many transactions as it may; send it again later, or to another";
 
@@ -83,7 +83,7 @@ impl Door {
     ) {
         let proof = self.rest.receipts.proof(&hash);
         let Some(numbers) = client.under_way.end(&hash) else { return };
-        let OutcomeProof { block, result, path } = match proof {
+        let OutcomeProof { block, envelope, result, path } = match proof {
             Ok(Some(proof)) => proof,
             missing => {
                 tracing::error!(transaction = %hash, error = ?missing.err(), "a sealed outcome has no proof");
@@ -92,7 +92,7 @@ impl Door {
             }
         };
         for number in numbers {
-            let outcome = SettledOutcome { number, result: result.clone(), path: path.clone() };
+            let outcome = SettledOutcome { number, envelope, result: result.clone(), path: path.clone() };
             let bytes = outcome.result.0.len().saturating_add(OUTCOME_OVERHEAD);
             let gathering = blocks.entry(block.header.slot).or_insert_with(|| Gathering {
                 block: SettledBlock {

@@ -46,7 +46,7 @@ use state_cache::{Found, StateCache};
 pub use transfer::{Base, Transfer};
 
 /// The version of the keys and values. Raised when an older program could misread them.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Pieces of evidence that are kept: each kind of lie of each of 32 liars.
 pub const EVIDENCE_MAX: usize = 256;

@@ -134,6 +134,7 @@ fn receipts() -> Vec<Receipt> {
         Receipt::of_order(order(OrderVotes::Committed(certificate(Commit(ballot()))))),
         Receipt::of_result(ResultProof {
             transaction: digest(1),
+            envelope: digest(2),
             result: ResultBytes(vec![1, 2, 3]),
             path,
             header: header(),

@@ -69,6 +69,9 @@ pub enum OrderVotes {
 pub struct ResultProof {
     /// Hash of the transaction.
     pub transaction: Digest,
+    /// Hash of its envelope as it was ordered, signatures and all. It tells a holder nothing that must be checked: it keeps the
+    /// leaf from being found by trial, for nobody guesses signatures.
+    pub envelope: Digest,
     /// Its `TransactionResult`, XDR.
     pub result: ResultBytes,
     /// From the outcome to the header's outcomes root.
@@ -169,7 +172,7 @@ pub enum ReceiptError {
 
 impl Receipt {
     /// The only version there is.
-    pub const VERSION: u8 = 1;
+    pub const VERSION: u8 = 2;
 
     /// The receipt of an outcome.
     pub fn of_result(proof: ResultProof) -> Self {
@@ -270,7 +273,7 @@ impl ResultProof {
         if self.seals.body.header != self.header.hash() || self.seals.body.slot != self.header.slot {
             return Err(ReceiptError::Broken("the seals are on another header"));
         }
-        let leaf = outcome_leaf(&self.transaction, &self.result.0);
+        let leaf = outcome_leaf(&self.transaction, &self.envelope, &self.result.0);
         if self.path.root(&leaf) != self.header.outcomes_root {
             return Err(ReceiptError::Broken("the outcome does not lead to the header's outcomes root"));
         }
@@ -320,9 +323,10 @@ impl OrderProof {
     }
 }
 
-/// Leaf of an outcome in the outcomes tree: `M("outcome", transaction hash | TransactionResult XDR)`.
-pub fn outcome_leaf(transaction: &Digest, result_xdr: &[u8]) -> Digest {
-    m("outcome", &[&transaction.0, result_xdr])
+/// Leaf of an outcome in the outcomes tree: `M("outcome", transaction hash | envelope hash | TransactionResult XDR)`. The
+/// envelope hash covers the signatures: the holder of a neighbour's receipt sees this leaf, and could else confirm a guess.
+pub fn outcome_leaf(transaction: &Digest, envelope: &Digest, result_xdr: &[u8]) -> Digest {
+    m("outcome", &[&transaction.0, &envelope.0, result_xdr])
 }
 
 impl ResultBytes {
@@ -379,4 +383,4 @@ codec_struct!(Receipt { version, proof });
 codec_enum!(Proof { 1 => Order, 2 => Result });
 codec_struct!(OrderProof { envelope, path, batch, body, votes });
 codec_enum!(OrderVotes { 1 => Prepared, 2 => Committed });
-codec_struct!(ResultProof { transaction, result, path, header, seals });
+codec_struct!(ResultProof { transaction, envelope, result, path, header, seals });

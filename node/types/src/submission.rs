@@ -19,7 +19,7 @@ use crate::receipt::{Receipt, ResultBytes, ResultProof};
 use crate::sealed_payload::SealedPayload;
 
 /// Version of what is said here; part of the protocol name in the handshake.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Longest frame in either direction. **Units**: bytes.
 pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -114,6 +114,8 @@ pub struct SettledBlock {
 pub struct SettledOutcome {
     /// The client's number.
     pub number: u64,
+    /// Hash of the envelope that was ordered: another than the client's where the same transaction went with other signatures.
+    pub envelope: Digest,
     /// The `TransactionResult`, XDR.
     pub result: ResultBytes,
     /// From the outcome to the header's outcomes root.
@@ -161,6 +163,7 @@ impl SettledBlock {
     pub fn receipt(&self, transaction: Digest, outcome: &SettledOutcome) -> Receipt {
         Receipt::of_result(ResultProof {
             transaction,
+            envelope: outcome.envelope,
             result: outcome.result.clone(),
             path: outcome.path.clone(),
             header: self.header.clone(),
@@ -251,7 +254,7 @@ codec_struct!(Delivery { number, transaction, payload });
 codec_struct!(Wanted { number, memo });
 codec_struct!(Fetched { number, payload });
 codec_struct!(SettledBlock { header, seals, outcomes });
-codec_struct!(SettledOutcome { number, result, path });
+codec_struct!(SettledOutcome { number, envelope, result, path });
 codec_struct!(Refused { number, result, words });
 codec_struct!(Busy { number, retry_after_ms, words });
 codec_struct!(Malformed { number, words });

@@ -214,6 +214,7 @@ fn receipt() -> Vec<u8> {
     let CertifiedBlock { block, certificate } = block();
     let proof = ResultProof {
         transaction: sha256(&[b"transaction"]),
+        envelope: sha256(&[b"envelope"]),
         result: ResultBytes(vec![0; 24]),
         path: path(2).expect("five leaves"),
         header: block.header,
@@ -228,7 +229,12 @@ fn submissions() -> Vec<Vec<u8>> {
     let (words, result) = (Words::new("no room".into()), ResultBytes(vec![0; 24]));
     let outcome = |number: u64| {
         let index = usize::try_from(number).expect("small");
-        SettledOutcome { number, result: result.clone(), path: path(index).expect("five leaves") }
+        SettledOutcome {
+            number,
+            envelope: sha256(&[b"envelope"]),
+            result: result.clone(),
+            path: path(index).expect("five leaves"),
+        }
     };
     let outcomes = (0..3).map(outcome).collect();
     let settled = SettledBlock { header: block.header, seals: certificate, outcomes };

@@ -252,6 +252,7 @@ impl Node for TestNode {
         let seal = Seal { slot: header.slot, header: header.hash() };
         let proof = ResultProof {
             transaction: *transaction,
+            envelope: *record.transaction.full_hash(),
             result: ResultBytes(result.clone()),
             path: merkle::Path { sides: 0, siblings: Vec::new() },
             header,

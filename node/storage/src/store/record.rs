@@ -23,6 +23,8 @@ pub struct Outcome {
     pub transaction: Digest,
     /// Place of its envelope in the payload.
     pub envelope: u32,
+    /// Hash of that envelope.
+    pub envelope_hash: Digest,
     /// Its result.
     pub result: ResultBytes,
 }
@@ -60,6 +62,7 @@ impl Execution {
         let outcomes = outcome.applied.iter().map(|applied| Outcome {
             transaction: *applied.transaction.hash(),
             envelope: applied.batch_index,
+            envelope_hash: *applied.transaction.full_hash(),
             result: ResultBytes(applied.result_xdr.clone()),
         });
         let dropped = outcome.dropped.iter();
@@ -71,7 +74,7 @@ impl Execution {
 impl Outcome {
     /// Leaf in the outcomes tree of the block.
     pub fn leaf(&self) -> Digest {
-        outcome_leaf(&self.transaction, &self.result.0)
+        outcome_leaf(&self.transaction, &self.envelope_hash, &self.result.0)
     }
 }
 
@@ -106,6 +109,7 @@ impl Encode for Outcome {
     fn encode(&self, out: &mut Vec<u8>) {
         self.transaction.encode(out);
         self.envelope.encode(out);
+        self.envelope_hash.encode(out);
         self.result.encode(out);
     }
 }
@@ -115,6 +119,7 @@ impl Decode for Outcome {
         Ok(Outcome {
             transaction: Decode::decode(input)?,
             envelope: Decode::decode(input)?,
+            envelope_hash: Decode::decode(input)?,
             result: Decode::decode(input)?,
         })
     }

@@ -324,8 +324,8 @@ fn damaged_store_refuses_to_open() {
         bytes[9] ^= 1;
         engine.damage(Column::State, &totals, Some(bytes));
     });
-    check("format version 2, this program knows 1", &|engine| {
-        engine.damage(Column::Meta, record::VERSION_KEY, Some(2u32.to_bytes()));
+    check("format version 1, this program knows 2", &|engine| {
+        engine.damage(Column::Meta, record::VERSION_KEY, Some(1u32.to_bytes()));
     });
 }
 
