@@ -44,7 +44,8 @@ impl Cluster {
         Cluster::make_with(options).started().await
     }
 
-    async fn started(mut self) -> Self {
+    /// Starts all its nodes and waits until they are ready.
+    pub(crate) async fn started(mut self) -> Self {
         let cluster = &mut self;
         for index in 0..cluster.homes.len() {
             cluster.start_node(index).await.expect("starts");
@@ -64,7 +65,8 @@ impl Cluster {
         Cluster::make_with(|out| InitOptions { trust, ..InitOptions::test(validators, out) })
     }
 
-    fn make_with(options: impl FnOnce(&Path) -> InitOptions) -> Self {
+    /// The folders of a network with these choices; ports are chosen here.
+    pub(crate) fn make_with(options: impl FnOnce(&Path) -> InitOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let out = folder.path().join("net");
         let options = options(&out);

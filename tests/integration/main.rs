@@ -5,6 +5,7 @@ mod cluster;
 mod crash_only;
 mod evidence;
 mod history;
+mod leaks;
 mod members;
 mod native;
 mod payloads;

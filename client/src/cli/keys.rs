@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 
 use carat_client::keystore::{self, Identity};
+use carat_network::certificate::{certificate_pem, key_pem};
 use carat_types::transaction::test_root_key;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -35,6 +36,14 @@ pub(crate) enum Command {
     Show {
         /// Name of the identity
         name: String,
+    },
+    /// The certificate of one identity's account, and its key, as PEM: for programs that read a members' network over TLS
+    Certificate {
+        /// Name of the identity
+        name: String,
+        /// Yes, show the secret
+        #[arg(long)]
+        yes: bool,
     },
     /// One identity's secret
     Export {
@@ -74,8 +83,15 @@ pub(crate) fn run(session: &Session, command: Command) -> Result<(), Failure> {
             session.output.rows(&values, &["name", "address", "secret"], rows.collect());
         }
         Command::Show { name } => show(session, &store.get(&name)?),
-        Command::Export { yes: false, .. } => {
+        Command::Export { yes: false, .. } | Command::Certificate { yes: false, .. } => {
             return Err(Failure::usage("the secret would be shown (hint: say --yes if that is meant)"));
+        }
+        Command::Certificate { name, yes: true } => {
+            let identity = store.get(&name)?;
+            let secret = identity.secret()?;
+            let failed = |error: carat_network::NetworkError| Failure::failed(error.to_string());
+            output::line(certificate_pem(secret).map_err(failed)?.trim_end());
+            output::line(key_pem(secret).map_err(failed)?.trim_end());
         }
         Command::Export { name, yes: true } => {
             output::line(&keystore::secret_text(store.get(&name)?.secret()?));

@@ -31,6 +31,13 @@ pub fn certificate_pem(key: &SecretKey) -> Result<String, NetworkError> {
     Ok(make(key)?.pem())
 }
 
+/// The key itself as PEM text: with its certificate all that a program needs that speaks TLS as its holder.
+///
+/// **Errors**: none is known for a key of ours; the library may refuse.
+pub fn key_pem(key: &SecretKey) -> Result<Zeroizing<String>, NetworkError> {
+    Ok(Zeroizing::new(pair(key)?.serialize_pem()))
+}
+
 /// The Ed25519 key in the first certificate of a PEM text; none if there is none.
 pub fn certificate_pem_key(pem: &str) -> Option<PublicKey> {
     public_key(&CertificateDer::from_pem_slice(pem.as_bytes()).ok()?)
@@ -79,16 +86,17 @@ pub(crate) fn pkcs8(key: &SecretKey) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-fn make(key: &SecretKey) -> Result<rcgen::Certificate, NetworkError> {
+fn pair(key: &SecretKey) -> Result<rcgen::KeyPair, NetworkError> {
     let der = pkcs8(key);
-    let pair = rcgen::KeyPair::from_pkcs8_der_and_sign_algo(
-        &PrivatePkcs8KeyDer::from(der.as_slice()),
-        &rcgen::PKCS_ED25519,
-    )?;
+    let der = PrivatePkcs8KeyDer::from(der.as_slice());
+    Ok(rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_ED25519)?)
+}
+
+fn make(key: &SecretKey) -> Result<rcgen::Certificate, NetworkError> {
     let mut params = rcgen::CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(rcgen::DnType::CommonName, format!("carat validator {}", key.public()));
-    Ok(params.self_signed(&pair)?)
+    Ok(params.self_signed(&pair(key)?)?)
 }
 
 #[cfg(test)]
@@ -101,6 +109,8 @@ mod tests {
         let pem = certificate_pem(&key).expect("made");
         assert_eq!(pem, certificate_pem(&key).expect("made"));
         assert_eq!(certificate_pem_key(&pem), Some(key.public()));
+        let der = rustls_pki_types::PrivateKeyDer::from_pem_slice(key_pem(&key).expect("made").as_bytes());
+        assert!(der.expect("a key").secret_der().windows(32).any(|part| part == [7; 32]), "the seed is inside");
     }
 
     #[test]
