@@ -110,7 +110,10 @@ mod tests {
         assert_eq!(pem, certificate_pem(&key).expect("made"));
         assert_eq!(certificate_pem_key(&pem), Some(key.public()));
         let der = rustls_pki_types::PrivateKeyDer::from_pem_slice(key_pem(&key).expect("made").as_bytes());
-        assert!(der.expect("a key").secret_der().windows(32).any(|part| part == [7; 32]), "the seed is inside");
+        assert!(
+            der.expect("a key").secret_der().windows(32).any(|part| part == [7; 32]),
+            "the seed is inside"
+        );
     }
 
     #[test]
