@@ -91,15 +91,15 @@ async fn metrics_and_log_lines_show_nobody_and_nothing_of_the_business() {
     let logs = Logs::captured();
     let (cluster, secure) = network().await;
     let root = test_root_key(cluster.network.passphrase());
-    let (one, two) = (key(1), key(2));
+    let (one, two, three) = (key(1), key(2), key(3));
     let create = |key: &SecretKey| create_account(id(key), FUNDED);
     let asset = issued(CODE, id(&one)).expect("a code");
     let mut secrets: Vec<String> = AMOUNTS.map(str::to_owned).to_vec();
     secrets.push(CODE.to_owned());
-    for key in [&one, &two] {
+    for key in [&one, &two, &three] {
         secrets.extend([address(key), key.public().to_string()]);
     }
-    secrets.push(settle(&cluster, &root, vec![create(&one), create(&two)]).await);
+    secrets.push(settle(&cluster, &root, vec![create(&one), create(&two), create(&three)]).await);
     secrets.push(settle(&cluster, &two, vec![change_trust(asset.clone(), i64::MAX)]).await);
     secrets.push(settle(&cluster, &one, vec![payment(id(&two), asset, PAID)]).await);
     let failed = settle(&cluster, &two, vec![payment(id(&one), Asset::Native, TOO_MUCH)]).await;
@@ -108,8 +108,8 @@ async fn metrics_and_log_lines_show_nobody_and_nothing_of_the_business() {
     let own = format!("/accounts/{}", address(&two));
     let (status, text) = get(&cluster, secure, Some(&two), &own).await;
     assert!(status == 200 && text.contains("0.7770003") && text.contains("https://"), "{text}");
-    assert_eq!(get(&cluster, secure, Some(&one), &own).await.0, 404);
-    assert_eq!(get(&cluster, secure, Some(&key(3)), &own).await.0, 403);
+    assert_eq!(get(&cluster, secure, Some(&three), &own).await.0, 404);
+    assert_eq!(get(&cluster, secure, Some(&key(4)), &own).await.0, 403);
     assert_eq!(get(&cluster, secure, None, &own).await.0, 401);
     assert_eq!(get(&cluster, secure, Some(&two), &format!("/transactions/{failed}")).await.0, 200);
     // No TLS at all, by which the refusal is counted.
