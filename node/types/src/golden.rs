@@ -245,9 +245,9 @@ const GOLDEN_ENCODINGS: &[&str] = &[
     "DATA 475 fe2dd290",
     "DATA 1121 f65a714d",
     "TRANSACTIONS 13 d4b89f97",
-    "receipt 318 87efc49c",
-    "receipt 318 94b24a2f",
-    "receipt 554 35ae65b2",
+    "receipt 318 7602aa57",
+    "receipt 318 557d0238",
+    "receipt 586 09e4b826",
 ];
 const GOLDEN_HASHES: &[&str] = &[
     "H 9542f906dd0e4a21115705161b003165a743db4bbb7c60c766951916fb1bd0ff",
