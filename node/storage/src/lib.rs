@@ -10,7 +10,9 @@ mod children;
 pub mod disk;
 mod identity;
 pub mod journal;
+pub mod key_file;
 pub mod store;
+pub mod vault;
 
 pub use identity::Identity;
 pub use journal::{Journal, JournalError};
