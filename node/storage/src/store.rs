@@ -22,6 +22,7 @@ use carat_types::header::Header;
 use carat_types::message::{NewView, Signed};
 use carat_types::{Digest, Epoch, Slot, View};
 
+pub mod backup;
 mod durable_mark;
 pub mod engine;
 mod error;
@@ -125,6 +126,14 @@ impl Store {
             })?;
         }
         Ok(tip.slot)
+    }
+
+    /// Makes a copy of all that is stored in `folder`, which must not exist, on the same file system: the source of a
+    /// [`backup`]. Commits go on meanwhile.
+    ///
+    /// **Errors**: the database's; the store itself is not harmed by them.
+    pub fn checkpoint(&self, folder: &Path) -> Result<(), StoreError> {
+        self.settled("copy the database", self.engine.checkpoint(folder))
     }
 
     /// A block's header.

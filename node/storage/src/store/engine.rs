@@ -1,6 +1,7 @@
 //! What the store asks of a database: columns of sorted keys, atomic batches, one sync, snapshots.
 
 use std::fmt;
+use std::path::Path;
 
 /// A sorted map of its own within the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,6 +150,14 @@ pub trait Engine: Read + Send + Sync {
     ///
     /// **Errors**: the database's.
     fn sync(&self) -> Result<(), EngineError>;
+
+    /// Makes a copy of the present in a folder that does not exist yet, as a database of its own that later writes do not
+    /// change. Cheap: files that are never written again are shared.
+    ///
+    /// **Errors**: the database's; one that has no files has no copies.
+    fn checkpoint(&self, folder: &Path) -> Result<(), EngineError> {
+        Err(EngineError::Other(format!("a database in memory cannot be copied to {}", folder.display())))
+    }
 
     /// The present, kept as it is.
     fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_>;

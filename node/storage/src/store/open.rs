@@ -30,8 +30,8 @@ pub struct Genesis {
     pub entries: Vec<Pair>,
 }
 
-const DATABASE: &str = "rocksdb";
-const UNFINISHED: &str = "rocksdb.unfinished";
+pub(super) const DATABASE: &str = "rocksdb";
+pub(super) const UNFINISHED: &str = "rocksdb.unfinished";
 /// How many of the newest blocks a start looks through. More than a window of open slots.
 const CHECKED_BLOCKS: u64 = 1_024;
 
@@ -169,7 +169,7 @@ impl Store {
 }
 
 /// A folder without a database may hold nothing but what a crash left of the making of one.
-fn check_empty(folder: &Path, disk: &FileDisk) -> Result<(), StoreError> {
+pub(super) fn check_empty(folder: &Path, disk: &FileDisk) -> Result<(), StoreError> {
     let names = disk.list().map_err(|error| StoreError::disk(folder, "list the folder", &error))?;
     match names.into_iter().find(|name| name != UNFINISHED) {
         Some(found) => Err(StoreError::NotAStore { folder: folder.into(), found }),

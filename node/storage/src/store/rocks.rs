@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice,
     DBRecoveryMode, ErrorKind, IteratorMode, LogLevel, Options, ReadOptions, SnapshotWithThreadMode,
-    WriteBatch,
+    WriteBatch, WriteOptions,
 };
 
 use super::engine::{Batch, Column, Engine, EngineError, KeyRange, Pairs, Read};
@@ -30,16 +31,45 @@ const BLOOM_BITS_PER_KEY: f64 = 10.0;
 impl RocksEngine {
     /// Opens the database in `folder`, or makes one there.
     pub(super) fn open(folder: &Path, create: bool) -> Result<Self, EngineError> {
-        let cache = Cache::new_lru_cache(CACHE_BYTES);
-        let columns = Column::ALL
-            .map(|column| ColumnFamilyDescriptor::new(column.name(), column_options(column, &cache)));
         let mut options = database_options();
         options.create_if_missing(create);
         // An older program made fewer.
         options.create_missing_column_families(true);
         options.set_error_if_exists(create);
-        let db = DB::open_cf_descriptors(&options, folder, columns).map_err(engine_error)?;
+        let db = DB::open_cf_descriptors(&options, folder, columns()).map_err(engine_error)?;
         Ok(RocksEngine { db })
+    }
+
+    /// Opens a database that nobody writes to, without changing it.
+    pub(super) fn open_to_read(folder: &Path) -> Result<Self, EngineError> {
+        let db = DB::open_cf_descriptors_read_only(&database_options(), folder, columns(), false);
+        Ok(RocksEngine { db: db.map_err(engine_error)? })
+    }
+
+    /// Writes without the log: nothing is durable before [`RocksEngine::finish_loading`].
+    pub(super) fn load(&self, batch: Batch) -> Result<(), EngineError> {
+        let mut unlogged = WriteOptions::default();
+        unlogged.disable_wal(true);
+        self.db.write_opt(self.changes(batch)?, &unlogged).map_err(engine_error)
+    }
+
+    /// Makes what was loaded durable.
+    pub(super) fn finish_loading(&self) -> Result<(), EngineError> {
+        for column in Column::ALL {
+            self.db.flush_cf(self.family(column)?).map_err(engine_error)?;
+        }
+        self.db.flush_wal(true).map_err(engine_error)
+    }
+
+    fn changes(&self, batch: Batch) -> Result<WriteBatch, EngineError> {
+        let mut changes = WriteBatch::default();
+        for (column, key, value) in batch.changes {
+            match value {
+                Some(value) => changes.put_cf(self.family(column)?, key, value),
+                None => changes.delete_cf(self.family(column)?, key),
+            }
+        }
+        Ok(changes)
     }
 
     fn family(&self, column: Column) -> Result<&ColumnFamily, EngineError> {
@@ -70,6 +100,11 @@ fn database_options() -> Options {
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
     options
+}
+
+fn columns() -> [ColumnFamilyDescriptor; Column::ALL.len()] {
+    let cache = Cache::new_lru_cache(CACHE_BYTES);
+    Column::ALL.map(|column| ColumnFamilyDescriptor::new(column.name(), column_options(column, &cache)))
 }
 
 fn column_options(column: Column, cache: &Cache) -> Options {
@@ -177,14 +212,7 @@ impl Read for RocksSnapshot<'_> {
 
 impl Engine for RocksEngine {
     fn write(&self, batch: Batch) -> Result<(), EngineError> {
-        let mut changes = WriteBatch::default();
-        for (column, key, value) in batch.changes {
-            match value {
-                Some(value) => changes.put_cf(self.family(column)?, key, value),
-                None => changes.delete_cf(self.family(column)?, key),
-            }
-        }
-        self.db.write(changes).map_err(engine_error)
+        self.db.write(self.changes(batch)?).map_err(engine_error)
     }
 
     fn clear(&self, column: Column) -> Result<(), EngineError> {
@@ -200,6 +228,11 @@ impl Engine for RocksEngine {
 
     fn sync(&self) -> Result<(), EngineError> {
         self.db.flush_wal(true).map_err(engine_error)
+    }
+
+    fn checkpoint(&self, folder: &Path) -> Result<(), EngineError> {
+        let checkpoint = Checkpoint::new(&self.db).map_err(engine_error)?;
+        checkpoint.create_checkpoint(folder).map_err(engine_error)
     }
 
     fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {

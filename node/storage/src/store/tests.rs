@@ -16,10 +16,10 @@ use super::*;
 use crate::{Identity, children};
 use chain::{Chain, identity};
 
-mod chain;
+pub(super) mod chain;
 mod full_disk;
 mod kill;
-mod transfer;
+pub(super) mod transfer;
 
 fn in_memory(engine: &Arc<MemoryEngine>) -> Result<Store, StoreError> {
     Store::open_in_memory(Arc::clone(engine) as Arc<dyn Engine>, &identity(), Chain::genesis)

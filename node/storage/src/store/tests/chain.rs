@@ -19,12 +19,12 @@ use crate::store::Genesis;
 
 const PASSPHRASE: &str = "storage tests";
 
-pub(super) fn identity() -> Identity {
+pub(in crate::store) fn identity() -> Identity {
     Identity { chain_id: Digest([3; 32]), key: PublicKey([4; 32]), validator: ValidatorId(1) }
 }
 
 /// What a validator holds in memory while blocks are executed; the same every time.
-pub(super) struct Chain {
+pub(in crate::store) struct Chain {
     root: SecretKey,
     state: MemoryState,
     tree: StateTree,
@@ -34,14 +34,14 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    pub(super) fn new() -> Self {
+    pub(in crate::store) fn new() -> Self {
         let genesis = Self::genesis();
         let tree = StateTree::build(genesis.entries.iter().map(|(key, value)| (key, value)));
         let state = MemoryState::new(genesis.entries);
         Chain { root: test_root_key(PASSPHRASE), state, tree, sequence: 0, newest: genesis.header }
     }
 
-    pub(super) fn genesis() -> Genesis {
+    pub(in crate::store) fn genesis() -> Genesis {
         let constants = LedgerConstants {
             total_coins: 1_000_000_000_000,
             base_fee: 100,
@@ -59,7 +59,7 @@ impl Chain {
     }
 
     /// Executes the next block: two transactions that are applied and one that is dropped.
-    pub(super) fn next(&mut self) -> (Block, BlockOutcome) {
+    pub(in crate::store) fn next(&mut self) -> (Block, BlockOutcome) {
         let transactions = [self.sequence, self.sequence + 1, 1 << 40].map(|used| self.transaction(used));
         self.sequence += 2;
         self.execute(&transactions)

@@ -17,7 +17,7 @@ fn certificate(header: &Header) -> SealCertificate {
 }
 
 /// What a server sends of its state after `blocks` blocks, and the chain up to there.
-fn served(blocks: u32) -> (SnapshotOffer, Vec<StateChunk>, Chain) {
+pub(in crate::store) fn served(blocks: u32) -> (SnapshotOffer, Vec<StateChunk>, Chain) {
     let server = in_memory(&MemoryEngine::new()).expect("opens");
     let mut chain = Chain::new();
     commit(&server, &mut chain, blocks);

@@ -1,0 +1,358 @@
+//! Backups that lie, of another chain, or not proven; and what comes back of a sound one. What is cut, reordered or
+//! flipped in the file is the container's to notice: `vault/tests.rs`.
+
+use std::path::Path;
+
+use carat_types::certificate::Certificate;
+use carat_types::genesis::{
+    AssetRule, ConsensusConstants, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile,
+    Trust,
+};
+use carat_types::message::Seal;
+use carat_types::{PublicKey, SecretKey, ValidatorId};
+use tempfile::TempDir;
+
+use super::super::engine::{Batch, Engine as _};
+use super::super::tests::chain::{Chain, identity};
+use super::super::tests::transfer::served;
+use super::super::{Store, StoreError};
+use super::*;
+use crate::vault::Passphrase;
+use crate::{Identity, children};
+
+const BLOCKS: u64 = 12;
+
+fn acceptor(index: u8) -> SecretKey {
+    SecretKey::from_seed(&[index + 1; 32])
+}
+
+/// The genesis file of the chain of tests, with four validators.
+fn genesis() -> GenesisFile {
+    let header = Chain::genesis().header;
+    let validator = |index: u8| GenesisValidator {
+        name: format!("v{index}"),
+        acceptor: acceptor(index).public(),
+        proposer: SecretKey::from_seed(&[index + 101; 32]).public(),
+        network: SecretKey::from_seed(&[index + 201; 32]).public(),
+    };
+    let genesis = Genesis {
+        format: FORMAT.into(),
+        network_passphrase: "storage tests".into(),
+        profile: Profile::Test,
+        trust: Trust::Bft,
+        visibility: None,
+        auditors: Vec::new(),
+        time_ms: header.time_ms,
+        validators: (0..4).map(validator).collect(),
+        consensus: ConsensusConstants::default(),
+        ledger: LedgerConstants {
+            total_coins: 1,
+            base_fee: 100,
+            base_reserve: 0,
+            protocol_version: 23,
+            root_account: PublicKey([4; 32]),
+            admission_restricted: false,
+            members: Vec::new(),
+            assets: AssetRule::Any,
+        },
+        state_root: header.state_root,
+    };
+    GenesisFile { genesis, chain_id: identity().chain_id, bytes: Vec::new() }
+}
+
+/// The seals of two validators on a block: f+1 of four.
+fn seals(genesis: &GenesisFile, slot: Slot, header: Digest) -> SealCertificate {
+    let body = Seal { slot, header };
+    let set = genesis.validators().expect("four");
+    let bytes = set.domain().signing_bytes(&body);
+    Certificate::assemble(
+        body,
+        (0..2_u8).map(|index| (ValidatorId(index.into()), acceptor(index).sign(&bytes))),
+    )
+}
+
+fn on_disk(folder: &Path) -> Store {
+    let _undisturbed = children::none_begins();
+    Store::open(folder, &identity(), Chain::genesis).expect("opens")
+}
+
+/// A store of twelve blocks, sealed up to `sealed`, and the copy that a backup is made from.
+struct Scene {
+    folder: TempDir,
+    store: Store,
+}
+
+impl Scene {
+    fn new(sealed: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = on_disk(&folder.path().join("store"));
+        let (mut chain, genesis) = (Chain::new(), genesis());
+        for slot in (1..=BLOCKS).map(Slot) {
+            let (block, outcome) = chain.next();
+            store.commit_block(&block, &outcome).expect("the store works");
+            if slot.0 <= sealed {
+                store.put_certificate(&seals(&genesis, slot, block.header.hash())).expect("kept");
+            }
+        }
+        store.engine.write(history()).expect("written");
+        store.checkpoint(&folder.path().join("copy")).expect("copied");
+        Scene { folder, store }
+    }
+
+    /// The backup, after the copy was changed by `change`.
+    fn backup_of(self, change: impl FnOnce(&RocksEngine)) -> (TempDir, Vec<u8>) {
+        let copy = self.folder.path().join("copy");
+        change(&RocksEngine::open(&copy, false).expect("opens"));
+        let source = Source::open(&copy).expect("opens");
+        let out = VaultWriter::begin(Vec::new(), PURPOSE, None).expect("begins");
+        let (_, bytes) = source.write(out, None, true).expect("written");
+        (self.folder, bytes)
+    }
+
+    fn backup(self) -> (TempDir, Vec<u8>) {
+        self.backup_of(|_| ())
+    }
+}
+
+fn history() -> Batch {
+    let mut batch = Batch::default();
+    batch.put(Column::History, *b"a row", *b"of the history");
+    batch
+}
+
+fn reader(bytes: &[u8]) -> VaultReader<&[u8]> {
+    VaultReader::open(bytes, PURPOSE, None).expect("a container")
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    walk(reader(bytes), &genesis(), false).expect_err("refused").to_string()
+}
+
+#[test]
+fn backup_put_back_is_the_store_that_it_was_made_from() {
+    let (folder, bytes) = Scene::new(BLOCKS).backup();
+    let report = walk(reader(&bytes), &genesis(), false).expect("sound");
+    assert_eq!((report.tip, report.blocks, report.sealed), (Slot(BLOCKS), BLOCKS, BLOCKS));
+    assert_eq!((report.transactions, report.history_rows), (2 * BLOCKS, 1));
+    let original = on_disk(&folder.path().join("store"));
+    let (path, other) =
+        (folder.path().join("restored"), Identity { validator: ValidatorId(3), ..identity() });
+    let restored = restore(reader(&bytes), &genesis(), &other, &path, false).expect("restored");
+    assert_eq!(restored, report);
+    let restored = Store::open(&path, &other, Chain::genesis).expect("opens as another validator's");
+    restored.state_tree().expect("the state of its newest block");
+    for column in Column::ALL.into_iter().filter(|column| *column != Column::Meta) {
+        let all = |store: &Store| {
+            store.engine.scan(column, KeyRange::default()).collect::<Result<Vec<_>, _>>().expect("reads")
+        };
+        assert_eq!(all(&restored), all(&original), "column {column}");
+    }
+    assert_eq!(restored.tip(), original.tip());
+}
+
+#[test]
+fn copy_does_not_change_while_the_store_goes_on() {
+    let scene = Scene::new(BLOCKS);
+    let (mut chain, copy) = (Chain::new(), scene.folder.path().join("copy"));
+    (0..BLOCKS).for_each(|_| drop(chain.next()));
+    let (block, outcome) = chain.next();
+    scene.store.commit_block(&block, &outcome).expect("commits go on");
+    assert_eq!(Source::open(&copy).expect("opens").tip().slot, Slot(BLOCKS));
+    assert_eq!(scene.store.tip().slot, Slot(BLOCKS + 1));
+}
+
+#[test]
+fn newest_block_without_seals_needs_a_word() {
+    let (_folder, bytes) = Scene::new(BLOCKS - 2).backup();
+    let error = refusal(&bytes);
+    assert!(error.contains("newest block, 12") && error.contains("block 10"), "{error}");
+    let report = walk(reader(&bytes), &genesis(), true).expect("accepted by word");
+    assert_eq!((report.tip, report.last_sealed), (Slot(12), Slot(10)));
+}
+
+#[test]
+fn seals_that_came_after_the_copy_prove_it() {
+    let scene = Scene::new(BLOCKS - 1);
+    let source = Source::open(&scene.folder.path().join("copy")).expect("opens");
+    assert!(!source.is_sealed().expect("reads"));
+    let late = seals(&genesis(), source.tip().slot, source.tip().header);
+    let passphrase = Passphrase::new("correct horse battery staple");
+    let out = VaultWriter::begin(Vec::new(), PURPOSE, Some(&passphrase)).expect("begins");
+    let (_, bytes) = source.write(out, Some(&late), false).expect("written");
+    let input = VaultReader::open(&*bytes, PURPOSE, Some(&passphrase)).expect("opens");
+    let report = walk(input, &genesis(), false).expect("proven");
+    assert!(report.encrypted && report.last_sealed == report.tip && report.history_rows == 0);
+}
+
+/// Each change of the copied database is one lie; the container around it is sound.
+#[test]
+fn backup_that_lies_is_refused() {
+    type Change = fn(&RocksEngine, &mut Batch);
+    let table: [(&str, Change, &str); 9] = [
+        (
+            "a balance",
+            |engine, batch| {
+                let (key, mut value) =
+                    engine.scan(Column::State, KeyRange::default()).next().expect("one").expect("reads");
+                let last = value.len() - 1;
+                value[last] ^= 1;
+                batch.put(Column::State, key, value);
+            },
+            "the state has root",
+        ),
+        ("an entry more", |_, batch| batch.put(Column::State, [9; 40], [1]), "the state has root"),
+        (
+            "another payload",
+            |engine, batch| {
+                let eighth =
+                    engine.get(Column::Payloads, &record::slot_key(Slot(8))).expect("reads").expect("one");
+                batch.put(Column::Payloads, record::slot_key(Slot(7)), eighth);
+            },
+            "block 7 has another payload",
+        ),
+        (
+            "other outcomes",
+            |engine, batch| {
+                let eighth =
+                    engine.get(Column::Executions, &record::slot_key(Slot(8))).expect("reads").expect("one");
+                batch.put(Column::Executions, record::slot_key(Slot(7)), eighth);
+            },
+            "block 7 has other outcomes",
+        ),
+        (
+            "another header",
+            |engine, batch| {
+                let key = record::slot_key(Slot(7));
+                let bytes = engine.get(Column::Headers, &key).expect("reads").expect("one");
+                let mut header = carat_types::header::Header::from_bytes(&bytes).expect("a header");
+                header.time_ms += 1;
+                batch.changes.push((Column::Certificates, key.to_vec(), None));
+                batch.put(Column::Headers, key, header.to_bytes());
+            },
+            "does not stand on the one below",
+        ),
+        (
+            "seals of another block",
+            |engine, batch| {
+                let eighth = engine
+                    .get(Column::Certificates, &record::slot_key(Slot(8)))
+                    .expect("reads")
+                    .expect("one");
+                batch.put(Column::Certificates, record::slot_key(Slot(7)), eighth);
+            },
+            "certificate of block 7 is of another",
+        ),
+        (
+            "a forged seal",
+            |engine, batch| {
+                let key = record::slot_key(Slot(7));
+                let bytes = engine.get(Column::Certificates, &key).expect("reads").expect("one");
+                let mut certificate = SealCertificate::from_bytes(&bytes).expect("one");
+                certificate.signatures[1] = certificate.signatures[0];
+                batch.put(Column::Certificates, key, certificate.to_bytes());
+            },
+            "signature of validator 1 is invalid",
+        ),
+        (
+            "one seal",
+            |engine, batch| {
+                let key = record::slot_key(Slot(7));
+                let bytes = engine.get(Column::Certificates, &key).expect("reads").expect("one");
+                let full = SealCertificate::from_bytes(&bytes).expect("one");
+                let one = Certificate::assemble(full.body, [(ValidatorId(0), full.signatures[0])]);
+                batch.put(Column::Certificates, key, one.to_bytes());
+            },
+            "1 distinct signers, 2 needed",
+        ),
+        (
+            "another tip",
+            |_, batch| {
+                let tip = Tip { slot: Slot(11), header: Digest([1; 32]) };
+                batch.put(Column::Meta, record::TIP_KEY, tip.to_bytes());
+            },
+            "it ends with block 12, and says 11",
+        ),
+    ];
+    for (what, change, expected) in table {
+        let (folder, bytes) = Scene::new(BLOCKS).backup_of(|engine| {
+            let mut batch = Batch::default();
+            change(engine, &mut batch);
+            engine.write(batch).expect("written");
+            engine.sync().expect("synced");
+        });
+        let error = refusal(&bytes);
+        assert!(error.contains(expected) && error.contains("hint:"), "{what}: {error}");
+        let path = folder.path().join("restored");
+        assert!(restore(reader(&bytes), &genesis(), &identity(), &path, false).is_err(), "{what}");
+        assert!(
+            !path.join("rocksdb").exists() && !path.join("rocksdb.unfinished").exists(),
+            "{what} leaves nothing"
+        );
+    }
+}
+
+#[test]
+fn block_that_is_missing_is_noticed_when_the_backup_is_made() {
+    let scene = Scene::new(BLOCKS);
+    let copy = scene.folder.path().join("copy");
+    let engine = RocksEngine::open(&copy, false).expect("opens");
+    let key = record::slot_key(Slot(5)).to_vec();
+    engine.write(Batch { changes: vec![(Column::Payloads, key, None)] }).expect("written");
+    drop(engine);
+    let out = VaultWriter::begin(Vec::new(), PURPOSE, None).expect("begins");
+    let error = Source::open(&copy).expect("opens").write(out, None, true).err().expect("refused");
+    assert!(matches!(error, BackupError::Store(StoreError::Damaged { .. })), "{error}");
+}
+
+#[test]
+fn backup_of_another_chain_is_refused() {
+    let (_folder, bytes) = Scene::new(BLOCKS).backup();
+    let other = GenesisFile { chain_id: Digest([8; 32]), ..genesis() };
+    let error = walk(reader(&bytes), &other, false).expect_err("refused").to_string();
+    assert!(error.contains("it is of chain") && error.contains("hint:"), "{error}");
+}
+
+#[test]
+fn restore_never_touches_a_store_that_is_there() {
+    let (folder, bytes) = Scene::new(BLOCKS).backup();
+    let there = folder.path().join("store");
+    let error =
+        restore(reader(&bytes), &genesis(), &identity(), &there, false).expect_err("refused").to_string();
+    assert!(error.contains("hint:"), "{error}");
+    assert_eq!(on_disk(&there).tip().slot, Slot(BLOCKS));
+}
+
+/// A validator that fetched a state has none of the blocks below it, and its backup is proven all the same.
+#[test]
+fn backup_of_a_fetched_state_begins_with_its_block() {
+    let (folder, genesis) = (tempfile::tempdir().expect("a folder"), genesis());
+    let store = on_disk(&folder.path().join("store"));
+    let (offer, chunks, mut chain) = served(20);
+    store.begin_transfer(&offer).expect("begins");
+    chunks.iter().for_each(|chunk| store.keep_chunk(chunk).expect("keeps"));
+    store.install_state(&offer).expect("the state is whole");
+    let base = offer.base.header.clone();
+    store.put_certificate(&seals(&genesis, base.slot, base.hash())).expect("kept");
+    for blocks in [20, 21] {
+        if blocks > 20 {
+            let (block, outcome) = chain.next();
+            store.commit_block(&block, &outcome).expect("the store works");
+            store.put_certificate(&seals(&genesis, block.header.slot, block.header.hash())).expect("kept");
+        }
+        let place = |name: &str| folder.path().join(format!("{name}-{blocks}"));
+        store.checkpoint(&place("copy")).expect("copied");
+        let out = VaultWriter::begin(Vec::new(), PURPOSE, None).expect("begins");
+        let source = Source::open(&place("copy")).expect("opens");
+        let (_, bytes) = source.write(out, None, true).expect("written");
+        let report =
+            restore(reader(&bytes), &genesis, &identity(), &place("restored"), false).expect("sound");
+        assert_eq!((report.tip, report.base, report.blocks), (Slot(blocks), Slot(20), blocks - 20));
+        let restored = on_disk(&place("restored"));
+        restored.state_tree().expect("the state of its newest block");
+        assert_eq!(restored.base().expect("reads"), store.base().expect("reads"));
+        assert_eq!(
+            restored.certified_block(Slot(21)).expect("reads"),
+            store.certified_block(Slot(21)).expect("reads")
+        );
+    }
+}
