@@ -12,6 +12,7 @@ use carat_types::genesis::GenesisError;
 use carat_types::quorum::ImpossibleSize;
 use thiserror::Error;
 
+use crate::backup::BackupFailure;
 use crate::chronicle::ChronicleError;
 use crate::executor::ExecutorError;
 use crate::keys::KeysError;
@@ -122,6 +123,9 @@ pub enum NodeError {
     /// The blocks do not lead where they say.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// A backup was not made, believed or put back.
+    #[error(transparent)]
+    Backup(Box<BackupFailure>),
     /// The replica stopped for good.
     #[error("stopped for safety: {0}")]
     Halted(String),

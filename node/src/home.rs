@@ -26,6 +26,60 @@ use crate::settings::{PeerSettings, Settings};
 
 /// The newest rules of the ledger that this program knows.
 const SUPPORTED_PROTOCOL: u32 = 27;
+/// In the data folder.
+const JOURNAL: &str = "journal";
+/// In the data folder.
+const STORE: &str = "store";
+
+/// Settings and genesis file of one validator, which fit together: what needs no key.
+pub struct Place {
+    /// The settings.
+    pub(crate) settings: Settings,
+    /// The genesis file.
+    pub(crate) genesis: Arc<GenesisFile>,
+    /// What journal and store must belong to.
+    pub(crate) identity: Identity,
+}
+
+impl Place {
+    /// Reads settings and genesis file of the home folder.
+    ///
+    /// **Errors**: whatever does not fit together, with what to do.
+    pub fn read(folder: &Path) -> Result<Self, NodeError> {
+        let settings = Settings::load(folder)?;
+        let genesis = read_genesis(&settings.validator.genesis)?;
+        let listed = own_entry(&settings, &genesis)?;
+        let validator = ValidatorId(settings.validator.index);
+        let identity = Identity { chain_id: genesis.chain_id, key: listed.acceptor, validator };
+        Ok(Place { settings, genesis: Arc::new(genesis), identity })
+    }
+
+    /// The genesis file.
+    pub fn genesis(&self) -> &GenesisFile {
+        &self.genesis
+    }
+
+    /// The folder of the store.
+    pub(crate) fn store_folder(&self) -> PathBuf {
+        self.settings.validator.data.join(STORE)
+    }
+
+    /// Whether there is a journal, in whatever condition.
+    pub(crate) fn has_journal(&self) -> bool {
+        let listed = std::fs::read_dir(self.settings.validator.data.join(JOURNAL));
+        listed.is_ok_and(|mut files| {
+            files.any(|file| file.is_ok_and(|it| it.path().extension().is_some_and(|it| it == "journal")))
+        })
+    }
+}
+
+/// Reads and checks a genesis file.
+///
+/// **Errors**: unreadable, or not one.
+pub fn read_genesis(path: &Path) -> Result<GenesisFile, NodeError> {
+    let bytes = std::fs::read(path).map_err(|error| NodeError::file(path, "read", error))?;
+    GenesisFile::parse(&bytes).map_err(|error| NodeError::Genesis { path: path.into(), error })
+}
 
 /// Settings, genesis file and keys of one validator, which fit together.
 pub struct Home {
@@ -50,11 +104,7 @@ impl Home {
     ///
     /// **Errors**: whatever does not fit together, with what to do.
     pub fn read(folder: &Path) -> Result<Self, NodeError> {
-        let settings = Settings::load(folder)?;
-        let path = &settings.validator.genesis;
-        let bytes = std::fs::read(path).map_err(|error| NodeError::file(path, "read", error))?;
-        let genesis =
-            GenesisFile::parse(&bytes).map_err(|error| NodeError::Genesis { path: path.clone(), error })?;
+        let Place { settings, genesis, identity } = Place::read(folder)?;
         let listed = own_entry(&settings, &genesis)?;
         check_peers(&settings, &genesis)?;
         let keys = Keys::read(&settings.validator.keys, listed)?;
@@ -66,10 +116,8 @@ impl Home {
                 "a members' network, but neither [bank.login] nor [api.tls]: this node's REST interface shows nothing to anybody"
             );
         }
-        let validator = ValidatorId(settings.validator.index);
-        let identity = Identity { chain_id: genesis.chain_id, key: listed.acceptor, validator };
         let name = listed.name.clone();
-        Ok(Home { settings, genesis: Arc::new(genesis), keys, identity, name, bank, operators })
+        Ok(Home { settings, genesis, keys, identity, name, bank, operators })
     }
 
     /// The settings.
@@ -159,11 +207,11 @@ impl Home {
     }
 
     fn journal_folder(&self) -> PathBuf {
-        self.settings.validator.data.join("journal")
+        self.settings.validator.data.join(JOURNAL)
     }
 
     fn store_folder(&self) -> PathBuf {
-        self.settings.validator.data.join("store")
+        self.settings.validator.data.join(STORE)
     }
 
     /// The thresholds of this network.

@@ -4,8 +4,10 @@
 //! before it is durable), [`executor`], [`chronicle`]; on the way in [`inbound`], [`porter`], [`front_door`], [`mailbox`].
 
 pub mod admin;
+pub mod backup;
 pub mod chronicle;
 pub mod clock;
+mod control;
 pub mod core_loop;
 pub mod diagnosis;
 pub mod entrance;

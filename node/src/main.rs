@@ -1,5 +1,7 @@
 //! `carat-node`: starts a validator, or checks that it could start.
 
+mod backup_commands;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,6 +11,8 @@ use carat_node::settings::{LogFormat, LogSettings, Settings};
 use carat_node::{Home, Node, NodeError};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use backup_commands::{Backup, Restore};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -51,6 +55,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Back up a validator's blocks and state, while it runs or stopped; or check a backup
+    Backup(Backup),
+    /// Put a backup back as the store of a stopped validator, with every check of `backup verify`
+    Restore(Restore),
     /// Check settings, genesis file, keys, journal and store without starting; exit code 0 if all fit
     Check {
         /// Home folder with node.toml
@@ -75,6 +83,8 @@ fn main() -> ExitCode {
         Command::Run { home } => finish(run(&home)),
         Command::RebuildHistory { home } => finish(rebuild_history(&home)),
         Command::Replay { home, json } => finish(replay(&home, json)),
+        Command::Backup(backup) => finish(backup.run()),
+        Command::Restore(restore) => finish(restore.run()),
         Command::Check { home } => finish(check(&home)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "carat-node", &mut std::io::stdout());

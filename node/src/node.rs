@@ -30,6 +30,7 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Admin};
 use crate::chronicle::{Chronicle, Sources, Waiting};
 use crate::clock::Clock;
+use crate::control::Control;
 use crate::core_loop::{CoreLoop, Standing};
 use crate::entrance::Door;
 use crate::error::NodeError;
@@ -247,6 +248,7 @@ impl Parts {
             health: Arc::clone(&health),
         };
         let rest = Arc::new(rest);
+        self.control(home, &mut tasks);
         if let Some(entrance) = listeners.entrance {
             tasks.spawn(self.door(home, &rest)?.serve(entrance));
         }
@@ -282,6 +284,19 @@ impl Parts {
             api,
             tasks,
         })
+    }
+
+    /// The operator's socket. A validator works without it: no backup can be made while it runs.
+    fn control(&self, home: &Home, tasks: &mut JoinSet<()>) {
+        match Control::bind(&home.settings.validator.data, Arc::clone(&self.store)) {
+            Ok(control) => {
+                tasks.spawn(control.serve());
+            }
+            Err(error) => tracing::warn!(
+                %error,
+                "there is no operator's socket, so no backup while this runs (hint: the path of validator.data must be shorter than                  about 90 characters, and the folder writable)"
+            ),
+        }
     }
 
     fn door(&self, home: &Home, rest: &Arc<Rest>) -> Result<Door, NodeError> {

@@ -1,5 +1,6 @@
 //! Whole validators in one process: real journals, databases, QUIC and HTTP on loopback.
 
+mod backup;
 mod bad_input;
 mod cluster;
 mod crash_only;
