@@ -10,6 +10,9 @@ use carat_types::genesis::GenesisError;
 /// Why a network could not be made. What was begun has been removed again.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
+    /// A key could not be encrypted.
+    #[error(transparent)]
+    Encryption(#[from] carat_storage::key_file::KeyError),
     /// There is something already.
     #[error(
         "{path} is not empty, expected an empty or absent folder (hint: name another folder; delete this one only \

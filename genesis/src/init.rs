@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use carat_network::certificate::certificate_pem;
-use carat_storage::{Identity, Journal};
+use carat_storage::vault::Passphrase;
+use carat_storage::{Identity, Journal, key_file as key_at_rest};
 use carat_types::genesis::{
     AssetRule, ConsensusConstants, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile,
     Trust, Visibility,
@@ -74,6 +75,8 @@ pub struct InitOptions {
     pub base_reserve: u32,
     /// Constants of consensus.
     pub consensus: ConsensusConstants,
+    /// Encrypts the validators' key files.
+    pub key_passphrase: Option<Passphrase>,
 }
 
 impl InitOptions {
@@ -97,6 +100,7 @@ impl InitOptions {
             base_fee: DEFAULT_BASE_FEE,
             base_reserve: DEFAULT_BASE_RESERVE,
             consensus: ConsensusConstants::default(),
+            key_passphrase: None,
         }
     }
 }
@@ -123,7 +127,7 @@ pub fn init(options: &InitOptions) -> Result<Made, InitError> {
     let genesis = genesis_file(options, &keys)?;
 
     let unfinished = unfinished_folder(&options.out)?;
-    let written = write_network(&unfinished, &genesis, &keys, &addresses)
+    let written = write_network(&unfinished, &genesis, &keys, &addresses, options.key_passphrase.as_ref())
         .and_then(|()| fs::rename(&unfinished, &options.out).map_err(|e| disk("make", &options.out, e)))
         .and_then(|()| sync_folder(&parent(&options.out)));
     if let Err(error) = written {
@@ -279,12 +283,14 @@ fn write_network(
     genesis: &GenesisFile,
     keys: &[Keys],
     addresses: &[Addresses],
+    passphrase: Option<&Passphrase>,
 ) -> Result<(), InitError> {
     make_folder(folder)?;
     write_new(&folder.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;
     write_new(&folder.join(layout::NETWORK), PLAIN_MODE, layout::network_text(addresses).as_bytes())?;
     for (index, keys) in (0_u16..).zip(keys) {
         write_home(&folder.join(home_name(index)), index, genesis, keys, addresses)?;
+        write_keys(&folder.join(home_name(index)).join(layout::KEYS), keys, passphrase)?;
     }
     sync_folder(folder)
 }
@@ -294,6 +300,20 @@ fn identity_text(key: &SecretKey) -> Zeroizing<String> {
     let secret = strkey::PrivateKey(*key.to_seed());
     let address = crate::show::address(&key.public());
     Zeroizing::new(format!("address = \"{address}\"\nsecret = \"{}\"\n", secret.as_unredacted()))
+}
+
+/// The three keys, in the clear or encrypted. Their folder is there.
+fn write_keys(folder: &Path, keys: &Keys, passphrase: Option<&Passphrase>) -> Result<(), InitError> {
+    for role in KeyRole::ALL {
+        let text = match passphrase {
+            Some(passphrase) => {
+                Zeroizing::new(key_at_rest::write_encrypted(role, keys.of(role), passphrase)?)
+            }
+            None => key_file::write(role, keys.of(role)),
+        };
+        write_new(&folder.join(role.file_name()), SECRET_MODE, text.as_bytes())?;
+    }
+    sync_folder(folder)
 }
 
 fn write_home(
@@ -313,10 +333,6 @@ fn write_home(
 
     let key_folder = home.join(layout::KEYS);
     make_folder(&key_folder)?;
-    for role in KeyRole::ALL {
-        let text = key_file::write(role, keys.of(role));
-        write_new(&key_folder.join(role.file_name()), SECRET_MODE, text.as_bytes())?;
-    }
     if members_only {
         for (name, key) in [(layout::CHALLENGE_KEY, &keys.challenges), (layout::TOKEN_KEY, &keys.tokens)] {
             write_new(&key_folder.join(name), SECRET_MODE, identity_text(key).as_bytes())?;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use carat_genesis::choices::{TrustChoice, VisibilityChoice};
 use carat_genesis::{InitError, InitOptions, Report, init, layout, show, verify};
+use carat_storage::vault::{PassphraseError, PassphraseSource};
 use carat_types::PublicKey;
 use carat_types::genesis::{AssetRule, ConsensusConstants, GenesisFile, Profile, Visibility};
 use carat_types::quorum::Quorum;
@@ -123,11 +124,21 @@ struct InitArgs {
     /// Slots from checkpoint to checkpoint
     #[arg(long, default_value_t = ConsensusConstants::default().checkpoint_interval)]
     checkpoint_interval: u64,
+    /// Encrypt the validators' key files with the passphrase of --passphrase-file, CARAT_PASSPHRASE or the credential
+    /// carat-passphrase
+    #[arg(long)]
+    encrypt_keys: bool,
+    /// File with that passphrase, readable by its owner alone; the network's own passphrase is no secret
+    #[arg(long, requires = "encrypt_keys")]
+    passphrase_file: Option<PathBuf>,
 }
 
 impl InitArgs {
-    fn options(self) -> InitOptions {
-        InitOptions {
+    fn options(self) -> Result<InitOptions, PassphraseError> {
+        let source = PassphraseSource::of_keys(self.passphrase_file);
+        let key_passphrase = self.encrypt_keys.then(|| source.demand()).transpose()?;
+        Ok(InitOptions {
+            key_passphrase,
             validators: self.validators,
             out: self.out,
             passphrase: self.passphrase,
@@ -150,7 +161,7 @@ impl InitArgs {
                 checkpoint_interval: self.checkpoint_interval,
                 ..ConsensusConstants::default()
             },
-        }
+        })
     }
 }
 
@@ -169,7 +180,10 @@ fn account(text: &str) -> Result<PublicKey, String> {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
-        Command::Init(arguments) => run_init(&arguments.options(), cli.output),
+        Command::Init(arguments) => arguments
+            .options()
+            .map_err(|error| error.to_string())
+            .and_then(|options| run_init(&options, cli.output)),
         Command::Show { path } => run_show(&path, cli.output),
         Command::Verify { path } => run_verify(&path, cli.output),
         Command::Completions { shell } => {

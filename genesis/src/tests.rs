@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use carat_storage::vault::Passphrase;
 use carat_storage::{Identity, Journal};
 use carat_types::ValidatorId;
 use carat_types::genesis::{AssetRule, GenesisFile, Profile, Visibility};
@@ -436,4 +437,26 @@ fn genesis_file_with_any_constant_changed_is_refused() {
     }
     let failures = failures(&verify(&out.join("absent.json")));
     assert!(failures[0].contains("cannot be read"), "{failures:?}");
+}
+
+#[test]
+fn encrypted_keys_are_found_in_their_places_without_being_opened() {
+    let folder = tempfile::tempdir().expect("folder");
+    let out = folder.path().join("net");
+    let passphrase = Passphrase::new("six random words in a row");
+    let options = InitOptions { key_passphrase: Some(passphrase), ..InitOptions::test(1, &out) };
+    init(&options).expect("made");
+    for role in KeyRole::ALL {
+        let path = out.join("v0/keys").join(role.file_name());
+        let text = read(&path);
+        assert!(text.contains("carat-key-encrypted/1") && !text.contains("seed"), "{text}");
+        assert_eq!(mode(&path), 0o600);
+    }
+    let report = verify(&out);
+    assert_eq!(failures(&report), [""; 0]);
+
+    let keys = out.join("v0/keys");
+    fs::copy(keys.join("acceptor.key.json"), keys.join("proposer.key.json")).expect("copied");
+    let found = failures(&verify(&out)).join("\n");
+    assert!(found.contains("Acceptor") && found.contains("Proposer"), "{found}");
 }

@@ -13,6 +13,7 @@ use carat_network::{CertificateFiles, EntranceConfig, Https, Peer};
 use carat_storage::Identity;
 use carat_storage::journal::Journal;
 use carat_storage::store::{Genesis as GenesisState, Store};
+use carat_storage::vault::PassphraseSource;
 use carat_types::codec::Decode;
 use carat_types::genesis::{GenesisFile, GenesisValidator, Profile, Visibility};
 use carat_types::{PublicKey, Quorum, Slot, ValidatorId};
@@ -57,6 +58,11 @@ impl Place {
     /// The genesis file.
     pub fn genesis(&self) -> &GenesisFile {
         &self.genesis
+    }
+
+    /// Where the passphrase of its key files is.
+    pub fn passphrase(&self) -> PassphraseSource {
+        self.settings.passphrase()
     }
 
     /// The folder of the store.
@@ -107,7 +113,7 @@ impl Home {
         let Place { settings, genesis, identity } = Place::read(folder)?;
         let listed = own_entry(&settings, &genesis)?;
         check_peers(&settings, &genesis)?;
-        let keys = Keys::read(&settings.validator.keys, listed)?;
+        let keys = Keys::read(&settings.validator.keys, listed, &settings.passphrase())?;
         let bank = crate::settings::bank::open(&settings, &genesis)?.map(Arc::new);
         let operators = settings.operators()?;
         let no_login = settings.api.tls.is_none() && bank.as_ref().is_none_or(|bank| bank.login.is_none());

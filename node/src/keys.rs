@@ -3,8 +3,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use carat_storage::key_file::{self, KeyError};
+use carat_storage::vault::PassphraseSource;
 use carat_types::genesis::GenesisValidator;
-use carat_types::key_file::{self, KeyFileError, KeyRole};
+use carat_types::key_file::KeyRole;
 use carat_types::{PublicKey, SecretKey};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -47,7 +49,7 @@ pub enum KeysError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        error: KeyFileError,
+        error: KeyError,
     },
     /// A key that the genesis file does not know.
     #[error(
@@ -70,10 +72,14 @@ impl Keys {
     /// Reads the three files of `folder` and compares them with the genesis file.
     ///
     /// **Errors**: see [`KeysError`].
-    pub fn read(folder: &Path, listed: &GenesisValidator) -> Result<Self, KeysError> {
+    pub fn read(
+        folder: &Path,
+        listed: &GenesisValidator,
+        passphrase: &PassphraseSource,
+    ) -> Result<Self, KeysError> {
         let read = |role: KeyRole, expected: PublicKey| -> Result<SecretKey, KeysError> {
             let path = folder.join(role.file_name());
-            let key = read_file(&path, role)?;
+            let key = read_file(&path, role, passphrase)?;
             let seen = key.public();
             if seen != expected {
                 return Err(KeysError::Foreign { path, seen, expected, name: listed.name.clone() });
@@ -88,12 +94,19 @@ impl Keys {
     }
 }
 
-fn read_file(path: &Path, role: KeyRole) -> Result<SecretKey, KeysError> {
+/// Reads a key file, plain or encrypted.
+///
+/// **Errors**: [`KeysError`]; a file that others can read is refused even if it is encrypted.
+pub(crate) fn read_file(
+    path: &Path,
+    role: KeyRole,
+    passphrase: &PassphraseSource,
+) -> Result<SecretKey, KeysError> {
     let failed = |error| KeysError::Read { path: path.into(), error };
     let mode = std::fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(KeysError::Mode { path: path.into(), mode });
     }
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(failed)?);
-    key_file::read(role, &text).map_err(|error| KeysError::Contents { path: path.into(), error })
+    key_file::read(role, &text, passphrase).map_err(|error| KeysError::Contents { path: path.into(), error })
 }

@@ -21,6 +21,7 @@ pub mod health;
 pub mod home;
 mod https;
 pub mod inbound;
+pub mod key_change;
 pub mod keys;
 pub mod machine;
 pub mod mailbox;

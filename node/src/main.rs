@@ -1,6 +1,7 @@
 //! `carat-node`: starts a validator, or checks that it could start.
 
 mod backup_commands;
+mod key_commands;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use backup_commands::{Backup, Restore};
+use key_commands::Key;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -59,6 +61,8 @@ enum Command {
     Backup(Backup),
     /// Put a backup back as the store of a stopped validator, with every check of `backup verify`
     Restore(Restore),
+    /// Encrypt the key files at rest, or the reverse
+    Key(Key),
     /// Check settings, genesis file, keys, journal and store without starting; exit code 0 if all fit
     Check {
         /// Home folder with node.toml
@@ -85,6 +89,7 @@ fn main() -> ExitCode {
         Command::Replay { home, json } => finish(replay(&home, json)),
         Command::Backup(backup) => finish(backup.run()),
         Command::Restore(restore) => finish(restore.run()),
+        Command::Key(key) => finish(key.run()),
         Command::Check { home } => finish(check(&home)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "carat-node", &mut std::io::stdout());

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use carat_api::bank::BankSettings;
 use carat_consensus::FetchStates;
+use carat_storage::vault::PassphraseSource;
 use carat_types::PublicKey;
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,9 @@ pub struct ValidatorSettings {
     pub keys: PathBuf,
     /// Folder of the journal and the database.
     pub data: PathBuf,
+    /// File with the passphrase of encrypted key files; none looks in the environment and among systemd's credentials.
+    #[serde(default)]
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// The other validators.
@@ -266,6 +270,11 @@ impl Settings {
         self.api.operators.iter().map(account).collect()
     }
 
+    /// Where the passphrase of encrypted key files is.
+    pub(crate) fn passphrase(&self) -> PassphraseSource {
+        PassphraseSource::of_keys(self.validator.passphrase_file.clone())
+    }
+
     /// The settings in force in the home folder `home`, as they are written, each with where it comes from.
     ///
     /// **Errors**: as [`Settings::load`], for sources that cannot be read.
@@ -284,6 +293,9 @@ impl Settings {
             for path in [&mut tls.certificate, &mut tls.key].into_iter().flatten() {
                 *path = home.join(&path);
             }
+        }
+        if let Some(path) = &mut self.validator.passphrase_file {
+            *path = home.join(&path);
         }
         if let Some(bank) = &mut self.bank {
             bank::relative_to(bank, home);

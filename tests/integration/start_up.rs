@@ -123,3 +123,51 @@ async fn damaged_database_is_refused() {
     cluster.start_node(0).await.expect("whole again");
     cluster.stop().await;
 }
+
+/// Writes a passphrase file beside the homes and names it in the settings of validator `index`.
+fn set_passphrase(cluster: &Cluster, index: usize, passphrase: &str) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = cluster.path().join(format!("passphrase-{index}"));
+    fs::write(&path, format!("{passphrase}\n")).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
+    let settings = cluster.homes[index].join("node.toml");
+    let text = fs::read_to_string(&settings).expect("readable");
+    if !text.contains("passphrase_file") {
+        let named = format!("[validator]\npassphrase_file = {:?}\n", path.display().to_string());
+        fs::write(&settings, text.replacen("[validator]\n", &named, 1)).expect("written");
+    }
+    path
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn encrypted_keys_start_with_their_passphrase_and_no_other() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use carat_node::home::Place;
+    use carat_node::key_change::{Change, apply};
+
+    let mut cluster = Cluster::make(1);
+    let home = cluster.homes[0].clone();
+    let place = Place::read(&home).expect("readable");
+    let source = carat_storage::vault::PassphraseSource::of_keys(Some(set_passphrase(
+        &cluster,
+        0,
+        "six random words in a row",
+    )));
+    apply(&place, &source, &Change::Encrypt(source.demand().expect("long"))).expect("encrypted");
+    let path = home.join("keys/acceptor.key.json");
+    assert!(!fs::read_to_string(&path).expect("readable").contains("seed"));
+    cluster.start_node(0).await.expect("starts with its passphrase");
+    cluster.stop_node(0).await;
+
+    set_passphrase(&cluster, 0, "six other words in a row");
+    check(&refusal(&mut cluster, 0).await, &["acceptor.key.json", "passphrase is not the one", "hint"]);
+    set_passphrase(&cluster, 0, "six random words in a row");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("set");
+    check(&refusal(&mut cluster, 0).await, &["644", "600", "hint"]);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
+    apply(&place, &source, &Change::Decrypt).expect("in the clear");
+    assert!(fs::read_to_string(&path).expect("readable").contains("seed"));
+    cluster.start_node(0).await.expect("starts without a passphrase");
+    cluster.stop().await;
+}

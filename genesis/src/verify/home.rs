@@ -7,8 +7,10 @@ use std::path::Path;
 
 use carat_network::certificate::certificate_pem_key;
 use carat_storage::journal::format::{HEADER_BYTES, Header};
+use carat_storage::key_file as key_at_rest;
+use carat_storage::vault::PassphraseSource;
 use carat_types::genesis::{GenesisFile, GenesisValidator};
-use carat_types::key_file::{self, KeyRole};
+use carat_types::key_file::KeyRole;
 
 use super::{Problem, Report, check_genesis, parse_toml, read, read_text};
 use crate::files::{FOLDER_MODE, SECRET_MODE};
@@ -106,29 +108,38 @@ fn check_mode(path: &Path, wanted: u32) -> Result<String, Problem> {
 
 fn check_key(path: &Path, role: KeyRole, own: &GenesisValidator) -> Result<String, Problem> {
     let text = zeroize::Zeroizing::new(read_text(path)?);
-    let key = key_file::read(role, &text).map_err(|error| {
+    let unusable = |error: &dyn std::fmt::Display| {
         Problem::new(
             "cannot be used",
             error,
             format!("the {role:?} key of this validator"),
             "restore the file",
         )
-    })?;
+    };
+    let named = key_at_rest::named_key(role, &text).map_err(|error| unusable(&error))?;
+    let source = PassphraseSource::of_keys(None);
+    // Whoever has no passphrase here still learns whether the right files are in the right places.
+    let unopened = named.filter(|_| matches!(source.find(), Ok(None)));
+    let public_key = match unopened {
+        Some(public_key) => public_key,
+        None => key_at_rest::read(role, &text, &source).map_err(|error| unusable(&error))?.public(),
+    };
     let listed = match role {
         KeyRole::Acceptor => own.acceptor,
         KeyRole::Proposer => own.proposer,
         KeyRole::Network => own.network,
     };
-    if key.public() != listed {
+    if public_key != listed {
         let hint = "it is the key of another validator or network: exchange the file";
         return Err(Problem::new(
             "public key",
-            key.public(),
+            public_key,
             format!("{listed}, as in the genesis file"),
             hint,
         ));
     }
-    Ok(format!("{role:?} key {listed}"))
+    let state = if unopened.is_some() { ", encrypted, not opened: no passphrase was given" } else { "" };
+    Ok(format!("{role:?} key {listed}{state}"))
 }
 
 fn check_certificate(path: &Path, own: &GenesisValidator) -> Result<String, Problem> {
