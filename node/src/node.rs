@@ -294,7 +294,8 @@ impl Parts {
             }
             Err(error) => tracing::warn!(
                 %error,
-                "there is no operator's socket, so no backup while this runs (hint: the path of validator.data must be shorter than                  about 90 characters, and the folder writable)"
+                "there is no operator's socket, so no backup while this runs (hint: the path of validator.data must be shorter \
+                 than about 90 characters, and the folder writable)"
             ),
         }
     }
