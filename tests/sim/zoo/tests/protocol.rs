@@ -9,6 +9,10 @@ mod crash_only;
 mod harness;
 #[path = "../../../../node/consensus/tests/protocol/performance.rs"]
 mod performance;
+#[path = "../../../../node/consensus/tests/protocol/states.rs"]
+mod states;
+#[path = "../../../../node/consensus/tests/protocol/transfer.rs"]
+mod transfer;
 #[path = "../../../../node/consensus/tests/protocol/view_change.rs"]
 mod view_change;
 
