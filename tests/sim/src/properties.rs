@@ -58,15 +58,17 @@ pub fn cl1_some_value_is_eventually_chosen(run: &Witness) -> Finding {
     demand(after > before, || format!("nothing was chosen above slot {before:?} once the faults had ended"))
 }
 
-/// CL2: once a value is chosen, correct learners eventually learn it: all that run for good.
+/// CL2: once a value is chosen, correct learners eventually learn it: all that run for good. Who fetches a state learns
+/// with it what was chosen up to there.
 pub fn cl2_what_is_chosen_is_eventually_learned(run: &Witness) -> Finding {
     let Some(calm) = &run.calm else { return Err("the faults never ended".to_owned()) };
     for (slot, values) in &calm.chosen {
         for learner in &calm.core {
-            let knows = values
+            let executed = values
                 .keys()
                 .any(|value| run.learned.get(slot).is_some_and(|it| it.contains(&(*learner, *value))));
-            demand(knows, || format!("slot {slot} is chosen, and {learner} never learned it"))?;
+            let fetched = run.fetched.get(learner).is_some_and(|upto| upto >= slot);
+            demand(executed || fetched, || format!("slot {slot} is chosen, and {learner} never learned it"))?;
         }
     }
     Ok(())

@@ -39,6 +39,8 @@ pub struct Witness {
     pub seals: BTreeSet<u64>,
     /// What correct validators handed to execution.
     pub learned: BTreeMap<Slot, BTreeSet<(ValidatorId, Digest)>>,
+    /// Up to where correct validators fetched a state, in which all that was chosen up to there is learned at once.
+    pub fetched: BTreeMap<ValidatorId, Slot>,
     /// Views left by correct validators for want of a good leader.
     pub suspicions: Vec<Suspicion>,
     /// Stays of correct validators in views; the last one of each is open.
@@ -104,6 +106,7 @@ impl Witness {
             quorums: BTreeSet::new(),
             seals: BTreeSet::new(),
             learned: BTreeMap::new(),
+            fetched: BTreeMap::new(),
             suspicions: Vec::new(),
             stays: Vec::new(),
             calm: None,
@@ -200,6 +203,14 @@ impl Witness {
                 self.seals.insert(block.certificate.signers.0);
             }
             Finality::Prefix(_) => {}
+        }
+    }
+
+    /// A state was put in place; that it is the one of `slot` is the oracle's to judge.
+    pub(crate) fn fetched(&mut self, at: ValidatorId, slot: Slot) {
+        if self.correct.contains(&at) {
+            let highest = self.fetched.entry(at).or_insert(slot);
+            *highest = slot.max(*highest);
         }
     }
 

@@ -118,6 +118,9 @@ impl Simulation {
         self.transfers += 1;
         self.trace.note(self.now, node.id, || format!("stands on the state of slot {}", header.slot));
         heed(self.strict, self.oracle.installed(node.id, &header, process.ledger.root()))?;
+        if let Some(witness) = &mut self.witness {
+            witness.fetched(node.id, header.slot);
+        }
         let base = Base { ledger: process.ledger.clone(), seals: offer.base.certificate.clone() };
         node.disk.install(base);
         let change = process.pool.follow(&process.ledger, &[]);
