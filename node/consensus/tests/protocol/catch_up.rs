@@ -1,5 +1,6 @@
 //! Falling behind and catching up; sealing.
 
+use carat_consensus::FetchStates;
 use carat_consensus::effect::Finality;
 use carat_types::Slot;
 use carat_types::genesis::ConsensusConstants;
@@ -135,6 +136,8 @@ fn blocks_that_came_before_a_missing_payload_are_executed_after_it() {
 fn block_that_nobody_could_seal_for_two_windows_is_served_in_the_end() {
     for restart in [false, true] {
         let mut cluster = Cluster::new(4);
+        // A state would make up for the block.
+        cluster.fetches_states = FetchStates::Never;
         cluster.run_to(4);
         cluster.crash(3);
         cluster.filter = Box::new(|_, _, message| match message {

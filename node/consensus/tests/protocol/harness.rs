@@ -116,6 +116,8 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) queue: VecDeque<(ValidatorId, ValidatorId, Message)>,
     pub(crate) now_us: u64,
+    /// Messages delivered since a timer went off.
+    standing_still: u32,
     /// Whether a message passes.
     pub(crate) filter: Filter,
     /// What a message becomes on its way.
@@ -126,6 +128,9 @@ pub(crate) struct Cluster {
     /// How many messages of each kind were compared with the journal.
     pub(crate) checked: BTreeMap<&'static str, u64>,
 }
+
+/// Longer than any conversation that ends.
+const STANDING_STILL_MAX: u32 = 1_000_000;
 
 /// Where the block of a slot stands in a node's chain.
 pub(crate) fn index_of(slot: Slot) -> usize {
@@ -155,6 +160,7 @@ impl Cluster {
             nodes: Vec::new(),
             queue: VecDeque::new(),
             now_us: 1_000_000,
+            standing_still: 0,
             filter: Box::new(|_, _, _| true),
             twist: Box::new(|_, message| message),
             sent: BTreeMap::new(),
@@ -504,6 +510,8 @@ impl Cluster {
     /// Delivers one message, or else advances time to the next timer.
     pub(crate) fn step(&mut self) {
         if let Some((from, to, message)) = self.queue.pop_front() {
+            self.standing_still += 1;
+            assert!(self.standing_still < STANDING_STILL_MAX, "they talk without end\n{}", self.describe());
             if let Some(message) = self.verify(message) {
                 self.input(to.0 as usize, Input::Message { from, message });
             }
@@ -517,6 +525,7 @@ impl Cluster {
             .min();
         let Some((due, index, timer)) = next else { panic!("nothing is left to happen") };
         self.now_us = self.now_us.max(due);
+        self.standing_still = 0;
         self.nodes[index].timers.remove(&timer);
         self.input(index, Input::Timer(timer));
     }
