@@ -171,6 +171,12 @@ fn offers_that_prove_nothing_are_refused() {
     });
     check_offer("a slot that is no checkpoint", bad, |offer| offer.base.header.slot = Slot(129));
     check_offer("another block after it", bad, |offer| offer.next = offer.base.header.clone());
+    // Every network of these tests has the same chain.
+    let (later, _, seals) = far_behind().nodes[0].blocks[index_of(Slot(130))].clone();
+    check_offer("a sealed block that is not the next", bad, |offer| {
+        offer.next = later.clone();
+        offer.next_seals = seals.clone().expect("sealed");
+    });
     check_offer("another number of transactions", bad, |offer| offer.next.first_transaction += 1);
     check_offer("fewer than f+1 seals of the block after it", bad, |offer| {
         offer.next_seals = fewer(&offer.next_seals, 1);

@@ -41,6 +41,7 @@ pub(super) const BUGS: &[Bug] = &[
         text: "offer.is_consistent()",
         instead: "true",
         hunter: Some("sync-liar"),
+        test: Some("transfer::offers_that_prove_nothing_are_refused"),
         ..TRANSFER
     },
     Bug {
