@@ -116,7 +116,7 @@ def full_disk():
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", disk], check=True)
     try:
-        shutil.copytree(data, disk / "data")
+        shutil.copytree(data, disk / "data", ignore=shutil.ignore_patterns("control.sock"))
         shutil.move(data, NETWORK / "v1" / "data-before")
         data.symlink_to(disk / "data")
         carat("network", "restart", "v1")
@@ -132,7 +132,7 @@ def full_disk():
         same_books()
         stop(1)
         data.unlink()
-        shutil.copytree(disk / "data", data)
+        shutil.copytree(disk / "data", data, ignore=shutil.ignore_patterns("control.sock"))
         shutil.rmtree(NETWORK / "v1" / "data-before")
         carat("network", "restart", "v1")
         same_books()
