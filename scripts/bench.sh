@@ -4,13 +4,14 @@
 #   ./scripts/bench.sh [run] [--validators N] [--scenario S] [--rate max|N] [--duration S] [--json FILE] ...
 #   ./scripts/bench.sh sweep [--scenario S] [--duration S] [--json FILE] ...
 #   ./scripts/bench.sh compare postgres [--duration S] [--json FILE] ...
+#   ./scripts/bench.sh ordering [--validators N] [--under-way N] [--duration S] [--json FILE]
 #
 # Scenarios: payments, hot-account, book, paths, multisig. "run --help" and so on name all options.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 case ${1:-} in
 -h | --help)
-    sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 0
     ;;
 "" | -*) set -- run "$@" ;;

@@ -75,8 +75,19 @@ bench_smoke() {
     grep -q '^  "errors": 0,' "$results" && grep -q '^  "validators": 4,' "$results"
 }
 step "load generator" bench_smoke
+# The same of consensus alone; it fails where something was not ordered.
+ordering_smoke() {
+    local field results=target/ordering-smoke.json
+    rm -f "$results"
+    scripts/bench.sh ordering --duration 2 --warm-up 1 --under-way 400 --json "$results" || return 1
+    for field in ordered_tps latency_ms cpu_us_per_tx behind; do
+        grep -q "\"$field\": " "$results" || { say "$results has no field $field" && return 1; }
+    done
+}
+step "ordering alone" ordering_smoke
 if [ -x tests/sdk/run.sh ]; then
     step "SDK tests" tests/sdk/run.sh
+    step "SDK on a members' network" tests/sdk/members.sh
 fi
 # The pages in a real browser.
 step "pages" tests/ui/run.sh
@@ -86,6 +97,14 @@ step "monitoring" tests/monitoring/run.sh
 step "deployment files" tests/deploy/run.sh
 # Killed, wiped, full, without a quorum: what docs/operations/recovery.md promises, performed.
 step "recovery drills" tests/drills/run.sh
+# Keys in processes of their own, killed under payments.
+step "signers" tests/signer/run.sh
+# Keys in tokens, which are taken away under payments.
+step "keys in tokens" tests/pkcs11/run.sh
+# Keys encrypted at rest, and certificates replaced while a validator runs.
+step "keys at rest" tests/keys/run.sh
+# Two builds, one after the other on each node of a running network. Last: it builds the validator anew.
+step "rolling upgrade" scripts/upgrade.sh
 
 SKIPPED=$(($(grep -c '^SKIP ' "$LOG") + $(total ignored)))
 say ""

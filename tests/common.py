@@ -4,7 +4,7 @@ import socket
 import sys
 import time
 
-PATIENCE_S = 60
+PATIENCE_S = 90
 
 passed = failed = 0
 

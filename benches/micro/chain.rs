@@ -14,7 +14,7 @@ use carat_types::genesis::LedgerConstants;
 use carat_types::header::{Header, prefix_digest};
 use carat_types::signature::Claim;
 use carat_types::transaction::SignedTransaction;
-use carat_types::{Digest, PublicKey, SecretKey, ValidatorId};
+use carat_types::{Digest, LeafRule, PublicKey, SecretKey, ValidatorId};
 use stellar_xdr::{AccountId, Asset, Operation};
 
 /// Payments in a block.
@@ -56,7 +56,7 @@ impl Chain {
     /// Accounts that hold and trust the asset.
     pub(crate) fn new() -> Self {
         let genesis = genesis();
-        let tree = StateTree::build(genesis.entries.iter().map(|(key, value)| (key, value)));
+        let tree = StateTree::build(&LeafRule::Open, genesis.entries.iter().map(|(key, value)| (key, value)));
         let holder = |number: u32| {
             let mut seed = [1; 32];
             seed[..4].copy_from_slice(&number.to_be_bytes());
@@ -109,6 +109,9 @@ impl Chain {
         BlockInput {
             sort_key: SortKey::Prefix(self.newest.prefix),
             ledger_seq: self.newest.ledger + 1,
+            chain_id: self.newest.chain_id,
+            epoch: self.newest.epoch,
+            slot: self.newest.slot.next(),
             time_ms: self.newest.time_ms + 1_000,
             envelopes,
             signatures: &Anything,
@@ -180,7 +183,8 @@ pub(crate) fn genesis() -> Genesis {
         assets: carat_types::genesis::AssetRule::Any,
     };
     let entries = genesis_entries(&constants, &BlockLimits::default()).expect("sound constants");
-    let state_root = StateTree::build(entries.iter().map(|(key, value)| (key, value))).root();
+    let state_root =
+        StateTree::build(&LeafRule::Open, entries.iter().map(|(key, value)| (key, value))).root();
     let header = Header::genesis(identity().chain_id, 1_000_000, state_root);
-    Genesis { header, entries }
+    Genesis { header, entries, leaves: LeafRule::Open }
 }

@@ -207,7 +207,7 @@ async fn pair() -> (Network, Inbox) {
     let bind = |me: u8| {
         let listen = "127.0.0.1:0".parse().expect("an address");
         let (chain_id, limits) = (Digest::ZERO, Limits::default());
-        Network::bind(BindConfig { me: me.into(), identity: secret(me), chain_id, listen, limits })
+        Network::bind(BindConfig { me: me.into(), identity: secret(me).into(), chain_id, listen, limits })
             .expect("bound")
     };
     let (a, b) = (bind(1), bind(2));

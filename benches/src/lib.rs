@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`run`] (one run), [`scenario`] and [`accounts`] (what is sent), [`load`] (how), [`measure`],
 //! [`resources`], [`phases`] and [`results`] (what is counted); [`sweep`], [`faults`], [`series`] and [`postgres`] build upon it, and
-//! [`report`] shows it. Results are percentiles from a histogram, never averages alone.
+//! [`report`] shows it. [`ordering`] measures consensus without ledger and clients' signatures. Results are percentiles from a histogram, never averages alone.
 
 pub mod accounts;
 pub mod arrivals;
@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod faults;
 pub mod load;
 pub mod measure;
+pub mod ordering;
 pub mod phases;
 pub mod postgres;
 pub mod report;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use carat_benches::arrivals::Spread;
 use carat_benches::cluster::{Cluster, Histories, Make};
 use carat_benches::faults::{self, Fault};
+use carat_benches::ordering;
 use carat_benches::postgres::{self, Comparison, Postgres};
 use carat_benches::report::Report;
 use carat_benches::results::Results;
@@ -20,6 +21,10 @@ use carat_genesis::choices::TrustChoice;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
+
+/// That of the validators, as some run in this program ([`ordering`]).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures real validators under pre-signed transactions, each answer a verified finality receipt.
 ///
@@ -42,6 +47,14 @@ enum Command {
     Compare(Compare),
     /// What a transaction costs as validators and accounts grow in number: a network each
     Curve(CurveArguments),
+    /// Consensus alone: opaque bytes, no signatures of clients, no ledger
+    Ordering(OrderingArguments),
+    /// A validator of `ordering`, in the home that it made
+    #[command(hide = true)]
+    OrderingValidator {
+        /// The home
+        home: PathBuf,
+    },
     /// One page of what the other commands wrote with --json: HTML, and JSON and CSV beside it
     Report {
         /// Results, each a file
@@ -86,6 +99,28 @@ struct CurveArguments {
         conflicts_with = "accounts"
     )]
     holders: Vec<usize>,
+    /// Write the results to a file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct OrderingArguments {
+    /// Validators of the network that is made
+    #[arg(long, default_value_t = 4)]
+    validators: u16,
+    /// Length of a transaction in bytes
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(8..=65_536))]
+    bytes: u32,
+    /// Transactions under way
+    #[arg(long, default_value_t = 8_000, value_parser = clap::value_parser!(u32).range(1..=200_000))]
+    under_way: u32,
+    /// Seconds that are counted
+    #[arg(long, default_value_t = 30)]
+    duration: u64,
+    /// Seconds before, which are not counted
+    #[arg(long, default_value_t = 3)]
+    warm_up: u64,
     /// Write the results to a file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -242,6 +277,9 @@ fn main() -> ExitCode {
 /// One thread: the generator runs beside what it measures.
 fn start(arguments: Arguments) -> Result<()> {
     more_files()?;
+    if let Command::OrderingValidator { home } = &arguments.command {
+        return ordering::validator::run(home);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("a runtime")?;
     let tasks = tokio::task::LocalSet::new();
     tasks.block_on(&runtime, async {
@@ -259,6 +297,8 @@ async fn dispatch(arguments: Arguments) -> Result<()> {
         Command::Compare(Compare::Postgres(arguments)) => compare_postgres(arguments).await,
         Command::Compare(Compare::Trust(arguments)) => compare_trust(arguments).await,
         Command::Curve(arguments) => curve(arguments).await,
+        Command::Ordering(arguments) => order(arguments).await,
+        Command::OrderingValidator { home } => ordering::validator::run(&home),
         Command::Report { files, out } => {
             data(&Report::read(&files)?.write(&out)?.display().to_string());
             Ok(())
@@ -343,6 +383,20 @@ async fn curve(arguments: CurveArguments) -> Result<()> {
     let options = Options { under_way: ACCOUNTS, ..arguments.load.options(None) };
     let members = series::of_sizes(Make::default(), &options, &arguments.validators, &arguments.holders);
     measure_series(members, arguments.json).await
+}
+
+async fn order(arguments: OrderingArguments) -> Result<()> {
+    let results = ordering::measure(&ordering::Options {
+        validators: arguments.validators,
+        bytes: usize::try_from(arguments.bytes)?,
+        under_way: usize::try_from(arguments.under_way)?,
+        warm_up: Duration::from_secs(arguments.warm_up),
+        duration: Duration::from_secs(arguments.duration),
+    })
+    .await?;
+    talk(&results.to_string());
+    write(&results, arguments.json)?;
+    none_wrong(results.unanswered)
 }
 
 async fn measure_series(members: Vec<Member>, json: Option<PathBuf>) -> Result<()> {

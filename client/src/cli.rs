@@ -14,6 +14,7 @@ mod evidence;
 mod failure;
 mod federation;
 mod gateway;
+mod governance;
 mod keys;
 mod network;
 pub(crate) mod offer;
@@ -24,6 +25,7 @@ mod payment;
 pub(crate) mod query;
 mod receipt;
 mod session;
+mod state;
 pub(crate) mod status;
 mod top;
 mod trace;
@@ -111,6 +113,9 @@ enum Command {
     Federation(federation::Command),
     /// A local address through which any client library reads a members' network
     Gateway(gateway::Arguments),
+    /// Fees, reserve, protocol version by vote of the validators: show, propose, approve
+    #[command(subcommand)]
+    Governance(governance::Command),
     /// Coins for a new account, on test networks
     Friendbot(account::FriendbotArguments),
     /// Transactions in steps that people can share: build, sign, send, show
@@ -119,6 +124,9 @@ enum Command {
     /// Finality receipts: fetch, verify
     #[command(subcommand)]
     Receipt(receipt::Command),
+    /// What stood in the state after a block, with its proof: prove, verify
+    #[command(subcommand)]
+    State(state::Command),
     /// The messages of consensus
     #[command(subcommand)]
     Consensus(trace::Command),
@@ -173,9 +181,11 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Balance(command) => balance::run(&session, command).await,
         Command::Federation(command) => federation::run(&session, command).await,
         Command::Gateway(arguments) => gateway::run(&session, arguments).await,
+        Command::Governance(command) => governance::run(&session, command).await,
         Command::Friendbot(arguments) => account::friendbot(&session, arguments).await,
         Command::Tx(command) => transaction::run(&session, command).await,
         Command::Receipt(command) => receipt::run(&session, command).await,
+        Command::State(command) => state::run(&session, command).await,
         Command::Consensus(command) => trace::run(&session, command).await,
         Command::Demo(arguments) => demo::run(&session, arguments).await,
         Command::Bench(arguments) => bench::run(&arguments),

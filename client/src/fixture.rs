@@ -40,6 +40,7 @@ pub(crate) fn genesis_trusting(passphrase: &str, trust: Trust) -> GenesisFile {
         trust,
         visibility: None,
         auditors: Vec::new(),
+        salt_commitment: None,
         time_ms: 1_700_000_000_000,
         validators: validators.collect(),
         consensus: ConsensusConstants::default(),
@@ -53,6 +54,7 @@ pub(crate) fn genesis_trusting(passphrase: &str, trust: Trust) -> GenesisFile {
             members: Vec::new(),
             assets: carat_types::genesis::AssetRule::Any,
         },
+        governance: None,
         state_root: Digest::ZERO,
     };
     GenesisFile::parse(&serde_json::to_vec(&genesis).expect("serialises")).expect("valid")

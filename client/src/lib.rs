@@ -18,6 +18,7 @@ pub mod payload;
 pub mod processes;
 pub mod receipt;
 pub mod rest;
+pub mod state;
 
 #[cfg(test)]
 mod fixture;

@@ -111,7 +111,10 @@ async fn converse(session: Session, mut queue: mpsc::UnboundedReceiver<Request>)
             },
         }
     };
-    for (_, reply) in expected.into_values() {
+    // Closed before anyone is told: who hears that the connection is lost finds it ended, and connects anew.
+    queue.close();
+    let unsent = std::iter::from_fn(|| queue.try_recv().ok()).map(|request| request.reply);
+    for reply in expected.into_values().map(|(_, reply)| reply).chain(unsent) {
         // Who gave up needs no reply.
         let _ = reply.send(Reply::Lost(end.clone()));
     }

@@ -234,6 +234,15 @@ impl Rest {
         String::from_utf8(body).map_err(|error| RestError::Shape { url, reason: error.to_string() })
     }
 
+    /// GETs bytes.
+    ///
+    /// **Errors**: [`RestError`].
+    pub async fn bytes(&self, path: &str, patience: Duration) -> Result<Vec<u8>, RestError> {
+        let url = format!("{}{path}", self.base);
+        let request = self.http.get(&url).header("accept", "application/octet-stream").timeout(patience);
+        self.answer(&url, request).await
+    }
+
     /// The account with this address.
     ///
     /// **Errors**: [`RestError`].

@@ -2,6 +2,7 @@
 //!
 //! Everything is made in a folder beside the one asked for and appears there at once, complete.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,8 +16,9 @@ use carat_types::genesis::{
 };
 use carat_types::hash::sha256;
 use carat_types::key_file::{self, KeyRole};
+use carat_types::leaf::{self, SaltSecret};
 use carat_types::quorum::Quorum;
-use carat_types::{Digest, PublicKey, SecretKey, ValidatorId};
+use carat_types::{Digest, LeafRule, PublicKey, SecretKey, ValidatorId};
 use stellar_strkey::ed25519 as strkey;
 use zeroize::Zeroizing;
 
@@ -26,8 +28,11 @@ use crate::layout::{self, home_name};
 use crate::ports::{self, Addresses};
 use crate::state::state_root;
 
-/// Version of the ledger's rules that this release implements.
-pub const LEDGER_PROTOCOL_VERSION: u32 = 27;
+/// The newest version of the ledger's rules that this release knows: what a network begins with, unless chosen otherwise.
+pub const LEDGER_PROTOCOL_VERSION: u32 = carat_ledger::NEWEST_PROTOCOL;
+
+/// Most validators that can govern: an account has no more signers.
+pub const GOVERNORS_MAX: u16 = 20;
 
 /// All coins, unless chosen otherwise. **Units**: stroops.
 pub const DEFAULT_TOTAL_COINS: i64 = 1_000_000_000_000_000_000;
@@ -73,10 +78,16 @@ pub struct InitOptions {
     pub base_fee: u32,
     /// **Units**: stroops.
     pub base_reserve: u32,
+    /// Version of the ledger's rules.
+    pub protocol_version: u32,
+    /// Whether the validators can change parameters by vote.
+    pub governance: bool,
     /// Constants of consensus.
     pub consensus: ConsensusConstants,
     /// Encrypts the validators' key files.
     pub key_passphrase: Option<Passphrase>,
+    /// Validators whose acceptor key was made elsewhere, in a token: only its public half is known here.
+    pub acceptors: Vec<(u16, PublicKey)>,
 }
 
 impl InitOptions {
@@ -99,8 +110,11 @@ impl InitOptions {
             total_coins: DEFAULT_TOTAL_COINS,
             base_fee: DEFAULT_BASE_FEE,
             base_reserve: DEFAULT_BASE_RESERVE,
+            protocol_version: LEDGER_PROTOCOL_VERSION,
+            governance: validators <= GOVERNORS_MAX,
             consensus: ConsensusConstants::default(),
             key_passphrase: None,
+            acceptors: Vec::new(),
         }
     }
 }
@@ -123,11 +137,14 @@ pub fn init(options: &InitOptions) -> Result<Made, InitError> {
         Some(base) => ports::from_base(options.validators, base)?,
         None => ports::free(options.validators)?,
     };
-    let keys = (0..options.validators).map(|_| Keys::new()).collect::<Result<Vec<_>, _>>()?;
-    let genesis = genesis_file(options, &keys)?;
+    let elsewhere = |index| options.acceptors.iter().find(|(of, _)| *of == index).map(|(_, key)| *key);
+    let keys =
+        (0..options.validators).map(|index| Keys::new(elsewhere(index))).collect::<Result<Vec<_>, _>>()?;
+    let (genesis, leaves) = genesis_file(options, &keys)?;
 
     let unfinished = unfinished_folder(&options.out)?;
     let written = write_network(&unfinished, &genesis, &keys, &addresses, options.key_passphrase.as_ref())
+        .and_then(|()| write_secret(&unfinished, options.validators, &leaves))
         .and_then(|()| fs::rename(&unfinished, &options.out).map_err(|e| disk("make", &options.out, e)))
         .and_then(|()| sync_folder(&parent(&options.out)));
     if let Err(error) = written {
@@ -141,7 +158,7 @@ pub fn init(options: &InitOptions) -> Result<Made, InitError> {
 
 /// The three keys of one validator.
 struct Keys {
-    acceptor: SecretKey,
+    acceptor: Acceptor,
     proposer: SecretKey,
     network: SecretKey,
     /// Of the login without which nobody reads a members' network.
@@ -149,10 +166,31 @@ struct Keys {
     tokens: SecretKey,
 }
 
+/// The key of votes.
+enum Acceptor {
+    /// Made here.
+    Here(SecretKey),
+    /// In a token.
+    Elsewhere(PublicKey),
+}
+
+impl Acceptor {
+    fn public(&self) -> PublicKey {
+        match self {
+            Acceptor::Here(key) => key.public(),
+            Acceptor::Elsewhere(key) => *key,
+        }
+    }
+}
+
 impl Keys {
-    fn new() -> Result<Self, InitError> {
+    /// `acceptor` is the key that was made elsewhere, if it was.
+    fn new(acceptor: Option<PublicKey>) -> Result<Self, InitError> {
         Ok(Keys {
-            acceptor: random_key()?,
+            acceptor: match acceptor {
+                Some(key) => Acceptor::Elsewhere(key),
+                None => Acceptor::Here(random_key()?),
+            },
             proposer: random_key()?,
             network: random_key()?,
             challenges: random_key()?,
@@ -160,19 +198,25 @@ impl Keys {
         })
     }
 
-    fn of(&self, role: KeyRole) -> &SecretKey {
-        match role {
-            KeyRole::Acceptor => &self.acceptor,
-            KeyRole::Proposer => &self.proposer,
-            KeyRole::Network => &self.network,
+    /// The key, if it was made here.
+    fn of(&self, role: KeyRole) -> Option<&SecretKey> {
+        match (role, &self.acceptor) {
+            (KeyRole::Acceptor, Acceptor::Here(key)) => Some(key),
+            (KeyRole::Acceptor, Acceptor::Elsewhere(_)) => None,
+            (KeyRole::Proposer, _) => Some(&self.proposer),
+            (KeyRole::Network, _) => Some(&self.network),
         }
     }
 }
 
 fn random_key() -> Result<SecretKey, InitError> {
-    let mut seed = Zeroizing::new([0; 32]);
-    getrandom::fill(seed.as_mut_slice()).map_err(InitError::Random)?;
-    Ok(SecretKey::from_seed(&seed))
+    Ok(SecretKey::from_seed(&*random_bytes()?))
+}
+
+fn random_bytes() -> Result<Zeroizing<[u8; 32]>, InitError> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(bytes.as_mut_slice()).map_err(InitError::Random)?;
+    Ok(bytes)
 }
 
 fn check(options: &InitOptions) -> Result<(), InitError> {
@@ -185,6 +229,13 @@ fn check(options: &InitOptions) -> Result<(), InitError> {
             seen,
             format!("{} names, one for each validator, or none", options.validators),
         );
+    }
+    let mut seen = BTreeSet::new();
+    for (index, key) in &options.acceptors {
+        if *index >= options.validators || !seen.insert(index) || key.is_weak() {
+            let expected = "the place of a validator, once, and the public key that its token shows (hint: carat-node key token show)";
+            return wrong("--acceptor-key", format!("{index}={key}"), expected.to_owned());
+        }
     }
     match (options.profile, options.root_account) {
         (Profile::Test, Some(key)) => wrong(
@@ -202,7 +253,8 @@ fn check(options: &InitOptions) -> Result<(), InitError> {
     }
 }
 
-fn genesis_file(options: &InitOptions, keys: &[Keys]) -> Result<GenesisFile, InitError> {
+/// The genesis file, and how its network hashes leaves.
+fn genesis_file(options: &InitOptions, keys: &[Keys]) -> Result<(GenesisFile, LeafRule), InitError> {
     let mut suffix = [0; 16];
     getrandom::fill(&mut suffix).map_err(InitError::Random)?;
     let passphrase = format!("{} ; {}", options.passphrase, hex::encode(suffix));
@@ -220,6 +272,7 @@ fn genesis_file(options: &InitOptions, keys: &[Keys]) -> Result<GenesisFile, Ini
         trust: options.trust,
         visibility: options.visibility,
         auditors: options.auditors.clone(),
+        salt_commitment: None,
         time_ms: u64::try_from(since_1970.as_millis()).unwrap_or(0),
         validators: validators.collect(),
         consensus: options.consensus,
@@ -227,22 +280,41 @@ fn genesis_file(options: &InitOptions, keys: &[Keys]) -> Result<GenesisFile, Ini
             total_coins: options.total_coins,
             base_fee: options.base_fee,
             base_reserve: options.base_reserve,
-            protocol_version: LEDGER_PROTOCOL_VERSION,
+            protocol_version: options.protocol_version,
             root_account,
             admission_restricted: options.admission_restricted,
             members: options.members.clone(),
             assets: options.assets,
         },
+        governance: governance_account(options)?,
         state_root: Digest::ZERO,
         network_passphrase: passphrase,
     };
     // Said in the file, so that nobody who reads it has to know what follows from the profile.
     genesis.visibility = Some(genesis.visibility());
-    genesis.state_root = state_root(&genesis)?;
+    let leaves = match genesis.visibility() {
+        Visibility::Open => LeafRule::Open,
+        Visibility::Members => {
+            let secret = SaltSecret::from_bytes(&*random_bytes()?);
+            genesis.salt_commitment = Some(secret.commitment());
+            LeafRule::Salted(secret)
+        }
+    };
+    genesis.state_root = state_root(&genesis, &leaves)?;
     let mut bytes = serde_json::to_vec_pretty(&genesis)?;
     bytes.push(b'\n');
     // Read back: what this writes and validators refuse must never leave here.
-    Ok(GenesisFile::parse(&bytes)?)
+    Ok((GenesisFile::parse(&bytes)?, leaves))
+}
+
+/// An address that nobody has a key of: the secret is made and forgotten, and the ledger gives the key no weight.
+fn governance_account(options: &InitOptions) -> Result<Option<PublicKey>, InitError> {
+    if !options.governance {
+        return Ok(None);
+    }
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(InitError::Random)?;
+    Ok(Some(SecretKey::from_seed(&seed).public()))
 }
 
 /// The key of a test network's root account: public knowledge.
@@ -295,6 +367,17 @@ fn write_network(
     sync_folder(folder)
 }
 
+/// The secret of the leaves, the same in every home.
+fn write_secret(folder: &Path, validators: u16, leaves: &LeafRule) -> Result<(), InitError> {
+    let LeafRule::Salted(secret) = leaves else { return Ok(()) };
+    for index in 0..validators {
+        let keys = folder.join(home_name(index)).join(layout::KEYS);
+        write_new(&keys.join(leaf::SALT_FILE), SECRET_MODE, leaf::write(secret).as_bytes())?;
+        sync_folder(&keys)?;
+    }
+    Ok(())
+}
+
 /// An identity file, as `carat keys generate` writes it.
 fn identity_text(key: &SecretKey) -> Zeroizing<String> {
     let secret = strkey::PrivateKey(*key.to_seed());
@@ -302,14 +385,12 @@ fn identity_text(key: &SecretKey) -> Zeroizing<String> {
     Zeroizing::new(format!("address = \"{address}\"\nsecret = \"{}\"\n", secret.as_unredacted()))
 }
 
-/// The three keys, in the clear or encrypted. Their folder is there.
+/// The keys that were made here, in the clear or encrypted. Their folder is there.
 fn write_keys(folder: &Path, keys: &Keys, passphrase: Option<&Passphrase>) -> Result<(), InitError> {
-    for role in KeyRole::ALL {
+    for (role, key) in KeyRole::ALL.into_iter().filter_map(|role| Some((role, keys.of(role)?))) {
         let text = match passphrase {
-            Some(passphrase) => {
-                Zeroizing::new(key_at_rest::write_encrypted(role, keys.of(role), passphrase)?)
-            }
-            None => key_file::write(role, keys.of(role)),
+            Some(passphrase) => Zeroizing::new(key_at_rest::write_encrypted(role, key, passphrase)?),
+            None => key_file::write(role, key),
         };
         write_new(&folder.join(role.file_name()), SECRET_MODE, text.as_bytes())?;
     }
@@ -325,6 +406,9 @@ fn write_home(
 ) -> Result<(), InitError> {
     make_folder(home)?;
     let mut settings = layout::settings_text(index, addresses).unwrap_or_default();
+    if matches!(keys.acceptor, Acceptor::Elsewhere(_)) {
+        settings.push_str(layout::TOKEN_TEXT);
+    }
     let members_only = genesis.genesis.visibility() == Visibility::Members;
     if members_only {
         settings.push_str(&layout::login_text(index, addresses).unwrap_or_default());

@@ -11,6 +11,7 @@
 //!       proposer.key.json  0600: orders
 //!       network.key.json   0600: TLS
 //!       network.crt        the certificate of the network key, for people and their tools
+//!       salt.json          0600: the secret that salts the state's leaves, the same in every home; of a members' network only
 //!       login.toml         0600: signs the challenges of the login; of a members' network only
 //!       token.toml         0600: signs its tokens; of a members' network only
 //!     data/                0700
@@ -65,6 +66,15 @@ pub(crate) struct ValidatorSettings {
     pub(crate) keys: PathBuf,
     #[serde(default = "default_data")]
     pub(crate) data: PathBuf,
+    /// Where keys of consensus are that have no file.
+    #[serde(default)]
+    pub(crate) token: Option<TokenSettings>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct TokenSettings {
+    #[serde(default)]
+    pub(crate) proposer: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -125,6 +135,11 @@ pub(crate) fn settings_text(index: u16, all: &[Addresses]) -> Option<String> {
     }
     Some(text)
 }
+
+/// What the settings of a validator say whose acceptor key is in a token: it does not start before they are filled in.
+pub(crate) const TOKEN_TEXT: &str = "\n# The acceptor key is in a token: name it here, or in the signer.toml of this validator's signer.\n\
+     # [validator.token]\n# module = \"/usr/lib/softhsm/libsofthsm2.so\"\n# label = \"the token's label\"\n\
+     # acceptor = \"the key's label\"\n# pin_file = \"the file of the PIN, mode 600\"\n";
 
 /// What the settings of a validator of a members' network say of its login.
 pub(crate) fn login_text(index: u16, all: &[Addresses]) -> Option<String> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use carat_genesis::choices::{TrustChoice, VisibilityChoice};
+use carat_genesis::init::GOVERNORS_MAX;
 use carat_genesis::{InitError, InitOptions, Report, init, layout, show, verify};
 use carat_storage::vault::{PassphraseError, PassphraseSource};
 use carat_types::PublicKey;
@@ -121,6 +122,12 @@ struct InitArgs {
     /// Pause between empty batches of an idle leader, in milliseconds
     #[arg(long, default_value_t = ConsensusConstants::default().heartbeat_ms)]
     heartbeat_ms: u64,
+    /// Version of the ledger's rules, which the validators can vote up [default: the newest]
+    #[arg(long, default_value_t = carat_genesis::init::LEDGER_PROTOCOL_VERSION)]
+    protocol_version: u32,
+    /// Give the validators no vote on fees, reserve and protocol version: what begins stays. More than 20 have none
+    #[arg(long)]
+    no_governance: bool,
     /// Slots from checkpoint to checkpoint
     #[arg(long, default_value_t = ConsensusConstants::default().checkpoint_interval)]
     checkpoint_interval: u64,
@@ -131,6 +138,10 @@ struct InitArgs {
     /// File with that passphrase, readable by its owner alone; the network's own passphrase is no secret
     #[arg(long, requires = "encrypt_keys")]
     passphrase_file: Option<PathBuf>,
+    /// An acceptor key that was made in a token, as a validator's place and 64 hex digits: 0=4f…; its home gets no file of it.
+    /// Repeatable; `carat-node key token create` makes and prints one
+    #[arg(long = "acceptor-key", value_parser = acceptor_key)]
+    acceptor_keys: Vec<(u16, PublicKey)>,
 }
 
 impl InitArgs {
@@ -139,6 +150,7 @@ impl InitArgs {
         let key_passphrase = self.encrypt_keys.then(|| source.demand()).transpose()?;
         Ok(InitOptions {
             key_passphrase,
+            acceptors: self.acceptor_keys,
             validators: self.validators,
             out: self.out,
             passphrase: self.passphrase,
@@ -155,6 +167,8 @@ impl InitArgs {
             total_coins: self.total_coins,
             base_fee: self.base_fee,
             base_reserve: self.base_reserve,
+            protocol_version: self.protocol_version,
+            governance: !self.no_governance && self.validators <= GOVERNORS_MAX,
             consensus: ConsensusConstants {
                 timeout_ms: self.timeout_ms,
                 heartbeat_ms: self.heartbeat_ms,
@@ -175,6 +189,13 @@ fn account(text: &str) -> Result<PublicKey, String> {
         Ok(key) => Ok(PublicKey(key.0)),
         Err(_) => Err("not an account address, expected G and 55 more letters and digits".to_owned()),
     }
+}
+
+fn acceptor_key(text: &str) -> Result<(u16, PublicKey), String> {
+    let parsed = text.split_once('=').and_then(|(index, key)| Some((index.parse().ok()?, key.parse().ok()?)));
+    parsed.ok_or_else(|| {
+        "expected the place of a validator, =, and the 64 hex digits of a public key".to_owned()
+    })
 }
 
 fn main() -> ExitCode {

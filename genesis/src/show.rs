@@ -44,6 +44,8 @@ pub struct Summary {
     pub consensus: ConsensusConstants,
     /// Constants and members of the ledger.
     pub ledger: LedgerConstants,
+    /// The account by which the validators change parameters.
+    pub governance: Option<PublicKey>,
     /// Root of the state of ledger 1.
     pub state_root: Digest,
 }
@@ -74,6 +76,7 @@ pub fn show(file: &GenesisFile) -> Result<Summary, ImpossibleSize> {
         validators: genesis.validators,
         consensus: genesis.consensus,
         ledger: genesis.ledger,
+        governance: genesis.governance,
         state_root: genesis.state_root,
     })
 }
@@ -153,6 +156,12 @@ impl Summary {
         line(f, "coins", &format_args!("{} stroops, all held by the root account", l.total_coins))?;
         line(f, "root account", &address(&l.root_account))?;
         line(f, "fee, reserve", &format_args!("{} and {} stroops", l.base_fee, l.base_reserve))?;
+        match &self.governance {
+            Some(account) => {
+                line(f, "governance", &format_args!("by {} of the validators, {}", self.q, address(account)))?
+            }
+            None => line(f, "governance", &"none: fees, reserve and protocol version stay")?,
+        }
         let admission =
             if l.admission_restricted { "members create accounts" } else { "everybody creates accounts" };
         line(f, "admission", &format_args!("{admission}; {} members", l.members.len()))?;

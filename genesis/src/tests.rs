@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use carat_storage::vault::Passphrase;
 use carat_storage::{Identity, Journal};
-use carat_types::ValidatorId;
 use carat_types::genesis::{AssetRule, GenesisFile, Profile, Visibility};
 use carat_types::key_file::{self, KeyRole};
+use carat_types::{Digest, LeafRule, ValidatorId, leaf};
 use tempfile::TempDir;
 
 use crate::init::{InitOptions, Made, init, test_root_key};
@@ -251,15 +251,52 @@ fn visibility_follows_the_profile_unless_it_is_said() {
         (unsaid.genesis.visibility(), unsaid.genesis.ledger.assets),
         (Visibility::Open, AssetRule::Any)
     );
-    let main = parse(
-        "\"profile\": \"test\",\n  \"trust\": \"bft\",\n  \"visibility\": \"open\"",
-        "\"profile\": \"main\",\n  \"trust\": \"bft\"",
+    let said = "\"profile\": \"test\",\n  \"trust\": \"bft\",\n  \"visibility\": \"open\"";
+    let zeros = Digest::ZERO;
+    let salted = format!("\"profile\": \"main\",\n  \"trust\": \"bft\",\n  \"salt_commitment\": \"{zeros}\"");
+    assert_eq!(parse(said, &salted).expect("a main network").genesis.visibility(), Visibility::Members);
+    // Proofs of a members' network are salted, and of no other.
+    let unsalted = parse(said, "\"profile\": \"main\",\n  \"trust\": \"bft\"");
+    let error = unsalted.expect_err("without a salt").to_string();
+    assert!(error.contains("salt_commitment is absent") && error.contains("hint"), "{error}");
+    let open = format!("{said},\n  \"salt_commitment\": \"{zeros}\"");
+    let error = parse(said, &open).expect_err("a salt for nothing").to_string();
+    assert!(
+        error.contains(&format!("salt_commitment is {zeros}")) && error.contains("expected none"),
+        "{error}"
     );
-    assert_eq!(main.expect("a main network").genesis.visibility(), Visibility::Members);
     let key = made.genesis.genesis.ledger.root_account;
     let auditor = format!("\"visibility\": \"open\",\n  \"auditors\": [\"{key}\"]");
     let error = parse("\"visibility\": \"open\"", &auditor).expect_err("an empty word").to_string();
     assert!(error.contains("auditors is 1") && error.contains("hint"), "{error}");
+}
+
+#[test]
+fn members_network_has_one_salt_secret_in_every_home_and_its_commitment_in_the_genesis_file() {
+    let folder = tempfile::tempdir().expect("folder");
+    let out = folder.path().join("net");
+    let visibility = Some(Visibility::Members);
+    let made = init(&InitOptions { visibility, ..InitOptions::test(4, &out) }).expect("made");
+    let commitment = made.genesis.genesis.salt_commitment.expect("named");
+    let texts: Vec<String> = made.homes.iter().map(|home| read(&home.join("keys/salt.json"))).collect();
+    assert!(texts.iter().all(|text| *text == texts[0]), "the same everywhere");
+    assert_eq!(mode(&made.homes[3].join("keys/salt.json")), 0o600);
+    let secret = leaf::read(&texts[0], &commitment).expect("the secret of this network");
+    let file: serde_json::Value = serde_json::from_str(&texts[0]).expect("JSON");
+    assert!(!read(&out.join("genesis.json")).contains(file["secret"].as_str().expect("text")));
+    assert_eq!(
+        crate::state::state_root(&made.genesis.genesis, &LeafRule::Salted(secret)).expect("a state"),
+        made.genesis.genesis.state_root
+    );
+    assert_eq!(failures(&verify(&out)), Vec::<String>::new());
+    assert_eq!(failures(&verify(&made.homes[1])), Vec::<String>::new());
+
+    let path = made.homes[2].join("keys/salt.json");
+    replace(&path, &texts[0][texts[0].len() - 10..texts[0].len() - 4], "000000");
+    let found = failures(&verify(&out));
+    assert!(found.len() == 1 && found[0].contains(&commitment.to_string()), "{found:?}");
+    fs::remove_file(&path).expect("removed");
+    assert!(!failures(&verify(&made.homes[2])).is_empty());
 }
 
 /// Changes something in a sound network, and demands that exactly one check fails, with these words.

@@ -15,6 +15,7 @@ use carat_storage::vault::{Passphrase, PassphraseError, VaultReader, VaultWriter
 use carat_types::certificate::SealCertificate;
 use carat_types::codec::Decode as _;
 use carat_types::genesis::GenesisFile;
+use carat_types::leaf::LeafRule;
 use thiserror::Error;
 
 use crate::control::{Answer, Request, SEAL_PATIENCE, SOCKET};
@@ -26,7 +27,7 @@ pub const FILE: &str = "store.backup";
 /// A copy of the genesis file beside it, for a machine that lost its own. It is not what a backup is checked against.
 pub const GENESIS: &str = "genesis.json";
 const UNFINISHED: &str = "store.backup.unfinished";
-const BUFFER_BYTES: usize = 1 << 20;
+pub(crate) const BUFFER_BYTES: usize = 1 << 20;
 
 /// Why a backup was not made, believed or put back.
 #[derive(Debug, Error)]
@@ -62,6 +63,25 @@ pub enum BackupFailure {
         path: PathBuf,
         /// The system's word.
         error: std::io::Error,
+    },
+    /// An archive.
+    #[error("archive {path}: {error}")]
+    Archive {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        error: BackupError,
+    },
+    /// Archives that do not join.
+    #[error(
+        "the archives in {path} {what} (hint: a folder holds the archives of one chain, without gaps; another validator may have \
+         what is missing)"
+    )]
+    Archives {
+        /// Their folder.
+        path: PathBuf,
+        /// What does not fit.
+        what: String,
     },
     /// There is a store already.
     #[error(
@@ -153,11 +173,12 @@ fn write(
 pub fn verify(
     folder: &Path,
     genesis: &GenesisFile,
+    leaves: &LeafRule,
     passphrase: Option<&Passphrase>,
     unsealed: bool,
 ) -> Result<Report, NodeError> {
     let path = folder.join(FILE);
-    let walked = open(&path, passphrase).and_then(|input| backup::walk(input, genesis, unsealed));
+    let walked = open(&path, passphrase).and_then(|input| backup::walk(input, genesis, leaves, unsealed));
     walked.map_err(|error| BackupFailure::Backup { path, error }.into())
 }
 
@@ -172,13 +193,14 @@ pub fn restore(
     unsealed: bool,
 ) -> Result<Restored, NodeError> {
     let place = Place::read(home)?;
+    let leaves = place.leaves()?;
     let store = place.store_folder();
     if store.join("rocksdb").exists() {
         return Err(BackupFailure::Occupied { path: store }.into());
     }
     let path = folder.join(FILE);
     let restored = open(&path, passphrase)
-        .and_then(|input| backup::restore(input, &place.genesis, &place.identity, &store, unsealed));
+        .and_then(|input| backup::restore(input, &place.genesis, &leaves, &place.identity, &store, unsealed));
     let report = restored.map_err(|error| NodeError::from(BackupFailure::Backup { path, error }))?;
     Ok(Restored { report, journal: place.has_journal() })
 }
@@ -199,14 +221,14 @@ fn open(path: &Path, passphrase: Option<&Passphrase>) -> Result<VaultReader<BufR
 }
 
 /// The running validator. It keeps the copy of its database until it is released, or this is dropped.
-struct Running {
+pub(crate) struct Running {
     path: PathBuf,
     stream: BufReader<UnixStream>,
 }
 
 impl Running {
     /// None where no validator runs.
-    fn find(place: &Place) -> Result<Option<Self>, BackupFailure> {
+    pub(crate) fn find(place: &Place) -> Result<Option<Self>, BackupFailure> {
         let path = place.settings.validator.data.join(SOCKET);
         let unreachable = |error| BackupFailure::Unreachable { path: path.clone(), error };
         let stream = match UnixStream::connect(&path) {
@@ -222,7 +244,7 @@ impl Running {
         Ok(Some(Running { path, stream: BufReader::new(stream) }))
     }
 
-    fn checkpoint(&mut self) -> Result<PathBuf, BackupFailure> {
+    pub(crate) fn checkpoint(&mut self) -> Result<PathBuf, BackupFailure> {
         match self.ask(&Request::Checkpoint)? {
             Answer::Checkpoint(folder) => Ok(folder),
             other => Err(refused(other)),
@@ -238,7 +260,7 @@ impl Running {
         bytes.ok_or_else(|| BackupFailure::Refused("its certificate does not decode".into()))
     }
 
-    fn release(&mut self) -> Result<(), BackupFailure> {
+    pub(crate) fn release(&mut self) -> Result<(), BackupFailure> {
         match self.ask(&Request::Release)? {
             Answer::Released => Ok(()),
             other => Err(refused(other)),

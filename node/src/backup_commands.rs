@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use carat_node::NodeError;
 use carat_node::backup::{self, Making};
-use carat_node::home::{Place, read_genesis};
 use carat_storage::store::backup::Report;
 use carat_storage::vault::PassphraseSource;
 use clap::{Args, Subcommand};
+
+use crate::trusted::Trusted;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -47,12 +48,8 @@ enum Verify {
     Verify {
         /// Folder of the backup
         folder: PathBuf,
-        /// The network's genesis file, from where you trust it; not the copy beside the backup
-        #[arg(long, required_unless_present = "home")]
-        genesis: Option<PathBuf>,
-        /// Home folder whose genesis file is taken
-        #[arg(long, env = "CARAT_HOME", conflicts_with = "genesis")]
-        home: Option<PathBuf>,
+        #[command(flatten)]
+        trusted: Trusted,
         /// File with the passphrase, readable by its owner alone
         #[arg(long)]
         passphrase_file: Option<PathBuf>,
@@ -101,21 +98,19 @@ impl Create {
         println!("records      {}", written.records);
         println!("encrypted    {}", if self.encrypt { "AES-256-GCM" } else { "no" });
         println!("content      {}", pace(written.bytes, begun));
-        println!("not in it    keys, and the journal: it must never be restored");
+        println!("not in it    keys, the secret of the leaves, and the journal: it must never be restored");
         Ok(())
     }
 }
 
 impl Verify {
     fn run(self) -> Result<(), NodeError> {
-        let Verify::Verify { folder, genesis, home, passphrase_file, unsealed } = self;
+        let Verify::Verify { folder, trusted, passphrase_file, unsealed } = self;
         let begun = Instant::now();
-        let genesis = match (genesis, home) {
-            (Some(path), _) => read_genesis(&path)?,
-            (None, home) => (*Place::read(&home.unwrap_or_default())?.genesis()).clone(),
-        };
+        let genesis = trusted.genesis()?;
+        let leaves = trusted.leaves(&genesis)?;
         let passphrase = PassphraseSource::of_backups(passphrase_file).find()?;
-        let report = backup::verify(&folder, &genesis, passphrase.as_ref(), unsealed)?;
+        let report = backup::verify(&folder, &genesis, &leaves, passphrase.as_ref(), unsealed)?;
         print(&report, begun);
         Ok(())
     }

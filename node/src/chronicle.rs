@@ -24,7 +24,7 @@ use carat_storage::store::{Store, StoreError};
 use carat_types::genesis::GenesisFile;
 use carat_types::header::Header;
 use carat_types::transaction::SignedTransaction;
-use carat_types::{Digest, Slot};
+use carat_types::{Digest, LeafRule, Slot};
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{oneshot, watch};
@@ -35,6 +35,10 @@ use crate::metrics::Metrics;
 /// Transactions whose blocks may wait whole, some kilobytes each; blocks behind them wait as numbers, and to index such a
 /// block costs several times as much.
 const WHOLE_TRANSACTIONS_MAX: usize = 16_384;
+/// Old blocks that are dropped for each new block where not all are kept; transactions in the history: these, and two for
+/// each new one.
+const PRUNED_BLOCKS: usize = 4;
+const PRUNED_TRANSACTIONS: usize = 64;
 /// Blocks that wait for their seals with the records of their transactions.
 const UNSEALED_MAX: usize = 16;
 
@@ -214,6 +218,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Chronicle {
     store: Arc<Store>,
     genesis: Arc<GenesisFile>,
+    leaves: LeafRule,
     /// The one writer of the index; none where no history is kept, or no longer.
     indexer: Option<Indexer>,
     /// Knows the signatures of blocks that were just executed.
@@ -222,6 +227,8 @@ pub struct Chronicle {
     indexed: watch::Sender<Toid>,
     /// Whether the index was given up.
     halted: Arc<AtomicBool>,
+    /// How many of the newest blocks are kept; none, and all are.
+    keep_blocks: Option<u64>,
     metrics: Arc<Metrics>,
 }
 
@@ -231,10 +238,14 @@ pub struct Sources {
     pub store: Arc<Store>,
     /// The genesis file.
     pub genesis: Arc<GenesisFile>,
+    /// How the leaves of the state are hashed.
+    pub leaves: LeafRule,
     /// Who answers whether a signature is valid.
     pub signatures: Arc<dyn SignatureOracle + Send + Sync>,
     /// Who waits.
     pub waiting: Arc<Waiting>,
+    /// How many of the newest blocks are kept; none, and all are.
+    pub keep_blocks: Option<u64>,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }
@@ -243,11 +254,20 @@ impl Chronicle {
     /// Opens the index, if one is kept, where it last stood still, and indexes what came since.
     pub fn start(sources: Sources, keep: bool) -> Self {
         let (indexed, _) = watch::channel(Toid::default());
-        let Sources { store, genesis, signatures, waiting, metrics } = sources;
-        let halted = Arc::default();
-        let indexer = None;
-        let mut chronicle =
-            Chronicle { store, genesis, indexer, signatures, waiting, indexed, halted, metrics };
+        let Sources { store, genesis, leaves, signatures, waiting, keep_blocks, metrics } = sources;
+        let (indexer, halted) = (None, Arc::default());
+        let mut chronicle = Chronicle {
+            store,
+            genesis,
+            leaves,
+            indexer,
+            signatures,
+            waiting,
+            indexed,
+            halted,
+            keep_blocks,
+            metrics,
+        };
         if keep && let Err(error) = chronicle.open() {
             chronicle.halt(&error);
         }
@@ -297,10 +317,12 @@ impl Chronicle {
             };
             // Records of blocks that nobody seals would pile up; whoever waits for these looks them up.
             let keep = unsealed.len() < UNSEALED_MAX;
+            let applied = settled.len();
             let settled = settled.into_iter().map(|(hash, record)| (hash, record.filter(|_| keep)));
             unsealed.insert(slot, settled.collect());
             let behind = chapters.waiting.blocks.fetch_sub(1, Ordering::Relaxed).saturating_sub(1);
             self.metrics.history_behind_blocks.set(i64::try_from(behind).unwrap_or(i64::MAX));
+            self.prune(slot, applied)?;
         }
         Ok(())
     }
@@ -336,7 +358,7 @@ impl Chronicle {
         let now = indexer.position().map(Position::now).unwrap_or_default();
         self.indexed.send_replace(now);
         let indexer = self.indexer.insert(indexer);
-        indexer.check_state()?;
+        indexer.check_state(&self.leaves)?;
         self.catch_up()
     }
 
@@ -372,15 +394,14 @@ impl Chronicle {
             unchecked = true;
         }
         match &self.indexer {
-            Some(indexer) if unchecked => Ok(indexer.check_state()?),
+            Some(indexer) if unchecked => Ok(indexer.check_state(&self.leaves)?),
             _ => Ok(()),
         }
     }
 
     fn begin(&mut self) -> Result<(), ChronicleError> {
         let Some(indexer) = &mut self.indexer else { return Ok(()) };
-        let constants = &self.genesis.genesis;
-        let state = carat_ledger::genesis_entries(&constants.ledger, &constants.consensus.block)
+        let state = carat_ledger::state_entries(&self.genesis.genesis)
             .map_err(|error| unreadable(Slot(0), &error.to_string()))?;
         let now = indexer.begin(&self.genesis.header(), state.into_iter().collect())?.now();
         self.indexed.send_replace(now);
@@ -409,7 +430,7 @@ impl Chronicle {
         let state = self.store.state_entries();
         let state = state.map(|entry| entry.map_err(|error| HistoryError::Store(Box::new(error))));
         let now = indexer.begin_at(&header, applied, state)?.now();
-        indexer.check_state()?;
+        indexer.check_state(&self.leaves)?;
         tracing::info!(
             slot = header.slot.0,
             "the history begins here: the state after this block was fetched"
@@ -460,6 +481,25 @@ impl Chronicle {
         self.metrics.history_rows_total.inc_by(indexer.rows().saturating_sub(rows));
         self.indexed.send_replace(indexer.position().map(Position::now).unwrap_or_default());
         Ok(Some(records))
+    }
+
+    /// Drops a few of the oldest blocks, and their history, where not all are kept: more than came with the block `newest`, so that
+    /// it ends, and few enough that new ones are not kept waiting. Everything up to `newest` is indexed.
+    fn prune(&mut self, newest: Slot, applied: usize) -> Result<(), ChronicleError> {
+        let Some(keep) = self.keep_blocks else { return Ok(()) };
+        let last = Slot(newest.0.saturating_sub(keep));
+        let oldest = self.store.prune(last, PRUNED_BLOCKS)?;
+        self.metrics
+            .store_oldest_block
+            .set(oldest.map_or(1, |slot| i64::try_from(slot.0).unwrap_or(i64::MAX)));
+        let (Some(oldest), Some(indexer)) = (oldest, &mut self.indexer) else { return Ok(()) };
+        let dropped = Slot(oldest.0.saturating_sub(1));
+        let transactions = applied.saturating_mul(2).saturating_add(PRUNED_TRANSACTIONS);
+        let pruned = indexer.prune(&self.genesis.network_id(), dropped, transactions);
+        if let Err(error) = pruned {
+            self.halt(&error.into());
+        }
+        Ok(())
     }
 
     /// Goes on without an index.

@@ -73,16 +73,25 @@ pub struct CoreLoop {
     pub quorum: Quorum,
 }
 
+/// Why a replica takes no more input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Going on could break a promise.
+    Halt(Halt),
+    /// Its epoch has ended with this slot.
+    EpochEnds(Slot),
+}
+
 impl CoreLoop {
-    /// Runs until the mailbox is closed or the replica halts.
+    /// Runs until the mailbox is closed or the replica takes no more input.
     ///
-    /// **Returns** why it halted, if it did.
-    pub fn run(mut self, first: Vec<Effect>) -> Option<Halt> {
+    /// **Returns** why it takes none, if so.
+    pub fn run(mut self, first: Vec<Effect>) -> Option<Stop> {
         let mut timers = Timers::default();
         let mut effects = first;
         loop {
-            if let Some(halt) = self.dispatch(&mut timers, effects) {
-                return Some(halt);
+            if let Some(stop) = self.dispatch(&mut timers, effects) {
+                return Some(stop);
             }
             self.publish();
             let inputs = self.mailbox.take(timers.next())?;
@@ -99,7 +108,7 @@ impl CoreLoop {
 
     /// Timers, counts and reports are dealt with here, at once: they promise nothing to anybody. All else goes
     /// through the journal's thread.
-    fn dispatch(&mut self, timers: &mut Timers, effects: Vec<Effect>) -> Option<Halt> {
+    fn dispatch(&mut self, timers: &mut Timers, effects: Vec<Effect>) -> Option<Stop> {
         let mut outward = Vec::with_capacity(effects.len());
         for effect in effects {
             match effect {
@@ -113,7 +122,11 @@ impl CoreLoop {
                 Effect::Halt(halt) => {
                     // What came before is performed: evidence of why it stops is kept.
                     self.hand_out(outward);
-                    return Some(halt);
+                    return Some(Stop::Halt(halt));
+                }
+                Effect::EpochEnds(last) => {
+                    self.hand_out(outward);
+                    return Some(Stop::EpochEnds(last.header.slot));
                 }
                 Effect::KeepEvidence(evidence) => {
                     self.note_evidence(&evidence);

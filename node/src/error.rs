@@ -6,10 +6,10 @@ use carat_consensus::RecoverError;
 use carat_network::NetworkError;
 use carat_storage::journal::JournalError;
 use carat_storage::store::StoreError;
-use carat_types::Digest;
 use carat_types::codec::DecodeError;
 use carat_types::genesis::GenesisError;
 use carat_types::quorum::ImpossibleSize;
+use carat_types::{Digest, Slot};
 use thiserror::Error;
 
 use crate::backup::BackupFailure;
@@ -17,9 +17,12 @@ use crate::chronicle::ChronicleError;
 use crate::executor::ExecutorError;
 use crate::keys::KeysError;
 use crate::replay::ReplayError;
+use crate::salt::SaltError;
 use crate::scribe::ScribeError;
 use crate::settings::SettingsError;
 use crate::settings::bank::BankSetupError;
+use crate::signer::link::LinkError;
+use crate::token::TokenError;
 
 /// Every way in which a validator fails.
 #[derive(Debug, Error)]
@@ -87,6 +90,15 @@ pub enum NodeError {
     /// Keys that do not fit.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The secret of the leaves does not fit.
+    #[error(transparent)]
+    Salt(#[from] SaltError),
+    /// The signer cannot be used, or will not sign for this validator any more.
+    #[error(transparent)]
+    Signer(#[from] LinkError),
+    /// The token cannot be used.
+    #[error(transparent)]
+    Token(Box<TokenError>),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -117,6 +129,9 @@ pub enum NodeError {
     /// The executor failed.
     #[error(transparent)]
     Executor(#[from] ExecutorError),
+    /// The next block is of rules that this build does not know.
+    #[error(transparent)]
+    Protocol(#[from] carat_ledger::ApplyError),
     /// The chronicle failed.
     #[error(transparent)]
     Chronicle(#[from] ChronicleError),
@@ -129,12 +144,27 @@ pub enum NodeError {
     /// The replica stopped for good.
     #[error("stopped for safety: {0}")]
     Halted(String),
+    /// Another set of validators follows, and this build cannot go over to it.
+    #[error(
+        "the epoch has ended with slot {slot}, and this build does not know how the next one begins (hint: upgrade this \
+         validator and start it again; nothing is lost)"
+    )]
+    EpochEnded {
+        /// The last slot of the epoch.
+        slot: Slot,
+    },
     /// A thread panicked: a defect.
     #[error("the {0} thread failed by a defect of the program (hint: report it with the log above)")]
     Panicked(&'static str),
     /// All parts ended.
     #[error("all parts of the node have stopped")]
     Stopped,
+}
+
+impl From<TokenError> for NodeError {
+    fn from(error: TokenError) -> Self {
+        NodeError::Token(Box::new(error))
+    }
 }
 
 impl NodeError {

@@ -12,10 +12,10 @@ use carat_consensus::effect::Finality;
 use carat_consensus::{Execute, Executed, Input};
 use carat_ledger::{ApplyError, BlockInput, BlockOutcome, SortKey, StateError, StateTree};
 use carat_storage::store::{Store, StoreError};
-use carat_types::batch::{Payload, Value};
+use carat_types::batch::Payload;
 use carat_types::block::Block;
 use carat_types::certificate::SealCertificate;
-use carat_types::header::{Header, ledger_of};
+use carat_types::header::Header;
 use carat_types::snapshot::{SnapshotOffer, StateChunk};
 use carat_types::transaction::{EnvelopeError, SignedTransaction};
 use carat_types::{Digest, Slot};
@@ -25,6 +25,7 @@ use crate::chronicle::Chapters;
 use crate::front_door::FrontDoor;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
+use crate::proofs::Proofs;
 use crate::signatures::SignatureCache;
 use crate::snapshots::Snapshots;
 use crate::trace::Trace;
@@ -109,6 +110,8 @@ pub struct Executor {
     pub metrics: Arc<Metrics>,
     /// Recent messages.
     pub trace: Arc<Trace>,
+    /// Who waits for proofs of the state.
+    pub proofs: Arc<Proofs>,
     /// What the newest blocks applied that are not sealed yet.
     pub unsealed: BTreeMap<Slot, Vec<Digest>>,
 }
@@ -154,6 +157,7 @@ impl Executor {
         self.store.commit_block(&block, &outcome)?;
         self.metrics.ledger_apply_seconds.observe(started.elapsed().as_secs_f64());
         self.snapshots.executed(execute.slot);
+        self.proofs.executed(&block.header, &self.tree, &*self.store)?;
         self.publish(block.header, outcome, junk_bytes)?;
         if let Finality::Sealed(certified) = &execute.finality {
             self.sealed(certified.certificate.clone())?;
@@ -164,8 +168,9 @@ impl Executor {
     /// The state that was fetched takes the place of the present one.
     fn install(&mut self, offer: &SnapshotOffer) -> Result<(), ExecutorError> {
         // Two trees at a time are one too many for the memory.
-        self.tree = StateTree::build(std::iter::empty::<([u8; 0], [u8; 0])>());
-        self.tree = self.store.install_state(offer)?;
+        let leaves = self.tree.rule().clone();
+        self.tree = StateTree::build(&leaves, std::iter::empty::<([u8; 0], [u8; 0])>());
+        self.tree = self.store.install_state(offer, &leaves)?;
         let header = &offer.base.header;
         self.tip = header.clone();
         self.tip_transactions = offer.base_transactions();
@@ -192,39 +197,25 @@ impl Executor {
         execute: &Execute,
         envelopes: &[Arc<SignedTransaction>],
     ) -> Result<(Header, BlockOutcome), ExecutorError> {
-        let after_parent = self.tip.time_ms.saturating_add(1);
-        let time_ms = match &execute.payload.payload().value {
-            Value::Null => after_parent,
-            Value::Batch(batch) => batch.time_ms.max(after_parent),
-        };
-        let ledger = ledger_of(self.tip.ledger, self.tip.time_ms, time_ms);
-        let first_transaction = match ledger == self.tip.ledger {
-            true => self.tip.first_transaction.saturating_add(self.tip_transactions),
-            false => 0,
-        };
+        let place = self.tip.above(self.tip_transactions, &execute.payload.payload().value);
         let input = BlockInput {
             sort_key: SortKey::Prefix(execute.parent_prefix),
-            ledger_seq: ledger,
-            time_ms,
+            ledger_seq: place.ledger,
+            chain_id: place.chain_id,
+            epoch: place.epoch,
+            slot: place.slot,
+            time_ms: place.time_ms,
             envelopes,
             signatures: &*self.signatures,
             record_changes: self.record_changes,
         };
         let outcome = carat_ledger::apply(&*self.store, &input)?;
         let header = Header {
-            chain_id: self.tip.chain_id,
-            epoch: self.tip.epoch,
-            slot: execute.slot,
-            ledger,
-            first_transaction,
-            parent: self.tip.hash(),
-            batch: execute.payload.digest(),
-            prefix: execute.prefix,
-            time_ms,
-            state_root: Digest::ZERO,
             outcomes_root: outcome.outcomes_root,
             drops_root: outcome.drops_root,
-            epoch_end: self.tip.epoch_end.clone(),
+            epoch_end: outcome.epoch_end.clone(),
+            state_root: Digest::ZERO,
+            ..place
         };
         Ok((header, outcome))
     }
@@ -279,6 +270,7 @@ impl Executor {
 
     fn sealed(&mut self, certificate: SealCertificate) -> Result<(), ExecutorError> {
         self.store.put_certificate(&certificate)?;
+        self.proofs.sealed(&certificate);
         if let Some(transactions) = self.unsealed.remove(&certificate.body.slot) {
             self.front_door.waiting.sealed(&transactions);
         }

@@ -286,7 +286,13 @@ impl FrontDoor {
     fn moment(&self) -> Moment {
         let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner);
         let time_ms = wall_ms().max(tip.time_ms.saturating_add(1));
-        Moment { ledger_seq: ledger_of(tip.ledger, tip.time_ms, time_ms), close_time: time_ms / 1_000 }
+        Moment {
+            ledger_seq: ledger_of(tip.ledger, tip.time_ms, time_ms),
+            close_time: time_ms / 1_000,
+            epoch: tip.epoch,
+            slot: tip.slot.next(),
+            chain_id: tip.chain_id,
+        }
     }
 
     fn gossip(&self, transaction: &SignedTransaction) {

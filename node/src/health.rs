@@ -1,6 +1,7 @@
 //! How this validator is, in numbers and in words: what `/status`, `/consensus`, `/readyz` and `/livez` say.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use carat_consensus::effect::Trigger;
@@ -44,6 +45,8 @@ pub struct Health {
     pub peers: Vec<u16>,
     /// For its counters.
     pub network: Arc<Network>,
+    /// Whether somebody signs.
+    pub signs: Arc<AtomicBool>,
     /// The clocks.
     pub clock: Clock,
 }
@@ -53,7 +56,7 @@ pub struct Health {
 pub struct Readiness {
     /// Agrees with a quorum and progresses.
     pub ready: bool,
-    /// State in a word: booting, synced, catching-up, no-quorum, stalled, changing-view.
+    /// State in a word: booting, synced, catching-up, no-quorum, stalled, changing-view, no-signer.
     pub state: &'static str,
     /// Everything that is wrong, in sentences.
     pub reasons: Vec<String>,
@@ -243,6 +246,14 @@ impl Health {
             let needed = self.quorum.quorum();
             reasons
                 .push(format!("reaches {reached} validators with itself, {needed} are needed for a quorum"));
+        }
+        if !self.signs.load(Ordering::Relaxed) {
+            state = "no-signer";
+            reasons.push(
+                "the signer, or the token, is away: this validator follows and sends nothing until it is back (hint: start carat-node \
+                 signer run, or see to the token)"
+                    .into(),
+            );
         }
         if self.trust == Trust::Crash {
             // What this network rests on does not hold.

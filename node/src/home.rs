@@ -8,7 +8,7 @@ use std::time::Duration;
 use carat_api::RateLimit;
 use carat_api::bank::Bank;
 use carat_consensus::Record;
-use carat_ledger::Ed25519;
+use carat_ledger::{Ed25519, StateTree};
 use carat_network::{CertificateFiles, EntranceConfig, Https, Peer};
 use carat_storage::Identity;
 use carat_storage::journal::Journal;
@@ -16,19 +16,20 @@ use carat_storage::store::{Genesis as GenesisState, Store};
 use carat_storage::vault::PassphraseSource;
 use carat_types::codec::Decode;
 use carat_types::genesis::{GenesisFile, GenesisValidator, Profile, Visibility};
-use carat_types::{PublicKey, Quorum, Slot, ValidatorId};
+use carat_types::{LeafRule, PublicKey, Quorum, Slot, ValidatorId, leaf};
 
 use crate::chronicle::{self, Rebuilt, Sources};
 use crate::error::NodeError;
-use crate::keys::Keys;
+use crate::keys::{Keys, OwnKeys};
 use crate::metrics::Metrics;
 use crate::replay::{Replayed, replay};
-use crate::settings::{PeerSettings, Settings};
+use crate::salt;
+use crate::settings::{PeerSettings, Settings, SettingsError, SignerPlace, bank};
+use crate::signer::Link;
 
-/// The newest rules of the ledger that this program knows.
-const SUPPORTED_PROTOCOL: u32 = 27;
 /// In the data folder.
-const JOURNAL: &str = "journal";
+/// Folder of the journal in `validator.data`.
+pub const JOURNAL: &str = "journal";
 /// In the data folder.
 const STORE: &str = "store";
 
@@ -58,6 +59,13 @@ impl Place {
     /// The genesis file.
     pub fn genesis(&self) -> &GenesisFile {
         &self.genesis
+    }
+
+    /// How the leaves of its network's state are hashed: on a members' network by the secret beside its keys.
+    ///
+    /// **Errors**: [`SaltError`](crate::salt::SaltError): the secret is missing, readable by others, or another.
+    pub fn leaves(&self) -> Result<LeafRule, NodeError> {
+        Ok(salt::read(&self.settings.validator.keys.join(leaf::SALT_FILE), &self.genesis)?)
     }
 
     /// Where the passphrase of its key files is.
@@ -93,8 +101,10 @@ pub struct Home {
     pub(crate) settings: Settings,
     /// The genesis file.
     pub(crate) genesis: Arc<GenesisFile>,
-    /// The three keys.
-    pub(crate) keys: Keys,
+    /// How the leaves of the state are hashed: on a members' network with the secret.
+    pub(crate) leaves: LeafRule,
+    /// The three keys, or who holds them.
+    pub(crate) keys: OwnKeys,
     /// What journal and store must belong to.
     pub(crate) identity: Identity,
     /// The name that the genesis file gives this validator.
@@ -110,10 +120,25 @@ impl Home {
     ///
     /// **Errors**: whatever does not fit together, with what to do.
     pub fn read(folder: &Path) -> Result<Self, NodeError> {
-        let Place { settings, genesis, identity } = Place::read(folder)?;
+        let place = Place::read(folder)?;
+        let leaves = place.leaves()?;
+        let Place { settings, genesis, identity } = place;
         let listed = own_entry(&settings, &genesis)?;
         check_peers(&settings, &genesis)?;
-        let keys = Keys::read(&settings.validator.keys, listed, &settings.passphrase())?;
+        check_kept_blocks(&settings, &genesis)?;
+        let place = settings.signer();
+        let keys =
+            match place.map_err(|reason| SettingsError::Invalid { path: settings.path.clone(), reason })? {
+                Some(SignerPlace::Socket(path)) => OwnKeys::of_signer(Link::new(&path, identity, listed))?,
+                Some(SignerPlace::Remote(address, file)) => {
+                    let own = bank::identity("validator.signer_key", &file, &settings.passphrase())?;
+                    OwnKeys::of_signer(Link::remote(address, &own, identity, listed)?)?
+                }
+                None => {
+                    let (folder, token) = (&settings.validator.keys, settings.validator.token.as_ref());
+                    OwnKeys::of_keys(Keys::read(folder, token, listed, &settings.passphrase())?)?
+                }
+            };
         let bank = crate::settings::bank::open(&settings, &genesis)?.map(Arc::new);
         let operators = settings.operators()?;
         let no_login = settings.api.tls.is_none() && bank.as_ref().is_none_or(|bank| bank.login.is_none());
@@ -123,7 +148,7 @@ impl Home {
             );
         }
         let name = listed.name.clone();
-        Ok(Home { settings, genesis, keys, identity, name, bank, operators })
+        Ok(Home { settings, genesis, keys, leaves, identity, name, bank, operators })
     }
 
     /// The settings.
@@ -134,6 +159,11 @@ impl Home {
     /// The genesis file.
     pub fn genesis(&self) -> &GenesisFile {
         &self.genesis
+    }
+
+    /// How the leaves of the state are hashed.
+    pub fn leaves(&self) -> &LeafRule {
+        &self.leaves
     }
 
     /// Where the native entrance is, if there is one.
@@ -151,13 +181,17 @@ impl Home {
     /// **Errors**: files of a certificate that cannot be used.
     pub fn https(&self) -> Result<Option<(SocketAddr, Https)>, NodeError> {
         let Some(tls) = &self.settings.api.tls else { return Ok(None) };
-        let https = match (&tls.certificate, &tls.key) {
-            (Some(certificate), Some(key)) => {
-                Https::of_files(&CertificateFiles { certificate: certificate.clone(), key: key.clone() })?
-            }
-            _ => Https::of_identity(&self.keys.network)?,
+        let https = match self.certificate_files() {
+            Some(files) => Https::of_files(&files)?,
+            None => Https::of_identity(&self.keys.network)?,
         };
         Ok(Some((tls.listen, https)))
+    }
+
+    /// The files of the certificate that the REST interface shows, if it has one of its own.
+    pub(crate) fn certificate_files(&self) -> Option<CertificateFiles> {
+        let tls = self.settings.api.tls.as_ref()?;
+        Some(CertificateFiles { certificate: tls.certificate.clone()?, key: tls.key.clone()? })
     }
 
     /// Opens journal and store: the checks of a start, short of starting.
@@ -165,9 +199,10 @@ impl Home {
     /// **Errors**: damaged, foreign or missing data, with what to do.
     pub fn open(&self) -> Result<(Journal, Vec<Record>, Store), NodeError> {
         let constants = &self.genesis.genesis;
-        let entries = carat_ledger::genesis_entries(&constants.ledger, &constants.consensus.block)
+        let entries = carat_ledger::state_entries(constants)
             .map_err(|error| NodeError::GenesisState(error.to_string()))?;
-        let root = carat_ledger::StateTree::build(entries.iter().map(|(key, value)| (key, value))).root();
+        let tree = StateTree::build(&self.leaves, entries.iter().map(|(key, value)| (key, value)));
+        let root = tree.root();
         if root != constants.state_root {
             let (seen, expected) = (constants.state_root, root);
             return Err(NodeError::StateRoot { seen, expected });
@@ -178,7 +213,12 @@ impl Home {
             records.push(Record::from_bytes(&record.bytes).map_err(NodeError::JournalRecord)?);
         }
         let header = self.genesis.header();
-        let store = Store::open(&self.store_folder(), &self.identity, || GenesisState { header, entries })?;
+        let store = Store::open(&self.store_folder(), &self.identity, || GenesisState {
+            header,
+            entries,
+            leaves: self.leaves.clone(),
+        })?;
+        carat_ledger::governance::check_version(&store, store.tip().slot.next())?;
         Ok((journal, records, store))
     }
 
@@ -192,8 +232,10 @@ impl Home {
         let rebuilt = chronicle::rebuild(Sources {
             store: Arc::clone(&store),
             genesis: Arc::clone(&self.genesis),
+            leaves: self.leaves.clone(),
             signatures: Arc::new(Ed25519),
             waiting: Arc::default(),
+            keep_blocks: None,
             metrics: Arc::new(Metrics::new()?),
         })?;
         store.sync()?;
@@ -207,9 +249,9 @@ impl Home {
     pub fn replay(&self, mut progress: impl FnMut(Slot, Slot)) -> Result<Replayed, NodeError> {
         // The journal is not written, but its lock keeps a validator from running at the same time.
         let (_journal, _, store) = self.open()?;
-        store.state_tree()?;
+        store.state_tree(&self.leaves)?;
         let last = store.tip().slot;
-        Ok(replay(&self.genesis, &store, |slot| progress(slot, last))?)
+        Ok(replay(&self.genesis, &self.leaves, &store, |slot| progress(slot, last))?)
     }
 
     fn journal_folder(&self) -> PathBuf {
@@ -253,7 +295,7 @@ impl Home {
             auditors: genesis.genesis.auditors.clone(),
             members: genesis.genesis.ledger.members.clone(),
             version: format!("carat-node {}", env!("CARGO_PKG_VERSION")),
-            supported_protocol: SUPPORTED_PROTOCOL,
+            supported_protocol: carat_ledger::NEWEST_PROTOCOL,
         }
     }
 
@@ -277,6 +319,23 @@ fn own_entry<'a>(settings: &Settings, genesis: &'a GenesisFile) -> Result<&'a Ge
     let validators = &genesis.genesis.validators;
     let index = settings.validator.index;
     validators.get(usize::from(index)).ok_or(NodeError::Index { index, count: validators.len() })
+}
+
+/// Windows of blocks that are kept at least: peers that were away for a moment ask for them.
+const KEPT_WINDOWS_MIN: u64 = 4;
+
+fn check_kept_blocks(settings: &Settings, genesis: &GenesisFile) -> Result<(), NodeError> {
+    let least = genesis.genesis.consensus.window.saturating_mul(KEPT_WINDOWS_MIN);
+    match settings.store.keep_blocks {
+        Some(blocks) if blocks < least => {
+            let reason = format!(
+                "store.keep_blocks is {blocks}, expected at least {least}, {KEPT_WINDOWS_MIN} windows of the genesis file, or \
+                 nothing to keep all"
+            );
+            Err(SettingsError::Invalid { path: settings.path.clone(), reason }.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_peers(settings: &Settings, genesis: &GenesisFile) -> Result<(), NodeError> {

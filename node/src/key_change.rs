@@ -1,4 +1,4 @@
-//! Encrypting the key files of a home folder, and the reverse. Each file is replaced at once.
+//! Encrypting the key files of a home folder and the keys of its bank's login, and the reverse. Each file is replaced at once.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 
 use carat_storage::key_file;
 use carat_storage::vault::{Passphrase, PassphraseSource};
-use carat_types::PublicKey;
 use carat_types::key_file::{KeyRole, write};
+use carat_types::{PublicKey, SecretKey};
 use zeroize::Zeroizing;
 
 use crate::error::NodeError;
 use crate::home::Place;
+use crate::identity_file;
 use crate::keys::{KeysError, read_file};
+use crate::settings::bank::{BankSetupError, identity};
 
 /// What becomes of key files.
 #[derive(Debug)]
@@ -37,7 +39,64 @@ pub struct Written {
     pub encrypted: bool,
 }
 
-/// Changes the three key files of a home folder; `passphrase` opens those that are encrypted. All are opened before the first is changed.
+/// A file with a key, opened.
+struct Opened {
+    path: PathBuf,
+    key: SecretKey,
+    /// None for an identity of the bank's login.
+    role: Option<KeyRole>,
+}
+
+impl Opened {
+    fn is_encrypted(&self, text: &str) -> bool {
+        match self.role {
+            Some(_) => key_file::is_encrypted(text),
+            None => identity_file::is_encrypted(text),
+        }
+    }
+
+    fn plain(&self) -> Zeroizing<String> {
+        match self.role {
+            Some(role) => write(role, &self.key),
+            None => identity_file::write(&self.key),
+        }
+    }
+
+    fn encrypted(&self, passphrase: &Passphrase) -> Result<Zeroizing<String>, NodeError> {
+        let path = self.path.clone();
+        let text = match self.role {
+            Some(role) => key_file::write_encrypted(role, &self.key, passphrase)
+                .map_err(|error| KeysError::Contents { path, error })?,
+            None => identity_file::write_encrypted(&self.key, passphrase)
+                .map_err(|error| BankSetupError::Identity { key: "bank.login", path, error })?,
+        };
+        Ok(Zeroizing::new(text))
+    }
+}
+
+/// All key files of a home folder: those of the validator that are not in a token, and those of its bank's login.
+fn open_all(place: &Place, passphrase: &PassphraseSource) -> Result<Vec<Opened>, NodeError> {
+    let settings = &place.settings;
+    let token = settings.validator.token.as_ref();
+    let in_token = |role| match role {
+        KeyRole::Acceptor => token.is_some(),
+        KeyRole::Proposer => token.is_some_and(|token| token.proposer.is_some()),
+        KeyRole::Network => false,
+    };
+    let mut all = Vec::new();
+    for role in KeyRole::ALL.into_iter().filter(|role| !in_token(*role)) {
+        let path = settings.validator.keys.join(role.file_name());
+        all.push(Opened { key: read_file(&path, role, passphrase)?, path, role: Some(role) });
+    }
+    let login = settings.bank.as_ref().and_then(|bank| bank.login.as_ref());
+    for path in login.into_iter().flat_map(|login| [&login.signing_key, &login.token_key]) {
+        let key = identity("bank.login", path, passphrase)?;
+        all.push(Opened { key, path: path.clone(), role: None });
+    }
+    Ok(all)
+}
+
+/// Changes the key files of a home folder; `passphrase` opens those that are encrypted. All are opened before the first is changed.
 ///
 /// **Errors**: a file that cannot be opened or written; each file is then as before or as it was to be.
 pub fn apply(
@@ -45,30 +104,21 @@ pub fn apply(
     passphrase: &PassphraseSource,
     change: &Change,
 ) -> Result<Vec<Written>, NodeError> {
-    let folder = &place.settings.validator.keys;
-    let read = |role: KeyRole| {
-        let path = folder.join(role.file_name());
-        let key = read_file(&path, role, passphrase)?;
-        Ok((role, path, key))
-    };
-    let keys = KeyRole::ALL.into_iter().map(read).collect::<Result<Vec<_>, KeysError>>()?;
     let mut all = Vec::new();
-    for (role, path, key) in keys {
+    for file in open_all(place, passphrase)? {
         let text = match change {
-            Change::Decrypt => write(role, &key),
-            Change::Encrypt(new) | Change::Reencrypt(new) => {
-                let text = key_file::write_encrypted(role, &key, new);
-                Zeroizing::new(text.map_err(|error| KeysError::Contents { path: path.clone(), error })?)
-            }
+            Change::Decrypt => file.plain(),
+            Change::Encrypt(new) | Change::Reencrypt(new) => file.encrypted(new)?,
         };
-        let encrypted = !matches!(change, Change::Decrypt);
+        let path = file.path.clone();
         let was = fs::read_to_string(&path).map_err(|error| NodeError::file(&path, "read", error))?;
         // Encrypting what is encrypted under another passphrase is `Reencrypt`'s, asked for by its name.
-        let keep = matches!(change, Change::Encrypt(_)) && key_file::is_encrypted(&was);
+        let keep = matches!(change, Change::Encrypt(_)) && file.is_encrypted(&was);
         if !keep {
             replace(&path, text.as_bytes())?;
         }
-        all.push(Written { path, public_key: key.public(), encrypted });
+        let encrypted = !matches!(change, Change::Decrypt);
+        all.push(Written { path, public_key: file.key.public(), encrypted });
     }
     Ok(all)
 }

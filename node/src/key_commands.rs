@@ -1,4 +1,4 @@
-//! `carat-node key`: key files encrypted at rest, and back.
+//! `carat-node key`: key files encrypted at rest, and back; keys in tokens.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,8 @@ use carat_node::key_change::{self, Change};
 use carat_storage::vault::PassphraseSource;
 use clap::{Args, Subcommand};
 
+use crate::token_commands::Token;
+
 #[derive(Debug, Args)]
 pub(crate) struct Key {
     #[command(subcommand)]
@@ -16,11 +18,11 @@ pub(crate) struct Key {
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    /// Encrypt the three key files under a passphrase
+    /// Encrypt the key files, and those of the bank's login, under a passphrase
     Encrypt(Files),
-    /// Write the three key files in the clear again
+    /// Write them in the clear again
     Decrypt(Files),
-    /// Encrypt the three key files under another passphrase
+    /// Encrypt them under another passphrase
     Change {
         #[command(flatten)]
         files: Files,
@@ -28,6 +30,8 @@ enum KeyCommand {
         #[arg(long)]
         new_passphrase_file: PathBuf,
     },
+    /// Keys in a token, by PKCS#11: make one there, bring one in, or look at one
+    Token(Token),
 }
 
 #[derive(Debug, Args)]
@@ -44,6 +48,7 @@ struct Files {
 impl Key {
     pub(crate) fn run(self) -> Result<(), NodeError> {
         match self.command {
+            KeyCommand::Token(token) => Ok(token.run()?),
             KeyCommand::Encrypt(files) => files.change(|source| Ok(Change::Encrypt(source.demand()?))),
             KeyCommand::Decrypt(files) => files.change(|_| Ok(Change::Decrypt)),
             KeyCommand::Change { files, new_passphrase_file } => {

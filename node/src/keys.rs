@@ -1,8 +1,11 @@
-//! Reading a validator's three key files, and refusing those that others can read.
+//! A validator's three keys: reading their files, refusing those that others can read; or who holds them in its place, a
+//! signer or a token.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use carat_consensus::{ElsewhereSigner, KeySigner, Signer};
+use carat_network::NetworkKey;
 use carat_storage::key_file::{self, KeyError};
 use carat_storage::vault::PassphraseSource;
 use carat_types::genesis::GenesisValidator;
@@ -11,15 +14,73 @@ use carat_types::{PublicKey, SecretKey};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::signer::Link;
+use crate::signer::courier::Signatory;
+use crate::signer::link::LinkError;
+use crate::token::{TokenError, TokenKeys, TokenSettings, TokenSigner};
+
 /// The keys of one validator.
 #[derive(Clone, Debug)]
-pub struct Keys {
-    /// Votes.
-    pub acceptor: SecretKey,
-    /// Orders.
-    pub proposer: SecretKey,
+pub(crate) struct Keys {
     /// TLS.
-    pub network: SecretKey,
+    pub(crate) network: SecretKey,
+    /// All else.
+    pub(crate) votes: Votes,
+}
+
+/// The keys of consensus, with whoever holds the network key.
+#[derive(Clone, Debug)]
+pub(crate) enum Votes {
+    /// Both were read from files.
+    Files(Box<KeySigner>),
+    /// The acceptor's is in a token.
+    Token(Box<TokenKeys>),
+}
+
+/// What a validator signs with: keys of its own, or a signer that holds them.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnKeys {
+    /// TLS.
+    pub(crate) network: NetworkKey,
+    /// All else.
+    pub(crate) votes: VoteKeys,
+}
+
+/// Where the keys of consensus are.
+#[derive(Clone, Debug)]
+pub(crate) enum VoteKeys {
+    /// In this process.
+    Here(Box<KeySigner>),
+    /// With somebody who must be asked, and may be away.
+    Elsewhere(Signatory),
+}
+
+impl OwnKeys {
+    /// **Errors**: a token that is away, or whose keys are others: without it nothing is begun.
+    pub(crate) fn of_keys(keys: Keys) -> Result<Self, TokenError> {
+        let votes = match keys.votes {
+            Votes::Files(keys) => VoteKeys::Here(keys),
+            Votes::Token(keys) => {
+                // Opened again by the thread that signs.
+                TokenSigner::new((*keys).clone()).ready()?;
+                VoteKeys::Elsewhere(Signatory::Token(keys))
+            }
+        };
+        Ok(OwnKeys { network: keys.network.into(), votes })
+    }
+
+    /// **Errors**: a signer that is away or not this validator's: without it nothing is begun.
+    pub(crate) fn of_signer(link: Link) -> Result<Self, LinkError> {
+        Ok(OwnKeys { network: link.network_key()?, votes: VoteKeys::Elsewhere(Signatory::Signer(link)) })
+    }
+
+    /// Who signs for the replica.
+    pub(crate) fn signer(&self) -> Box<dyn Signer + Send> {
+        match &self.votes {
+            VoteKeys::Here(keys) => keys.clone(),
+            VoteKeys::Elsewhere(_) => Box::new(ElsewhereSigner),
+        }
+    }
 }
 
 /// Why keys cannot be used.
@@ -69,11 +130,13 @@ pub enum KeysError {
 }
 
 impl Keys {
-    /// Reads the three files of `folder` and compares them with the genesis file.
+    /// Reads the files of `folder`, but for the keys that are in a token, and compares them with the genesis file. The token is not
+    /// opened.
     ///
     /// **Errors**: see [`KeysError`].
-    pub fn read(
+    pub(crate) fn read(
         folder: &Path,
+        token: Option<&TokenSettings>,
         listed: &GenesisValidator,
         passphrase: &PassphraseSource,
     ) -> Result<Self, KeysError> {
@@ -86,22 +149,39 @@ impl Keys {
             }
             Ok(key)
         };
-        Ok(Keys {
-            acceptor: read(KeyRole::Acceptor, listed.acceptor)?,
-            proposer: read(KeyRole::Proposer, listed.proposer)?,
-            network: read(KeyRole::Network, listed.network)?,
-        })
+        let proposer = || read(KeyRole::Proposer, listed.proposer);
+        let votes = match token {
+            None => {
+                let acceptor = read(KeyRole::Acceptor, listed.acceptor)?;
+                Votes::Files(Box::new(KeySigner { acceptor, proposer: proposer()? }))
+            }
+            Some(token) => {
+                let file = if token.proposer.is_none() { Some(proposer()?) } else { None };
+                warn_of_copies(folder, token);
+                Votes::Token(Box::new(TokenKeys::new(token, listed, file)))
+            }
+        };
+        Ok(Keys { network: read(KeyRole::Network, listed.network)?, votes })
+    }
+}
+
+/// A key that is in a token is not protected by it while a copy lies beside.
+fn warn_of_copies(folder: &Path, token: &TokenSettings) {
+    let inside = [Some(KeyRole::Acceptor), token.proposer.is_some().then_some(KeyRole::Proposer)];
+    for path in inside.into_iter().flatten().map(|role| folder.join(role.file_name())) {
+        if path.exists() {
+            tracing::warn!(
+                path = %path.display(),
+                "a key that is in the token is also in this file, which is not read (hint: remove the file from this machine)"
+            );
+        }
     }
 }
 
 /// Reads a key file, plain or encrypted.
 ///
 /// **Errors**: [`KeysError`]; a file that others can read is refused even if it is encrypted.
-pub(crate) fn read_file(
-    path: &Path,
-    role: KeyRole,
-    passphrase: &PassphraseSource,
-) -> Result<SecretKey, KeysError> {
+pub fn read_file(path: &Path, role: KeyRole, passphrase: &PassphraseSource) -> Result<SecretKey, KeysError> {
     let failed = |error| KeysError::Read { path: path.into(), error };
     let mode = std::fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {

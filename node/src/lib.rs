@@ -4,6 +4,7 @@
 //! before it is durable), [`executor`], [`chronicle`]; on the way in [`inbound`], [`porter`], [`front_door`], [`mailbox`].
 
 pub mod admin;
+pub mod archive;
 pub mod backup;
 pub mod chronicle;
 pub mod clock;
@@ -20,6 +21,7 @@ mod gossip;
 pub mod health;
 pub mod home;
 mod https;
+pub mod identity_file;
 pub mod inbound;
 pub mod key_change;
 pub mod keys;
@@ -30,15 +32,19 @@ pub mod node;
 pub mod payloads;
 pub mod pool;
 pub mod porter;
+pub mod proofs;
 mod pulse;
 mod receipts;
 pub mod replay;
 mod rest;
+pub mod salt;
 pub mod scribe;
 pub mod settings;
 pub mod signatures;
+pub mod signer;
 pub mod snapshots;
 mod state_view;
+pub mod token;
 pub mod trace;
 
 pub use error::NodeError;

@@ -1,7 +1,11 @@
 //! `carat-node`: starts a validator, or checks that it could start.
 
+mod archive_commands;
 mod backup_commands;
 mod key_commands;
+mod signer_commands;
+mod token_commands;
+mod trusted;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,8 +17,10 @@ use carat_node::{Home, Node, NodeError};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use archive_commands::Archive;
 use backup_commands::{Backup, Restore};
 use key_commands::Key;
+use signer_commands::Signer;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -61,8 +67,12 @@ enum Command {
     Backup(Backup),
     /// Put a backup back as the store of a stopped validator, with every check of `backup verify`
     Restore(Restore),
-    /// Encrypt the key files at rest, or the reverse
+    /// Keep blocks in files that prove themselves, or check such files
+    Archive(Archive),
+    /// Encrypt the key files at rest, or the reverse; put keys into a token
     Key(Key),
+    /// Hold the keys of a validator in a process of their own, and sign for it
+    Signer(Signer),
     /// Check settings, genesis file, keys, journal and store without starting; exit code 0 if all fit
     Check {
         /// Home folder with node.toml
@@ -89,7 +99,9 @@ fn main() -> ExitCode {
         Command::Replay { home, json } => finish(replay(&home, json)),
         Command::Backup(backup) => finish(backup.run()),
         Command::Restore(restore) => finish(restore.run()),
+        Command::Archive(archive) => finish(archive.run()),
         Command::Key(key) => finish(key.run()),
+        Command::Signer(signer) => finish(signer.run()),
         Command::Check { home } => finish(check(&home)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "carat-node", &mut std::io::stdout());
@@ -101,7 +113,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn finish(outcome: Result<(), NodeError>) -> ExitCode {
+fn finish(outcome: Result<(), impl std::fmt::Display>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -112,7 +124,7 @@ fn finish(outcome: Result<(), NodeError>) -> ExitCode {
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a failed start, also where there is no log yet")]
-fn complain(error: &NodeError) {
+fn complain(error: &impl std::fmt::Display) {
     eprintln!("carat-node: {error}");
 }
 
@@ -123,13 +135,23 @@ fn check(home: &std::path::Path) -> Result<(), NodeError> {
     let https = home.https()?;
     let (_journal, records, store) = home.open()?;
     let tip = store.tip();
-    store.state_tree()?;
+    store.state_tree(home.leaves())?;
     println!("settings     valid, validator {}", home.settings().validator.index);
     for setting in &settings {
         println!("  {:<34} {:<28} {}", setting.key, setting.value, setting.origin);
     }
     println!("chain        {}", home.genesis().chain_id);
-    println!("keys         three, as the genesis file lists them, readable by their owner alone");
+    match &home.settings().validator.signer {
+        Some(signer) => {
+            println!("keys         three, as the genesis file lists them, with the signer at {signer}")
+        }
+        None if home.settings().validator.token.is_some() => {
+            println!(
+                "keys         as the genesis file lists them, in a token that signs, and in files readable by their owner alone"
+            )
+        }
+        None => println!("keys         three, as the genesis file lists them, readable by their owner alone"),
+    }
     if let Some((listen, _)) = https {
         println!("tls          at {listen}, certificate and key fit");
     }
@@ -143,12 +165,18 @@ fn check(home: &std::path::Path) -> Result<(), NodeError> {
     Ok(())
 }
 
+/// What a terminal shows during long work.
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    bar.set_style(ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
 #[expect(clippy::print_stdout, reason = "the answer of a command")]
 fn replay(home: &std::path::Path, json: bool) -> Result<(), NodeError> {
     let started = std::time::Instant::now();
     let home = Home::read(home)?;
-    let bar = ProgressBar::no_length();
-    bar.set_style(ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = progress_bar();
     let replayed = home.replay(|slot, last| {
         bar.set_length(last.0);
         bar.set_position(slot.0);
@@ -188,8 +216,9 @@ fn rebuild_history(home: &std::path::Path) -> Result<(), NodeError> {
 }
 
 fn run(home: &std::path::Path) -> Result<(), NodeError> {
+    // First of all, so that warnings about the home are seen.
+    start_log(&Settings::load(home)?.log);
     let home = Home::read(home)?;
-    start_log(&home.settings().log);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(run_until_signal(home));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

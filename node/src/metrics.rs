@@ -54,12 +54,16 @@ pub struct Metrics {
     pub history_behind_blocks: IntGauge,
     /// Keys that the history has written.
     pub history_rows_total: IntCounter,
+    /// The oldest block that is whole.
+    pub store_oldest_block: IntGauge,
     /// Whether the history was given up.
     pub history_halted: IntGauge,
     /// Submissions by what became of them at the front door.
     pub pool_submissions_total: IntCounterVec,
     /// TLS handshakes at the REST interface that came to nothing, by reason.
     pub api_tls_refused_total: IntCounterVec,
+    /// Certificates of the REST interface that were put in place while the node ran, by outcome.
+    pub api_tls_certificates_total: IntCounterVec,
     /// Sessions at the native entrance.
     pub entrance_sessions: IntGauge,
     /// Answers of the native entrance, by kind.
@@ -74,6 +78,12 @@ pub struct Metrics {
     pub storage_journal_sync_seconds: Histogram,
     /// Records appended to the journal.
     pub storage_journal_records_total: IntCounter,
+    /// Whether there is somebody who signs.
+    pub signer_present: IntGauge,
+    /// One batch to the signer and back.
+    pub signer_batch_seconds: Histogram,
+    /// Statements that the signer refused.
+    pub signer_refusals_total: IntCounter,
     /// Peers that are connected.
     pub network_peers: IntGauge,
     /// Bytes received from and sent to peers.
@@ -178,6 +188,10 @@ impl Metrics {
             history_behind_blocks: declare
                 .gauge("history_behind_blocks", "Blocks executed that are not in the history yet")?,
             history_rows_total: declare.counter("history_rows_total", "Keys that the history has written")?,
+            store_oldest_block: declare.gauge(
+                "store_oldest_block",
+                "Oldest block that is kept; above 1 where old ones are dropped",
+            )?,
             history_halted: declare.gauge("history_halted", "1 if the history failed and is not served")?,
             pool_submissions_total: declare.counters(
                 "pool_submissions_total",
@@ -190,6 +204,12 @@ impl Metrics {
                 "TLS handshakes at the REST interface that came to nothing, by reason",
                 "reason",
                 &["certificate", "handshake", "timeout", "busy"],
+            )?,
+            api_tls_certificates_total: declare.counters(
+                "api_tls_certificates_total",
+                "Certificates of the REST interface that were put in place while the node ran, by outcome",
+                "outcome",
+                &["shown", "refused"],
             )?,
             entrance_sessions: declare.gauge("entrance_sessions", "Sessions at the native entrance")?,
             entrance_answers_total: declare.counters(
@@ -215,6 +235,14 @@ impl Metrics {
                 .seconds("storage_journal_sync_seconds", "Time of one journal sync")?,
             storage_journal_records_total: declare
                 .counter("storage_journal_records_total", "Records appended to the journal")?,
+            signer_present: declare.gauge(
+                "signer_present",
+                "1 if votes can be signed: by keys of this process, or by a signer that is there",
+            )?,
+            signer_batch_seconds: declare
+                .seconds("signer_batch_seconds", "Time of one batch to the signer and back")?,
+            signer_refusals_total: declare
+                .counter("signer_refusals_total", "Statements that the signer refused to sign")?,
             network_peers: declare.gauge("network_peers", "Peers that are connected")?,
             network_bytes_total: declare.counters(
                 "network_bytes_total",

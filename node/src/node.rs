@@ -9,6 +9,7 @@
 //! Stopping goes the same way: the mailbox closes, and each thread ends when its source does.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use carat_api::{ConnectionLimits, Listener};
 use carat_consensus::effect::Halt;
-use carat_consensus::{ChainTip, KeptTransfer, KeySigner, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
+use carat_consensus::{ChainTip, KeptTransfer, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
 use carat_network::{BindConfig, Entrance, Event, Https, Inbox, Incoming, Lane, Limits, Network};
 use carat_storage::journal::Journal;
 use carat_storage::store::Store;
@@ -31,7 +32,7 @@ use crate::admin::{self, Admin};
 use crate::chronicle::{Chronicle, Sources, Waiting};
 use crate::clock::Clock;
 use crate::control::Control;
-use crate::core_loop::{CoreLoop, Standing};
+use crate::core_loop::{CoreLoop, Standing, Stop};
 use crate::entrance::Door;
 use crate::error::NodeError;
 use crate::evidence::EvidenceRoom;
@@ -41,16 +42,19 @@ use crate::health::Health;
 use crate::home::Home;
 use crate::https::SecureDoor;
 use crate::inbound::Inbound;
+use crate::keys::VoteKeys;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::payloads::Payloads;
 use crate::pool::Pool;
 use crate::porter::{Bell, Porter};
+use crate::proofs::Proofs;
 use crate::pulse::Pulse;
 use crate::receipts::Receipts;
 use crate::rest::{Rest, SharedRest};
 use crate::scribe::{Scribe, encode};
 use crate::signatures::SignatureCache;
+use crate::signer::courier::{Ask, Courier};
 use crate::snapshots::Snapshots;
 use crate::trace::Trace;
 
@@ -148,7 +152,10 @@ struct Parts {
     signatures: Arc<SignatureCache>,
     waiting: Arc<Waiting>,
     standing: Arc<RwLock<Standing>>,
+    /// Whether somebody signs.
+    signs: Arc<AtomicBool>,
     tip: Arc<RwLock<carat_types::header::Header>>,
+    proofs: Arc<Proofs>,
 }
 
 impl Parts {
@@ -164,7 +171,9 @@ impl Parts {
             signatures: Arc::new(SignatureCache::new(Arc::clone(&metrics))),
             waiting: Arc::default(),
             standing: Arc::default(),
+            signs: Arc::new(AtomicBool::new(true)),
             tip: Arc::new(RwLock::new(tip)),
+            proofs: Arc::default(),
             metrics,
         })
     }
@@ -190,11 +199,19 @@ impl Parts {
         let (chapters, chapter_list) = crate::chronicle::chapters();
         let (core, first) = self.core_loop(home, records, effects)?;
         let params = home.genesis.genesis.consensus;
-        let snapshots = Snapshots::new(Arc::clone(&self.store), Arc::clone(&network), params);
+        let snapshots =
+            Snapshots::new(Arc::clone(&self.store), Arc::clone(&network), params, home.leaves.clone());
         let snapshots = Arc::new(snapshots);
         let executor = self.executor(home, Arc::clone(&front_door), chapters, Arc::clone(&snapshots))?;
-        let scribe =
-            self.scribe(home, journal, Arc::clone(&front_door), tasks, Arc::clone(&network), snapshots);
+        let signer = self.courier(home, &mut threads)?;
+        let scribe = self.scribe(
+            home,
+            journal,
+            Arc::clone(&front_door),
+            (tasks, signer),
+            Arc::clone(&network),
+            snapshots,
+        );
 
         threads.spawn("chronicle", move || Ok(chronicle.run(&chapter_list)?))?;
         threads.spawn("executor", move || Ok(executor.run(&task_list)?))?;
@@ -211,7 +228,8 @@ impl Parts {
         })?;
         let frames = self.inbound(home, &bell, &mut threads)?;
         threads.spawn("core", move || match core.run(first) {
-            Some(halt) => Err(NodeError::Halted(describe(&halt))),
+            Some(Stop::Halt(halt)) => Err(NodeError::Halted(describe(&halt))),
+            Some(Stop::EpochEnds(slot)) => Err(NodeError::EpochEnded { slot }),
             None => Ok(()),
         })?;
 
@@ -236,6 +254,7 @@ impl Parts {
             genesis: Arc::clone(&home.genesis),
             store: Arc::clone(&self.store),
             receipts,
+            proofs: Arc::clone(&self.proofs),
             history,
             keeps_history: home.settings.history.enabled,
             history_halted: halted,
@@ -263,9 +282,11 @@ impl Parts {
         };
         tasks.spawn(admin.serve(listeners.metrics));
         let secure = listeners.https.map(|(listener, https)| {
-            let door: Arc<dyn carat_api::Secure> =
-                Arc::new(SecureDoor { https, metrics: Arc::clone(&self.metrics) });
-            (listener, door)
+            let door = Arc::new(SecureDoor::new(https, Arc::clone(&self.metrics)));
+            if let Some(files) = home.certificate_files() {
+                tasks.spawn(Arc::clone(&door).follow(files));
+            }
+            (listener, door as Arc<dyn carat_api::Secure>)
         });
         let api = tokio::spawn(carat_api::serve(
             carat_api::Doors { plain: listeners.api, secure },
@@ -345,6 +366,7 @@ impl Parts {
             connected: Mutex::default(),
             peers: home.settings.network.peers.iter().map(|peer| peer.index).collect(),
             network,
+            signs: Arc::clone(&self.signs),
             clock: self.clock,
         }
     }
@@ -365,8 +387,10 @@ impl Parts {
         let sources = Sources {
             store: Arc::clone(&self.store),
             genesis: Arc::clone(&home.genesis),
+            leaves: home.leaves.clone(),
             signatures: Arc::clone(&self.signatures) as Arc<_>,
             waiting: Arc::clone(&self.waiting),
+            keep_blocks: home.settings.store.keep_blocks,
             metrics: Arc::clone(&self.metrics),
         };
         Chronicle::start(sources, home.settings.history.enabled)
@@ -384,13 +408,12 @@ impl Parts {
             validators: home.genesis.validators()?,
             params,
             trust: home.genesis.genesis.trust,
-            signer: Box::new(KeySigner {
-                acceptor: home.keys.acceptor.clone(),
-                proposer: home.keys.proposer.clone(),
-            }),
+            signer: home.keys.signer(),
             authenticator: Arc::new(Ed25519),
             genesis_header: home.genesis.header(),
+            base: None,
             fetches_states: home.settings.catch_up.snapshots.into(),
+            leaves: home.leaves.clone(),
         };
         let tip = self.chain_tip(params.window)?;
         let (replica, first) = Replica::start(config, self.clock.now(), records, tip)?;
@@ -441,7 +464,7 @@ impl Parts {
     ) -> Result<Executor, NodeError> {
         let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(Executor {
-            tree: self.store.state_tree()?,
+            tree: self.store.state_tree(&home.leaves)?,
             store: Arc::clone(&self.store),
             tip,
             tip_transactions: self.store.applied_at_tip()?,
@@ -455,8 +478,25 @@ impl Parts {
             snapshots,
             metrics: Arc::clone(&self.metrics),
             trace: Arc::clone(&self.trace),
+            proofs: Arc::clone(&self.proofs),
             unsealed: BTreeMap::new(),
         })
+    }
+
+    /// The thread between the scribe and the signer; none where the keys are in this process.
+    fn courier(&self, home: &Home, threads: &mut Threads) -> Result<Option<Sender<Ask>>, NodeError> {
+        self.metrics.signer_present.set(1);
+        let VoteKeys::Elsewhere(signatory) = &home.keys.votes else { return Ok(None) };
+        let courier = Courier {
+            signatory: signatory.clone(),
+            domain: *home.genesis.validators()?.domain(),
+            mailbox: Arc::clone(&self.mailbox),
+            present: Arc::clone(&self.signs),
+            metrics: Arc::clone(&self.metrics),
+        };
+        let (asks, ask_list) = channel();
+        threads.spawn("signer", move || courier.run(&ask_list))?;
+        Ok(Some(asks))
     }
 
     fn scribe(
@@ -464,7 +504,7 @@ impl Parts {
         home: &Home,
         journal: Journal,
         front_door: Arc<FrontDoor>,
-        executor: Sender<crate::executor::Task>,
+        (executor, signer): (Sender<crate::executor::Task>, Option<Sender<Ask>>),
         network: Arc<Network>,
         snapshots: Arc<Snapshots>,
     ) -> Scribe {
@@ -473,6 +513,7 @@ impl Parts {
             front_door,
             store: Arc::clone(&self.store),
             executor,
+            signer,
             network,
             snapshots,
             trace: Arc::clone(&self.trace),

@@ -8,15 +8,14 @@ use std::sync::Arc;
 
 use carat_ledger::{ApplyError, BlockInput, Ed25519, MemoryState, SortKey, StateTree};
 use carat_storage::store::{Store, StoreError};
-use carat_types::batch::Value;
 use carat_types::block::Block;
 use carat_types::certificate::SealCertificate;
 use carat_types::genesis::GenesisFile;
-use carat_types::header::{Header, ledger_of, prefix_digest};
+use carat_types::header::Header;
 use carat_types::quorum::ImpossibleSize;
 use carat_types::transaction::SignedTransaction;
 use carat_types::validators::{self, ValidatorSet};
-use carat_types::{Digest, Slot};
+use carat_types::{Digest, LeafRule, Slot};
 use thiserror::Error;
 
 /// Where the blocks come from.
@@ -128,23 +127,21 @@ pub struct Replayed {
 /// **Errors**: see [`ReplayError`]; the first block that does not fit ends it.
 pub fn replay(
     genesis: &GenesisFile,
+    leaves: &LeafRule,
     blocks: &impl Blocks,
     mut progress: impl FnMut(Slot),
 ) -> Result<Replayed, ReplayError> {
-    let mut replica = Replay::begin(genesis)?;
+    let mut replica = Replay::begin(genesis, leaves)?;
     for slot in (1..=blocks.last().0).map(Slot) {
         let block = blocks.block(slot)?.ok_or(ReplayError::Missing(slot))?;
-        replica.execute(&block)?;
-        if let Some(certificate) = blocks.certificate(slot)? {
-            replica.check_seals(&certificate)?;
-        }
+        replica.take(&block, blocks.certificate(slot)?.as_ref())?;
         progress(slot);
     }
-    Ok(Replayed { header: replica.tip.hash(), state_root: replica.tip.state_root, ..replica.done })
+    Ok(replica.done())
 }
 
 /// The state of a replay after some block.
-struct Replay {
+pub struct Replay {
     network_id: Digest,
     set: ValidatorSet,
     tip: Header,
@@ -156,11 +153,14 @@ struct Replay {
 }
 
 impl Replay {
-    fn begin(genesis: &GenesisFile) -> Result<Self, ReplayError> {
+    /// The state of the genesis file.
+    ///
+    /// **Errors**: one whose state cannot be made, or is not the one that it names.
+    pub fn begin(genesis: &GenesisFile, leaves: &LeafRule) -> Result<Self, ReplayError> {
         let constants = &genesis.genesis;
-        let entries = carat_ledger::genesis_entries(&constants.ledger, &constants.consensus.block)
+        let entries = carat_ledger::state_entries(constants)
             .map_err(|error| ReplayError::Genesis(error.to_string()))?;
-        let tree = StateTree::build(entries.iter().map(|(key, value)| (key, value)));
+        let tree = StateTree::build(leaves, entries.iter().map(|(key, value)| (key, value)));
         let tip = genesis.header();
         same(Slot(0), "state root", tip.state_root, tree.root())?;
         let done =
@@ -168,6 +168,19 @@ impl Replay {
         let state = MemoryState::new(entries);
         let (network_id, set) = (genesis.network_id(), genesis.validators()?);
         Ok(Replay { network_id, set, tip, tip_transactions: 0, state, tree, done })
+    }
+
+    /// Executes the next block and checks its seals, if they are known.
+    ///
+    /// **Errors**: a block that does not fit.
+    pub fn take(&mut self, block: &Block, seals: Option<&SealCertificate>) -> Result<(), ReplayError> {
+        self.execute(block)?;
+        seals.map_or(Ok(()), |seals| self.check_seals(seals))
+    }
+
+    /// What it has come to.
+    pub fn done(&self) -> Replayed {
+        Replayed { header: self.tip.hash(), state_root: self.tip.state_root, ..self.done }
     }
 
     fn execute(&mut self, block: &Block) -> Result<(), ReplayError> {
@@ -184,6 +197,9 @@ impl Replay {
         let input = BlockInput {
             sort_key: SortKey::Prefix(self.tip.prefix),
             ledger_seq: expected.ledger,
+            chain_id: expected.chain_id,
+            epoch: expected.epoch,
+            slot,
             time_ms: expected.time_ms,
             envelopes: &envelopes,
             signatures: &Ed25519,
@@ -197,6 +213,7 @@ impl Replay {
         let whole = Header {
             outcomes_root: outcome.outcomes_root,
             drops_root: outcome.drops_root,
+            epoch_end: outcome.epoch_end.clone(),
             state_root: self.tree.root(),
             ..expected
         };
@@ -212,26 +229,13 @@ impl Replay {
 
     /// The header that follows from the tip and from what was decided, but for what execution gives.
     fn place(&self, block: &Block) -> Result<Header, ReplayError> {
-        let slot = Slot(self.tip.slot.0.saturating_add(1));
+        let slot = self.tip.slot.next();
         same(slot, "slot", block.header.slot, slot)?;
         if !block.payload.is_consistent() {
             let reason = "its bodies are not those that its value names".to_owned();
             return Err(ReplayError::Payload { slot, reason });
         }
-        let batch = block.payload.value.digest();
-        let after_parent = self.tip.time_ms.saturating_add(1);
-        let time_ms = match &block.payload.value {
-            Value::Null => after_parent,
-            Value::Batch(batch) => batch.time_ms.max(after_parent),
-        };
-        let ledger = ledger_of(self.tip.ledger, self.tip.time_ms, time_ms);
-        let first_transaction = match ledger == self.tip.ledger {
-            true => self.tip.first_transaction.saturating_add(self.tip_transactions),
-            false => 0,
-        };
-        let prefix = prefix_digest(&self.tip.prefix, slot, &batch);
-        let parent = self.tip.hash();
-        Ok(Header { slot, ledger, first_transaction, parent, batch, prefix, time_ms, ..self.tip.clone() })
+        Ok(self.tip.above(self.tip_transactions, &block.payload.value))
     }
 
     fn decode(&self, block: &Block) -> Result<Vec<Arc<SignedTransaction>>, ReplayError> {

@@ -5,13 +5,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use carat_api::port::{
-    Acceptance, Account, BoxFuture, CheckedReceipt, Head, HistoryState, Network, Node, NodeError, Refusal,
-    Submission,
+    Acceptance, Account, BoxFuture, CheckedReceipt, Governance, Head, HistoryState, Network, Node, NodeError,
+    Refusal, StateAnswer, Submission,
 };
 use carat_api::resources::network::NetworkState;
 use carat_history::paths::{self, Found, PathQuery};
 use carat_history::{History, Toid, TransactionRecord};
-use carat_ledger::StateError;
+use carat_ledger::{StateError, StateRead as _};
 use carat_storage::store::Store;
 use carat_types::genesis::GenesisFile;
 use carat_types::header::Header;
@@ -26,6 +26,7 @@ use crate::friendbot::Friendbot;
 use crate::front_door::{FrontDoor, Verdict};
 use crate::health::Health;
 use crate::porter::Bell;
+use crate::proofs::{self, Proofs, Proved};
 use crate::receipts::Receipts;
 use crate::state_view;
 
@@ -39,6 +40,8 @@ pub(crate) struct Rest {
     pub(crate) store: Arc<Store>,
     /// Proofs of outcomes.
     pub(crate) receipts: Receipts,
+    /// Proofs of the state.
+    pub(crate) proofs: Arc<Proofs>,
     /// The index; an empty one where none is kept.
     pub(crate) history: History,
     /// Whether one is kept.
@@ -157,6 +160,33 @@ impl Rest {
         Ok(Some(TransactionRecord::without_changes(&block.header, place.outcome, transaction, result)))
     }
 
+    /// What stands under a key after the next block, proved.
+    async fn prove_state(&self, key: Vec<u8>, patience: Duration) -> StateAnswer {
+        let Some(answered) = self.proofs.ask(key) else {
+            return StateAnswer::Busy { retry_after: RETRY_AFTER };
+        };
+        let receipt = match tokio::time::timeout(patience, answered).await {
+            Ok(Ok(Proved::Receipt(receipt))) => receipt,
+            Ok(Ok(Proved::Unprovable)) => return StateAnswer::Unprovable,
+            _ => return StateAnswer::TimedOut,
+        };
+        match proofs::completed(&self.store, receipt).await {
+            Ok(Some(receipt)) => match receipt.check(&self.genesis) {
+                Ok(_) => StateAnswer::Proved(receipt),
+                Err(error) => {
+                    tracing::error!(%error, "a proof of the own state does not hold");
+                    StateAnswer::TimedOut
+                }
+            },
+            // The entry at which it ends has changed since, or somebody else's is being looked for.
+            Ok(None) => StateAnswer::Busy { retry_after: RETRY_AFTER },
+            Err(error) => {
+                tracing::error!(%error, "a proof of the state cannot be completed");
+                StateAnswer::TimedOut
+            }
+        }
+    }
+
     /// Why transactions cannot be taken now; none if they can.
     pub(crate) fn not_ready(&self) -> Option<String> {
         let readiness = self.health.readiness();
@@ -220,7 +250,9 @@ impl Node for SharedRest {
 
     fn head(&self) -> Head {
         let ledger = self.0.tip.read().unwrap_or_else(PoisonError::into_inner).ledger;
-        Head { ledger, protocol: self.0.genesis.genesis.ledger.protocol_version }
+        let protocol = state_view::protocol_version(&*self.0.store);
+        // If the state cannot be read, the executor stops the process.
+        Head { ledger, protocol: protocol.unwrap_or(self.0.genesis.genesis.ledger.protocol_version) }
     }
 
     fn account(&self, account: &PublicKey) -> Result<Option<Account>, NodeError> {
@@ -229,6 +261,14 @@ impl Node for SharedRest {
 
     fn bank_of(&self, account: &PublicKey) -> Result<Option<PublicKey>, NodeError> {
         state_view::bank_of(&*self.0.store, account).map_err(|error| NodeError::Other(error.into()))
+    }
+
+    fn governance(&self) -> Result<Option<Governance>, NodeError> {
+        // One moment of the state, whatever is written meanwhile.
+        let failed = |error: carat_storage::store::StoreError| NodeError::Other(error.into());
+        let state = self.0.store.snapshot().map_err(failed)?;
+        let slot = self.0.tip.read().unwrap_or_else(PoisonError::into_inner).slot;
+        state_view::governance(&state, slot).map_err(|error| NodeError::Other(error.into()))
     }
 
     fn paths(&self, query: &PathQuery) -> Result<Option<Found>, NodeError> {
@@ -271,6 +311,15 @@ impl Node for SharedRest {
 
     fn receipt(&self, transaction: &Digest) -> Result<Option<CheckedReceipt>, NodeError> {
         self.0.receipts.of(transaction)
+    }
+
+    fn state_value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, NodeError> {
+        self.0.store.get(key).map_err(|error| NodeError::Other(error.into()))
+    }
+
+    fn prove_state(&self, key: Vec<u8>, patience: Duration) -> BoxFuture<StateAnswer> {
+        let rest = Arc::clone(&self.0);
+        Box::pin(async move { rest.prove_state(key, patience).await })
     }
 
     fn network_state(&self) -> watch::Receiver<Arc<NetworkState>> {

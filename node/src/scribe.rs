@@ -21,6 +21,7 @@ use thiserror::Error;
 use crate::executor::Task;
 use crate::front_door::FrontDoor;
 use crate::metrics::Metrics;
+use crate::signer::courier::Ask;
 use crate::snapshots::Snapshots;
 use crate::trace::Trace;
 
@@ -34,6 +35,8 @@ pub struct Scribe {
     pub front_door: Arc<FrontDoor>,
     /// Who executes.
     pub executor: Sender<Task>,
+    /// The way to the signer; none where the keys are in this process.
+    pub signer: Option<Sender<Ask>>,
     /// The way to the other validators.
     pub network: Arc<Network>,
     /// States for validators that are far behind.
@@ -134,7 +137,11 @@ impl Scribe {
             Effect::BeginTransfer(offer) => self.hand_over(Task::BeginTransfer(Arc::clone(offer))),
             Effect::KeepChunk(chunk) => self.hand_over(Task::KeepChunk(Arc::clone(chunk))),
             Effect::InstallState(offer) => self.hand_over(Task::Install(Arc::clone(offer))),
-            Effect::Persist(Record::Stable(checkpoint)) => self.snapshots.stable(checkpoint),
+            Effect::Persist(Record::Stable(checkpoint)) => {
+                self.snapshots.stable(checkpoint);
+                self.ask_signer(Ask::Stable(checkpoint.header.slot));
+            }
+            Effect::Sign(statement) => self.ask_signer(Ask::Sign(statement.clone())),
             // Done before (records), at once by the event loop (timers, reports), or as a barrier.
             Effect::Persist(_)
             | Effect::SyncBlocks { .. }
@@ -143,6 +150,7 @@ impl Scribe {
             | Effect::CancelTimer(_)
             | Effect::Reject { .. }
             | Effect::Report(_)
+            | Effect::EpochEnds(_)
             | Effect::Halt(_) => {}
         }
         Ok(())
@@ -152,6 +160,15 @@ impl Scribe {
     fn hand_over(&self, task: Task) {
         if self.executor.send(task).is_err() {
             tracing::debug!("the executor has stopped");
+        }
+    }
+
+    /// The signer's thread outlives the scribe but for a failure of its own, which stops the process anyway.
+    fn ask_signer(&self, ask: Ask) {
+        if let Some(signer) = &self.signer
+            && signer.send(ask).is_err()
+        {
+            tracing::debug!("the signer's thread has stopped");
         }
     }
 
@@ -215,7 +232,7 @@ fn journal_record(record: &Record) -> JournalRecord {
 }
 
 /// Votes and what moves views go first; whatever may be long goes beside them.
-fn lane(message: &Message) -> Lane {
+pub fn lane(message: &Message) -> Lane {
     match message {
         Message::Prepare(_)
         | Message::Commit(_)

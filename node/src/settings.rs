@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use stellar_strkey::ed25519;
 use thiserror::Error;
 
+use crate::token::TokenSettings;
 pub use effective::Effective;
 
 /// All settings of a validator.
@@ -33,6 +34,9 @@ pub struct Settings {
     pub entrance: EntranceSettings,
     /// The index of what was executed.
     pub history: HistorySettings,
+    /// The blocks.
+    #[serde(default)]
+    pub store: StoreSettings,
     /// How it catches up when it is behind.
     pub catch_up: CatchUpSettings,
     /// Metrics and health.
@@ -59,9 +63,18 @@ pub struct ValidatorSettings {
     pub keys: PathBuf,
     /// Folder of the journal and the database.
     pub data: PathBuf,
+    /// `unix:` and the socket, or `tls:` and the address, of the signer that holds the keys; none, and they are in `keys`.
+    #[serde(default)]
+    pub signer: Option<String>,
+    /// Identity file of the key that this validator proves to a signer at an address.
+    #[serde(default)]
+    pub signer_key: Option<PathBuf>,
     /// File with the passphrase of encrypted key files; none looks in the environment and among systemd's credentials.
     #[serde(default)]
     pub passphrase_file: Option<PathBuf>,
+    /// The token that holds keys of consensus; none, and they are in `keys`.
+    #[serde(default)]
+    pub token: Option<TokenSettings>,
 }
 
 /// The other validators.
@@ -137,6 +150,15 @@ pub struct HistorySettings {
     pub enabled: bool,
 }
 
+/// The blocks.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// How many of the newest are kept, with their history; none, and all are.
+    #[serde(default)]
+    pub keep_blocks: Option<u64>,
+}
+
 /// How a validator catches up when it is behind.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -210,6 +232,15 @@ pub enum SettingsError {
     },
 }
 
+/// Where a signer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SignerPlace {
+    /// At a socket of this machine.
+    Socket(PathBuf),
+    /// At an address; the file of the key that we prove there.
+    Remote(SocketAddr, PathBuf),
+}
+
 const DEFAULTS: &str = r#"
 [validator]
 genesis = "../genesis.json"
@@ -271,7 +302,7 @@ impl Settings {
     }
 
     /// Where the passphrase of encrypted key files is.
-    pub(crate) fn passphrase(&self) -> PassphraseSource {
+    pub fn passphrase(&self) -> PassphraseSource {
         PassphraseSource::of_keys(self.validator.passphrase_file.clone())
     }
 
@@ -283,6 +314,30 @@ impl Settings {
         let config = sources(&path);
         let config = config.map_err(|error| SettingsError::Invalid { path, reason: error.to_string() })?;
         Ok(effective::of(&config))
+    }
+
+    /// The place of [`ValidatorSettings::signer`].
+    ///
+    /// **Errors**: a name that is none, a key that is missing or of no use.
+    pub(crate) fn signer(&self) -> Result<Option<SignerPlace>, String> {
+        let Some(signer) = &self.validator.signer else { return Ok(None) };
+        let key = self.validator.signer_key.as_ref();
+        let home = self.path.parent().unwrap_or(Path::new("."));
+        let address = signer.strip_prefix("tls:").and_then(|address| address.parse().ok());
+        match (signer.strip_prefix("unix:"), address, key) {
+            (Some(path), _, None) => Ok(Some(SignerPlace::Socket(home.join(path)))),
+            (None, Some(address), Some(key)) => Ok(Some(SignerPlace::Remote(address, home.join(key)))),
+            (Some(_), _, Some(_)) => {
+                Err("validator.signer_key is for a signer at an address, expected none with a socket".into())
+            }
+            (None, Some(_), None) => Err("validator.signer names an address and validator.signer_key no file, expected the \
+                                          identity that this validator proves there (hint: carat keys --keys HOME/keys generate link)"
+                .into()),
+            (None, None, _) => Err(format!(
+                "validator.signer is {signer:?}, expected \"unix:\" and the path of a socket, or \"tls:\" and a numeric address \
+                 with its port"
+            )),
+        }
     }
 
     fn relative_to(mut self, home: &Path) -> Self {
@@ -297,6 +352,9 @@ impl Settings {
         if let Some(path) = &mut self.validator.passphrase_file {
             *path = home.join(&path);
         }
+        if let Some(token) = &mut self.validator.token {
+            token.relative_to(home);
+        }
         if let Some(bank) = &mut self.bank {
             bank::relative_to(bank, home);
         }
@@ -308,6 +366,12 @@ impl Settings {
             && tls.certificate.is_some() != tls.key.is_some()
         {
             return Err("api.tls names one of certificate and key, expected both or neither".to_owned());
+        }
+        self.signer()?;
+        if self.validator.signer.is_some() && self.validator.token.is_some() {
+            return Err("validator names a signer and a token, expected one of them (hint: with a signer, the token is named \
+                        in its signer.toml)"
+                .to_owned());
         }
         let mut seen = std::collections::BTreeSet::from([self.validator.index]);
         for peer in &self.network.peers {
@@ -375,6 +439,21 @@ mod tests {
                 format!("{MINIMAL}\n[api.tls]\nlisten = \"127.0.0.1:1\"\nkey = \"a.pem\"\n"),
                 "api.tls names one of",
             ),
+            (
+                MINIMAL.replace("index = 1", "index = 1\nsigner = \"tcp:1.2.3.4\""),
+                "validator.signer is \"tcp:",
+            ),
+            (
+                MINIMAL.replace("index = 1", "index = 1\nsigner = \"tls:10.0.0.1:7\""),
+                "validator.signer_key no file",
+            ),
+            (
+                MINIMAL.replace(
+                    "[network]",
+                    "signer = \"unix:s\"\ntoken = { module = \"m\", label = \"t\" }\n[network]",
+                ),
+                "a signer and a token",
+            ),
             ("not toml".into(), "node.toml"),
         ];
         for (text, expected) in table {
@@ -394,6 +473,27 @@ mod tests {
         assert!(login.signing_key.is_absolute() && login.signing_key.ends_with("keys/login.toml"));
         assert_eq!(login.token_key, Path::new("/etc/token.toml"));
         assert_eq!((login.challenge_seconds, login.token_seconds), (900, 3_600));
+    }
+
+    #[test]
+    fn socket_of_the_signer_is_looked_for_in_the_home_folder() {
+        let text = MINIMAL.replace("index = 1", "index = 1\nsigner = \"unix:run/signer.sock\"");
+        let place = load(&text).expect("valid").signer().expect("fits");
+        assert!(
+            matches!(place, Some(SignerPlace::Socket(path)) if path.is_absolute() && path.ends_with("run/signer.sock"))
+        );
+        assert_eq!(load(MINIMAL).expect("valid").signer(), Ok(None));
+    }
+
+    #[test]
+    fn token_has_its_files_in_the_home_folder_and_its_key_a_default_label() {
+        let text = format!(
+            "{MINIMAL}[validator.token]\nmodule = \"/lib/m.so\"\nlabel = \"v1\"\npin_file = \"pin\"\n"
+        );
+        let token = load(&text).expect("valid").validator.token.expect("a token");
+        assert_eq!((&*token.acceptor, token.proposer.as_deref()), ("acceptor", None));
+        assert!(token.pin_file.is_some_and(|path| path.is_absolute() && path.ends_with("pin")));
+        assert_eq!(token.module, Path::new("/lib/m.so"));
     }
 
     #[test]

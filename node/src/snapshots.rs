@@ -18,7 +18,7 @@ use carat_storage::store::{StateSnapshot, Store, StoreError};
 use carat_types::genesis::ConsensusConstants;
 use carat_types::message::{ChunkRequest, Data, Fetch, Message, StableCheckpoint};
 use carat_types::snapshot::{CHUNK_BYTES, SnapshotOffer, StateChunk};
-use carat_types::{Slot, ValidatorId};
+use carat_types::{LeafRule, Slot, ValidatorId};
 
 use crate::scribe::encode;
 
@@ -34,6 +34,7 @@ pub struct Snapshots {
     store: Arc<Store>,
     network: Arc<Network>,
     params: ConsensusConstants,
+    leaves: LeafRule,
     held: Mutex<Vec<Held>>,
     /// The newest checkpoint of a snapshot slot: it may be known to be stable before it is executed here.
     newest: Mutex<Option<StableCheckpoint>>,
@@ -63,9 +64,14 @@ enum Request {
 
 impl Snapshots {
     /// None are held yet.
-    pub fn new(store: Arc<Store>, network: Arc<Network>, params: ConsensusConstants) -> Self {
+    pub fn new(
+        store: Arc<Store>,
+        network: Arc<Network>,
+        params: ConsensusConstants,
+        leaves: LeafRule,
+    ) -> Self {
         let (held, newest, threads) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Snapshots { store, network, params, held, newest, threads }
+        Snapshots { store, network, params, leaves, held, newest, threads }
     }
 
     /// The block of `slot` has just been written, and the next one is not: holds its state, if it is one to be held.
@@ -75,7 +81,7 @@ impl Snapshots {
         }
         let (requests, queue) = sync_channel(QUEUE);
         let (held, is_held) = sync_channel(0);
-        let server = Server { network: Arc::clone(&self.network), slot };
+        let server = Server { network: Arc::clone(&self.network), slot, leaves: self.leaves.clone() };
         let store = Arc::clone(&self.store);
         let thread = std::thread::Builder::new().name("snapshot".into()).spawn(move || {
             let snapshot = store.snapshot();
@@ -194,6 +200,7 @@ impl Drop for Snapshots {
 struct Server {
     network: Arc<Network>,
     slot: Slot,
+    leaves: LeafRule,
 }
 
 impl Server {
@@ -203,7 +210,7 @@ impl Server {
         while let Ok(request) = requests.recv() {
             let plan = match &plan {
                 Some(plan) => plan,
-                None => plan.insert(SnapshotPlan::build(snapshot.entries(), CHUNK_BYTES)?),
+                None => plan.insert(SnapshotPlan::build(&self.leaves, snapshot.entries(), CHUNK_BYTES)?),
             };
             if let Request::Chunk { to, request } = request
                 && let Some(chunk) = self.chunk(snapshot, plan, &request)?

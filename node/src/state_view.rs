@@ -1,11 +1,12 @@
 //! What the node itself reads of the ledger's state: sequence numbers, an account with its entries.
 
-use carat_api::port::Account;
-use carat_ledger::{StateError, StateKey, StateRead, StateValue};
+use carat_api::port::{Account, Governance};
+use carat_ledger::{StateError, StateKey, StateRead, StateValue, Totals};
 use carat_storage::store::Store;
-use carat_types::PublicKey;
+use carat_types::{PublicKey, Slot};
 use stellar_xdr::{
-    AccountEntry, AccountId, LedgerEntry, LedgerEntryData, LedgerEntryType, Limits, String64, WriteXdr,
+    AccountEntry, AccountId, LedgerEntry, LedgerEntryData, LedgerEntryType, Limits, SignerKey, String64,
+    WriteXdr,
 };
 
 /// The sequence number of an account; none if there is no such account.
@@ -32,6 +33,36 @@ fn read(state: &impl StateRead, key: &StateKey) -> Result<Option<LedgerEntry>, S
         StateValue::Ledger(entry) => Ok(Some(entry)),
         _ => Ok(None),
     }
+}
+
+/// The version of the ledger's rules in force; none if the state cannot be read.
+pub(crate) fn protocol_version(state: &impl StateRead) -> Option<u32> {
+    totals(state).ok().map(|totals| totals.protocol_version)
+}
+
+fn totals(state: &impl StateRead) -> Result<Totals, StateError> {
+    let key = StateKey::Totals;
+    let bytes = state.get(&key.to_bytes())?.ok_or(StateError::NoTotals)?;
+    match StateValue::from_bytes(&key, &bytes)? {
+        StateValue::Totals(totals) => Ok(totals),
+        _ => Err(StateError::NoTotals),
+    }
+}
+
+/// What the validators propose and have decided, in the state after `slot`; none on a chain without governance.
+///
+/// **Errors**: the state cannot be read.
+pub(crate) fn governance(state: &impl StateRead, slot: Slot) -> Result<Option<Governance>, StateError> {
+    let Some(entry) = carat_ledger::governance::read(state)? else { return Ok(None) };
+    let Some(account) = account_entry(state, &entry.account)? else { return Ok(None) };
+    let signers = account.signers.iter().filter_map(|signer| match &signer.key {
+        SignerKey::Ed25519(key) => Some((PublicKey(key.0), signer.weight)),
+        _ => None,
+    });
+    let [_, _, threshold, _] = account.thresholds.0;
+    let Totals { protocol_version, base_fee, base_reserve, .. } = totals(state)?;
+    let signers = signers.collect();
+    Ok(Some(Governance { slot, entry, signers, threshold, protocol_version, base_fee, base_reserve }))
 }
 
 /// The member bank that created an account, if one did.

@@ -38,22 +38,27 @@ def read(path):
 
 # systemd
 
-def unit_for_here():
+UNITS = ("carat-node.service", "carat-signer.service")
+
+
+def unit_for_here(name):
     """The unit, with the programs of this build and without the manual, which is not installed here."""
-    text = read("systemd/carat-node.service").replace("/usr/bin/", f"{PROGRAMS}/")
+    text = read(f"systemd/{name}").replace("/usr/bin/", f"{PROGRAMS}/")
     text = re.sub(r"^Documentation=.*\n", "", text, flags=re.M)
-    path = FOLDER / "carat-node.service"
+    path = FOLDER / name
     path.write_text(text)
     return path
 
 
-def unit_is_valid():
-    equal(run("systemd-analyze", "verify", unit_for_here()).strip(), "", "systemd-analyze verify")
+def units_are_valid():
+    for name in UNITS:
+        equal(run("systemd-analyze", "verify", unit_for_here(name)).strip(), "", f"systemd-analyze verify {name}")
 
 
-def unit_is_hardened():
-    said = run("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE_MAX}", unit_for_here())
-    print("        " + re.search(r"Overall exposure level.*", said).group(0), flush=True)
+def units_are_hardened():
+    for name in UNITS:
+        said = run("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE_MAX}", unit_for_here(name))
+        print("        " + re.search(r"Overall exposure level.*", said).group(0), flush=True)
 
 
 def calls_of(name, known):
@@ -65,7 +70,7 @@ def calls_of(name, known):
             yield line
 
 
-def allowed_calls():
+def allowed_calls(unit):
     """What SystemCallFilter leaves, by systemd's own list."""
     known, name = {}, ""
     for line in run("systemd-analyze", "--no-pager", "syscall-filter").splitlines():
@@ -76,49 +81,92 @@ def allowed_calls():
         elif word and not word.startswith("#") and name:
             known[name].append(word)
     allowed = set()
-    for value in re.findall(r"^SystemCallFilter=(.*)$", read("systemd/carat-node.service"), re.M):
+    for value in re.findall(r"^SystemCallFilter=(.*)$", read(f"systemd/{unit}"), re.M):
         calls = {call for word in value.removeprefix("~").split() for call in calls_of(word, known)}
         allowed = allowed - calls if value.startswith("~") else allowed | calls
     assert len(allowed) > 200, f"only {len(allowed)} system calls"
     return allowed
 
 
-def validator_makes_allowed_calls_only():
-    """A validator alone is started, paid with, and ended under strace."""
-    run(PROGRAMS / "carat-genesis", "init", "--validators", "1", "--out", NETWORK)
-    api = re.search(r'^api *= *"http://(.*)"', (NETWORK / "network.toml").read_text(), re.M).group(1)
-    summary = FOLDER / "calls"
-    with open(FOLDER / "strace.log", "w") as log:
-        process = subprocess.Popen(
-            ["strace", "-f", "-qq", "-c", "-U", "name,errors,calls", "-o", str(summary), str(PROGRAMS / "carat-node"), "run", "--home",
-             str(NETWORK / "v0")], stdout=log, stderr=log)
-    try:
-        carat = [PROGRAMS / "carat", "--network", NETWORK]
-        wait("the validator answers", lambda: subprocess.run(["bash", "-c", f"exec 3<>/dev/tcp/{api.replace(':', '/')}"],
-                                                             capture_output=True).returncode == 0)
-        for name in ("alice", "bob"):
-            run(*carat, "friendbot", name, "--new")
-        run(*carat, "pay", "alice", "bob", "1", "native")
-    finally:
-        # To the validator, which is strace's child: strace itself hands no signal on.
-        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+class Traced:
+    """A command under strace, from its start to its end by SIGTERM; then `calls` are the system calls that it made."""
+
+    def __init__(self, *command):
+        self.command, self.summary, self.calls = command, FOLDER / "calls", set()
+
+    def __enter__(self):
+        with open(FOLDER / "strace.log", "a") as log:
+            self.process = subprocess.Popen(
+                ["strace", "-f", "-qq", "-c", "-U", "name,errors,calls", "-o", str(self.summary), *map(str, self.command)],
+                stdout=log, stderr=log)
+        return self
+
+    def __exit__(self, *_):
+        # To the program, which is strace's child: strace itself hands no signal on.
+        for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
             os.kill(int(child), signal.SIGTERM)
-        process.wait(60)
-    equal(process.returncode, 0, "the validator's exit code")
-    used = {line.split()[0] for line in summary.read_text().splitlines()[2:] if line.strip() and line[0].isalpha()}
-    used -= {"total"}
-    assert len(used) > 30 and {"sendmsg", "fsync"} & used, f"strace saw {sorted(used)}"
-    # The start of the program is made by the service manager, and a filter always lets it through.
-    foreign = used - allowed_calls() - {"execve"}
-    assert not foreign, f"the filter would refuse {sorted(foreign)}"
-    print(f"        {len(used)} different system calls, all allowed", flush=True)
+        self.process.wait(60)
+        lines = self.summary.read_text().splitlines()[2:]
+        self.calls = {line.split()[0] for line in lines if line.strip() and line[0].isalpha()} - {"total"}
+
+    def check(self, unit, least):
+        assert len(self.calls) > least and {"sendmsg", "fsync", "fdatasync"} & self.calls, f"strace saw {sorted(self.calls)}"
+        # The start of the program is made by the service manager, and a filter always lets it through.
+        foreign = self.calls - allowed_calls(unit) - {"execve"}
+        assert not foreign, f"the filter of {unit} would refuse {sorted(foreign)}"
+        print(f"        {len(self.calls)} different system calls, all allowed", flush=True)
+
+
+def pay_once(names):
+    """Waits for the one validator, and has two new accounts pay."""
+    api = re.search(r'^api *= *"http://(.*)"', (NETWORK / "network.toml").read_text(), re.M).group(1)
+    wait("the validator answers", lambda: subprocess.run(["bash", "-c", f"exec 3<>/dev/tcp/{api.replace(':', '/')}"],
+                                                         capture_output=True).returncode == 0)
+    carat = [PROGRAMS / "carat", "--network", NETWORK]
+    for name in names:
+        run(*carat, "friendbot", name, "--new")
+    run(*carat, "pay", *names, "1", "native")
+
+
+def validator_makes_allowed_calls_only():
+    """A validator alone is started, paid with, and ended."""
+    run(PROGRAMS / "carat-genesis", "init", "--validators", "1", "--out", NETWORK)
+    with Traced(PROGRAMS / "carat-node", "run", "--home", NETWORK / "v0") as validator:
+        pay_once(["alice", "bob"])
+    equal(validator.process.returncode, 0, "the validator's exit code")
+    validator.check("carat-node.service", 30)
+
+
+def signer_makes_allowed_calls_only():
+    """The same validator, with its keys in a signer."""
+    home = FOLDER / "signer"
+    (home / "keys").mkdir(parents=True)
+    home.chmod(0o700)
+    for key in (NETWORK / "v0" / "keys").glob("*.key.json"):
+        shutil.move(key, home / "keys" / key.name)
+    (home / "signer.toml").write_text(
+        f'index = 0\nusers = [{os.getuid()}]\ngroup = {os.getgid()}\ngenesis = "{NETWORK}/genesis.json"\n')
+    settings = NETWORK / "v0" / "node.toml"
+    settings.write_text(settings.read_text().replace("[validator]", f'[validator]\nsigner = "unix:{home}/signer.sock"'))
+    run(PROGRAMS / "carat-node", "signer", "init", "--home", home)
+    with Traced(PROGRAMS / "carat-node", "signer", "run", "--home", home) as signer:
+        wait("the signer listens", (home / "signer.sock").exists)
+        validator = subprocess.Popen([PROGRAMS / "carat-node", "run", "--home", NETWORK / "v0"], stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.DEVNULL)
+        try:
+            pay_once(["carol", "dave"])
+        finally:
+            validator.terminate()
+            validator.wait(60)
+    signer.check("carat-signer.service", 20)
 
 
 def user_is_made():
     root = FOLDER / "root"
     (root / "etc").mkdir(parents=True)
     run("systemd-sysusers", f"--root={root}", FILES / "systemd" / "sysusers.conf")
-    assert re.search(r"^carat:.*:/var/lib/carat:/usr/sbin/nologin$", (root / "etc" / "passwd").read_text(), re.M)
+    for name in ("carat", "carat-signer"):
+        assert re.search(rf"^{name}:.*:/var/lib/{name}:/usr/sbin/nologin$", (root / "etc" / "passwd").read_text(), re.M), name
 
 
 def log_is_rotated_under_its_writer():
@@ -294,8 +342,8 @@ def replay_leads_from_genesis_to_the_state():
     assert figures["blocks"] > 0 and figures["transactions"] == 3, figures
 
 
-check("systemd: the unit is valid", unit_is_valid)
-check("systemd: the unit is hardened", unit_is_hardened)
+check("systemd: the units are valid", units_are_valid)
+check("systemd: the units are hardened", units_are_hardened)
 check("systemd: the validator makes the calls that the filter allows", validator_makes_allowed_calls_only)
 check("audit: blocks lead from the genesis file to the state", replay_leads_from_genesis_to_the_state)
 check("manual pages are complete and render", pages_are_complete_and_render)
@@ -314,4 +362,6 @@ if os.geteuid() == 0:
     check("nftables: the rules are accepted", rules_are_accepted)
 else:
     print("SKIP nftables rules: nft checks them for root alone", flush=True)
+# Takes the keys out of the validator's home.
+check("systemd: the signer makes the calls that the filter allows", signer_makes_allowed_calls_only)
 finish()

@@ -8,65 +8,30 @@ import shutil
 import signal
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from common import check, equal, finish, wait
+from running import Network, run
 
 ROOT, NETWORK, PROGRAMS = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-METRICS = re.findall(r'^metrics *= *"(.*)"', (NETWORK / "network.toml").read_text(), re.M)
-paid = 0
-
-
-def run(*command):
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True)
-
-
-def carat(*words):
-    done = run(PROGRAMS / "carat", "--network", NETWORK, *words)
-    if done.returncode != 0:
-        raise AssertionError(f"carat {' '.join(words)}: {done.stderr.strip()[-600:]}")
-    return done.stdout
+RUNNING = Network(NETWORK, PROGRAMS)
+carat = RUNNING.carat
 
 
 def pay(count=3):
-    """Payments that are proved, each by a receipt; they are counted."""
-    global paid
-    for _ in range(count):
-        carat("pay", "alice", "bob", "1", "native")
-        paid += 1
-
-
-def received():
-    account = json.loads(carat("-o", "json", "account", "show", "bob"))
-    balance = next(line["balance"] for line in account["balances"] if line["asset_type"] == "native")
-    return round(float(balance)) - FIRST
-
-
-def status(index):
-    with urllib.request.urlopen(f"{METRICS[index]}/status", timeout=5) as answer:
-        return json.load(answer)
+    RUNNING.pay(count)
 
 
 def same_books():
     """All validators are ready, with equal hashes of their last ledgers; every payment arrived once."""
-    wait("all validators are ready", lambda: run(PROGRAMS / "carat", "--network", NETWORK, "status", "--cluster").returncode == 0)
+    wait("all validators are ready", RUNNING.all_ready)
     carat("audit", "roots", "--ledgers", "20")
-    # One that was just started may still execute what it missed.
-    wait(f"{paid} payments arrived", lambda: received() >= paid)
-    equal(received(), paid, "payments that arrived")
+    RUNNING.check_payments_arrived()
 
 
 def log(index):
     return (NETWORK / "run" / f"v{index}.log").read_text()
-
-
-def is_running(index):
-    try:
-        return status(index) is not None
-    except OSError:
-        return False
 
 
 def stop(index):
@@ -77,7 +42,7 @@ def stop(index):
 
 
 def killed_leader():
-    leader = status(0)["leader"]
+    leader = RUNNING.status(0)["leader"]
     carat("network", "kill", f"v{leader}")
     pay()
     carat("network", "restart", f"v{leader}")
@@ -124,7 +89,7 @@ def full_disk():
         filled = run("dd", "if=/dev/zero", f"of={disk / 'ballast'}", "bs=4k")
         assert "No space left" in filled.stderr, filled.stderr
         # What it had reserved before still takes some writes.
-        wait("the validator stops by itself", lambda: pay(1) or not is_running(1))
+        wait("the validator stops by itself", lambda: pay(1) or not RUNNING.is_running(1))
         last = log(1)[-3000:]
         assert re.search(r"full|No space left", last) and "hint" in last, last
         (disk / "ballast").unlink()
@@ -194,10 +159,7 @@ def drills_are_documented():
     equal(headings, list(DRILLS), "headings of recovery.md")
 
 
-for name in ("alice", "bob"):
-    carat("friendbot", name, "--new")
-FIRST = 0
-FIRST = received()
+RUNNING.fund("alice", "bob")
 pay()
 check("every drill has its section", drills_are_documented)
 for name, drill in DRILLS.items():

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use carat_node::backup::{self, FILE, Making};
 use carat_node::home::Place;
 use carat_storage::vault::Passphrase;
+use carat_types::LeafRule;
 
 use crate::cluster::{Cluster, key};
 
@@ -72,13 +73,14 @@ async fn backup_with_a_flipped_bit_or_a_missing_end_is_refused_with_a_sentence()
     cluster.fund(0, &key(1)).await;
     let folder = create(&cluster, 0, Making::default()).await;
     let genesis = Place::read(&cluster.homes[0]).expect("readable").genesis().clone();
-    backup::verify(&folder, &genesis, None, false).expect("sound");
+    backup::verify(&folder, &genesis, &LeafRule::Open, None, false).expect("sound");
     let whole = fs::read(folder.join(FILE)).expect("readable");
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;
     for (what, bytes) in [("flipped", &flipped[..]), ("cut", &whole[..whole.len() - 40])] {
         fs::write(folder.join(FILE), bytes).expect("written");
-        let error = backup::verify(&folder, &genesis, None, false).expect_err(what).to_string();
+        let error =
+            backup::verify(&folder, &genesis, &LeafRule::Open, None, false).expect_err(what).to_string();
         assert!(error.contains(FILE) && error.contains("hint:"), "{what}: {error}");
     }
     // While a validator runs, or where a store is, nothing is restored.
@@ -91,7 +93,7 @@ async fn backup_with_a_flipped_bit_or_a_missing_end_is_refused_with_a_sentence()
     let written =
         backup::create(&cluster.homes[0], &stopped, &Making { unsealed: true, ..Making::default() });
     let written = written.expect("a backup");
-    let report = backup::verify(&stopped, &genesis, None, true).expect("sound");
+    let report = backup::verify(&stopped, &genesis, &LeafRule::Open, None, true).expect("sound");
     assert_eq!(report.tip, written.tip.slot);
     let again =
         backup::create(&cluster.homes[0], &stopped, &Making::default()).expect_err("there").to_string();

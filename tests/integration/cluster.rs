@@ -147,6 +147,25 @@ impl Cluster {
         self.await_status(index, "ready", |status| status["ready"] == true).await;
     }
 
+    /// Waits until these validators show their readers all that is executed now: an index may be behind its state.
+    pub(crate) async fn await_histories(&self, validators: &[usize]) {
+        let ledger = async |index: usize, field: &str| self.get(index, "/").await.1[field].as_u64();
+        let mut executed = None;
+        for index in validators {
+            executed = executed.max(ledger(*index, "core_latest_ledger").await);
+        }
+        let asking = async {
+            let mut pause = tokio::time::interval(Duration::from_millis(50));
+            for index in validators {
+                // Shown are ledgers that are over: idle leaders propose, and so the last one ends.
+                while ledger(*index, "history_latest_ledger").await < executed {
+                    pause.tick().await;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, asking).await.expect("histories catch up");
+    }
+
     /// Asks for the status until it is as wanted.
     pub(crate) async fn await_status(
         &self,

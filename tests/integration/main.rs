@@ -1,10 +1,12 @@
 //! Whole validators in one process: real journals, databases, QUIC and HTTP on loopback.
 
+mod archive;
 mod backup;
 mod bad_input;
 mod cluster;
 mod crash_only;
 mod evidence;
+mod governance;
 mod history;
 mod leaks;
 mod members;
@@ -12,7 +14,10 @@ mod native;
 mod payloads;
 mod payments;
 mod profiles;
+mod prune;
 mod replay;
 mod restart;
+mod signer;
 mod start_up;
+mod state_proofs;
 mod state_transfer;

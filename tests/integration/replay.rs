@@ -123,6 +123,6 @@ fn refuses_every_change(home: &Home, store: &Store) {
 }
 
 fn refusal(home: &Home, blocks: &Changed<'_>) -> String {
-    let replayed: Result<Replayed, ReplayError> = replay(home.genesis(), blocks, |_| {});
+    let replayed: Result<Replayed, ReplayError> = replay(home.genesis(), home.leaves(), blocks, |_| {});
     replayed.expect_err("refused").to_string()
 }

@@ -171,3 +171,37 @@ async fn encrypted_keys_start_with_their_passphrase_and_no_other() {
     cluster.start_node(0).await.expect("starts without a passphrase");
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_network_starts_with_its_salt_secret_and_no_other() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use carat_genesis::init::InitOptions;
+    use carat_types::genesis::Visibility;
+
+    let members = |out: &std::path::Path| InitOptions {
+        visibility: Some(Visibility::Members),
+        ..InitOptions::test(1, out)
+    };
+    let (mut cluster, other) = (Cluster::make_with(members), Cluster::make_with(members));
+    let file = |cluster: &Cluster| cluster.homes[0].join("keys/salt.json");
+    let commitment = |cluster: &Cluster| {
+        let genesis = carat_node::home::read_genesis(&cluster.path().join("genesis.json")).expect("readable");
+        genesis.genesis.salt_commitment.expect("a members' network").to_string()
+    };
+    let (path, own) = (file(&cluster), fs::read(file(&cluster)).expect("made with the network"));
+    fs::remove_file(&path).expect("removed");
+    check(&refusal(&mut cluster, 0).await, &["salt.json", &commitment(&cluster), "hint"]);
+    fs::write(&path, fs::read(file(&other)).expect("readable")).expect("written");
+    check(&refusal(&mut cluster, 0).await, &["mode 644", "expected 600", "hint"]);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
+    let (seen, expected) = (commitment(&other), commitment(&cluster));
+    check(&refusal(&mut cluster, 0).await, &[&format!("{seen}, expected {expected}"), "hint"]);
+    // A file that claims the right commitment for another secret.
+    let liar = String::from_utf8(fs::read(&path).expect("readable")).expect("text").replace(&seen, &expected);
+    fs::write(&path, liar).expect("written");
+    check(&refusal(&mut cluster, 0).await, &[&format!("{seen}, expected {expected}")]);
+    fs::write(&path, own).expect("written");
+    cluster.start_node(0).await.expect("starts with its own");
+    cluster.stop().await;
+}

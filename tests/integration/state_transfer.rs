@@ -1,8 +1,12 @@
 //! A validator without its store fetches the state from the others and goes on with them.
 
+use std::path::Path;
+
 use carat_genesis::init::InitOptions;
+use carat_node::Home;
+use carat_types::LeafRule;
 use carat_types::builder::operation;
-use carat_types::genesis::ConsensusConstants;
+use carat_types::genesis::{ConsensusConstants, Visibility};
 use stellar_xdr::{Limits, WriteXdr as _};
 
 use crate::cluster::{Cluster, id, key};
@@ -55,5 +59,36 @@ async fn validator_that_lost_its_store_fetches_the_state_and_is_counted_again() 
         .await;
     assert_eq!(status, 200, "{payments}");
     assert_eq!(payments["_embedded"]["records"][0]["amount"], "0.0000008", "{payments}");
+    cluster.stop().await;
+}
+
+/// The chunks hold no salt: the receiver makes them from its own secret, or the root would be another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn validator_of_a_members_network_fetches_a_state_whose_leaves_are_salted() {
+    let consensus = ConsensusConstants {
+        checkpoint_interval: 4,
+        window: 16,
+        heartbeat_ms: 20,
+        ..ConsensusConstants::default()
+    };
+    let visibility = Some(Visibility::Members);
+    let members = |out: &Path| InitOptions { consensus, visibility, ..InitOptions::test(4, out) };
+    let mut cluster = Cluster::start_with(members).await;
+    cluster.stop_node(3).await;
+    std::fs::remove_dir_all(cluster.homes[3].join("data/store")).expect("it had a store");
+    // Idle leaders propose: blocks without payments carry the state on as well.
+    cluster.await_status(0, "far ahead", |status| status["slot"].as_u64() >= Some(100)).await;
+    // Without the third of them nothing is ordered until the fourth is back: the state that it is offered stays the newest.
+    cluster.stop_node(2).await;
+    cluster.start_node(3).await.expect("starts with its journal alone");
+    cluster.await_status(3, "caught up", |status| status["slot"].as_u64() >= Some(100)).await;
+    cluster.await_ready(3).await;
+    cluster.stop_node(3).await;
+    let home = Home::read(&cluster.homes[3]).expect("sound");
+    let (_journal, _, store) = home.open().expect("sound");
+    assert!(store.base().expect("readable").is_some(), "it fetched a state");
+    store.state_tree(home.leaves()).expect("the salted root of its newest block");
+    store.state_tree(&LeafRule::Open).expect_err("no open one");
+    drop(store);
     cluster.stop().await;
 }

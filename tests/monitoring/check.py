@@ -2,35 +2,21 @@
 
 import json
 import re
-import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from common import check, finish, free_ports, wait
+
 ROOT, NETWORK, CARAT = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 OPERATIONS = ROOT / "docs" / "operations"
-PATIENCE_S = 90
 # Words of the query language; all others in an expression are names of metrics or of labels.
 NAME = re.compile(r"\b([a-z][a-z0-9_]*)\b(?=\s*[\[{]|\s*(?:$|[-+*/<>=)]|\b(?:and|or|unless|on)\b))")
 # Series that a histogram has beside its own name.
 PARTS = re.compile(r"_(bucket|sum|count)$")
-
-passed = failed = 0
-
-
-def check(name, test):
-    """Runs one test and says how it went."""
-    global passed, failed
-    try:
-        test()
-        passed += 1
-        print(f"ok      {name}", flush=True)
-    except Exception as error:  # whatever it is, it is this test's failure
-        failed += 1
-        print(f"FAILED  {name}: {error}", flush=True)
 
 
 def promtool(*words):
@@ -39,17 +25,11 @@ def promtool(*words):
         raise AssertionError(done.stdout + done.stderr)
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 class Prometheus:
     """A Prometheus that scrapes the validators every second, with the project's own rules."""
 
     def __init__(self):
-        self.address = f"127.0.0.1:{free_port()}"
+        self.address = f"127.0.0.1:{free_ports(1)[0]}"
         text = (NETWORK / "network.toml").read_text()
         self.targets = [url.removeprefix("http://") for url in re.findall(r'^metrics *= *"(.*)"', text, re.M)]
         folder = NETWORK / "prometheus"
@@ -73,18 +53,6 @@ class Prometheus:
 
     def value(self, expression):
         return {row["metric"].get("instance", ""): float(row["value"][1]) for row in self.ask("query", query=expression)["result"]}
-
-    def wait(self, what, condition):
-        """Asks until `condition` holds."""
-        end = time.monotonic() + PATIENCE_S
-        while time.monotonic() < end:
-            try:
-                if condition():
-                    return
-            except OSError:
-                pass  # it is still starting
-            time.sleep(0.2)
-        raise AssertionError(f"not within {PATIENCE_S} s: {what}")
 
     def end(self):
         self.process.terminate()
@@ -146,11 +114,11 @@ def killed_validator_raises_its_alert(prometheus):
     quiet = [alert["labels"]["alertname"] for alert in prometheus.ask("alerts")["alerts"]]
     assert not quiet, f"a healthy network raises {quiet}"
     subprocess.run([CARAT, "--network", str(NETWORK), "network", "kill", "v3"], check=True, capture_output=True)
-    prometheus.wait("ValidatorDown fires", lambda: any(alert["state"] == "firing" for alert in firing(prometheus, "ValidatorDown")))
-    prometheus.wait("QuorumAtRisk is raised", lambda: firing(prometheus, "QuorumAtRisk"))
+    wait("ValidatorDown fires", lambda: any(alert["state"] == "firing" for alert in firing(prometheus, "ValidatorDown")))
+    wait("QuorumAtRisk is raised", lambda: firing(prometheus, "QuorumAtRisk"))
     assert not firing(prometheus, "NoBlocks"), "three of four validators settle"
     subprocess.run([CARAT, "--network", str(NETWORK), "network", "restart", "v3"], check=True, capture_output=True)
-    prometheus.wait("the alerts end", lambda: not firing(prometheus, "ValidatorDown") and not firing(prometheus, "QuorumAtRisk"))
+    wait("the alerts end", lambda: not firing(prometheus, "ValidatorDown") and not firing(prometheus, "QuorumAtRisk"))
 
 
 def every_alert_has_its_page():
@@ -172,13 +140,12 @@ check("rules fire for what they are about, and for nothing else", lambda: promto
 check("every alert has a page of the runbook and a test", every_alert_has_its_page)
 prometheus = Prometheus()
 try:
-    check("all validators are scraped", lambda: prometheus.wait("four targets are up", lambda: list(prometheus.value("up").values()) == [1.0] * 4))
-    check("validators make progress as Prometheus sees it", lambda: prometheus.wait("slots rise everywhere", lambda: len(prometheus.value("delta(consensus_slot[10s]) > 0")) == 4))
+    check("all validators are scraped", lambda: wait("four targets are up", lambda: list(prometheus.value("up").values()) == [1.0] * 4))
+    check("validators make progress as Prometheus sees it", lambda: wait("slots rise everywhere", lambda: len(prometheus.value("delta(consensus_slot[10s]) > 0")) == 4))
     check("every documented metric is scraped", lambda: documented_metrics_are_scraped(prometheus))
     check("every expression of rules and dashboards names metrics that are scraped", lambda: every_metric_is_scraped(prometheus))
     check("every label that is selected exists", lambda: every_label_value_exists(prometheus))
     check("a killed validator raises its alert, and its return ends it", lambda: killed_validator_raises_its_alert(prometheus))
 finally:
     prometheus.end()
-print(f"{passed} passed, {failed} failed")
-sys.exit(1 if failed else 0)
+finish()

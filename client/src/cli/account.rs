@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use carat_client::keystore;
+use carat_client::rest::RestError;
+use carat_client::{Client, ClientError, keystore};
 use carat_types::builder::{amount, operation};
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -66,14 +67,32 @@ pub(crate) async fn friendbot(session: &Session, arguments: FriendbotArguments) 
     }
     let address = keystore::address(&session.account(&arguments.account)?);
     let path = format!("/friendbot?addr={address}");
-    client.ask(|node| node.get::<Value>(&path, FRIENDBOT_TIMEOUT)).await?;
-    show(session, &address).await
+    let paid: Value = client.ask(|node| node.get(&path, FRIENDBOT_TIMEOUT)).await?;
+    match fetch(&client, &address).await {
+        Ok(account) => print(session, &account),
+        // On a members' network whoever asks for the coins need not be who may see the account.
+        Err(ClientError::Rest(RestError::Problem(problem))) if problem.status == 404 => {
+            let transaction = paid["hash"].as_str().unwrap_or_default().to_owned();
+            let fields = [("address", address), ("transaction", transaction)];
+            session.output.fields(&paid, &fields);
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
 }
 
 async fn show(session: &Session, account: &str) -> Result<(), Failure> {
-    let client = session.client()?;
-    let path = format!("/accounts/{}", keystore::address(&session.account(account)?));
-    let account: Value = client.ask(|node| node.get(&path, TIMEOUT)).await?;
+    let address = keystore::address(&session.account(account)?);
+    print(session, &fetch(&session.client()?, &address).await?);
+    Ok(())
+}
+
+async fn fetch(client: &Client, address: &str) -> Result<Value, ClientError> {
+    let path = format!("/accounts/{address}");
+    client.ask(|node| node.get(&path, TIMEOUT)).await
+}
+
+fn print(session: &Session, account: &Value) {
     let text = |name: &str| account[name].as_str().unwrap_or_default().to_owned();
     let mut fields = vec![("address", text("account_id")), ("sequence", text("sequence"))];
     let list = |name: &str| account[name].as_array().cloned().unwrap_or_default();
@@ -93,6 +112,5 @@ async fn show(session: &Session, account: &str) -> Result<(), Failure> {
     let (low, medium, high) =
         (&thresholds["low_threshold"], &thresholds["med_threshold"], &thresholds["high_threshold"]);
     fields.push(("thresholds", format!("low {low}, medium {medium}, high {high}")));
-    session.output.fields(&account, &fields);
-    Ok(())
+    session.output.fields(account, &fields);
 }

@@ -11,6 +11,7 @@ use carat_client::payload::PayloadError;
 use carat_client::processes::ProcessError;
 use carat_client::receipt::TextError;
 use carat_client::rest::RestError;
+use carat_client::state::StateError;
 use carat_types::builder::BuildError;
 use carat_types::builder::amount::AmountError;
 use carat_types::builder::asset::AssetError;
@@ -95,7 +96,21 @@ impl From<ClientError> for Failure {
             ClientError::TimedOut { .. } | ClientError::Unreachable(_) => Code::NotReady,
             _ => Code::Failed,
         };
-        Failure::new(code, error.to_string())
+        let hint = match &error {
+            ClientError::Rest(error) | ClientError::Unreachable(error) => hint(error),
+            _ => "",
+        };
+        Failure::new(code, format!("{error}{hint}"))
+    }
+}
+
+/// What helps whoever types a command, beside what the node says to every program.
+fn hint(error: &RestError) -> &'static str {
+    match error {
+        RestError::Problem(problem) if problem.status == 401 => {
+            " (hint: carat --as IDENTITY, or set CARAT_AS)"
+        }
+        _ => "",
     }
 }
 
@@ -107,7 +122,16 @@ impl From<RestError> for Failure {
             RestError::Problem(problem) if problem.extras.result_codes.is_some() => Code::Rejected,
             _ => Code::Failed,
         };
-        Failure::new(code, error.to_string())
+        Failure::new(code, format!("{error}{}", hint(&error)))
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Nodes(error) => error.into(),
+            error => Failure::failed(error.to_string()),
+        }
     }
 }
 
@@ -148,6 +172,8 @@ failures! {
 
 #[cfg(test)]
 mod tests {
+    use carat_client::rest::{Extras, Problem};
+
     use super::*;
 
     #[test]
@@ -158,5 +184,20 @@ mod tests {
         check("no net (hint: make one)", "no net", Some("make one"));
         check("no net (hint: make one): because", "no net: because", Some("make one"));
         check("plain (not a hint)", "plain (not a hint)", None);
+    }
+
+    #[test]
+    fn login_that_is_missing_is_named_as_a_command_has_it() {
+        let problem = |status| {
+            Box::new(Problem { status, title: "No".into(), detail: String::new(), extras: Extras::default() })
+        };
+        for (status, expected) in [(401, true), (403, false)] {
+            for failure in [
+                Failure::from(RestError::Problem(problem(status))),
+                Failure::from(ClientError::Unreachable(RestError::Problem(problem(status)))),
+            ] {
+                assert_eq!(failure.to_string().contains("carat --as"), expected, "{failure}");
+            }
+        }
     }
 }

@@ -9,10 +9,12 @@ use carat_network::certificate::certificate_pem_key;
 use carat_storage::journal::format::{HEADER_BYTES, Header};
 use carat_storage::key_file as key_at_rest;
 use carat_storage::vault::PassphraseSource;
+use carat_types::Digest;
 use carat_types::genesis::{GenesisFile, GenesisValidator};
 use carat_types::key_file::KeyRole;
+use carat_types::leaf::{self, LeafRule};
 
-use super::{Problem, Report, check_genesis, parse_toml, read, read_text};
+use super::{Problem, Report, check_genesis, check_state_root, parse_toml, read, read_text};
 use crate::files::{FOLDER_MODE, SECRET_MODE};
 use crate::layout::{self, NodeSettings};
 
@@ -47,13 +49,33 @@ pub(super) fn check(home: &Path, expected: Option<u16>, report: &mut Report) {
     report.add(&keys, check_mode(&keys, FOLDER_MODE));
     for role in KeyRole::ALL {
         let path = keys.join(role.file_name());
+        if is_in_token(&settings, role) {
+            report.add(
+                &path,
+                Ok(format!("{role:?} key in a token, not asked here (carat-node check asks it)")),
+            );
+            continue;
+        }
         report.add(&path, check_mode(&path, SECRET_MODE));
         report.add(&path, check_key(&path, role, own));
+    }
+    if let Some(expected) = &genesis.genesis.salt_commitment {
+        let path = keys.join(leaf::SALT_FILE);
+        report.add(&path, check_mode(&path, SECRET_MODE));
+        report.add(&path, check_salt(&path, &genesis, expected));
     }
     let path = keys.join(layout::CERTIFICATE);
     report.add(&path, check_certificate(&path, own));
     let journal = home.join(&settings.validator.data).join(layout::JOURNAL);
     report.add(&journal, check_journal(&journal, &genesis, index, own));
+}
+
+fn is_in_token(settings: &NodeSettings, role: KeyRole) -> bool {
+    settings.validator.token.as_ref().is_some_and(|token| match role {
+        KeyRole::Acceptor => true,
+        KeyRole::Proposer => token.proposer.is_some(),
+        KeyRole::Network => false,
+    })
 }
 
 fn check_index(index: u16, expected: Option<u16>) -> Result<String, Problem> {
@@ -140,6 +162,17 @@ fn check_key(path: &Path, role: KeyRole, own: &GenesisValidator) -> Result<Strin
     }
     let state = if unopened.is_some() { ", encrypted, not opened: no passphrase was given" } else { "" };
     Ok(format!("{role:?} key {listed}{state}"))
+}
+
+/// The secret of a members' network, and with it the state root, which nobody else can recompute.
+fn check_salt(path: &Path, genesis: &GenesisFile, expected: &Digest) -> Result<String, Problem> {
+    let text = zeroize::Zeroizing::new(read_text(path)?);
+    let secret = leaf::read(&text, expected).map_err(|error| {
+        let hint = "it is the same at all validators of this network: take it from another one";
+        Problem::new("cannot be used", error, format!("the secret with commitment {expected}"), hint)
+    })?;
+    let root = check_state_root(genesis, &LeafRule::Salted(secret))?;
+    Ok(format!("secret with commitment {expected}; {root}"))
 }
 
 fn check_certificate(path: &Path, own: &GenesisValidator) -> Result<String, Problem> {

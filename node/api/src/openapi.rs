@@ -142,7 +142,9 @@ fn forms(described: &Described, schema: &Value) -> Value {
     }
     match described.path {
         "/transactions" if described.method == "POST" => forms["application/octet-stream"] = binary(),
-        "/transactions/{hash}/receipt" => forms["application/octet-stream"] = binary(),
+        "/transactions/{hash}/receipt" | "/state_proofs/{ledger_key}" => {
+            forms["application/octet-stream"] = binary()
+        }
         "/accounts/{account_id}/data/{key}" => forms["application/octet-stream"] = binary(),
         "/" => forms["text/html"] = json!({ "schema": { "type": "string" } }),
         _ => {}

@@ -113,6 +113,20 @@ pub fn transaction_hash(field: &str, text: &str) -> Result<Digest, Problem> {
     })
 }
 
+/// Longest key of the state that can be asked for. **Units**: bytes.
+const LEDGER_KEY_MAX: usize = 512;
+
+/// The bytes of a key of the state.
+///
+/// **Errors**: not lower-case hexadecimal digits, or too many.
+pub fn ledger_key(field: &str, text: &str) -> Result<Vec<u8>, Problem> {
+    let lower = text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    let bytes = if lower { hex::decode(text).ok() } else { None };
+    bytes.filter(|bytes| (1..=LEDGER_KEY_MAX).contains(&bytes.len())).ok_or_else(|| {
+        Problem::invalid_field(field, "a key of the state is its XDR in lower-case hexadecimal digits")
+    })
+}
+
 /// The number of a ledger.
 ///
 /// **Errors**: not a number from 1 to 2^31 - 1.

@@ -13,8 +13,9 @@ use carat_history::paths::{Found, PathQuery};
 use carat_history::{History, HistoryError, Toid, TransactionRecord};
 use carat_types::genesis::Visibility;
 use carat_types::receipt::{Receipt, Verdict};
+use carat_types::state_receipt::StateReceipt;
 use carat_types::transaction::SignedTransaction;
-use carat_types::{Digest, PublicKey};
+use carat_types::{Digest, PublicKey, Slot};
 use stellar_xdr::TransactionResult;
 use tokio::sync::watch;
 
@@ -40,6 +41,11 @@ pub trait Node: Send + Sync + 'static {
     ///
     /// **Errors**: the state cannot be read.
     fn bank_of(&self, account: &PublicKey) -> Result<Option<PublicKey>, NodeError>;
+
+    /// What the validators propose and have decided, after the last executed block; none on a chain without governance.
+    ///
+    /// **Errors**: the state cannot be read.
+    fn governance(&self) -> Result<Option<Governance>, NodeError>;
 
     /// Ways to pay, at the last executed state; none if the account in the query does not exist.
     ///
@@ -74,6 +80,15 @@ pub trait Node: Send + Sync + 'static {
     ///
     /// **Errors**: the receipt cannot be read or does not verify.
     fn receipt(&self, transaction: &Digest) -> Result<Option<CheckedReceipt>, NodeError>;
+
+    /// The value bytes that stand under key bytes of the state now.
+    ///
+    /// **Errors**: the state cannot be read.
+    fn state_value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, NodeError>;
+
+    /// What stands under key bytes of the state after the next block, with its proof and the block's seals; waits for them at
+    /// most `patience` long.
+    fn prove_state(&self, key: Vec<u8>, patience: Duration) -> BoxFuture<StateAnswer>;
 
     /// The network as this node observes it, changed every second.
     fn network_state(&self) -> watch::Receiver<Arc<NetworkState>>;
@@ -127,6 +142,25 @@ pub struct Head {
     pub protocol: u32,
 }
 
+/// Governance after the last executed block.
+#[derive(Clone, Debug)]
+pub struct Governance {
+    /// That block's slot.
+    pub slot: Slot,
+    /// What is proposed and decided.
+    pub entry: carat_types::governance::Governance,
+    /// Who decides, by key and weight.
+    pub signers: Vec<(PublicKey, u32)>,
+    /// The weight that decides.
+    pub threshold: u8,
+    /// The rules in force.
+    pub protocol_version: u32,
+    /// The fee of one operation. **Units**: stroops.
+    pub base_fee: u32,
+    /// The reserve of one entry. **Units**: stroops.
+    pub base_reserve: u32,
+}
+
 /// A receipt that its node has verified.
 #[derive(Clone, Debug)]
 pub struct CheckedReceipt {
@@ -134,6 +168,22 @@ pub struct CheckedReceipt {
     pub receipt: Receipt,
     /// What it proves.
     pub verdict: Verdict,
+}
+
+/// What became of a question for a proof of the state.
+#[derive(Clone, Debug)]
+pub enum StateAnswer {
+    /// It is proved.
+    Proved(Box<StateReceipt>),
+    /// Nothing stands there, and that cannot be shown without showing another entry.
+    Unprovable,
+    /// Too much is asked for now.
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// No block was sealed within the caller's patience.
+    TimedOut,
 }
 
 /// What became of a submitted transaction.

@@ -20,6 +20,7 @@ mod paging;
 mod paths;
 mod resources;
 mod serving;
+mod state_proofs;
 mod streams;
 mod submission;
 mod visibility;

@@ -12,6 +12,7 @@ pub(crate) mod gate;
 mod lists;
 mod objects;
 mod payments;
+mod proofs;
 mod stakeholders;
 mod submissions;
 mod viewer;

@@ -14,6 +14,7 @@ use crate::input::Executed;
 use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::replica::{Replica, invariant};
+use crate::statement::Statement;
 
 /// What is known of one slot's block.
 #[derive(Debug, Default)]
@@ -120,8 +121,13 @@ impl Replica {
 
     pub(crate) fn send_seal(&mut self, slot: Slot, header: Digest) {
         invariant!("I9", slot <= self.chain.last_final, "a SEAL for slot {slot}, which is not final");
-        let signed = self.sign(Seal { slot, header });
-        let block = self.seals.blocks.entry(slot).or_default();
+        self.say(Statement::Seal(Seal { slot, header }));
+    }
+
+    /// The own SEAL is signed; of a block that was forgotten meanwhile it is not sent.
+    pub(crate) fn on_signed_seal(&mut self, signed: Signed<Seal>) {
+        let Seal { slot, header } = signed.body;
+        let Some(block) = self.seals.blocks.get_mut(&slot) else { return };
         block.seals.insert(signed.signer, (header, signed.signature));
         self.broadcast(Message::Seal(signed));
     }
@@ -129,7 +135,7 @@ impl Replica {
     /// SEAL. Those of slots that are not executed yet wait here, within the window.
     pub(crate) fn on_seal(&mut self, seal: &Signed<Seal>) -> Result<(), Rejection> {
         let Seal { slot, header } = seal.body;
-        if slot > self.chain.stable.plus(self.config.params.window) {
+        if slot > self.window_end() {
             return Err(Rejection::FarSlot);
         }
         if seal.signer == self.config.me {

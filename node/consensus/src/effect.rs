@@ -13,12 +13,13 @@ use carat_types::batch::WellFormed;
 use carat_types::block::CertifiedBlock;
 use carat_types::certificate::{CommitCertificate, PreparedCertificate, SealCertificate};
 use carat_types::evidence::Evidence;
-use carat_types::message::{Fetch, Message, NewView, Signed};
+use carat_types::message::{Fetch, Message, NewView, Signed, StableCheckpoint};
 use carat_types::snapshot::{SnapshotOffer, StateChunk};
 use carat_types::{Digest, Slot, ValidatorId, View};
 
 use crate::record::Record;
 use crate::rejection::Rejection;
+use crate::statement::Statement;
 use crate::timer::Timer;
 
 /// One thing to do.
@@ -39,6 +40,9 @@ pub enum Effect {
         /// The records that a restart still needs whatever their slot (view, NEW-VIEW, checkpoint).
         carry: Vec<Record>,
     },
+    /// Have this signed by a key that is in another process, and answer with `Signed`. Like a message it waits for
+    /// what was to be persisted before it; while nobody can sign, it waits too, or is dropped once it is overtaken.
+    Sign(Statement),
     /// Send to one validator.
     Send {
         /// The receiver.
@@ -93,6 +97,9 @@ pub enum Effect {
     },
     /// Something an operator or a metric wants to know; changes nothing.
     Report(Report),
+    /// The epoch is over: its last slot is stable, executed and durable. The replica takes no more input. The world makes one
+    /// for the next epoch, with this checkpoint as [`crate::Config::base`], on a journal that holds nothing of this epoch.
+    EpochEnds(Arc<StableCheckpoint>),
     /// Stop for good: going on could break a promise.
     Halt(Halt),
 }

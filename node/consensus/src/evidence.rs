@@ -97,7 +97,7 @@ impl Replica {
     /// replica has acted on them, and stops. A value that is only known to be final is not compared: it may have
     /// been decided in a later view than this one.
     pub(crate) fn compare_choice(&mut self, new_view: &Arc<Signed<NewView>>, choice: &Choice) {
-        let stable = choice.stable.as_ref().map_or(Slot(0), |stable| stable.header.slot);
+        let stable = choice.stable.as_ref().map_or(self.base().slot, |stable| stable.header.slot);
         let chosen = |slot: Slot| choice.forced.get(&slot).map(|forced| forced.digest);
         let given_up = self.log.above(stable).find_map(|(slot, state)| {
             let held = state.prepared.as_ref().filter(|held| held.body.0.view < new_view.body.view)?;

@@ -4,15 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use carat_types::message::{
-    Ballot, Commit, Fetch, HighestVotes, Message, Prepare, PrepareMessage, Signed, SignedBody,
-};
+use carat_types::message::{Ballot, Fetch, HighestVotes, Message, Signed, SignedBody};
 use carat_types::{SignerSet, ValidatorId, View};
 
 use crate::effect::{Halt, Trigger};
 use crate::log::OwnVote;
 use crate::rejection::Rejection;
 use crate::replica::Replica;
+use crate::statement::Statement;
 
 /// What the journal knew at the start, and who has answered.
 #[derive(Debug, Default)]
@@ -126,13 +125,9 @@ impl Replica {
     /// the crash may have come between the journal and the message. But not those that something final contradicts (I7).
     fn repeat_votes(&mut self) {
         for OwnVote { ballot, justification } in self.own_log().votes {
-            let signed = self.sign(Prepare(ballot));
-            self.log.entry(ballot.slot).current.prepares.add(&ballot, signed.signer, signed.signature);
-            self.broadcast(Message::Prepare(PrepareMessage { signed, justification }));
+            self.say(Statement::Prepare(ballot, justification));
             if ballot.slot <= self.position.committed {
-                let signed = self.sign(Commit(ballot));
-                self.log.entry(ballot.slot).current.commits.add(&ballot, signed.signer, signed.signature);
-                self.broadcast(Message::Commit(signed));
+                self.say(Statement::Commit(ballot));
             }
         }
     }

@@ -12,8 +12,9 @@ use carat_types::message::{
 };
 use carat_types::snapshot::{SnapshotOffer, StateChunk};
 use carat_types::validators::Verified;
-use carat_types::{Digest, Slot, ValidatorId};
+use carat_types::{Digest, Epoch, Signature, Slot, ValidatorId};
 
+use crate::statement::Statement;
 use crate::timer::Timer;
 
 /// The two clocks at the moment of an input.
@@ -35,6 +36,15 @@ pub enum Input {
         /// The message.
         message: VerifiedMessage,
     },
+    /// The same of another epoch. Nobody's signature on it was checked, so it is never one of those that are signed.
+    OtherEpoch {
+        /// Whose channel.
+        from: ValidatorId,
+        /// The epoch that the frame names.
+        epoch: Epoch,
+        /// The message.
+        message: VerifiedMessage,
+    },
     /// A transaction passed admission against the last executed state and is executable next.
     Admitted(PendingTransaction),
     /// Transactions that can no longer be executed (expired, replaced, refused by a newer state).
@@ -47,6 +57,8 @@ pub enum Input {
     ChunkKept,
     /// The state after the block with this header is in place; answers [`crate::Effect::InstallState`].
     Installed(Box<Header>),
+    /// The signature of the own key on a statement, checked; answers [`crate::Effect::Sign`].
+    Signed(Box<Statement>, Signature),
 }
 
 /// A message whose outer signature is valid and whose payload, if any, is well-formed.

@@ -9,12 +9,13 @@
 use std::sync::Arc;
 
 use carat_types::batch::{Batch, Body, Envelope, Payload, Value, WellFormed};
-use carat_types::message::{Message, PrePrepare, Proposal};
+use carat_types::message::PrePrepare;
 use carat_types::{Slot, View};
 
 use crate::effect::Effect;
 use crate::record::Record;
 use crate::replica::{Replica, millis};
+use crate::statement::Statement;
 use crate::timer::Timer;
 
 /// How long transactions gather at most while the pipeline has room. **Units**: microseconds.
@@ -50,6 +51,7 @@ impl Replica {
             && slot <= self.term_end()
             && self.check_window(slot).is_ok()
             && in_flight < self.config.params.pipeline
+            && self.asked.proposal != Some((self.position.view, slot))
             && self
                 .log
                 .get(slot)
@@ -103,15 +105,13 @@ impl Replica {
         let payload = WellFormed::trusted(Arc::new(Payload { value: Value::Batch(batch), bodies }));
         self.persist_led(view);
         let digest = payload.digest();
-        let signed = self.sign(PrePrepare { view, slot, parent: self.position.voted_prefix, digest });
-        let proposal = Proposal { signed: signed.clone(), payload: Arc::clone(payload.payload()) };
-        self.broadcast(Message::Proposal(Arc::new(proposal)));
+        self.asked.proposal = Some((view, slot));
+        let body = PrePrepare { view, slot, parent: self.position.voted_prefix, digest };
+        self.say(Statement::Proposal(body, Arc::clone(payload.payload())));
         self.position.proposed_us = Some(self.now.monotonic_us);
         self.performance.proposed(self.now.monotonic_us);
         self.disarm(Timer::Propose);
         self.payloads.insert(slot, payload, true);
-        // The own acceptor takes the same path as everyone else's: `advance_votes`.
-        self.log.entry(slot).current.proposal = Some(signed);
     }
 
     /// J7 before the first PRE-PREPARE (or NEW-VIEW) of a view.

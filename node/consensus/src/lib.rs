@@ -2,7 +2,8 @@
 //!
 //! Absent on purpose: clocks, files, sockets, threads, randomness, async, and everything about the ledger but
 //! the names of its blocks. Reading order: [`input`], [`effect`], [`record`], `replica`, `normal`, `leader`,
-//! `commit_rules`, `checkpoint`, `view_change` with `pick`, `performance`, `recovery` with `guard`, `delivery`, `catch_up`, `state_transfer`, `evidence`.
+//! `commit_rules`, `checkpoint`, `view_change` with `pick`, `performance`, `recovery` with `guard`, `delivery`, `catch_up`, `state_transfer`, `evidence`;
+//! apart from all of these, [`learner`].
 //!
 //! The rules and their tests are listed in `docs/protocol/rules.md`; a rule's id stands at its guard. The invariants
 //! I1 to I12 are asserted in every build: a broken one is a bug of this crate, which no peer can reach, and stops the
@@ -21,10 +22,12 @@ mod checkpoint;
 mod commit_rules;
 mod delivery;
 pub mod effect;
+mod epoch;
 mod evidence;
 mod guard;
 pub mod input;
 mod leader;
+pub mod learner;
 mod log;
 mod normal;
 mod payloads;
@@ -37,6 +40,7 @@ pub mod rejection;
 mod replica;
 pub mod signer;
 mod state_transfer;
+pub mod statement;
 pub mod timer;
 mod verify;
 mod view_change;
@@ -44,10 +48,12 @@ mod view_change;
 pub use catch_up::BLOCKS_PER_FETCH;
 pub use effect::{Effect, Execute};
 pub use input::{Executed, Input, Now, PendingTransaction, VerifiedMessage};
+pub use learner::{Learner, LearnerConfig};
 pub use record::Record;
 pub use recovery::{ChainTip, LOOK_BACK_WINDOWS, RecentBlock, RecoverError};
 pub use rejection::Rejection;
 pub use replica::{Config, Replica};
-pub use signer::{KeySigner, Signer};
+pub use signer::{ElsewhereSigner, KeySigner, Signer};
 pub use state_transfer::{FetchStates, KeptTransfer, is_snapshot_slot};
+pub use statement::Statement;
 pub use timer::Timer;

@@ -8,8 +8,7 @@ use carat_types::batch::{Value, WellFormed, null_digest};
 use carat_types::genesis::Trust;
 use carat_types::header::prefix_digest;
 use carat_types::message::{
-    Ballot, Commit, HighestVotes, Justification, Message, PrePrepare, Prepare, PrepareMessage,
-    ProposalSignature, Signed,
+    Ballot, Commit, HighestVotes, Justification, PrePrepare, Prepare, ProposalSignature, Signed,
 };
 use carat_types::{Digest, SignerSet, Slot, View};
 
@@ -18,6 +17,7 @@ use crate::log::{Counted, OwnVote, Round};
 use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::replica::{Replica, invariant, millis};
+use crate::statement::Statement;
 use crate::timer::Timer;
 
 /// A vote that may be cast now.
@@ -166,7 +166,7 @@ impl Replica {
     }
 
     /// A PREPARE of this view was counted; it is the `count`-th for its ballot.
-    fn after_prepare(&mut self, ballot: &Ballot, count: usize) {
+    pub(crate) fn after_prepare(&mut self, ballot: &Ballot, count: usize) {
         if count == self.quorum.quorum() {
             if self.config.trust == Trust::Bft {
                 // FAST: reported, never acted on (section 6).
@@ -211,7 +211,7 @@ impl Replica {
         }
     }
 
-    fn after_commit_quorum(&mut self, ballot: &Ballot) {
+    pub(crate) fn after_commit_quorum(&mut self, ballot: &Ballot) {
         let quorum = self.quorum.quorum();
         let own_view = self.position.view;
         let Some(state) = self.log.get(ballot.slot) else { return };
@@ -476,13 +476,7 @@ impl Replica {
         }
         // J3 before the PREPARE.
         self.emit(Effect::Persist(Record::Vote(ballot, justification.clone(), payload)));
-        let signed = self.sign(Prepare(ballot));
-        let (signer, signature) = (signed.signer, signed.signature);
-        self.broadcast(Message::Prepare(PrepareMessage { signed, justification }));
-        let counted = self.log.entry(slot).current.prepares.add(&ballot, signer, signature);
-        if let Counted::Fresh(count) = counted {
-            self.after_prepare(&ballot, count);
-        }
+        self.say(Statement::Prepare(ballot, justification));
     }
 
     /// Sends every COMMIT that may be sent, in slot order (section 5.3). Under `trust = crash` none is sent and J4 is not
@@ -522,12 +516,7 @@ impl Replica {
         state.prepared = Some(certificate.clone());
         // J4 before the COMMIT.
         self.emit(Effect::Persist(Record::Prepared(certificate)));
-        let signed = self.sign(Commit(ballot));
-        let counted = self.log.entry(slot).current.commits.add(&ballot, signed.signer, signed.signature);
-        self.broadcast(Message::Commit(signed));
-        if counted == Counted::Fresh(quorum) {
-            self.after_commit_quorum(&ballot);
-        }
+        self.say(Statement::Commit(ballot));
         true
     }
 }

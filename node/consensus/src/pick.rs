@@ -12,7 +12,7 @@ use carat_types::{Digest, Quorum, SignerSet, Slot, View};
 /// What a NEW-VIEW makes every acceptor do.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Choice {
-    /// The highest stable checkpoint h among the VIEW-CHANGEs; none while it is genesis.
+    /// The highest stable checkpoint h among the VIEW-CHANGEs; none while it is the epoch's beginning.
     pub(crate) stable: Option<StableCheckpoint>,
     /// O: the value of each slot from h+1 to `s_max`.
     pub(crate) forced: BTreeMap<Slot, Forced>,
@@ -60,13 +60,14 @@ fn voted_by_overlap(reports: &[&SlotReport], quorum: Quorum) -> Option<(View, Di
     })
 }
 
-/// `choose(S)`: `view_changes` are exactly q valid VIEW-CHANGEs for one view from distinct senders.
-pub(crate) fn choose(view_changes: &[Arc<Signed<ViewChange>>], quorum: Quorum) -> Choice {
+/// `choose(S)`: `view_changes` are exactly q valid VIEW-CHANGEs for one view from distinct senders, in an epoch that begins
+/// above slot `base`.
+pub(crate) fn choose(view_changes: &[Arc<Signed<ViewChange>>], quorum: Quorum, base: Slot) -> Choice {
     let stable = view_changes
         .iter()
         .filter_map(|view_change| view_change.body.stable.as_ref())
         .max_by_key(|stable| stable.header.slot);
-    let h = stable.map_or(Slot(0), |stable| stable.header.slot);
+    let h = stable.map_or(base, |stable| stable.header.slot);
     let mut reports: BTreeMap<Slot, Vec<&SlotReport>> = BTreeMap::new();
     for report in view_changes.iter().flat_map(|view_change| &view_change.body.reports) {
         if report.slot > h {

@@ -2,13 +2,14 @@
 //! (restart). The order of the records does not matter, but that a record lies before what it made possible: the
 //! journal may have been begun anew with carried records in front.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use carat_types::batch::{WellFormed, null_digest};
 use carat_types::header::{Header, prefix_digest};
 use carat_types::message::{Ballot, NewView, Signed};
-use carat_types::{SignerSet, Slot, View};
+use carat_types::{Epoch, SignerSet, Slot, View};
 use thiserror::Error;
 
 use crate::catch_up::CatchUp;
@@ -24,6 +25,7 @@ use crate::pick::choose;
 use crate::record::Record;
 use crate::replica::{Chain, Config, Peer, Position, Replica};
 use crate::state_transfer::{KeptTransfer, StateTransfer};
+use crate::statement::Asked;
 use crate::timer::Timer;
 use crate::verify::Checked;
 
@@ -120,21 +122,25 @@ impl Replica {
         let params = &config.params;
         let pending = Pending::new(params.pool, quorum.n(), params.block);
         let peers = config.validators.ids().map(|id| (id, Peer::default())).collect();
-        let genesis_prefix = config.genesis_header.prefix;
+        let base = config.base.as_ref().map_or(&config.genesis_header, |base| &base.header);
+        let (base, base_prefix) = (base.slot, base.prefix);
         Replica {
             quorum,
             now,
             out: Vec::new(),
             halted: false,
+            is_over: false,
             position: Position {
                 active: true,
                 entered_us: now.monotonic_us,
-                voted_prefix: genesis_prefix,
+                // The first view of an epoch forces nothing.
+                s_max: base,
+                voted_prefix: base_prefix,
                 ..Position::default()
             },
             chain: Chain {
-                stable: Slot(0),
-                stable_prefix: genesis_prefix,
+                stable: base,
+                stable_prefix: base_prefix,
                 checkpoint: None,
                 last_final: tip.slot,
                 final_prefix: tip.prefix,
@@ -145,7 +151,7 @@ impl Replica {
                 dispatched_prefix: tip.prefix,
                 in_flight: BTreeMap::new(),
                 executed: tip.slot,
-                compacted: Slot(0),
+                compacted: base.min(tip.slot),
             },
             log: Log::default(),
             payloads: Payloads::default(),
@@ -165,6 +171,7 @@ impl Replica {
             convicted: BTreeSet::new(),
             contradicted: false,
             armed: BTreeSet::new(),
+            asked: Asked::default(),
             config,
         }
     }
@@ -174,8 +181,12 @@ impl Replica {
         for block in &tip.recent {
             let header = &block.header;
             let slot = header.slot;
-            if header.chain_id != domain.chain_id || header.epoch != domain.epoch {
+            if header.chain_id != domain.chain_id || header.epoch > domain.epoch {
                 return Err(RecoverError::ForeignChain { slot });
+            }
+            if header.epoch < domain.epoch {
+                // Of an epoch that is over: whoever lacks its seals finds them with another.
+                continue;
             }
             self.log.entry(slot).decided = Some(Decided { digest: header.batch, prefix: header.prefix });
             let seals = self.seals.blocks.entry(slot).or_default();
@@ -186,7 +197,11 @@ impl Replica {
     }
 
     fn load_journal(&mut self, journal: Journal) -> Result<(), RecoverError> {
-        let Journal { view, new_view, votes, prepared, view_change, stable, led } = journal;
+        let Journal { epochs, view, new_view, votes, prepared, view_change, stable, led } = journal;
+        if epochs.iter().any(|epoch| *epoch != self.config.validators.domain().epoch) {
+            let what = "a line of another epoch";
+            return Err(RecoverError::Journal { what, slot: self.chain.stable });
+        }
         let guard = Guard {
             votes: votes.keys().copied().collect(),
             commits: prepared.iter().map(|certificate| certificate.body.0).collect(),
@@ -260,7 +275,7 @@ impl Replica {
             let slot = self.chain.stable;
             self.check_new_view(&new_view.body)
                 .map_err(|_| RecoverError::Journal { what: "an invalid NEW-VIEW", slot })?;
-            let choice = choose(&new_view.body.view_changes, self.quorum);
+            let choice = choose(&new_view.body.view_changes, self.quorum, self.base().slot);
             self.take_choice(new_view, choice);
         }
         if self.position.active {
@@ -327,10 +342,15 @@ fn check_config(config: &Config, tip: &ChainTip) -> Result<(), RecoverError> {
     if config.me.index() >= n {
         return Err(RecoverError::Stranger { me: config.me, n });
     }
-    let slot = tip.header.slot;
-    let genesis = slot == Slot(0);
-    let foreign = tip.header.chain_id != domain.chain_id || tip.header.epoch != domain.epoch;
-    if foreign || (genesis && tip.header != config.genesis_header) {
+    let Header { slot, epoch, chain_id, .. } = tip.header;
+    let base = config.base.as_ref().map_or(&config.genesis_header, |base| &base.header);
+    // Above its beginning the chain is of this epoch; below it, as with a validator that comes, of those before.
+    let fits = match slot.cmp(&base.slot) {
+        Ordering::Greater => epoch == domain.epoch,
+        Ordering::Equal => tip.header == *base,
+        Ordering::Less => epoch < domain.epoch && (slot > Slot(0) || tip.header == config.genesis_header),
+    };
+    if chain_id != domain.chain_id || !fits {
         return Err(RecoverError::ForeignChain { slot });
     }
     Ok(())
@@ -346,6 +366,8 @@ struct JournaledVote {
 /// The journal, sorted.
 #[derive(Debug, Default)]
 struct Journal {
+    /// Those that J1 and J7 name.
+    epochs: BTreeSet<Epoch>,
     view: View,
     new_view: Option<Arc<Signed<NewView>>>,
     votes: BTreeMap<Ballot, JournaledVote>,
@@ -358,7 +380,10 @@ struct Journal {
 impl Journal {
     fn read(&mut self, record: Record) {
         match record {
-            Record::View(_, view) => self.view = self.view.max(view),
+            Record::View(epoch, view) => {
+                self.epochs.insert(epoch);
+                self.view = self.view.max(view);
+            }
             Record::NewView(new_view) => {
                 if self.new_view.as_ref().is_none_or(|held| held.body.view <= new_view.body.view) {
                     self.new_view = Some(new_view);
@@ -381,7 +406,10 @@ impl Journal {
                     self.stable = Some(stable);
                 }
             }
-            Record::Led(_, view) => self.led = self.led.max(Some(view)),
+            Record::Led(epoch, view) => {
+                self.epochs.insert(epoch);
+                self.led = self.led.max(Some(view));
+            }
         }
     }
 }

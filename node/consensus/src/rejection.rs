@@ -5,6 +5,8 @@
 pub enum Rejection {
     /// From a channel that is no validator's.
     Stranger,
+    /// Of another epoch, and nothing that proves itself.
+    OtherEpoch,
     /// Of a view that is over.
     OldView,
     /// Of a view too far ahead to keep.
@@ -52,6 +54,7 @@ impl Rejection {
     pub fn name(self) -> &'static str {
         match self {
             Rejection::Stranger => "stranger",
+            Rejection::OtherEpoch => "other_epoch",
             Rejection::OldView => "old_view",
             Rejection::FarView => "far_view",
             Rejection::OldSlot => "old_slot",

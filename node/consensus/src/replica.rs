@@ -9,11 +9,9 @@ use std::sync::Arc;
 
 use carat_types::genesis::{ConsensusConstants, Trust};
 use carat_types::header::Header;
-use carat_types::message::{
-    HighestVotes, Message, NewView, Signed, SignedBody, StableCheckpoint, Status, ViewChange,
-};
+use carat_types::message::{HighestVotes, Message, NewView, Signed, StableCheckpoint, Status, ViewChange};
 use carat_types::validators::{Authenticator, ValidatorSet};
-use carat_types::{Digest, Quorum, Slot, ValidatorId, View};
+use carat_types::{Digest, LeafRule, Quorum, Slot, ValidatorId, View};
 
 use crate::catch_up::CatchUp;
 use crate::checkpoint::SealBook;
@@ -29,6 +27,7 @@ use crate::pick::Forced;
 use crate::rejection::Rejection;
 use crate::signer::Signer;
 use crate::state_transfer::{FetchStates, StateTransfer};
+use crate::statement::Asked;
 use crate::timer::Timer;
 use crate::verify::Checked;
 
@@ -57,8 +56,12 @@ pub struct Config {
     pub authenticator: Arc<dyn Authenticator>,
     /// Header of block 0.
     pub genesis_header: Header,
+    /// How the epoch before ended; none in epoch 0. Its certificate is by the validators of that epoch, and was checked.
+    pub base: Option<Arc<StableCheckpoint>>,
     /// When a state is fetched instead of blocks.
     pub fetches_states: FetchStates,
+    /// How the leaves of a state are hashed.
+    pub leaves: LeafRule,
 }
 
 impl std::fmt::Debug for Config {
@@ -141,6 +144,8 @@ pub struct Replica {
     pub(crate) now: Now,
     pub(crate) out: Vec<Effect>,
     pub(crate) halted: bool,
+    /// The epoch has ended here: see [`Effect::EpochEnds`].
+    pub(crate) is_over: bool,
     pub(crate) position: Position,
     pub(crate) chain: Chain,
     pub(crate) log: Log,
@@ -168,22 +173,33 @@ pub struct Replica {
     /// Whether evidence of a contradicted FAST was kept.
     pub(crate) contradicted: bool,
     pub(crate) armed: BTreeSet<Timer>,
+    pub(crate) asked: Asked,
 }
 
 impl Replica {
     /// Tells the replica what happened.
     ///
-    /// **Returns** what to do about it, in order; see [`Effect`] for the five rules. After [`Effect::Halt`] nothing
-    /// is ever returned again.
+    /// **Returns** what to do about it, in order; see [`Effect`] for the five rules. After [`Effect::Halt`] and
+    /// [`Effect::EpochEnds`] nothing is ever returned again.
     ///
     /// **Panics** if one of the invariants I1 to I12 is broken: a bug of this program, not reachable by a peer.
     pub fn handle(&mut self, now: Now, input: Input) -> Vec<Effect> {
-        if self.halted {
+        if self.halted || self.is_over {
             return Vec::new();
         }
         self.now = now;
         match input {
-            Input::Message { from, message } => self.on_message(from, message),
+            Input::Message { from, message } => {
+                let done = self.on_message(from, message);
+                self.settle(from, done);
+            }
+            Input::OtherEpoch { from, epoch, message } => {
+                let done = match self.is_peer(from) {
+                    true => self.on_other_epoch(from, epoch, message),
+                    false => Err(Rejection::Stranger),
+                };
+                self.settle(from, done);
+            }
             Input::Admitted(transaction) => {
                 self.pending.admit(transaction, now.monotonic_us);
             }
@@ -192,16 +208,31 @@ impl Replica {
             Input::Executed(executed) => self.on_executed(executed),
             Input::ChunkKept => self.on_chunk_kept(),
             Input::Installed(header) => self.on_installed(&header),
+            Input::Signed(statement, signature) => self.on_signature(*statement, signature),
         }
         self.advance();
         std::mem::take(&mut self.out)
     }
 
-    fn on_message(&mut self, from: ValidatorId, message: VerifiedMessage) {
-        if from == self.config.me || !self.peers.contains_key(&from) {
-            return self.reject(from, Rejection::Stranger);
+    fn is_peer(&self, from: ValidatorId) -> bool {
+        from != self.config.me && self.peers.contains_key(&from)
+    }
+
+    fn settle(&mut self, from: ValidatorId, done: Result<(), Rejection>) {
+        if let Err(reason) = done {
+            self.reject(from, reason);
         }
-        let done = match message {
+    }
+
+    pub(crate) fn on_message(
+        &mut self,
+        from: ValidatorId,
+        message: VerifiedMessage,
+    ) -> Result<(), Rejection> {
+        if !self.is_peer(from) {
+            return Err(Rejection::Stranger);
+        }
+        match message {
             VerifiedMessage::Proposal { signed, payload } => self.on_proposal(signed.into_signed(), payload),
             VerifiedMessage::BadProposal { signed, leader_is_to_blame } => {
                 self.on_bad_proposal(signed.signed(), leader_is_to_blame)
@@ -228,9 +259,6 @@ impl Replica {
             VerifiedMessage::Snapshot(offer) => self.on_offer(from, offer),
             VerifiedMessage::Chunk(chunk) => self.on_chunk(from, chunk),
             VerifiedMessage::HighestVotes(votes) => self.on_highest_votes(from, &votes),
-        };
-        if let Err(reason) = done {
-            self.reject(from, reason);
         }
     }
 
@@ -261,6 +289,7 @@ impl Replica {
                 break;
             }
         }
+        self.end_epoch();
         self.arm_view_timers();
     }
 
@@ -299,14 +328,6 @@ impl Replica {
         self.report(Report::Misbehaviour { validator, what });
     }
 
-    /// Signs with the key that the body's kind asks for (I11).
-    pub(crate) fn sign<B: SignedBody>(&self, body: B) -> Signed<B> {
-        invariant!("guard", self.guard.is_none(), "nothing is signed before the start-up guard has passed");
-        let bytes = self.config.validators.domain().signing_bytes(&body);
-        let signature = self.config.signer.sign(B::SIGNER, &bytes);
-        Signed { signer: self.config.me, body, signature }
-    }
-
     /// Sets a timer unless it runs already.
     pub(crate) fn arm(&mut self, timer: Timer, after_us: u64) {
         if self.armed.insert(timer) {
@@ -337,11 +358,11 @@ impl Replica {
         slot.0.checked_rem(self.config.params.checkpoint_interval) == Some(0)
     }
 
-    /// Whether `slot` is in (h, h+L].
+    /// Whether `slot` is in (h, h+L], and not beyond the end of the epoch.
     pub(crate) fn check_window(&self, slot: Slot) -> Result<(), Rejection> {
         if slot <= self.chain.stable {
             Err(Rejection::OldSlot)
-        } else if slot > self.chain.stable.plus(self.config.params.window) {
+        } else if slot > self.window_end() {
             Err(Rejection::FarSlot)
         } else {
             Ok(())
@@ -349,7 +370,7 @@ impl Replica {
     }
 
     fn arm_view_timers(&mut self) {
-        if self.halted || !self.position.active || self.guard.is_some() {
+        if self.halted || self.is_over || !self.position.active || self.guard.is_some() {
             return;
         }
         if let Some(left) = self.progress_left_us() {

@@ -58,7 +58,8 @@ pub fn is_snapshot_slot(params: &ConsensusConstants, slot: Slot) -> bool {
     slot.0 > 0 && slot.0.checked_rem(interval) == Some(0)
 }
 
-fn snapshot_interval(params: &ConsensusConstants) -> u64 {
+/// Slots from one kept state to the next.
+pub(crate) fn snapshot_interval(params: &ConsensusConstants) -> u64 {
     params.checkpoint_interval.saturating_mul(SNAPSHOT_CHECKPOINTS)
 }
 
@@ -253,7 +254,7 @@ impl Replica {
         if !asked_for {
             return Err(Rejection::Unrequested);
         }
-        if chunk.root() != Some(fetching.offer.base.header.state_root) {
+        if chunk.root(&self.config.leaves) != Some(fetching.offer.base.header.state_root) {
             fetching.holders = fetching.holders.iter().filter(|holder| *holder != from).collect();
             if fetching.holders.is_empty() {
                 self.give_transfer_up();

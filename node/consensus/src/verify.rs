@@ -7,11 +7,11 @@ use std::collections::{BTreeSet, VecDeque};
 
 use carat_types::Digest;
 use carat_types::block::CertifiedBlock;
-use carat_types::certificate::Certificate;
+use carat_types::certificate::{Certificate, SealCertificate};
 use carat_types::codec::Encode;
 use carat_types::hash::h;
 use carat_types::header::Header;
-use carat_types::message::{Kind, NewView, Signed, SignedBody, StableCheckpoint, ViewChange};
+use carat_types::message::{Domain, Kind, NewView, Signed, SignedBody, StableCheckpoint, ViewChange};
 use carat_types::snapshot::SnapshotOffer;
 
 use crate::rejection::Rejection;
@@ -42,6 +42,14 @@ impl Checked {
             self.known.remove(&oldest);
         }
     }
+}
+
+/// Whether a header is of this chain and epoch, and the seals name it. Says nothing about signatures.
+pub(crate) fn are_seals_on(domain: &Domain, header: &Header, seals: &SealCertificate) -> bool {
+    header.chain_id == domain.chain_id
+        && header.epoch == domain.epoch
+        && seals.body.slot == header.slot
+        && seals.body.header == header.hash()
 }
 
 impl Replica {
@@ -85,15 +93,10 @@ impl Replica {
     fn check_sealed(
         &mut self,
         header: &Header,
-        certificate: &Certificate<carat_types::message::Seal>,
+        certificate: &SealCertificate,
         needed: usize,
     ) -> Result<(), Rejection> {
-        let domain = self.config.validators.domain();
-        let fits = header.chain_id == domain.chain_id
-            && header.epoch == domain.epoch
-            && certificate.body.slot == header.slot
-            && certificate.body.header == header.hash();
-        if !fits {
+        if !are_seals_on(self.config.validators.domain(), header, certificate) {
             return Err(Rejection::BadCheckpoint);
         }
         self.check_certificate(certificate, needed)
@@ -134,9 +137,9 @@ impl Replica {
                 self.check_checkpoint(stable)?;
                 stable.header.slot
             }
-            None => carat_types::Slot(0),
+            None => self.base().slot,
         };
-        let top = last.plus(self.config.params.window);
+        let top = self.window_above(view_change.stable.as_ref());
         for report in &view_change.reports {
             let in_order = report.slot > last && report.slot <= top;
             let vote_below = report.last_vote.is_none_or(|vote| vote.view < view_change.view);

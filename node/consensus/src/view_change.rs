@@ -12,6 +12,7 @@ use crate::pick::{Choice, choose};
 use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::replica::{Position, Replica, invariant, millis};
+use crate::statement::Statement;
 use crate::timer::Timer;
 
 impl Replica {
@@ -54,22 +55,20 @@ impl Replica {
     /// J5: builds, journals and sends the VIEW-CHANGE of the current view, or sends again the very bytes.
     pub(crate) fn send_view_change(&mut self) {
         let view = self.position.view;
-        let sent = self.own_view_change.clone().filter(|sent| sent.body.view == view);
-        let signed = match sent {
-            Some(sent) => sent,
+        match self.own_view_change.clone().filter(|sent| sent.body.view == view) {
+            Some(sent) => self.broadcast(Message::ViewChange(sent)),
+            None if self.asked.view_change == Some(view) => {}
             None => {
-                let signed = Arc::new(self.sign(self.build_view_change()));
-                self.emit(Effect::Persist(Record::ViewChange(Arc::clone(&signed))));
-                self.own_view_change = Some(Arc::clone(&signed));
-                signed
+                self.asked.view_change = Some(view);
+                let body = Box::new(self.build_view_change());
+                self.say(Statement::ViewChange(body));
             }
-        };
-        self.broadcast(Message::ViewChange(signed));
+        }
     }
 
     /// I6: for each slot above h, the highest-view vote ever sent and the highest certificate known.
     fn build_view_change(&self) -> ViewChange {
-        let top = self.chain.stable.plus(self.config.params.window);
+        let top = self.window_end();
         let reports = self
             .log
             .above(self.chain.stable)
@@ -183,7 +182,8 @@ impl Replica {
 
     /// Sends NEW-VIEW if q of the VIEW-CHANGEs at hand are valid (section 7.4).
     fn lead(&mut self, view: View) {
-        if self.barred_through.is_some_and(|barred| view <= barred) {
+        let is_asked = self.asked.new_view == Some(view);
+        if is_asked || self.barred_through.is_some_and(|barred| view <= barred) {
             return;
         }
         let own = self.own_view_change.iter().cloned();
@@ -212,9 +212,8 @@ impl Replica {
             return;
         }
         self.persist_led(view);
-        let new_view = Arc::new(self.sign(NewView { view, view_changes }));
-        self.broadcast(Message::NewView(Arc::clone(&new_view)));
-        self.enter(new_view);
+        self.asked.new_view = Some(view);
+        self.say(Statement::NewView(Box::new(NewView { view, view_changes })));
     }
 
     // Entering.
@@ -250,10 +249,10 @@ impl Replica {
     }
 
     /// Enters a view by its NEW-VIEW, which was checked.
-    fn enter(&mut self, new_view: Arc<Signed<NewView>>) {
+    pub(crate) fn enter(&mut self, new_view: Arc<Signed<NewView>>) {
         let view = new_view.body.view;
         invariant!("I10", new_view.body.view_changes.len() == self.quorum.quorum(), "NEW-VIEW({view})");
-        let choice = choose(&new_view.body.view_changes, self.quorum);
+        let choice = choose(&new_view.body.view_changes, self.quorum, self.base().slot);
         if view > self.position.view {
             self.enter_passively(view);
         }

@@ -8,7 +8,6 @@
 //! **Source**: ledger specification 0.8.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use carat_ledger::apply::apply_untrimmed;
@@ -17,25 +16,21 @@ use carat_ledger::{
     Applied, ApplyError, BlockInput, BlockOutcome, SignatureOracle, SortKey, StateDelta, StateKey, StateTree,
     StateValue, Totals,
 };
-use carat_types::Digest;
 use carat_types::hash::sha256;
 use carat_types::header::Header;
 use carat_types::ids::Slot;
-use carat_types::transaction::{SignedTransaction, account_of};
-use stellar_xdr::{LedgerEntryData, OperationBody};
+use carat_types::transaction::SignedTransaction;
+use carat_types::{Digest, LeafRule};
 
-use crate::candles::Candle;
-use crate::keys::{self, List, Outcome, Owner};
+use crate::keys;
 use crate::ledger_header;
 use crate::meta;
-use crate::participants;
 use crate::record::{Counts, LedgerRecord, Position, TransactionRecord};
+use crate::rows::Rows;
 use crate::state::{self, StateBefore};
-use crate::state_index::balance_id;
 use crate::store::{Change, HistoryError, HistoryStore, Pair};
-use crate::toid::{PartId, Toid};
-use crate::view::{EntryPair, OperationView};
-use crate::{effects, trades};
+use crate::toid::Toid;
+use crate::view::EntryPair;
 
 /// Entries of a state that are written at a time.
 const BEGUN_AT_A_TIME: usize = 10_000;
@@ -93,8 +88,8 @@ pub fn delta_digest(delta: &StateDelta) -> Digest {
 
 /// The one writer of the index.
 pub struct Indexer {
-    store: Arc<dyn HistoryStore>,
-    position: Option<Position>,
+    pub(crate) store: Arc<dyn HistoryStore>,
+    pub(crate) position: Option<Position>,
     rows: u64,
 }
 
@@ -203,12 +198,12 @@ impl Indexer {
             None => open.totals,
         };
         let mut position = enter_ledger(open, block.header, totals, &mut batch)?;
-        let mut rows = Rows { batch, candles: BTreeMap::new() };
+        let mut rows = Rows::new(batch);
         let mut records = Vec::with_capacity(outcome.applied.len());
         for (applied, index) in outcome.applied.iter().zip(1u32..) {
             let number = block.header.first_transaction.saturating_add(index);
             let record = record_of(block.header, number, applied)?;
-            rows.add_transaction(&record, applied);
+            rows.add_transaction(&record, |operation| pairs_of(applied, operation));
             count(&record, &mut position.counts);
             position.transactions = number;
             records.push(record);
@@ -222,10 +217,10 @@ impl Indexer {
     /// of each asset is what was issued.
     ///
     /// **Errors**: a copy that does not agree, a store that cannot be read.
-    pub fn check_state(&self) -> Result<(), HistoryError> {
+    pub fn check_state(&self, leaves: &LeafRule) -> Result<(), HistoryError> {
         let Some(position) = &self.position else { return Ok(()) };
         let mut failed = None;
-        let own = StateTree::build(state::all(&*self.store, &mut failed)).root();
+        let own = StateTree::build(leaves, state::all(&*self.store, &mut failed)).root();
         let figures = audit_supply(state::all(&*self.store, &mut failed)).map_err(ApplyError::State)?;
         if let Some(error) = failed {
             return Err(error);
@@ -242,7 +237,11 @@ impl Indexer {
         }
     }
 
-    fn finish(&mut self, mut batch: Vec<Change>, position: Position) -> Result<&Position, HistoryError> {
+    pub(crate) fn finish(
+        &mut self,
+        mut batch: Vec<Change>,
+        position: Position,
+    ) -> Result<&Position, HistoryError> {
         batch.push((keys::POSITION.to_vec(), Some(position.to_stored())));
         self.rows = self.rows.saturating_add(u64::try_from(batch.len()).unwrap_or(u64::MAX));
         self.store.write(batch)?;
@@ -263,6 +262,9 @@ fn outcome_of<'a>(
     let input = BlockInput {
         sort_key: SortKey::Prefix(parent_prefix),
         ledger_seq: block.header.ledger,
+        chain_id: block.header.chain_id,
+        epoch: block.header.epoch,
+        slot: block.header.slot,
         time_ms: block.header.time_ms,
         envelopes: transactions,
         signatures,
@@ -367,6 +369,12 @@ fn record_of(header: &Header, number: u32, applied: &Applied) -> Result<Transact
     })
 }
 
+/// What operation `index` (from 0) changed.
+fn pairs_of(applied: &Applied, index: usize) -> Vec<EntryPair<'_>> {
+    let changes = applied.changes.operations.get(index).map(Vec::as_slice).unwrap_or_default();
+    changes.iter().map(|change| EntryPair { before: change.before(), after: change.after() }).collect()
+}
+
 fn count(record: &TransactionRecord, counts: &mut Counts) {
     let operations = u32::try_from(record.transaction.operations().len()).unwrap_or(u32::MAX);
     counts.all_operations = counts.all_operations.saturating_add(operations);
@@ -376,126 +384,4 @@ fn count(record: &TransactionRecord, counts: &mut Counts) {
     } else {
         counts.failed = counts.failed.saturating_add(1);
     }
-}
-
-/// The rows of a block being gathered.
-struct Rows {
-    batch: Vec<Change>,
-    /// What was traded, by the key of its candle.
-    candles: BTreeMap<Vec<u8>, Candle>,
-}
-
-impl Rows {
-    fn finish(mut self, store: &dyn HistoryStore) -> Result<Vec<Change>, HistoryError> {
-        for (key, candle) in self.candles {
-            let candle = match store.get(&key)? {
-                Some(earlier) => Candle::from_stored(&earlier)?.then(candle),
-                None => candle,
-            };
-            self.batch.push((key, Some(candle.to_stored())));
-        }
-        Ok(self.batch)
-    }
-
-    fn set(&mut self, key: Vec<u8>, value: impl Into<Vec<u8>>) {
-        self.batch.push((key, Some(value.into())));
-    }
-
-    /// Adds the record and the entries of every list in which it and its operations stand.
-    fn add_transaction(&mut self, record: &TransactionRecord, applied: &Applied) {
-        let outcome = if record.is_successful() { Outcome::Successful } else { Outcome::Failed };
-        let transaction = &record.transaction;
-        self.set(keys::transaction(record.id), record.to_stored());
-        let id = record.id.get().to_be_bytes();
-        self.set(keys::hash(transaction.hash()), id);
-        if transaction.inner_hash() != transaction.hash() {
-            self.set(keys::hash(transaction.inner_hash()), id);
-        }
-        let (charged, bid) = record.fees_per_operation();
-        let fees = [charged.to_be_bytes(), bid.to_be_bytes()].concat();
-        self.set(keys::entry(&Owner::All, List::Transactions, outcome, record.id), fees);
-        let mut owners: BTreeSet<Owner> =
-            participants::of_transaction(transaction).into_iter().map(Owner::Account).collect();
-        for (operation, index) in transaction.operations().iter().zip(0usize..) {
-            let changes = applied.changes.operations.get(index).map(Vec::as_slice).unwrap_or_default();
-            let pairs =
-                changes.iter().map(|change| EntryPair { before: change.before(), after: change.after() });
-            let view = record.operation_results().get(index).map(|result| OperationView {
-                transaction,
-                operation,
-                result,
-                changes: pairs.collect(),
-            });
-            let number = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1);
-            let id = record.id.with_operation(number);
-            let shared = shared_owners(&operation.body, view.as_ref());
-            let accounts = participants::of_operation(transaction, operation).into_iter().map(Owner::Account);
-            for owner in accounts.chain([Owner::All]).chain(shared.iter().cloned()) {
-                self.set(keys::entry(&owner, List::Operations, outcome, id), []);
-                if participants::is_payment(operation) && matches!(owner, Owner::All | Owner::Account(_)) {
-                    self.set(keys::entry(&owner, List::Payments, outcome, id), []);
-                }
-            }
-            owners.extend(shared);
-            if let Some(view) = view.filter(|_| outcome == Outcome::Successful) {
-                self.add_effects(&view, id);
-                self.add_trades(&view, id, record.time_ms);
-            }
-        }
-        for owner in owners {
-            self.set(keys::entry(&owner, List::Transactions, outcome, record.id), []);
-        }
-    }
-
-    /// Only accounts and pools have lists of effects: all others are read off the operations.
-    fn add_effects(&mut self, view: &OperationView<'_>, operation: Toid) {
-        for (effect, number) in effects::of_operation(view).iter().zip(1u32..) {
-            let id = PartId { operation, number };
-            let account = Owner::Account(account_of(&effect.account));
-            for owner in std::iter::once(account).chain(effect.kind.pool().map(Owner::Pool)) {
-                self.set(keys::part(&owner, List::Effects, id), []);
-            }
-        }
-    }
-
-    fn add_trades(&mut self, view: &OperationView<'_>, operation: Toid, time_ms: u64) {
-        for trade in trades::of_operation(view, operation) {
-            for owner in trade.owners() {
-                self.set(keys::part(&owner, List::Trades, trade.id(operation)), [trade.kind()]);
-            }
-            let (pair, in_order) = keys::pair(&trade.sold.0, &trade.bought.0);
-            let candle = Candle::of_trade(trade.sold.1, trade.bought.1, trade.price);
-            let candle = if in_order { candle } else { candle.inverted() };
-            let key = keys::candle(&pair, time_ms / Candle::SPAN_MS);
-            let earlier = self.candles.get(&key).copied();
-            self.candles.insert(key, earlier.map_or(candle, |earlier| earlier.then(candle)));
-        }
-    }
-}
-
-/// The pools and claimable balances in whose lists an operation stands: those that it names and those that it changed.
-fn shared_owners(body: &OperationBody, view: Option<&OperationView<'_>>) -> BTreeSet<Owner> {
-    let pool = |id: &stellar_xdr::PoolId| Owner::Pool(Digest(id.0.0));
-    let mut owners = BTreeSet::new();
-    match body {
-        OperationBody::ClaimClaimableBalance(op) => {
-            _ = owners.insert(Owner::Balance(balance_id(&op.balance_id)))
-        }
-        OperationBody::ClawbackClaimableBalance(op) => {
-            owners.insert(Owner::Balance(balance_id(&op.balance_id)));
-        }
-        OperationBody::LiquidityPoolDeposit(op) => _ = owners.insert(pool(&op.liquidity_pool_id)),
-        OperationBody::LiquidityPoolWithdraw(op) => _ = owners.insert(pool(&op.liquidity_pool_id)),
-        _ => {}
-    }
-    for pair in view.map(|view| view.changes.as_slice()).unwrap_or_default() {
-        match pair.data() {
-            Some(LedgerEntryData::LiquidityPool(entry)) => _ = owners.insert(pool(&entry.liquidity_pool_id)),
-            Some(LedgerEntryData::ClaimableBalance(entry)) => {
-                owners.insert(Owner::Balance(balance_id(&entry.balance_id)));
-            }
-            _ => {}
-        }
-    }
-    owners
 }

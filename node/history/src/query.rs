@@ -193,7 +193,7 @@ impl History {
         include_failed: bool,
     ) -> Result<Vec<TransactionRecord>, HistoryError> {
         let ids = self.page_of(List::Transactions, scope, page, include_failed)?;
-        ids.into_iter().map(|id| self.listed(id)).collect()
+        ids.into_iter().filter_map(|id| self.listed(id).transpose()).collect()
     }
 
     /// A page of operations or, with [`List::Payments`], of those that are payments.
@@ -210,7 +210,10 @@ impl History {
         for id in self.page_of(list, scope, page, include_failed)? {
             let transaction = match read.get(&id.of_transaction()) {
                 Some(transaction) => Arc::clone(transaction),
-                None => Arc::new(self.listed(id)?),
+                None => match self.listed(id)? {
+                    Some(transaction) => Arc::new(transaction),
+                    None => continue,
+                },
             };
             read.insert(id.of_transaction(), Arc::clone(&transaction));
             records.push(OperationRecord { id, transaction });
@@ -290,10 +293,15 @@ impl History {
         pairs.iter().map(|(key, _)| id(key)).collect()
     }
 
-    /// The transaction of an entry; that it exists is what the entry says.
-    fn listed(&self, id: Toid) -> Result<TransactionRecord, HistoryError> {
-        self.transaction_at(id)?
-            .ok_or_else(|| HistoryError::damaged("a list", format!("there is no transaction {id:?}")))
+    /// The transaction of an entry; that it exists is what the entry says. None where its ledger was forgotten meanwhile.
+    fn listed(&self, id: Toid) -> Result<Option<TransactionRecord>, HistoryError> {
+        if let Some(record) = self.transaction_at(id)? {
+            return Ok(Some(record));
+        }
+        match self.position()? {
+            Some(position) if id.ledger() < position.first_ledger => Ok(None),
+            _ => Err(HistoryError::damaged("a list", format!("there is no transaction {id:?}"))),
+        }
     }
 }
 

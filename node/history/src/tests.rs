@@ -3,6 +3,7 @@
 pub(crate) mod chain;
 mod collections;
 pub(crate) mod market;
+mod prune;
 
 use std::sync::Arc;
 

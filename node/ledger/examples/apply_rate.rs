@@ -27,7 +27,7 @@ use carat_ledger::{
 use carat_types::hash::{m, sha256};
 use carat_types::signature::Claim;
 use carat_types::transaction::SignedTransaction;
-use carat_types::{Digest, PublicKey};
+use carat_types::{Digest, Epoch, LeafRule, PublicKey, Slot};
 use stellar_xdr::{
     AccountEntry, AccountEntryExt, AlphaNum4, Asset, AssetCode4, DecoratedSignature, LedgerEntry,
     LedgerEntryData, LedgerEntryExt, ManageSellOfferOp, Memo, Operation, OperationBody,
@@ -195,7 +195,10 @@ fn main() {
     let ids: Vec<PublicKey> = (0..accounts).map(|n| PublicKey(sha256(&[&n.to_be_bytes()]).0)).collect();
     let delta = state(&ids);
     let start = on_processor();
-    let tree = StateTree::build(delta.iter().map(|(key, value)| (key, value.as_deref().unwrap_or_default())));
+    let tree = StateTree::build(
+        &LeafRule::Open,
+        delta.iter().map(|(key, value)| (key, value.as_deref().unwrap_or_default())),
+    );
     report(&format!("tree of {} entries built", tree.len()), on_processor() - start, tree.len());
     let mut store = Store::default();
     store.apply(&delta);
@@ -252,6 +255,9 @@ impl Bench {
         let block = BlockInput {
             sort_key: SortKey::Prefix(Digest([1; 32])),
             ledger_seq: 2,
+            chain_id: Digest::ZERO,
+            epoch: Epoch(0),
+            slot: Slot(1),
             time_ms: 1_000,
             envelopes: &envelopes,
             signatures: &Anything,

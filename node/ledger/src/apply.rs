@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use carat_types::header::EpochEnd;
 use carat_types::receipt::outcome_leaf;
 use carat_types::transaction::SignedTransaction;
-use carat_types::{Digest, PublicKey, merkle};
+use carat_types::{Digest, Epoch, PublicKey, Slot, merkle};
 use stellar_xdr::{
     OperationBody, SequenceNumber, SignerKey, TransactionResult, TransactionResultCode, Uint256,
 };
@@ -25,7 +26,7 @@ use crate::sponsorship::Sponsors;
 use crate::state::{StateDelta, StateRead};
 use crate::trim::{Dropped, trim};
 use crate::validity::{self, Common, Moment, minimum_fee};
-use crate::{footprint, sequence, sponsorship, supply};
+use crate::{footprint, governance, sequence, sponsorship, supply};
 
 /// A block to be applied.
 #[derive(Clone, Copy)]
@@ -34,6 +35,12 @@ pub struct BlockInput<'a> {
     pub sort_key: SortKey,
     /// The ledger that the block belongs to.
     pub ledger_seq: u32,
+    /// The chain.
+    pub chain_id: Digest,
+    /// The epoch of the slot.
+    pub epoch: Epoch,
+    /// The slot that the block fills.
+    pub slot: Slot,
     /// Time of the block; the close time is its whole seconds. **Units**: milliseconds since 1970.
     pub time_ms: u64,
     /// The envelopes of its bodies, in order.
@@ -57,6 +64,8 @@ pub struct BlockOutcome {
     pub outcomes_root: Digest,
     /// Root over the drops: leaves `M("drop", u32 position | u32 reason)`.
     pub drops_root: Digest,
+    /// Where the epoch ends and who follows, once that is decided: what the block's header says.
+    pub epoch_end: Option<EpochEnd>,
 }
 
 /// One applied transaction.
@@ -97,6 +106,7 @@ pub struct Changes {
 /// **Errors**: the state cannot be read, contradicts itself, or would not conserve an asset; the node must stop.
 pub fn apply(state: &impl StateRead, block: &BlockInput<'_>) -> Result<BlockOutcome, ApplyError> {
     let mut ledger = Overlay::new(&state, block.ledger_seq)?;
+    governance::begin_block(&mut ledger, block.slot)?;
     ledger.reserve(block.envelopes.len());
     let (kept, dropped) =
         trim(&mut ledger, block.moment(), block.signatures, block.sort_key, block.envelopes)?;
@@ -109,7 +119,8 @@ pub fn apply(state: &impl StateRead, block: &BlockInput<'_>) -> Result<BlockOutc
 ///
 /// **Errors**: as [`apply`], and a transaction whose fee source does not exist.
 pub fn apply_untrimmed(state: &impl StateRead, block: &BlockInput<'_>) -> Result<BlockOutcome, ApplyError> {
-    let ledger = Overlay::new(&state, block.ledger_seq)?;
+    let mut ledger = Overlay::new(&state, block.ledger_seq)?;
+    governance::begin_block(&mut ledger, block.slot)?;
     let candidates = (0..)
         .zip(block.envelopes)
         .map(|(batch_index, transaction)| {
@@ -122,7 +133,13 @@ pub fn apply_untrimmed(state: &impl StateRead, block: &BlockInput<'_>) -> Result
 
 impl BlockInput<'_> {
     fn moment(&self) -> Moment {
-        Moment { ledger_seq: self.ledger_seq, close_time: self.time_ms / 1000 }
+        Moment {
+            ledger_seq: self.ledger_seq,
+            close_time: self.time_ms / 1000,
+            epoch: self.epoch,
+            slot: self.slot,
+            chain_id: self.chain_id,
+        }
     }
 }
 
@@ -154,6 +171,7 @@ fn finish(
             applied.push(Applied { batch_index, transaction, result, result_xdr, changes });
         }
     }
+    let epoch_end = governance::epoch_end(&mut ledger)?;
     let differences = ledger.into_differences();
     supply::assert_conserved(&differences)?;
     let leaves: Vec<Digest> = applied.iter().map(Applied::leaf).collect();
@@ -163,6 +181,7 @@ fn finish(
         outcomes_root: merkle::root(&leaves),
         drops_root: Dropped::root(&dropped),
         dropped,
+        epoch_end,
     })
 }
 
@@ -288,7 +307,7 @@ impl Execution<'_, '_> {
                 (!signatures.all_used()).then_some(Verdict::Refused(TransactionResultCode::TxBadAuthExtra))
             );
         }
-        let mut results = operations::initial_results(transaction);
+        let mut results = operations::initial_results(transaction, self.ledger.totals().protocol_version);
         for (index, refusal) in refused {
             if let Some(result) = results.get_mut(index) {
                 *result = refusal;

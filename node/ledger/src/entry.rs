@@ -2,6 +2,7 @@
 
 use carat_types::PublicKey;
 use carat_types::codec::{Decode, DecodeError, Encode, Reader};
+use carat_types::governance::Governance;
 use stellar_xdr::{
     AccountEntry, ClaimableBalanceEntry, LedgerEntry, LedgerEntryData, LiquidityPoolEntry, OfferEntry,
     TrustLineEntry,
@@ -31,6 +32,8 @@ pub enum StateValue {
     Seller(PublicKey),
     /// Nothing but that the key is there: an entry of a list.
     Listed,
+    /// What the validators propose and have decided.
+    Governance(Box<Governance>),
 }
 
 /// The reserved leaf: everything about the ledger that is no entry of an account.
@@ -189,6 +192,7 @@ impl StateValue {
             StateValue::Supply(amount) => bytes.extend(amount.to_be_bytes()),
             StateValue::Member | StateValue::Listed => {}
             StateValue::Creator(id) | StateValue::Seller(id) => id.encode(bytes),
+            StateValue::Governance(governance) => governance.encode(bytes),
         }
     }
 
@@ -203,6 +207,9 @@ impl StateValue {
             StateKey::Totals => {
                 Totals::from_bytes(bytes).map(StateValue::Totals).map_err(|error| error.to_string())
             }
+            StateKey::Governance => Governance::from_bytes(bytes)
+                .map(|governance| StateValue::Governance(Box::new(governance)))
+                .map_err(|error| error.to_string()),
             StateKey::Supply(_) => <[u8; 16]>::try_from(bytes)
                 .map(|bytes| StateValue::Supply(i128::from_be_bytes(bytes)))
                 .map_err(|_| format!("a supply has 16 bytes, not {}", bytes.len())),

@@ -1,5 +1,6 @@
 //! How the ledger itself can fail. None of these is an outcome of a transaction: the node stops on each.
 
+use carat_types::Slot;
 use stellar_xdr::Asset;
 use thiserror::Error;
 
@@ -34,6 +35,18 @@ pub enum ApplyError {
     /// See [`StateError`].
     #[error(transparent)]
     State(#[from] StateError),
+    /// The validators have decided on rules that this build does not know. Nothing of the block was executed.
+    #[error(
+        "from slot {slot} on the ledger's rules are those of protocol version {seen}, expected at most {} by this build \
+         (hint: upgrade this node and start it again; it goes on where it stopped, and nothing is lost)",
+        crate::NEWEST_PROTOCOL
+    )]
+    UnknownProtocol {
+        /// The block that cannot be executed.
+        slot: Slot,
+        /// The version in force there.
+        seen: u32,
+    },
     /// Value came from nowhere or went nowhere. The block's changes must not be stored.
     #[error(
         "conservation broken for {}: holdings changed by {holdings}, supply by {supply}",

@@ -3,11 +3,14 @@
 //! All coins are the root account's. **Source**: ledger specification 0.1, A.4.
 
 use carat_types::batch::BlockLimits;
-use carat_types::genesis::{AssetRule, LedgerConstants};
-use stellar_xdr::{LedgerEntry, LedgerEntryData, LedgerEntryExt};
+use carat_types::genesis::{AssetRule, Genesis, LedgerConstants};
+use carat_types::governance::Governance;
+use carat_types::{PublicKey, Quorum};
+use stellar_xdr::{LedgerEntry, LedgerEntryData, LedgerEntryExt, Thresholds};
 use thiserror::Error;
 
 use crate::entry::{StateValue, Totals};
+use crate::governance::{NEWEST_PROTOCOL, council};
 use crate::key::StateKey;
 use crate::operations::new_account;
 pub use crate::state::EntryBytes;
@@ -27,9 +30,62 @@ pub enum GenesisStateError {
     /// A key that no secret is needed to sign for.
     #[error("the genesis file names a weak key as root account or member (hint: make a new key)")]
     WeakKey,
+    /// The program is older than the network.
+    #[error(
+        "the genesis file asks for protocol version {0}, expected at most {NEWEST_PROTOCOL} by this build (hint: upgrade)"
+    )]
+    UnknownProtocol(u32),
+    /// More validators than an account can have signers, or none.
+    #[error("{0} validators cannot be the signers of a governance account, expected 1 to 20")]
+    Governors(usize),
 }
 
-/// The entries of ledger 1 as key and value bytes.
+/// The entries of ledger 1 as key and value bytes, of the network that a genesis file describes.
+///
+/// **Errors**: constants under which the ledger could not live.
+pub fn state_entries(genesis: &Genesis) -> Result<Vec<EntryBytes>, GenesisStateError> {
+    if genesis.ledger.protocol_version > NEWEST_PROTOCOL {
+        return Err(GenesisStateError::UnknownProtocol(genesis.ledger.protocol_version));
+    }
+    let mut entries = genesis_entries(&genesis.ledger, &genesis.consensus.block)?;
+    if let Some(account) = genesis.governance {
+        entries.extend(governance_entries(genesis, account)?);
+        entries.sort();
+    }
+    Ok(entries)
+}
+
+/// The account that the validators govern with, and what they have decided: nothing yet.
+fn governance_entries(genesis: &Genesis, account: PublicKey) -> Result<[EntryBytes; 2], GenesisStateError> {
+    let impossible = GenesisStateError::Governors(genesis.validators.len());
+    let quorum = Quorum::of(genesis.validators.len()).map_err(|_| impossible)?;
+    let needed = u8::try_from(quorum.quorum()).map_err(|_| impossible)?;
+    let signers = council(&genesis.validators);
+    let mut entry = new_account(&account, 0, 0);
+    // Its own key signs nothing.
+    entry.thresholds = Thresholds([0, needed, needed, needed]);
+    entry.num_sub_entries = u32::try_from(signers.len()).map_err(|_| impossible)?;
+    entry.signers = signers.try_into().map_err(|_| impossible)?;
+    let entry = LedgerEntry {
+        last_modified_ledger_seq: 1,
+        data: LedgerEntryData::Account(entry),
+        ext: LedgerEntryExt::V0,
+    };
+    let governance = Governance {
+        account,
+        checkpoint_interval: genesis.consensus.checkpoint_interval,
+        window: genesis.consensus.window,
+        proposals: 0,
+        open: Vec::new(),
+        scheduled: None,
+    };
+    Ok([
+        (StateKey::account(&account).to_bytes(), StateValue::Ledger(entry).to_bytes()),
+        (StateKey::Governance.to_bytes(), StateValue::Governance(Box::new(governance)).to_bytes()),
+    ])
+}
+
+/// The entries of ledger 1 as key and value bytes, of a network without governance.
 ///
 /// **Errors**: constants under which the ledger could not live.
 pub fn genesis_entries(
@@ -85,8 +141,8 @@ pub fn genesis_entries(
 
 #[cfg(test)]
 mod tests {
-    use carat_types::PublicKey;
     use carat_types::transaction::test_root_key;
+    use carat_types::{LeafRule, PublicKey};
 
     use super::*;
     use crate::root::StateTree;
@@ -117,7 +173,7 @@ mod tests {
         assert!(state.get(&StateKey::Member(constants().members[0]).to_bytes()).expect("readable").is_some());
         // What this root commits to must never change for networks that exist.
         assert_eq!(
-            StateTree::build(entries).root().to_string(),
+            StateTree::build(&LeafRule::Open, entries).root().to_string(),
             "792899f89b59148dd65a1305e67592ca3bb3ffe4254180db6f7c45a4b70e2ba2"
         );
     }

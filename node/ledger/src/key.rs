@@ -22,6 +22,7 @@ const KIND_BOOK: u32 = 1004;
 const KIND_OFFER_SELLER: u32 = 1005;
 const KIND_CLAIM: u32 = 1006;
 const KIND_ASSET_POOL: u32 = 1007;
+const KIND_GOVERNANCE: u32 = 1008;
 
 /// The name of a state entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +45,8 @@ pub enum StateKey {
     Claim(PublicKey, ClaimableBalanceId),
     /// That a pool holds an asset.
     AssetPool(Asset, PoolId),
+    /// What the validators propose and have decided; one entry, on chains with governance.
+    Governance,
 }
 
 /// The place of an offer among all offers: book by book, best first.
@@ -77,6 +80,7 @@ impl Hash for StateKey {
             }
             StateKey::Ledger(key) => key.hash(state),
             StateKey::Totals => KIND_TOTALS.hash(state),
+            StateKey::Governance => KIND_GOVERNANCE.hash(state),
             StateKey::Supply(asset) => asset.hash(state),
             StateKey::Member(id) | StateKey::Creator(id) | StateKey::Claim(id, _) => state.write(&id.0),
             StateKey::Book(place) => (place.offer_id, place.rank).hash(state),
@@ -180,6 +184,7 @@ impl StateKey {
         match self {
             StateKey::Ledger(key) => append_xdr(bytes, key),
             StateKey::Totals => bytes.extend(KIND_TOTALS.to_be_bytes()),
+            StateKey::Governance => bytes.extend(KIND_GOVERNANCE.to_be_bytes()),
             StateKey::Supply(asset) => append_tagged(bytes, KIND_SUPPLY, asset),
             StateKey::Member(id) => append_tagged(bytes, KIND_MEMBER, &AccountId::from(*id)),
             StateKey::Creator(id) => append_tagged(bytes, KIND_CREATOR, &AccountId::from(*id)),
@@ -210,6 +215,7 @@ impl StateKey {
         let own = |error: stellar_xdr::Error| corrupt(error.to_string());
         match u32::from_be_bytes(*kind) {
             KIND_TOTALS if rest.is_empty() => Ok(StateKey::Totals),
+            KIND_GOVERNANCE if rest.is_empty() => Ok(StateKey::Governance),
             KIND_SUPPLY => Asset::from_xdr(rest, STORED).map(StateKey::Supply).map_err(own),
             KIND_MEMBER => account(rest).map(StateKey::Member).map_err(own),
             KIND_CREATOR => account(rest).map(StateKey::Creator).map_err(own),

@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use carat_types::PublicKey;
+use carat_types::governance::Call;
 use carat_types::transaction::{SignedTransaction, account_of};
+use carat_types::{Digest, PublicKey};
 use stellar_xdr::{
     AccountMergeResult, AllowTrustResult, BeginSponsoringFutureReservesResult, BumpSequenceResult,
     ChangeTrustResult, ClaimClaimableBalanceResult, ClawbackClaimableBalanceResult, ClawbackResult,
-    CreateAccountResult, CreateClaimableBalanceResult, EndSponsoringFutureReservesResult,
-    LiquidityPoolDepositResult, LiquidityPoolWithdrawResult, ManageBuyOfferResult, ManageDataResult,
-    ManageSellOfferResult, Operation, OperationBody, OperationResult, OperationResultTr,
+    CreateAccountResult, CreateClaimableBalanceResult, EndSponsoringFutureReservesResult, Hash,
+    InvokeHostFunctionResult, LiquidityPoolDepositResult, LiquidityPoolWithdrawResult, ManageBuyOfferResult,
+    ManageDataResult, ManageSellOfferResult, Operation, OperationBody, OperationResult, OperationResultTr,
     PathPaymentStrictReceiveResult, PathPaymentStrictSendResult, PaymentResult, RevokeSponsorshipResult,
     SetOptionsResult, SetTrustLineFlagsResult,
 };
@@ -31,6 +32,7 @@ mod clawback;
 mod clawback_claimable_balance;
 mod create_account;
 mod create_claimable_balance;
+mod invoke_host_function;
 mod liquidity_pool_deposit;
 mod liquidity_pool_withdraw;
 mod manage_data;
@@ -138,6 +140,7 @@ result_codes!(
     RevokeSponsorship(RevokeSponsorshipResult),
     LiquidityPoolDeposit(LiquidityPoolDepositResult),
     LiquidityPoolWithdraw(LiquidityPoolWithdrawResult),
+    InvokeHostFunction(InvokeHostFunctionResult),
 );
 
 /// The account for which an operation acts.
@@ -161,23 +164,28 @@ pub(crate) fn threshold(body: &OperationBody) -> Threshold {
     }
 }
 
-/// Whether the operation is built.
-pub(crate) fn is_supported(body: &OperationBody) -> bool {
-    matches!(success(body), OperationResult::OpInner(_))
+/// Whether the operation is built, and what it calls is on this chain and known to this version of the rules.
+pub(crate) fn is_supported(body: &OperationBody, chain_id: &Digest, version: u32) -> bool {
+    match body {
+        OperationBody::InvokeHostFunction(op) => {
+            invoke_host_function::native(op, chain_id, version).is_some()
+        }
+        _ => matches!(success(body, version), OperationResult::OpInner(_)),
+    }
 }
 
 /// The check without state.
 ///
 /// **Returns** the result of the failed check, if it fails.
-pub(crate) fn refusal(body: &OperationBody, source: &PublicKey) -> Option<OperationResult> {
-    match check(body, source) {
+pub(crate) fn refusal(body: &OperationBody, source: &PublicKey, version: u32) -> Option<OperationResult> {
+    match check(body, source, version) {
         Err(OperationError::Failed(result)) => Some(*result),
         // Without state and arithmetic there is nothing else to fail.
         Ok(()) | Err(OperationError::Fault | OperationError::State(_)) => None,
     }
 }
 
-fn check(body: &OperationBody, source: &PublicKey) -> Applied {
+fn check(body: &OperationBody, source: &PublicKey, version: u32) -> Applied {
     match body {
         OperationBody::CreateAccount(op) => create_account::check(op, source)?,
         OperationBody::Payment(op) => payment::check(op)?,
@@ -206,8 +214,8 @@ fn check(body: &OperationBody, source: &PublicKey) -> Applied {
         OperationBody::ClaimClaimableBalance(_)
         | OperationBody::ClawbackClaimableBalance(_)
         | OperationBody::EndSponsoringFutureReserves => {}
+        OperationBody::InvokeHostFunction(op) => invoke_host_function::check(op, version)?,
         OperationBody::Inflation
-        | OperationBody::InvokeHostFunction(_)
         | OperationBody::ExtendFootprintTtl(_)
         | OperationBody::RestoreFootprint(_) => {
             return Err(OperationError::failed(OperationResult::OpNotSupported));
@@ -226,14 +234,14 @@ pub(crate) enum Ended {
 
 /// Applies an operation to the innermost level of the ledger. What a failed one wrote is the caller's to undo.
 pub(crate) fn apply(context: &mut Context<'_, '_>, operation: &Operation) -> Result<Ended, StateError> {
-    let body = &operation.body;
-    if !is_supported(body) {
+    let (body, version) = (&operation.body, context.ledger.totals().protocol_version);
+    if !is_supported(body, &context.moment.chain_id, version) {
         return Ok(Ended::Failed(OperationResult::OpNotSupported));
     }
     if context.ledger.account(&context.source)?.is_none() {
         return Ok(Ended::Failed(OperationResult::OpNoAccount));
     }
-    if let Some(result) = refusal(body, &context.source) {
+    if let Some(result) = refusal(body, &context.source, version) {
         return Ok(Ended::Failed(result));
     }
     match perform(context, body) {
@@ -258,13 +266,14 @@ fn perform(context: &mut Context<'_, '_>, body: &OperationBody) -> Result<Operat
             manage_offer::apply(context, &manage_offer::passive(op))?
         }
         OperationBody::CreateClaimableBalance(op) => create_claimable_balance::apply(context, op)?,
+        OperationBody::InvokeHostFunction(op) => invoke_host_function::apply(context, op)?,
         OperationBody::AccountMerge(to) => {
             let balance = account_merge::apply(context, to)?;
             OperationResultTr::AccountMerge(AccountMergeResult::Success(balance))
         }
         _ => {
             perform_plainly(context, body)?;
-            return Ok(success(body));
+            return Ok(success(body, context.ledger.totals().protocol_version));
         }
     };
     Ok(OperationResult::OpInner(says_more))
@@ -294,12 +303,12 @@ fn perform_plainly(context: &mut Context<'_, '_>, body: &OperationBody) -> Appli
 }
 
 /// The results before any operation was applied: what clients see for those behind a failed check.
-pub(crate) fn initial_results(transaction: &SignedTransaction) -> Vec<OperationResult> {
-    transaction.operations().iter().map(|operation| success(&operation.body)).collect()
+pub(crate) fn initial_results(transaction: &SignedTransaction, version: u32) -> Vec<OperationResult> {
+    transaction.operations().iter().map(|operation| success(&operation.body, version)).collect()
 }
 
 /// The result of success, as far as it is known beforehand: what it says of amounts and offers is empty.
-fn success(body: &OperationBody) -> OperationResult {
+fn success(body: &OperationBody, version: u32) -> OperationResult {
     use OperationResultTr as Tr;
     let result = match body {
         OperationBody::CreateAccount(_) => Tr::CreateAccount(CreateAccountResult::Success),
@@ -344,6 +353,9 @@ fn success(body: &OperationBody) -> OperationResult {
         }
         OperationBody::LiquidityPoolWithdraw(_) => {
             Tr::LiquidityPoolWithdraw(LiquidityPoolWithdrawResult::Success)
+        }
+        OperationBody::InvokeHostFunction(op) if Call::read(op, version).is_some() => {
+            Tr::InvokeHostFunction(InvokeHostFunctionResult::Success(Hash::default()))
         }
         OperationBody::Inflation
         | OperationBody::InvokeHostFunction(_)

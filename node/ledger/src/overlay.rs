@@ -136,7 +136,13 @@ impl<'s> Overlay<'s> {
         self.log.reserve(cells);
     }
 
-    /// The ledger's totals as they were before the block.
+    /// Puts other parameters into force, at the start of a block: what comes after sees them as having been there before.
+    pub(crate) fn change_parameters(&mut self, totals: Totals) -> Result<(), StateError> {
+        self.totals = totals;
+        self.put(&StateKey::Totals, StateValue::Totals(totals))
+    }
+
+    /// The ledger's totals as they were before the block, with the parameters of the block.
     pub fn totals(&self) -> &Totals {
         &self.totals
     }

@@ -8,15 +8,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use carat_types::Digest;
 use carat_types::batch::BlockLimits;
 use carat_types::genesis::LedgerConstants;
 use carat_types::hash::sha256;
 use carat_types::transaction::{EnvelopeError, SignedTransaction, network_id, test_root_key};
+use carat_types::{Digest, Epoch, Slot};
 use stellar_xdr::{
     GeneralizedTransactionSet, LedgerCloseMeta, LedgerCloseMetaV2, LedgerEntry, LedgerEntryChange,
-    LedgerEntryChanges, LedgerKey, OperationResult, ReadXdr, TransactionEnvelope, TransactionMeta,
-    TransactionPhase, TransactionResultMetaV1, TxSetComponent,
+    LedgerEntryChanges, LedgerKey, ReadXdr, TransactionEnvelope, TransactionMeta, TransactionPhase,
+    TransactionResultMetaV1, TxSetComponent,
 };
 use thiserror::Error;
 
@@ -149,7 +149,8 @@ fn envelopes(
 }
 
 fn needs_more(transaction: &SignedTransaction) -> bool {
-    operations::initial_results(transaction).contains(&OperationResult::OpNotSupported)
+    let mut operations = transaction.operations().iter();
+    operations.any(|operation| !operations::is_supported(&operation.body, &Digest::ZERO, 0))
 }
 
 fn genesis(protocol_version: u32) -> Result<MemoryState, GenesisStateError> {
@@ -177,6 +178,9 @@ fn replay_close(
     let block = BlockInput {
         sort_key: SortKey::SetHash(sha256(&[&xdr(&close.tx_set)])),
         ledger_seq,
+        chain_id: Digest::ZERO,
+        epoch: Epoch(0),
+        slot: Slot(ledger_seq.into()),
         time_ms: header.scp_value.close_time.0.saturating_mul(1000),
         envelopes,
         signatures: &Ed25519,

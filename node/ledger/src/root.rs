@@ -4,9 +4,9 @@
 //! no allocation each. The shape of the tree and its hashes are defined in [`carat_types::state_proof`].
 //! **Source**: consensus specification, section 2.
 
-use carat_types::Digest;
 use carat_types::merkle;
 use carat_types::state_proof::{self, OtherLeaf, ProofEnd, StateProof};
+use carat_types::{Digest, LeafRule};
 
 use crate::state::StateDelta;
 
@@ -40,9 +40,22 @@ struct Leaf {
 /// One leaf that changes: its place and its new hash, none if it goes.
 type Change = (Digest, Option<Digest>);
 
+/// What can be proved of a key that is thought to be absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// No entry has it.
+    Proved(StateProof),
+    /// An entry has it.
+    Contradicted,
+    /// No entry has it, but the path ends at the leaf of another one, which on a members' network nobody is shown.
+    /// **Source**: decision record 32, point 4.
+    Unprovable,
+}
+
 /// The tree over all entries of a state.
 #[derive(Clone, Debug)]
 pub struct StateTree {
+    rule: LeafRule,
     root: Link,
     inner: Arena<Inner>,
     leaves: Arena<Leaf>,
@@ -52,12 +65,25 @@ impl StateTree {
     /// The tree over (key bytes, value bytes) in any order. Of a key that stands twice, one value counts.
     ///
     /// **Panics** beyond 2^31 entries; a node's memory ends long before.
-    pub fn build<K: AsRef<[u8]>, V: AsRef<[u8]>>(entries: impl IntoIterator<Item = (K, V)>) -> Self {
-        let changes =
-            entries.into_iter().map(|(key, value)| change(key.as_ref(), Some(value.as_ref()))).collect();
-        let mut tree = StateTree { root: Link(0), inner: Arena::default(), leaves: Arena::default() };
+    pub fn build<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        rule: &LeafRule,
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let changed = |(key, value): (K, V)| change(rule, key.as_ref(), Some(value.as_ref()));
+        let changes = entries.into_iter().map(changed).collect();
+        let mut tree = StateTree {
+            rule: rule.clone(),
+            root: Link(0),
+            inner: Arena::default(),
+            leaves: Arena::default(),
+        };
         tree.apply(changes);
         tree
+    }
+
+    /// How its leaves are hashed.
+    pub fn rule(&self) -> &LeafRule {
+        &self.rule
     }
 
     /// The root of the present state.
@@ -77,14 +103,15 @@ impl StateTree {
 
     /// Brings the tree to the state after a block. Each inner node on the way of any change is hashed once.
     pub fn update(&mut self, delta: &StateDelta) -> Digest {
-        self.apply(delta.iter().map(|(key, value)| change(key, value.as_deref())).collect());
+        let changed = |(key, value): (&Vec<u8>, &Option<Vec<u8>>)| change(&self.rule, key, value.as_deref());
+        self.apply(delta.iter().map(changed).collect());
         self.root()
     }
 
-    /// The path to the entry with these key bytes.
+    /// The path to the entry with these key and value bytes.
     ///
-    /// **Returns** none if there is no such entry.
-    pub fn prove(&self, key: &[u8]) -> Option<StateProof> {
+    /// **Returns** none if there is no such entry, or one with another value.
+    pub fn prove(&self, key: &[u8], value: &[u8]) -> Option<StateProof> {
         let tree_key = state_proof::tree_key(key);
         let mut siblings = Vec::new();
         let mut link = self.root;
@@ -92,8 +119,10 @@ impl StateTree {
             match link.place() {
                 Place::Empty => return None,
                 Place::Leaf(index) => {
-                    let found = self.leaves.get(index)?.tree_key == tree_key;
-                    return found.then_some(StateProof { end: ProofEnd::Present, siblings });
+                    let leaf = self.leaves.get(index)?;
+                    let found = leaf.tree_key == tree_key && leaf.hash == self.rule.leaf(&tree_key, value);
+                    let end = self.rule.salt(&tree_key, value).map_or(ProofEnd::Present, ProofEnd::Salted);
+                    return found.then_some(StateProof { end, siblings });
                 }
                 Place::Inner(index) => {
                     let node = self.inner.get(index)?;
@@ -109,14 +138,12 @@ impl StateTree {
     /// The path to where an entry with these key bytes would stand, if there is none. `value` finds the value bytes of the
     /// entry with a tree key, which may be needed: the tree itself keeps hashes.
     ///
-    /// **Returns** none if there is such an entry.
-    ///
     /// **Errors**: those of `value`.
     pub fn prove_absent<E>(
         &self,
         key: &[u8],
         value: impl FnOnce(&Digest) -> Result<Vec<u8>, E>,
-    ) -> Result<Option<StateProof>, E> {
+    ) -> Result<Absence, E> {
         let tree_key = state_proof::tree_key(key);
         let mut siblings = Vec::new();
         let mut link = self.root;
@@ -124,15 +151,18 @@ impl StateTree {
             match link.place() {
                 Place::Empty => break ProofEnd::Empty,
                 Place::Leaf(index) => {
-                    let Some(leaf) = self.leaves.get(index) else { return Ok(None) };
+                    let Some(leaf) = self.leaves.get(index) else { return Ok(Absence::Unprovable) };
                     if leaf.tree_key == tree_key {
-                        return Ok(None);
+                        return Ok(Absence::Contradicted);
+                    }
+                    if self.rule.is_salted() {
+                        return Ok(Absence::Unprovable);
                     }
                     let value = value(&leaf.tree_key)?;
                     break ProofEnd::Other(OtherLeaf { tree_key: leaf.tree_key, value });
                 }
                 Place::Inner(index) => {
-                    let Some(node) = self.inner.get(index) else { return Ok(None) };
+                    let Some(node) = self.inner.get(index) else { return Ok(Absence::Unprovable) };
                     let right = state_proof::bit(&tree_key, siblings.len()) == Some(true);
                     let (next, other) = if right { (node.right, node.left) } else { (node.left, node.right) };
                     siblings.push(self.hash(other));
@@ -140,7 +170,7 @@ impl StateTree {
                 }
             }
         };
-        Ok(Some(StateProof { end, siblings }))
+        Ok(Absence::Proved(StateProof { end, siblings }))
     }
 
     fn apply(&mut self, mut changes: Vec<Change>) {
@@ -225,9 +255,9 @@ fn empty_hash() -> Digest {
     *EMPTY.get_or_init(merkle::empty)
 }
 
-fn change(key: &[u8], value: Option<&[u8]>) -> Change {
+fn change(rule: &LeafRule, key: &[u8], value: Option<&[u8]>) -> Change {
     let tree_key = state_proof::tree_key(key);
-    (tree_key, value.map(|value| state_proof::leaf(&tree_key, value)))
+    (tree_key, value.map(|value| rule.leaf(&tree_key, value)))
 }
 
 /// Parts sorted changes by the bit at `depth`.

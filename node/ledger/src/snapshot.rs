@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use carat_types::codec::ListItem;
 use carat_types::snapshot::{StateChunk, StateEntry, flip_bit};
-use carat_types::{Digest, Slot, merkle, state_proof};
+use carat_types::{Digest, LeafRule, Slot, merkle, state_proof};
 
 /// A state, cut into chunks.
 #[derive(Clone, Debug)]
@@ -49,6 +49,7 @@ impl SnapshotPlan {
     ///
     /// **Errors**: the source's.
     pub fn build<K: AsRef<[u8]>, V: AsRef<[u8]>, E>(
+        rule: &LeafRule,
         entries: impl IntoIterator<Item = Result<(K, V), E>>,
         chunk_bytes: usize,
     ) -> Result<Self, E> {
@@ -57,7 +58,7 @@ impl SnapshotPlan {
             let (key, value) = entry?;
             let (key, value) = (key.as_ref(), value.as_ref());
             let tree_key = state_proof::tree_key(key);
-            let hash = state_proof::leaf(&tree_key, value);
+            let hash = rule.leaf(&tree_key, value);
             leaves.push(Leaf {
                 tree_key,
                 hash,
@@ -160,7 +161,7 @@ mod tests {
 
     fn plan(entries: &Entries, chunk_bytes: usize) -> SnapshotPlan {
         let pairs = entries.iter().map(Ok::<_, Infallible>);
-        SnapshotPlan::build(pairs, chunk_bytes).unwrap_or_else(|never| match never {})
+        SnapshotPlan::build(&LeafRule::Open, pairs, chunk_bytes).unwrap_or_else(|never| match never {})
     }
 
     /// All chunks, as a validator would ask for them.
@@ -185,13 +186,17 @@ mod tests {
             for chunk_bytes in [0, 60, 500, 1 << 20] {
                 let entries = entries(count);
                 let plan = plan(&entries, chunk_bytes);
-                let root = StateTree::build(&entries).root();
+                let root = StateTree::build(&LeafRule::Open, &entries).root();
                 assert_eq!(plan.root(), root);
                 let chunks = fetch(&plan, &entries);
                 assert_eq!(chunks.len(), plan.len());
                 let mut fetched = Entries::new();
                 for chunk in chunks {
-                    assert_eq!(chunk.root(), Some(root), "{count} entries in chunks of {chunk_bytes}");
+                    assert_eq!(
+                        chunk.root(&LeafRule::Open),
+                        Some(root),
+                        "{count} entries in chunks of {chunk_bytes}"
+                    );
                     let bytes: usize = chunk.entries.iter().map(|it| it.key.len() + it.value.len()).sum();
                     assert!(bytes <= chunk_bytes || chunk.entries.len() == 1, "{bytes}");
                     fetched.extend(chunk.entries.into_iter().map(|it| (it.key, it.value)));

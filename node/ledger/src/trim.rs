@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use carat_types::hash::m;
+use carat_types::receipt::drop_leaf;
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey, merkle};
 use foldhash::fast::RandomState;
@@ -64,10 +64,8 @@ pub struct Dropped {
 impl Dropped {
     /// The root over the drops of a block, in the order of their positions.
     pub fn root(dropped: &[Dropped]) -> Digest {
-        let leaves: Vec<Digest> = dropped
-            .iter()
-            .map(|drop| m("drop", &[&drop.batch_index.to_be_bytes(), &drop.reason.code().to_be_bytes()]))
-            .collect();
+        let leaves: Vec<Digest> =
+            dropped.iter().map(|drop| drop_leaf(drop.batch_index, drop.reason.code())).collect();
         merkle::root(&leaves)
     }
 }

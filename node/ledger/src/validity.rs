@@ -3,11 +3,12 @@
 //! **Source**: ledger specification A.4. The order of the checks is the clients' contract: the first that fails
 //! names the result.
 
-use carat_types::PublicKey;
+use carat_types::governance::Call;
 use carat_types::transaction::{SignedTransaction, account_of};
+use carat_types::{Digest, Epoch, PublicKey, Slot};
 use stellar_xdr::{
     AccountEntry, LedgerBounds, OperationBody, OperationResult, Preconditions, PreconditionsV2, SignerKey,
-    TimeBounds, Transaction, TransactionExt, TransactionResultCode as Code,
+    TimeBounds, Transaction, TransactionExt, TransactionResultCode as Code, Uint256,
 };
 
 use crate::authorization::{SignatureOracle, Signatures};
@@ -27,6 +28,12 @@ pub struct Moment {
     pub ledger_seq: u32,
     /// Close time. **Units**: whole seconds since 1970.
     pub close_time: u64,
+    /// The epoch of the slot.
+    pub epoch: Epoch,
+    /// The slot of the block.
+    pub slot: Slot,
+    /// The chain, whose own contract is called by an id that names it.
+    pub chain_id: Digest,
 }
 
 /// What is pending before a transaction and so changes what it meets.
@@ -73,7 +80,7 @@ pub(crate) fn check(
     transaction: &SignedTransaction,
     pending: Pending,
 ) -> Result<(Check, u32), StateError> {
-    if !fees_are_well_formed(transaction) {
+    if !fees_are_well_formed(transaction, ledger.totals().protocol_version) {
         return Ok((Check::Outer(Code::TxMalformed, 0), 0));
     }
     let mut verifications = 0;
@@ -101,17 +108,18 @@ fn check_inner(
         Common::Refused(code) | Common::RefusedLate(code) => return Ok(Check::Inner(Verdict::Refused(code))),
         Common::Valid => {}
     }
+    let version = ledger.totals().protocol_version;
     for (index, operation) in transaction.operations().iter().enumerate() {
         let source = operations::source(transaction, operation);
-        let refusal = if !operations::is_supported(&operation.body) {
+        let refusal = if !operations::is_supported(&operation.body, &moment.chain_id, version) {
             Some(OperationResult::OpNotSupported)
         } else if let Some(refusal) = signature_refusal(ledger, transaction, index, signatures)? {
             Some(refusal)
         } else {
-            operations::refusal(&operation.body, &source)
+            operations::refusal(&operation.body, &source, version)
         };
         if let Some(refusal) = refusal {
-            let mut results = operations::initial_results(transaction);
+            let mut results = operations::initial_results(transaction, version);
             if let Some(result) = results.get_mut(index) {
                 *result = refusal;
             }
@@ -193,8 +201,9 @@ pub(crate) fn common(
     signatures: &mut Signatures<'_>,
 ) -> Result<Common, StateError> {
     let totals = *ledger.totals();
+    let version = totals.protocol_version;
     if let Some(code) =
-        static_refusal(transaction.transaction()).or_else(|| bounds_refusal(transaction, moment))
+        static_refusal(transaction.transaction(), version).or_else(|| bounds_refusal(transaction, moment))
     {
         return Ok(Common::Refused(code));
     }
@@ -233,6 +242,13 @@ pub(crate) fn signature_refusal(
     signatures: &mut Signatures<'_>,
 ) -> Result<Option<OperationResult>, StateError> {
     let Some(operation) = transaction.operations().get(index) else { return Ok(None) };
+    if let OperationBody::InvokeHostFunction(op) = &operation.body
+        && let Some((_, call)) = Call::read(op, ledger.totals().protocol_version)
+    {
+        // Whoever speaks has signed. Its weight is counted by the contract, over all who approve.
+        let signer = SignerKey::Ed25519(Uint256(call.signer().0));
+        return Ok((!signatures.reach_all(&[signer])).then_some(OperationResult::OpBadAuth));
+    }
     let source = operations::source(transaction, operation);
     let Some(account) = ledger.account(&source)? else {
         // The operation may be preceded by one that creates its source, which has one key then: its own.
@@ -252,7 +268,7 @@ pub(crate) fn signature_refusal(
 }
 
 /// What a transaction is refused for whatever the state: extra signers, operations, shape of contract calls.
-fn static_refusal(transaction: &Transaction) -> Option<Code> {
+fn static_refusal(transaction: &Transaction, version: u32) -> Option<Code> {
     if let Some(conditions) = conditions(transaction) {
         let twice = matches!(conditions.extra_signers.as_slice(), [first, second] if first == second);
         let empty = |key: &SignerKey| matches!(key, SignerKey::Ed25519SignedPayload(signer) if signer.payload.is_empty());
@@ -261,7 +277,7 @@ fn static_refusal(transaction: &Transaction) -> Option<Code> {
         }
     }
     let contract_calls =
-        transaction.operations.iter().filter(|operation| is_contract_call(&operation.body)).count();
+        transaction.operations.iter().filter(|operation| is_contract_call(&operation.body, version)).count();
     let with_resources = matches!(transaction.ext, TransactionExt::V1(_));
     match (transaction.operations.len(), contract_calls) {
         (0, _) => Some(Code::TxMissingOperation),
@@ -271,19 +287,21 @@ fn static_refusal(transaction: &Transaction) -> Option<Code> {
     }
 }
 
-fn is_contract_call(body: &OperationBody) -> bool {
-    matches!(
-        body,
-        OperationBody::InvokeHostFunction(_)
-            | OperationBody::ExtendFootprintTtl(_)
-            | OperationBody::RestoreFootprint(_)
-    )
+/// Whether the operation calls a contract that is a program. Native contracts declare no resources, and several calls of
+/// them may stand in one transaction (ledger specification 0.6).
+fn is_contract_call(body: &OperationBody, version: u32) -> bool {
+    match body {
+        OperationBody::InvokeHostFunction(op) => Call::read(op, version).is_none(),
+        OperationBody::ExtendFootprintTtl(_) | OperationBody::RestoreFootprint(_) => true,
+        _ => false,
+    }
 }
 
 /// Fees that are not negative, and resources declared exactly where a contract is called.
-fn fees_are_well_formed(transaction: &SignedTransaction) -> bool {
+fn fees_are_well_formed(transaction: &SignedTransaction, version: u32) -> bool {
     let inner = transaction.transaction();
-    let calls_contract = inner.operations.first().is_some_and(|operation| is_contract_call(&operation.body));
+    let calls_contract =
+        inner.operations.first().is_some_and(|operation| is_contract_call(&operation.body, version));
     let resources_fit = match &inner.ext {
         TransactionExt::V1(data) => !calls_contract || (0..=RESOURCE_FEE_MAX).contains(&data.resource_fee),
         TransactionExt::V0 => !calls_contract,

@@ -129,6 +129,7 @@ const NEVER_GIVEN: &[(&str, &str)] = &[
     ("ClaimClaimableBalance(TrustlineFrozen)", "of keys frozen by vote"),
     ("LiquidityPoolDeposit(TrustlineFrozen)", "of keys frozen by vote"),
     ("LiquidityPoolWithdraw(TrustlineFrozen)", "of keys frozen by vote"),
+    ("InvokeHostFunction(InsufficientRefundableFee)", "of contracts that are programs"),
     ("SorobanInvalid", "of contracts"),
     ("FrozenKeyAccessed", "of keys frozen by vote"),
     ("InternalError", "of arithmetic that no input is known to lead to"),
@@ -170,6 +171,7 @@ fn tables_have_a_row_for_every_result_code() {
     of_operation("RevokeSponsorship", &RevokeSponsorshipResult::VARIANTS_STR);
     of_operation("LiquidityPoolDeposit", &LiquidityPoolDepositResult::VARIANTS_STR);
     of_operation("LiquidityPoolWithdraw", &LiquidityPoolWithdrawResult::VARIANTS_STR);
+    of_operation("InvokeHostFunction", &InvokeHostFunctionResult::VARIANTS_STR);
     codes.extend(
         OperationResult::VARIANTS_STR.iter().filter(|name| **name != "OpInner").map(|name| (*name).into()),
     );

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use carat_ledger::{StateKey, StateTree, StateValue, apply};
-use carat_types::Digest;
 use carat_types::transaction::SignedTransaction;
+use carat_types::{Digest, LeafRule};
 use oracle::{Envelope, Fate, Operation, Signing, Timing};
 use proptest::prelude::*;
 use stellar_xdr::{LedgerEntry, LedgerEntryData, OperationBody};
@@ -174,7 +174,7 @@ proptest! {
             plans.push(again);
         }
         let mut world = world();
-        let mut tree = StateTree::build(world.state.entries());
+        let mut tree = StateTree::build(&LeafRule::Open, world.state.entries());
         // A second block over the same envelopes meets the state that the first one left.
         for round in 0..2_u8 {
             let signed: Vec<Arc<SignedTransaction>> = plans.iter().map(|plan| plan.transaction().signed()).collect();
@@ -201,7 +201,7 @@ proptest! {
             world.state.apply(&outcome.delta);
             prop_assert_eq!(self::model(&world), model, "state after round {}", round);
             world.assert_sound("random block");
-            prop_assert_eq!(tree.update(&outcome.delta), StateTree::build(world.state.entries()).root());
+            prop_assert_eq!(tree.update(&outcome.delta), StateTree::build(&LeafRule::Open, world.state.entries()).root());
         }
     }
 

@@ -19,7 +19,8 @@ async fn main() {
     let secret = |me| SecretKey::from_seed(&[me; 32]);
     let bind = |me: u8| {
         let (chain_id, listen, limits) = (Digest::ZERO, "127.0.0.1:0".parse().unwrap(), Limits::default());
-        Network::bind(BindConfig { me: me.into(), identity: secret(me), chain_id, listen, limits }).unwrap()
+        Network::bind(BindConfig { me: me.into(), identity: secret(me).into(), chain_id, listen, limits })
+            .unwrap()
     };
     let (a, b) = (bind(1), bind(2));
     let peer = |index: u8, address| Peer { index: index.into(), key: secret(index).public(), address };

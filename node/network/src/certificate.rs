@@ -49,7 +49,7 @@ pub(crate) fn certificate(key: &SecretKey) -> Result<CertificateDer<'static>, Ne
 }
 
 /// The Ed25519 key of a certificate; none if it has another kind of key or is no certificate.
-pub(crate) fn public_key(certificate: &CertificateDer<'_>) -> Option<PublicKey> {
+pub fn public_key(certificate: &CertificateDer<'_>) -> Option<PublicKey> {
     let info = ParsedCertificate::try_from(certificate).ok()?.subject_public_key_info();
     let key = info.as_ref().strip_prefix(&SPKI_PREFIX)?;
     Some(PublicKey(key.try_into().ok()?))
@@ -58,7 +58,7 @@ pub(crate) fn public_key(certificate: &CertificateDer<'_>) -> Option<PublicKey> 
 /// Whether a certificate is what its holder says of itself: signed with its own key, and now within its time.
 ///
 /// **Errors**: what does not fit.
-pub(crate) fn check_own_word(
+pub fn check_own_word(
     certificate: &CertificateDer<'_>,
     now: UnixTime,
 ) -> Result<(), rustls::CertificateError> {

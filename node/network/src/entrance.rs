@@ -22,6 +22,7 @@ use tokio::time::timeout;
 
 use crate::error::NetworkError;
 use crate::limits::Limits;
+use crate::network_key::NetworkKey;
 use crate::tls::{Identity, Keys, Offer, client_protocol, peer_key};
 use crate::transport::{self, close};
 
@@ -40,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct EntranceConfig {
     /// The validator's network key.
-    pub identity: SecretKey,
+    pub identity: NetworkKey,
     /// The chain; part of the protocol name.
     pub chain_id: Digest,
     /// UDP address to listen on.
@@ -142,7 +143,7 @@ impl Dialler {
     ///
     /// **Errors**: the system gives no socket.
     pub fn new(key: &SecretKey, chain_id: &Digest) -> Result<Self, NetworkError> {
-        let identity = Identity::new(key, client_protocol(chain_id))?;
+        let identity = Identity::new(&key.clone().into(), client_protocol(chain_id))?;
         let listen = SocketAddr::from(([0, 0, 0, 0], 0));
         let failed = |source| NetworkError::Bind { listen, source };
         let socket = std::net::UdpSocket::bind(listen).map_err(failed)?;

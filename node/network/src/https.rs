@@ -4,6 +4,8 @@
 //! the key of an account, and not over ([`crate::entrance`]). A client without one is let in as nobody. What a key may see
 //! is for the caller to decide. Nothing is resumed: every connection proves its key anew.
 
+mod watch;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,12 +23,15 @@ use tokio_rustls::server::TlsStream;
 
 use crate::certificate::public_key;
 use crate::error::NetworkError;
+use crate::network_key::NetworkKey;
 use crate::tls::{Identity, anonymous, https};
+
+pub use watch::CertificateWatch;
 
 /// What is spoken inside.
 pub(crate) const PROTOCOL: &str = "http/1.1";
 /// How long a handshake may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A certificate for the REST interface that others than us gave, in PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +86,7 @@ impl Https {
     /// Shows the certificate of `identity`, the node's network key: who has the genesis file knows it.
     ///
     /// **Errors**: none is known for a key of ours; the library may refuse.
-    pub fn of_identity(identity: &SecretKey) -> Result<Self, NetworkError> {
+    pub fn of_identity(identity: &NetworkKey) -> Result<Self, NetworkError> {
         Self::showing(Identity::new(identity, String::new())?.certified())
     }
 
@@ -126,7 +131,7 @@ fn refused(path: &Path, problem: &str) -> NetworkError {
     NetworkError::ServerCertificate { path: path.to_owned(), problem: problem.to_owned() }
 }
 
-fn why(error: io::Error) -> HandshakeRefused {
+pub(crate) fn why(error: io::Error) -> HandshakeRefused {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(inner @ rustls::Error::InvalidCertificate(_)) => HandshakeRefused::Certificate(inner.clone()),
         _ => HandshakeRefused::Handshake(error),
@@ -139,7 +144,7 @@ fn why(error: io::Error) -> HandshakeRefused {
 /// **Errors**: none is known for a key of ours; the library may refuse.
 pub fn client(client: Option<&SecretKey>, server: PublicKey) -> Result<rustls::ClientConfig, NetworkError> {
     match client {
-        Some(key) => Identity::new(key, PROTOCOL.to_owned())?.client_tls(server),
+        Some(key) => Identity::new(&key.clone().into(), PROTOCOL.to_owned())?.client_tls(server),
         None => anonymous(&Arc::new(provider()), server, PROTOCOL),
     }
 }

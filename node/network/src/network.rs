@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carat_types::{Digest, PublicKey, SecretKey};
+use carat_types::{Digest, PublicKey};
 use quinn::{ClientConfig, Endpoint, ServerConfig, TokioRuntime};
 use tokio::task::JoinSet;
 
@@ -15,6 +15,7 @@ use crate::error::NetworkError;
 use crate::frame::Lane;
 use crate::inbox::{Inbox, Shelves};
 use crate::limits::Limits;
+use crate::network_key::NetworkKey;
 use crate::peer::{PeerState, Shared};
 use crate::stats::{Counter, Stats, Tally};
 use crate::tls::{Identity, Keys, Offer, Pinned, protocol};
@@ -40,7 +41,7 @@ pub struct BindConfig {
     /// Our index in the genesis file.
     pub me: u16,
     /// Our network key.
-    pub identity: SecretKey,
+    pub identity: NetworkKey,
     /// The chain; part of the protocol name, so that another chain's validator is refused.
     pub chain_id: Digest,
     /// UDP address to listen on. Port 0 takes a free one, see [`Bound::local_address`].

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use carat_types::{Digest, PublicKey, SecretKey};
+use carat_types::{Digest, PublicKey};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, WantsClientCert};
@@ -19,11 +19,12 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme};
-use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::certificate::{certificate, check_own_word, pkcs8, public_key};
+use crate::certificate::{check_own_word, public_key};
 use crate::error::NetworkError;
 use crate::limits::PROTOCOL_VERSION;
+use crate::network_key::NetworkKey;
 
 /// What the certificate of the other side is refused for.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +35,8 @@ enum KeyRefused {
     Weak(PublicKey),
     #[error("network key is {seen}, expected {expected}")]
     Other { seen: PublicKey, expected: PublicKey },
+    #[error("key is {seen}, expected {expected}")]
+    Stranger { seen: PublicKey, expected: PublicKey },
     #[error("certificate without an Ed25519 key")]
     NoKey,
     #[error("more than one certificate")]
@@ -71,11 +74,9 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn new(key: &SecretKey, protocol: String) -> Result<Self, NetworkError> {
+    pub(crate) fn new(key: &NetworkKey, protocol: String) -> Result<Self, NetworkError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let der = pkcs8(key);
-        let signer = rustls::crypto::ring::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(der.as_slice()))?;
-        let certified = Arc::new(CertifiedKey::new(vec![certificate(key)?], signer));
+        let certified = Arc::new(key.certified()?);
         Ok(Identity { provider, certified, protocol })
     }
 
@@ -159,12 +160,34 @@ pub(crate) fn https(
 ) -> Result<rustls::ServerConfig, NetworkError> {
     let verifier =
         KeyHolders { keys: Keys::Any, anonymous: true, signatures: Signatures(Arc::clone(provider)) };
+    over_tcp(provider, verifier, certified, crate::https::PROTOCOL)
+}
+
+/// Settings for a TCP port at which the holder of one key alone is let in.
+pub(crate) fn private_server(
+    own: &Identity,
+    client: PublicKey,
+) -> Result<rustls::ServerConfig, NetworkError> {
+    let verifier = KeyHolders {
+        keys: Keys::Only(client),
+        anonymous: false,
+        signatures: Signatures(Arc::clone(&own.provider)),
+    };
+    over_tcp(&own.provider, verifier, own.certified(), &own.protocol)
+}
+
+fn over_tcp(
+    provider: &Arc<CryptoProvider>,
+    verifier: KeyHolders,
+    certified: Arc<CertifiedKey>,
+    protocol: &str,
+) -> Result<rustls::ServerConfig, NetworkError> {
     let resolver = Resolver { certified, offer: Arc::default() };
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(Arc::new(resolver));
-    config.alpn_protocols = vec![crate::https::PROTOCOL.as_bytes().to_vec()];
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
@@ -179,6 +202,8 @@ pub(crate) type Pinned = Arc<BTreeMap<PublicKey, usize>>;
 pub(crate) enum Keys {
     /// These, and no others.
     Pinned(Pinned),
+    /// This one.
+    Only(PublicKey),
     /// Every holder of a proper key: who may do what is decided when the key is known.
     Any,
 }
@@ -187,6 +212,9 @@ impl Keys {
     fn accept(&self, key: &PublicKey) -> Result<(), KeyRefused> {
         match self {
             Keys::Pinned(keys) if !keys.contains_key(key) => Err(KeyRefused::Unknown(*key)),
+            Keys::Only(expected) if key != expected => {
+                Err(KeyRefused::Stranger { seen: *key, expected: *expected })
+            }
             Keys::Any if key.is_weak() => Err(KeyRefused::Weak(*key)),
             _ => Ok(()),
         }

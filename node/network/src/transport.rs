@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use carat_types::SecretKey;
 use carat_types::hash::{Digest, h};
 use quinn::crypto::{CryptoError, HmacKey};
 use quinn::{
@@ -14,6 +13,7 @@ use rustls::crypto::SecureRandom;
 
 use crate::error::NetworkError;
 use crate::limits::{Limits, STREAM_WINDOW};
+use crate::network_key::NetworkKey;
 
 /// Codes with which we close a connection, each with its text. A peer's log shows both.
 pub(crate) mod close {
@@ -86,16 +86,14 @@ fn common(limits: &Limits) -> TransportConfig {
     config
 }
 
-/// Settings of the socket. The key of the reset tokens derives from the network key: so a restarted validator
-/// can tell its peers at once that their old connections are gone, and they need not wait for the idle timeout.
+/// Settings of the socket.
 pub(crate) fn endpoint(
-    key: &SecretKey,
+    key: &NetworkKey,
     random: &'static dyn SecureRandom,
 ) -> Result<EndpointConfig, NetworkError> {
-    let reset_key = h("network-reset-key", &[key.to_seed().as_slice()]);
     let mut start = Digest::ZERO;
     random.fill(&mut start.0).map_err(|_| rustls::Error::FailedToGetRandomBytes)?;
-    let mut config = EndpointConfig::new(Arc::new(ResetKey(reset_key)));
+    let mut config = EndpointConfig::new(Arc::new(ResetKey(key.reset_key())));
     config.cid_generator(move || Box::new(ConnectionIds { start, made: 0 }));
     config.max_udp_payload_size(DATAGRAM_BYTES).map_err(|error| NetworkError::Limits(error.to_string()))?;
     Ok(config)

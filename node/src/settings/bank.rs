@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use carat_api::bank::{Bank, BankError, BankSettings, LoginKeys, Place};
+use carat_storage::vault::PassphraseSource;
 use carat_types::SecretKey;
 use carat_types::genesis::GenesisFile;
-use serde::Deserialize;
-use stellar_strkey::ed25519;
 use thiserror::Error;
-use zeroize::{ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::Settings;
+use crate::identity_file::{self, IdentityError};
 
 /// Why the bank's part cannot be served.
 #[derive(Debug, Error)]
@@ -49,25 +49,16 @@ pub enum BankSetupError {
         /// Its permission bits.
         mode: u32,
     },
-    /// A file that is no identity. Says nothing of its contents.
-    #[error(
-        "{key} names {path}, which is no identity with its secret, expected the lines address and secret \
-         (hint: carat keys --keys FOLDER generate NAME writes one)"
-    )]
+    /// A file that is no identity, or that cannot be opened. Says nothing of its contents.
+    #[error("{key} names {path}: {error}")]
     Identity {
         /// The setting.
         key: &'static str,
         /// The file.
         path: PathBuf,
+        /// What is wrong.
+        error: IdentityError,
     },
-}
-
-/// An identity file, as `carat keys generate` writes it.
-#[derive(Deserialize, ZeroizeOnDrop)]
-#[serde(deny_unknown_fields)]
-struct Identity {
-    address: String,
-    secret: String,
 }
 
 /// Opens the files that the settings name and checks everything; none where there is no section `[bank]`.
@@ -95,8 +86,8 @@ pub(crate) fn open(settings: &Settings, genesis: &GenesisFile) -> Result<Option<
     let keys = match &bank.login {
         None => None,
         Some(login) => Some(LoginKeys {
-            challenges: identity("bank.login.signing_key", &login.signing_key)?,
-            tokens: identity("bank.login.token_key", &login.token_key)?,
+            challenges: identity("bank.login.signing_key", &login.signing_key, &settings.passphrase())?,
+            tokens: identity("bank.login.token_key", &login.token_key, &settings.passphrase())?,
         }),
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
@@ -113,7 +104,14 @@ pub(super) fn relative_to(bank: &mut BankSettings, home: &Path) {
     }
 }
 
-fn identity(key: &'static str, path: &Path) -> Result<SecretKey, BankSetupError> {
+/// Reads an identity file, plain or encrypted.
+///
+/// **Errors**: [`BankSetupError`]; a file that others can read is refused even if it is encrypted.
+pub(crate) fn identity(
+    key: &'static str,
+    path: &Path,
+    passphrase: &PassphraseSource,
+) -> Result<SecretKey, BankSetupError> {
     let hint = "carat keys --keys FOLDER generate NAME makes one";
     let failed = |error| BankSetupError::Read { key, path: path.into(), error, hint };
     let mode = std::fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
@@ -121,17 +119,18 @@ fn identity(key: &'static str, path: &Path) -> Result<SecretKey, BankSetupError>
         return Err(BankSetupError::Mode { key, path: path.into(), mode });
     }
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(failed)?);
-    let refused = || BankSetupError::Identity { key, path: path.into() };
-    let identity: Identity = toml::from_str(&text).map_err(|_| refused())?;
-    let seed = ed25519::PrivateKey::from_string(&identity.secret).map_err(|_| refused())?;
-    let secret = SecretKey::from_seed(&seed.0);
-    let address = format!("{}", ed25519::PublicKey(secret.public().0));
-    if address == identity.address { Ok(secret) } else { Err(refused()) }
+    identity_file::read(&text, passphrase).map_err(|error| BankSetupError::Identity {
+        key,
+        path: path.into(),
+        error,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
+
+    use stellar_strkey::ed25519;
 
     use super::*;
 
@@ -148,7 +147,7 @@ mod tests {
         let path = folder.path().join("login.toml");
         std::fs::write(&path, contents).expect("written");
         std::fs::set_permissions(&path, Permissions::from_mode(mode)).expect("changed");
-        identity(KEY, &path)
+        identity(KEY, &path, &PassphraseSource::of_keys(None))
     }
 
     #[test]
@@ -173,7 +172,9 @@ mod tests {
             assert!(error.contains(expected) && error.contains(KEY) && error.contains("hint:"), "{error}");
             assert!(!error.contains(&secret), "{error}");
         }
-        let absent = identity(KEY, Path::new("/nowhere/login.toml")).expect_err("absent").to_string();
+        let absent = identity(KEY, Path::new("/nowhere/login.toml"), &PassphraseSource::of_keys(None))
+            .expect_err("absent")
+            .to_string();
         assert!(absent.contains("/nowhere/login.toml") && absent.contains("hint:"), "{absent}");
     }
 }

@@ -26,7 +26,7 @@ use carat_types::message::{Seal, StableCheckpoint};
 use carat_types::signature::Claim;
 use carat_types::snapshot::{CHUNK_BYTES, Progress, SnapshotOffer, StateChunk};
 use carat_types::transaction::{SignedTransaction, network_id, test_root_key};
-use carat_types::{Digest, PublicKey, SecretKey, ValidatorId};
+use carat_types::{Digest, LeafRule, PublicKey, SecretKey, ValidatorId};
 use stellar_xdr::{TransactionResult, TransactionResultResult};
 
 const PASSPHRASE: &str = "rate of a transfer";
@@ -79,13 +79,18 @@ fn genesis() -> Genesis {
         assets: AssetRule::Any,
     };
     let entries = genesis_entries(&constants, &BlockLimits::default()).expect("sound constants");
-    let state_root = StateTree::build(entries.iter().map(|(key, value)| (key, value))).root();
-    Genesis { header: Header::genesis(identity().chain_id, 1_000_000, state_root), entries }
+    let state_root =
+        StateTree::build(&LeafRule::Open, entries.iter().map(|(key, value)| (key, value))).root();
+    Genesis {
+        header: Header::genesis(identity().chain_id, 1_000_000, state_root),
+        entries,
+        leaves: LeafRule::Open,
+    }
 }
 
 /// Executes blocks that create accounts. **Returns** the last header, and the time without that of making transactions.
 fn make(store: &Store, blocks: u64) -> Result<(Header, Duration), Failure> {
-    let mut tree = store.state_tree()?;
+    let mut tree = store.state_tree(&LeafRule::Open)?;
     let mut parent = genesis().header;
     let mut time = Duration::ZERO;
     for number in 0..blocks {
@@ -100,6 +105,9 @@ fn make(store: &Store, blocks: u64) -> Result<(Header, Duration), Failure> {
         let input = BlockInput {
             sort_key: SortKey::Prefix(parent.prefix),
             ledger_seq: parent.ledger + 1,
+            chain_id: parent.chain_id,
+            epoch: parent.epoch,
+            slot: parent.slot.next(),
             time_ms,
             envelopes: &envelopes,
             signatures: &Anything,
@@ -172,7 +180,7 @@ struct Fetched {
 fn fetch(server: &Store, joiner: &Store, header: &Header) -> Result<Fetched, Failure> {
     let (started, mut taken) = (Instant::now(), Duration::ZERO);
     let snapshot = server.snapshot()?;
-    let plan = SnapshotPlan::build(snapshot.entries(), CHUNK_BYTES)?;
+    let plan = SnapshotPlan::build(&LeafRule::Open, snapshot.entries(), CHUNK_BYTES)?;
     let offer = offer(header);
     joiner.begin_transfer(&offer)?;
     let mut next = Progress::At(Digest::ZERO);
@@ -184,7 +192,7 @@ fn fetch(server: &Store, joiner: &Store, header: &Header) -> Result<Fetched, Fai
         let bytes = chunk.to_bytes();
         let arrived = Instant::now();
         let received = StateChunk::from_bytes(&bytes)?;
-        if received.root() != Some(header.state_root) {
+        if received.root(&LeafRule::Open) != Some(header.state_root) {
             return Err("a chunk does not prove itself".into());
         }
         joiner.keep_chunk(&received)?;
@@ -193,7 +201,7 @@ fn fetch(server: &Store, joiner: &Store, header: &Header) -> Result<Fetched, Fai
     }
     let sent = started.elapsed().saturating_sub(taken);
     let whole = Instant::now();
-    joiner.install_state(&offer)?;
+    joiner.install_state(&offer, &LeafRule::Open)?;
     Ok(Fetched { chunks: plan.len(), sent, taken: taken + whole.elapsed() })
 }
 

@@ -59,6 +59,8 @@ pub struct Journal<D = FileDisk> {
     link: u32,
     /// The body of the next frame: records not yet written.
     body: Vec<u8>,
+    /// The frame being written. Kept, as the body is: frames come often, and memory that is given back costs more than it.
+    frame: Vec<u8>,
     /// The highest slot in `body`.
     body_slot: Slot,
     /// Set by the first failure; nothing works afterwards.
@@ -153,6 +155,7 @@ impl<D: Disk> Journal<D> {
             marker,
             link,
             body: Vec::new(),
+            frame: Vec::new(),
             body_slot: Slot(0),
             failed: false,
         };
@@ -225,12 +228,13 @@ impl<D: Disk> Journal<D> {
 
     /// Writes the collected records as one frame and syncs it. One frame at a time: see [`format`] on torn tails.
     fn write_frame(&mut self) -> io::Result<()> {
-        let (frame, link) = format::encode_frame(self.marker, self.link, &self.body);
+        self.frame.clear();
+        let link = format::append_frame(self.marker, self.link, &self.body, &mut self.frame);
         let last = self.segments.back_mut().ok_or(io::ErrorKind::NotFound)?;
         let name = segment_name(last.number);
-        self.disk.append(&name, &frame)?;
+        self.disk.append(&name, &self.frame)?;
         self.disk.sync(&name)?;
-        last.bytes += frame.len() as u64;
+        last.bytes += self.frame.len() as u64;
         last.highest_slot = last.highest_slot.max(self.body_slot);
         self.link = link;
         self.body.clear();
@@ -248,9 +252,7 @@ impl<D: Disk> Journal<D> {
         for (index, record) in carry.iter().enumerate() {
             format::encode_record(record.slot, &record.bytes, &mut body);
             if body.len() >= self.options.frame_bytes || index + 1 == carry.len() {
-                let (frame, frame_link) = format::encode_frame(marker, link, &body);
-                bytes.extend_from_slice(&frame);
-                link = frame_link;
+                link = format::append_frame(marker, link, &body, &mut bytes);
                 body.clear();
             }
         }

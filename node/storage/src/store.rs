@@ -20,7 +20,7 @@ use carat_types::codec::{Decode, Encode};
 use carat_types::evidence::Evidence;
 use carat_types::header::Header;
 use carat_types::message::{NewView, Signed};
-use carat_types::{Digest, Epoch, Slot, View};
+use carat_types::{Digest, Epoch, LeafRule, Slot, View};
 
 pub mod backup;
 mod durable_mark;
@@ -29,6 +29,7 @@ mod error;
 mod history;
 mod memory;
 mod open;
+mod prune;
 mod record;
 mod rocks;
 mod state_cache;
@@ -65,6 +66,8 @@ pub struct Store {
     state_cache: StateCache,
     /// Which of the two columns for a state holds the present one.
     uses_other_state: AtomicBool,
+    /// Whether there may be blocks below a fetched state.
+    may_have_stranded: AtomicBool,
     /// Set by the first failed write; nothing is written afterwards.
     failed: AtomicBool,
 }
@@ -143,7 +146,7 @@ impl Store {
         self.read(Column::Headers, &record::slot_key(slot))
     }
 
-    /// A block as it was decided; none where only the state after it was fetched.
+    /// A block as it was decided; none where only the state after it was fetched, and none that was dropped.
     ///
     /// **Errors**: the database's.
     pub fn block(&self, slot: Slot) -> Result<Option<Block>, StoreError> {
@@ -151,8 +154,8 @@ impl Store {
         let payload: Option<Arc<Payload>> = self.read(Column::Payloads, &record::slot_key(slot))?;
         match payload {
             Some(payload) => Ok(Some(Block { header, payload })),
-            // The state after it was fetched, not the block.
-            None if self.base()?.is_some_and(|base| base.slot == slot) => Ok(None),
+            // Only the state after it was fetched, or it was dropped meanwhile.
+            None if self.base()?.is_some_and(|base| base.slot >= slot) => Ok(None),
             None => Err(StoreError::damaged(&self.folder, format!("block {slot} has no payload"))),
         }
     }
@@ -283,8 +286,8 @@ impl Store {
     /// For the start, before anything is committed.
     ///
     /// **Errors**: the database's; [`StoreError::Damaged`] if the root is not that of the tip's header.
-    pub fn state_tree(&self) -> Result<StateTree, StoreError> {
-        let tree = self.tree_over(self.state_column())?;
+    pub fn state_tree(&self, leaves: &LeafRule) -> Result<StateTree, StoreError> {
+        let tree = self.tree_over(self.state_column(), leaves)?;
         let tip = self.tip().slot;
         let expected = self.header(tip)?.map(|header| header.state_root);
         if expected != Some(tree.root()) {
@@ -296,11 +299,11 @@ impl Store {
         Ok(tree)
     }
 
-    fn tree_over(&self, column: Column) -> Result<StateTree, StoreError> {
+    fn tree_over(&self, column: Column, leaves: &LeafRule) -> Result<StateTree, StoreError> {
         let mut failure = None;
         let entries =
             self.entries_of(column).map_while(|entry| entry.map_err(|error| failure = Some(error)).ok());
-        let tree = StateTree::build(entries);
+        let tree = StateTree::build(leaves, entries);
         failure.map_or(Ok(tree), Err)
     }
 

@@ -155,7 +155,24 @@ impl ListItem for Body {
     const COUNT_MAX: u32 = 64;
 }
 
-codec_struct!(Body { envelopes });
+impl Encode for Body {
+    fn encode(&self, out: &mut Vec<u8>) {
+        // All room at once: a body is most of a proposal, of its record and of its block, and a buffer that grows by doubling
+        // copies it several times.
+        let lengths = self.envelopes.iter().map(|envelope| envelope.0.len().saturating_add(COUNT_BYTES));
+        out.reserve(lengths.fold(COUNT_BYTES, usize::saturating_add));
+        self.envelopes.encode(out);
+    }
+}
+
+/// A u32 in front of a list or a byte string.
+const COUNT_BYTES: usize = size_of::<u32>();
+
+impl Decode for Body {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Body { envelopes: Decode::decode(input)? })
+    }
+}
 codec_struct!(Batch { time_ms, bodies });
 
 impl Encode for Value {

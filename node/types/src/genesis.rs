@@ -13,6 +13,9 @@ use crate::quorum::{ImpossibleSize, Quorum};
 use crate::signature::PublicKey;
 use crate::validators::{ValidatorKeys, ValidatorSet};
 
+/// Signers that an account of the ledger can have.
+const SIGNERS_MAX: u64 = 20;
+
 /// The only format there is.
 pub const FORMAT: &str = "carat-genesis/1";
 
@@ -34,6 +37,10 @@ pub struct Genesis {
     /// Accounts whose holders read everything on a members' network: the central bank, the auditor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub auditors: Vec<PublicKey>,
+    /// `H("salt-secret", secret)` of the secret that salts the leaves of the state: on a members' network, and there alone.
+    /// **Source**: decision records 32 and 34.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt_commitment: Option<Digest>,
     /// Time of ledger 1, milliseconds since 1970.
     pub time_ms: u64,
     /// The validators, in order. Each runs a proposer as well (co-located deployment, n_p = n).
@@ -42,6 +49,10 @@ pub struct Genesis {
     pub consensus: ConsensusConstants,
     /// Constants and members of the ledger.
     pub ledger: LedgerConstants,
+    /// The account by which the validators change the network's parameters; none where nothing can be changed. Its signers
+    /// are the validators' acceptor keys, its thresholds a quorum of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub governance: Option<PublicKey>,
     /// Root of the state tree of ledger 1; recomputed by every validator at start.
     pub state_root: Digest,
 }
@@ -241,6 +252,19 @@ pub enum GenesisError {
         /// The key.
         key: PublicKey,
     },
+    /// A members' network without a salt, or an open one with it.
+    #[error(
+        "salt_commitment is {seen} on a network that is {visibility}, expected {expected} (hint: carat-genesis init makes the \
+         secret of a members' network and names its commitment)"
+    )]
+    Salt {
+        /// "absent" or the commitment.
+        seen: String,
+        /// Who reads what.
+        visibility: &'static str,
+        /// What belongs there.
+        expected: &'static str,
+    },
     /// A constant out of its range.
     #[error("{name} is {seen}, expected {expected}")]
     Constant {
@@ -299,9 +323,10 @@ impl Genesis {
         if self.format != FORMAT {
             return Err(GenesisError::Format { seen: self.format.clone() });
         }
-        Quorum::of(self.validators.len())?;
-        self.check_keys()?;
+        check_validators(&self.validators)?;
         self.check_auditors()?;
+        self.check_governance()?;
+        self.check_salt()?;
         self.consensus.check()?;
         self.ledger.check()
     }
@@ -320,30 +345,60 @@ impl Genesis {
         Ok(())
     }
 
-    fn check_keys(&self) -> Result<(), GenesisError> {
-        let mut seen = std::collections::BTreeSet::new();
-        for validator in &self.validators {
-            let roles = [
-                ("acceptor", validator.acceptor),
-                ("proposer", validator.proposer),
-                ("network", validator.network),
-            ];
-            for (role, key) in roles {
-                let whose = || format!("validator {:?}, {role}", validator.name);
-                if key.is_weak() {
-                    return Err(GenesisError::Key { whose: whose(), problem: "weak", key });
-                }
-                if !seen.insert(key) {
-                    return Err(GenesisError::Key { whose: whose(), problem: "repeated", key });
-                }
-            }
+    /// An account has 20 signers at most, and one whose own key signs would be governed by whoever holds that key.
+    fn check_governance(&self) -> Result<(), GenesisError> {
+        let Some(account) = self.governance else { return Ok(()) };
+        let whose = || "governance account".to_owned();
+        if account.is_weak() {
+            return Err(GenesisError::Key { whose: whose(), problem: "weak", key: account });
         }
-        Ok(())
+        let is_elsewhere = account == self.ledger.root_account
+            || self.ledger.members.contains(&account)
+            || self.validators.iter().any(|validator| validator.acceptor == account);
+        if is_elsewhere {
+            return Err(GenesisError::Key { whose: whose(), problem: "repeated", key: account });
+        }
+        let seen = u64::try_from(self.validators.len()).unwrap_or(u64::MAX);
+        range("validators under a governance account", seen, 1..=SIGNERS_MAX, "1 to 20")
+    }
+
+    /// Proofs of a members' network must be salted from its first block; on an open one a secret would keep nothing.
+    fn check_salt(&self) -> Result<(), GenesisError> {
+        let (visibility, expected) = match (self.visibility(), self.salt_commitment) {
+            (Visibility::Members, Some(_)) | (Visibility::Open, None) => return Ok(()),
+            (Visibility::Members, None) => ("for members", "the commitment to its secret"),
+            (Visibility::Open, Some(_)) => ("open", "none"),
+        };
+        let seen = self.salt_commitment.map_or_else(|| "absent".to_owned(), |digest| digest.to_string());
+        Err(GenesisError::Salt { seen, visibility, expected })
     }
 }
 
+/// Checks that so many validators can be, and that their keys are distinct over all roles and not weak.
+pub(crate) fn check_validators(validators: &[GenesisValidator]) -> Result<(), GenesisError> {
+    Quorum::of(validators.len())?;
+    let mut seen = std::collections::BTreeSet::new();
+    for validator in validators {
+        let roles = [
+            ("acceptor", validator.acceptor),
+            ("proposer", validator.proposer),
+            ("network", validator.network),
+        ];
+        for (role, key) in roles {
+            let whose = || format!("validator {:?}, {role}", validator.name);
+            if key.is_weak() {
+                return Err(GenesisError::Key { whose: whose(), problem: "weak", key });
+            }
+            if !seen.insert(key) {
+                return Err(GenesisError::Key { whose: whose(), problem: "repeated", key });
+            }
+        }
+    }
+    Ok(())
+}
+
 impl ConsensusConstants {
-    fn check(&self) -> Result<(), GenesisError> {
+    pub(crate) fn check(&self) -> Result<(), GenesisError> {
         let multiple = self.checkpoint_interval.max(1);
         range("consensus.checkpoint_interval", self.checkpoint_interval, 1..=512, "1 to 512")?;
         range(

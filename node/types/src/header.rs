@@ -1,5 +1,6 @@
 //! The header of a block, and the digest of the log's prefix. **Source**: consensus specification, sections 2 and 11.
 
+use crate::batch::Value;
 use crate::codec::{Encode, codec_struct};
 use crate::hash::{Digest, h};
 use crate::ids::{Epoch, Slot};
@@ -82,6 +83,42 @@ impl Header {
         }
     }
 
+    /// The header of the block above this one, which applied `transactions`, as far as it follows from what was decided: but
+    /// for the three roots, which are still those of this block, and the end of its epoch if its execution fixes one.
+    /// **Source**: section 11.
+    pub fn above(&self, transactions: u32, value: &Value) -> Self {
+        let slot = self.slot.next();
+        let after_parent = self.time_ms.saturating_add(1);
+        let time_ms = match value {
+            Value::Null => after_parent,
+            Value::Batch(batch) => batch.time_ms.max(after_parent),
+        };
+        let ledger = ledger_of(self.ledger, self.time_ms, time_ms);
+        let first_transaction = match ledger == self.ledger {
+            true => self.first_transaction.saturating_add(transactions),
+            false => 0,
+        };
+        let batch = value.digest();
+        let prefix = prefix_digest(&self.prefix, slot, &batch);
+        let parent = self.hash();
+        let (epoch, epoch_end) = match &self.epoch_end {
+            Some(end) if slot > end.slot => (self.epoch.next(), None),
+            end => (self.epoch, end.clone()),
+        };
+        Header {
+            epoch,
+            slot,
+            ledger,
+            first_transaction,
+            parent,
+            batch,
+            prefix,
+            time_ms,
+            epoch_end,
+            ..self.clone()
+        }
+    }
+
     /// The block's hash.
     pub fn hash(&self) -> Digest {
         h("header", &[&self.to_bytes()])
@@ -100,4 +137,59 @@ pub const LEDGER_WINDOW_MS: u64 = 250;
 pub fn ledger_of(parent_ledger: u32, parent_time_ms: u64, time_ms: u64) -> u32 {
     let later = time_ms / LEDGER_WINDOW_MS > parent_time_ms / LEDGER_WINDOW_MS;
     parent_ledger.saturating_add(u32::from(later))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Batch;
+
+    #[test]
+    fn block_above_has_a_later_time_and_its_place_in_the_ledger() {
+        let parent = Header {
+            ledger: 7,
+            first_transaction: 10,
+            ..Header::genesis(Digest([1; 32]), 1_000, Digest::ZERO)
+        };
+        let batch = |time_ms| Value::Batch(Batch { time_ms, bodies: Vec::new() });
+        // 1,000 to 1,249 ms are one ledger.
+        let cases = [
+            ("nothing", Value::Null, (1_001, 7, 13)),
+            ("a batch of the same ledger", batch(1_249), (1_249, 7, 13)),
+            ("a batch of the next window", batch(1_250), (1_250, 8, 0)),
+            ("a batch many windows later", batch(9_000), (9_000, 8, 0)),
+            ("a proposer whose clock is behind", batch(3), (1_001, 7, 13)),
+        ];
+        for (what, value, expected) in cases {
+            let above = parent.above(3, &value);
+            assert_eq!((above.time_ms, above.ledger, above.first_transaction), expected, "{what}");
+            assert_eq!(
+                (above.slot, above.parent, above.batch),
+                (Slot(1), parent.hash(), value.digest()),
+                "{what}"
+            );
+            assert_eq!(above.prefix, prefix_digest(&parent.prefix, Slot(1), &value.digest()), "{what}");
+        }
+    }
+
+    #[test]
+    fn block_above_the_end_of_an_epoch_is_the_first_of_the_next() {
+        let end = EpochEnd { slot: Slot(2), next_set: Digest([9; 32]) };
+        let fixed = Header {
+            epoch: Epoch(4),
+            epoch_end: Some(end.clone()),
+            ..Header::genesis(Digest([1; 32]), 1_000, Digest::ZERO)
+        };
+        let first = fixed.above(0, &Value::Null);
+        let last = first.above(0, &Value::Null);
+        let above = last.above(0, &Value::Null);
+        let epochs =
+            [&first, &last, &above].map(|header| (header.slot, header.epoch, header.epoch_end.clone()));
+        let expected = [
+            (Slot(1), Epoch(4), Some(end.clone())),
+            (Slot(2), Epoch(4), Some(end)),
+            (Slot(3), Epoch(5), None),
+        ];
+        assert_eq!(epochs, expected);
+    }
 }

@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::batch::{Batch, Envelope};
 use crate::certificate::{CertificateError, CommitCertificate, PreparedCertificate, SealCertificate};
 use crate::codec::{Decode, DecodeError, Encode, Reader, codec_enum, codec_struct, encode_count};
+use crate::epoch::{Handover, HandoverError};
 use crate::genesis::{GenesisFile, Trust};
 use crate::hash::{Digest, m};
 use crate::header::Header;
@@ -21,11 +22,11 @@ use crate::quorum::{ImpossibleSize, Quorum};
 use crate::transaction::{EnvelopeError, decode_envelope, transaction_hash};
 use crate::validators::{Ed25519, ValidatorSet};
 
-/// A receipt. (Handovers between epochs come with epochs; the version says that there are none.)
+/// A receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// [`Receipt::VERSION`].
-    pub version: u8,
+    /// The handover of each epoch before that of the proof, from epoch 0 on.
+    pub handovers: Vec<Handover>,
     /// What is proved, and how.
     pub proof: Proof,
 }
@@ -125,6 +126,8 @@ pub enum Assumption {
     CrashOnly,
     /// At most this many validators are, or ever become, dishonest.
     AtMostDishonest(usize),
+    /// The same, and of each epoch's validators that handed over to the next less than a third.
+    AtMostDishonestInEach(usize),
 }
 
 impl Assumption {
@@ -144,7 +147,11 @@ pub enum ReceiptError {
     #[error("not a receipt: {0}")]
     Decode(#[from] DecodeError),
     /// Of another version.
-    #[error("receipt version is {0}, expected {version} (hint: use a newer carat)", version = Receipt::VERSION)]
+    #[error(
+        "receipt version is {0}, expected {first} or {later} (hint: use a newer carat)",
+        first = Receipt::VERSION,
+        later = Receipt::VERSION_OF_LATER_EPOCHS
+    )]
     Version(u8),
     /// Of another chain.
     #[error(
@@ -155,6 +162,14 @@ pub enum ReceiptError {
         seen: Digest,
         /// Chain of the genesis file.
         expected: Digest,
+    },
+    /// One epoch did not hand over to the next.
+    #[error("handover {place} does not hold: {error}")]
+    Handover {
+        /// Its place, from 0: the epoch that it ends.
+        place: usize,
+        /// What is wrong.
+        error: HandoverError,
     },
     /// The votes do not reach their rule.
     #[error("the certificate does not hold: {0}")]
@@ -171,17 +186,25 @@ pub enum ReceiptError {
 }
 
 impl Receipt {
-    /// The only version there is.
+    /// The version of receipts of epoch 0, which need no handover.
     pub const VERSION: u8 = 2;
+    /// The version of receipts of later epochs, which need at least one.
+    pub const VERSION_OF_LATER_EPOCHS: u8 = 3;
 
-    /// The receipt of an outcome.
+    /// The receipt of an outcome of epoch 0.
     pub fn of_result(proof: ResultProof) -> Self {
-        Receipt { version: Self::VERSION, proof: Proof::Result(proof) }
+        Receipt { handovers: Vec::new(), proof: Proof::Result(proof) }
     }
 
-    /// The receipt of a place in the log.
+    /// The receipt of a place in the log of epoch 0.
     pub fn of_order(proof: OrderProof) -> Self {
-        Receipt { version: Self::VERSION, proof: Proof::Order(proof) }
+        Receipt { handovers: Vec::new(), proof: Proof::Order(proof) }
+    }
+
+    /// The receipt with the handovers of the epochs before that of its proof.
+    #[must_use]
+    pub fn after(self, handovers: Vec<Handover>) -> Self {
+        Receipt { handovers, ..self }
     }
 
     /// Checks a receipt's bytes against the genesis file alone.
@@ -192,15 +215,24 @@ impl Receipt {
     }
 }
 
-/// Checks the receipts of one chain. Seals are checked once for all receipts that carry the very same ones: a block
-/// has as many receipts as transactions.
+/// Checks the receipts of one chain. Handovers and seals are checked once for all receipts that carry the very same ones: a
+/// block has as many receipts as transactions.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     network_id: Digest,
-    set: ValidatorSet,
+    genesis: ValidatorSet,
     trust: Trust,
+    /// Handovers that hold, from epoch 0 on, each with the set that it leads to.
+    epochs: Vec<(Handover, ValidatorSet)>,
     /// Certificates that hold, the newest last.
     sealed: VecDeque<SealCertificate>,
+}
+
+/// The validators of a proof's epoch, and what is known of that epoch.
+struct Reached<'a> {
+    set: &'a ValidatorSet,
+    /// The last slot of the epoch before; 0 in epoch 0.
+    after: Slot,
 }
 
 impl Verifier {
@@ -211,14 +243,20 @@ impl Verifier {
     ///
     /// **Errors**: it lists an impossible set of validators.
     pub fn new(genesis: &GenesisFile) -> Result<Self, ImpossibleSize> {
-        let (network_id, set) = (genesis.network_id(), genesis.validators()?);
-        Ok(Verifier { network_id, set, trust: genesis.genesis.trust, sealed: VecDeque::new() })
+        let (network_id, trust) = (genesis.network_id(), genesis.genesis.trust);
+        let genesis = genesis.validators()?;
+        Ok(Verifier { network_id, genesis, trust, epochs: Vec::new(), sealed: VecDeque::new() })
     }
 
     /// Checks a receipt's bytes.
     ///
     /// **Errors**: as [`Receipt::verify`].
     pub fn verify(&mut self, bytes: &[u8]) -> Result<Verdict, ReceiptError> {
+        if let Some(version) = bytes.first()
+            && ![Receipt::VERSION, Receipt::VERSION_OF_LATER_EPOCHS].contains(version)
+        {
+            return Err(ReceiptError::Version(*version));
+        }
         self.check(&Receipt::from_bytes(bytes)?)
     }
 
@@ -226,30 +264,83 @@ impl Verifier {
     ///
     /// **Errors**: as [`Receipt::verify`].
     pub fn check(&mut self, receipt: &Receipt) -> Result<Verdict, ReceiptError> {
-        if receipt.version != Receipt::VERSION {
-            return Err(ReceiptError::Version(receipt.version));
-        }
-        let mut verdict = match &receipt.proof {
-            Proof::Order(proof) => proof.verify(&self.network_id, &self.set)?,
+        let Receipt { handovers, proof } = receipt;
+        self.walk(handovers)?;
+        let reached = self.reached(handovers.len());
+        let mut verdict = match proof {
+            Proof::Order(proof) => proof.verify(&self.network_id, &reached)?,
             Proof::Result(proof) => {
-                let verdict = proof.outcome(&self.set)?;
-                self.check_seals(&proof.seals)?;
+                let verdict = proof.outcome(&reached)?;
+                self.check_seals(&proof.seals, handovers.len())?;
                 verdict
             }
         };
-        if self.trust == Trust::Crash {
-            // Whatever votes or seals are shown, they stand on what FAST decided (consensus specification, section 6).
-            verdict.rule = Rule::Fast;
-            verdict.assumption = Assumption::behind(Rule::Fast, self.set.quorum());
-        }
+        (verdict.rule, verdict.assumption) = self.assumed(verdict.rule, handovers.len());
         Ok(verdict)
     }
 
-    fn check_seals(&mut self, seals: &SealCertificate) -> Result<(), CertificateError> {
+    /// Checks that this chain's validators sealed a header, of the epoch to which the handovers lead.
+    ///
+    /// **Returns** what made it final, and what must hold for that.
+    ///
+    /// **Errors**: as [`Receipt::verify`].
+    pub fn check_header(
+        &mut self,
+        handovers: &[Handover],
+        header: &Header,
+        seals: &SealCertificate,
+    ) -> Result<(Rule, Assumption), ReceiptError> {
+        self.walk(handovers)?;
+        sealed_header(header, seals, &self.reached(handovers.len()))?;
+        self.check_seals(seals, handovers.len())?;
+        Ok(self.assumed(Rule::Seal, handovers.len()))
+    }
+
+    /// Goes from the genesis file's set from handover to handover: each is checked by the set to which the one before led.
+    fn walk(&mut self, handovers: &[Handover]) -> Result<(), ReceiptError> {
+        for (place, handover) in handovers.iter().enumerate() {
+            if self.epochs.get(place).is_some_and(|(known, _)| known == handover) {
+                continue;
+            }
+            let Reached { set, after } = self.reached(place);
+            let failed = |error| ReceiptError::Handover { place, error };
+            if handover.slot() <= after {
+                return Err(failed(HandoverError::Broken("its epoch ends before it begins")));
+            }
+            let next = handover.check(set, &Ed25519).map_err(failed)?;
+            // What was sealed by the sets of another chain of handovers counts no more.
+            self.epochs.truncate(place);
+            self.sealed.clear();
+            self.epochs.push((handover.clone(), next));
+        }
+        Ok(())
+    }
+
+    /// The epoch after so many handovers, which were walked.
+    fn reached(&self, handovers: usize) -> Reached<'_> {
+        match handovers.checked_sub(1).and_then(|last| self.epochs.get(last)) {
+            Some((handover, set)) => Reached { set, after: handover.slot() },
+            None => Reached { set: &self.genesis, after: Slot(0) },
+        }
+    }
+
+    /// The rule that a proof stands on, by the network's trust, and what must hold for it.
+    fn assumed(&self, rule: Rule, handovers: usize) -> (Rule, Assumption) {
+        // Whatever votes or seals are shown, they stand on what FAST decided (consensus specification, section 6).
+        let rule = if self.trust == Trust::Crash { Rule::Fast } else { rule };
+        let assumption = match Assumption::behind(rule, self.reached(handovers).set.quorum()) {
+            Assumption::AtMostDishonest(faults) if handovers > 0 => Assumption::AtMostDishonestInEach(faults),
+            other => other,
+        };
+        (rule, assumption)
+    }
+
+    fn check_seals(&mut self, seals: &SealCertificate, handovers: usize) -> Result<(), CertificateError> {
         if self.sealed.contains(seals) {
             return Ok(());
         }
-        seals.verify(&self.set, &Ed25519, self.set.quorum().one_correct())?;
+        let set = self.reached(handovers).set;
+        seals.verify(set, &Ed25519, set.quorum().one_correct())?;
         if self.sealed.len() >= Self::SEALED_MAX {
             self.sealed.pop_front();
         }
@@ -260,19 +351,8 @@ impl Verifier {
 
 impl ResultProof {
     /// What is proved if the seals hold.
-    fn outcome(&self, set: &ValidatorSet) -> Result<Verdict, ReceiptError> {
-        let domain = set.domain();
-        if self.header.chain_id != domain.chain_id {
-            return Err(ReceiptError::Chain { seen: self.header.chain_id, expected: domain.chain_id });
-        }
-        if self.header.epoch != domain.epoch {
-            return Err(ReceiptError::Broken(
-                "the header is of an epoch to which the receipt has no handover",
-            ));
-        }
-        if self.seals.body.header != self.header.hash() || self.seals.body.slot != self.header.slot {
-            return Err(ReceiptError::Broken("the seals are on another header"));
-        }
+    fn outcome(&self, reached: &Reached<'_>) -> Result<Verdict, ReceiptError> {
+        sealed_header(&self.header, &self.seals, reached)?;
         let leaf = outcome_leaf(&self.transaction, &self.envelope, &self.result.0);
         if self.path.root(&leaf) != self.header.outcomes_root {
             return Err(ReceiptError::Broken("the outcome does not lead to the header's outcomes root"));
@@ -284,14 +364,43 @@ impl ResultProof {
             time_ms: Some(self.header.time_ms),
             result: Some(self.result.0.clone()),
             rule: Rule::Seal,
-            assumption: Assumption::behind(Rule::Seal, set.quorum()),
+            assumption: Assumption::behind(Rule::Seal, reached.set.quorum()),
         })
     }
 }
 
+/// Whether the seals, if they hold, are those of this header of this chain.
+fn sealed_header(
+    header: &Header,
+    seals: &SealCertificate,
+    reached: &Reached<'_>,
+) -> Result<(), ReceiptError> {
+    let domain = reached.set.domain();
+    if header.chain_id != domain.chain_id {
+        return Err(ReceiptError::Chain { seen: header.chain_id, expected: domain.chain_id });
+    }
+    if header.epoch != domain.epoch {
+        return Err(ReceiptError::Broken("the header is of an epoch to which the receipt has no handover"));
+    }
+    reached.holds(header.slot)?;
+    if seals.body.header != header.hash() || seals.body.slot != header.slot {
+        return Err(ReceiptError::Broken("the seals are on another header"));
+    }
+    Ok(())
+}
+
+impl Reached<'_> {
+    /// Whether the slot can be one of this epoch. The handovers do not say where it ends.
+    fn holds(&self, slot: Slot) -> Result<(), ReceiptError> {
+        let below = ReceiptError::Broken("the slot is one of an epoch that the receipt says is over");
+        // Slot 0 is decided by nobody, but its header is that of the genesis file and can be sealed.
+        if slot > self.after || self.after == Slot(0) { Ok(()) } else { Err(below) }
+    }
+}
+
 impl OrderProof {
-    fn verify(&self, network_id: &Digest, set: &ValidatorSet) -> Result<Verdict, ReceiptError> {
-        let quorum = set.quorum();
+    fn verify(&self, network_id: &Digest, reached: &Reached<'_>) -> Result<Verdict, ReceiptError> {
+        let (set, quorum) = (reached.set, reached.set.quorum());
         let (ballot, rule): (Ballot, Rule) = match &self.votes {
             OrderVotes::Committed(certificate) => {
                 certificate.verify(set, &Ed25519, quorum.quorum())?;
@@ -303,6 +412,7 @@ impl OrderProof {
                 (certificate.body.0, if all { Rule::Unanimous } else { Rule::Fast })
             }
         };
+        reached.holds(ballot.slot)?;
         if self.batch.digest() != ballot.digest {
             return Err(ReceiptError::Broken("the votes are for another batch"));
         }
@@ -327,6 +437,11 @@ impl OrderProof {
 /// envelope hash covers the signatures: the holder of a neighbour's receipt sees this leaf, and could else confirm a guess.
 pub fn outcome_leaf(transaction: &Digest, envelope: &Digest, result_xdr: &[u8]) -> Digest {
     m("outcome", &[&transaction.0, &envelope.0, result_xdr])
+}
+
+/// Leaf of a dropped transaction in the drops tree: `M("drop", u32 position in the batch | u32 reason)`.
+pub fn drop_leaf(position: u32, reason: u32) -> Digest {
+    m("drop", &[&position.to_be_bytes(), &reason.to_be_bytes()])
 }
 
 impl ResultBytes {
@@ -361,6 +476,13 @@ impl fmt::Display for Assumption {
                     "holds if at most {faults} of this epoch's validators are, or ever become, dishonest"
                 )
             }
+            Assumption::AtMostDishonestInEach(faults) => {
+                write!(
+                    f,
+                    "holds if at most {faults} of this epoch's validators, and of each epoch's before it less than a third, \
+                     are, or ever become, dishonest"
+                )
+            }
         }
     }
 }
@@ -379,7 +501,53 @@ impl Decode for ResultBytes {
     }
 }
 
-codec_struct!(Receipt { version, proof });
+impl Encode for Receipt {
+    fn encode(&self, out: &mut Vec<u8>) {
+        encode_handovers(&self.handovers, [Self::VERSION, Self::VERSION_OF_LATER_EPOCHS], out);
+        self.proof.encode(out);
+    }
+}
+
+impl Decode for Receipt {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let versions = [Self::VERSION, Self::VERSION_OF_LATER_EPOCHS];
+        let handovers = decode_handovers("version of a receipt", versions, input)?;
+        Ok(Receipt { handovers, proof: Decode::decode(input)? })
+    }
+}
+
+/// Writes the version, which says whether there are handovers, and those.
+pub(crate) fn encode_handovers(handovers: &[Handover], versions: [u8; 2], out: &mut Vec<u8>) {
+    let [without, with] = versions;
+    if handovers.is_empty() {
+        out.push(without);
+    } else {
+        out.push(with);
+        handovers.encode(out);
+    }
+}
+
+/// Reads what [`encode_handovers`] wrote.
+pub(crate) fn decode_handovers(
+    what: &'static str,
+    versions: [u8; 2],
+    input: &mut Reader<'_>,
+) -> Result<Vec<Handover>, DecodeError> {
+    let [without, with] = versions;
+    let version = u8::decode(input)?;
+    if version == without {
+        return Ok(Vec::new());
+    }
+    if version != with {
+        return Err(DecodeError::Tag { what, value: version });
+    }
+    let handovers: Vec<Handover> = Decode::decode(input)?;
+    if handovers.is_empty() {
+        return Err(DecodeError::Invalid("a receipt of this version has a handover"));
+    }
+    Ok(handovers)
+}
+
 codec_enum!(Proof { 1 => Order, 2 => Result });
 codec_struct!(OrderProof { envelope, path, batch, body, votes });
 codec_enum!(OrderVotes { 1 => Prepared, 2 => Committed });

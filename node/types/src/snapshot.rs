@@ -10,6 +10,7 @@ use crate::codec::{Decode, DecodeError, Encode, ListItem, Reader, codec_struct, 
 use crate::hash::Digest;
 use crate::header::Header;
 use crate::ids::Slot;
+use crate::leaf::LeafRule;
 use crate::message::StableCheckpoint;
 use crate::state_proof::{self, StateProof};
 
@@ -88,24 +89,24 @@ impl SnapshotOffer {
 }
 
 impl StateChunk {
-    /// The root of a state of which this is a part.
+    /// The root of a state of which this is a part. A chunk holds no salts: who fetches a state can compute them.
     ///
     /// **Returns** none for a chunk that is part of no state: entries out of order or of another part.
-    pub fn root(&self) -> Option<Digest> {
+    pub fn root(&self, leaves: &LeafRule) -> Option<Digest> {
         let depth = self.siblings.len();
         if depth > StateProof::DEPTH_MAX || low_bits(&self.from, depth) {
             return None;
         }
-        let mut leaves: Vec<(Digest, Digest)> = Vec::with_capacity(self.entries.len());
+        let mut hashes: Vec<(Digest, Digest)> = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
             let tree_key = state_proof::tree_key(&entry.key);
-            let in_order = leaves.last().is_none_or(|(last, _)| *last < tree_key);
+            let in_order = hashes.last().is_none_or(|(last, _)| *last < tree_key);
             if !in_order || !state_proof::share_bits(&tree_key, &self.from, depth) {
                 return None;
             }
-            leaves.push((tree_key, state_proof::leaf(&tree_key, &entry.value)));
+            hashes.push((tree_key, leaves.leaf(&tree_key, &entry.value)));
         }
-        let hash = state_proof::subtree_root(depth, &leaves)?;
+        let hash = state_proof::subtree_root(depth, &hashes)?;
         state_proof::root_above(&self.from, &self.siblings, hash)
     }
 

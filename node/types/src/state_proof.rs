@@ -1,12 +1,13 @@
 //! The state tree's hashes, and proofs that an entry is in the state of a block, or that none with its key is.
 //!
 //! The tree is a binary trie over the bits of an entry's *tree key*, highest bit first. A subtree that holds no
-//! entry has the hash of the empty tree; one that holds a single entry has that entry's leaf hash; any other has
-//! `M("node", left | right)`. The shape follows from the set of entries alone, so equal states have equal roots.
+//! entry has the hash of the empty tree; one that holds a single entry has that entry's [leaf hash](crate::leaf); any other
+//! has `M("node", left | right)`. The shape follows from the set of entries alone, so equal states have equal roots.
 //! **Source**: consensus specification, section 2. `carat-ledger` keeps the tree; this module only verifies.
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, encode_count};
 use crate::hash::{Digest, m};
+use crate::leaf::{open_leaf, salted_leaf};
 use crate::merkle;
 
 /// Where an entry stands in the tree: the hash of its key bytes.
@@ -14,11 +15,6 @@ use crate::merkle;
 /// Key bytes are the XDR of a ledger key, or a u32 of 1000 or more (a kind of our own) followed by XDR.
 pub fn tree_key(key: &[u8]) -> Digest {
     m("key", &[key])
-}
-
-/// The hash of an entry's leaf.
-pub fn leaf(tree_key: &Digest, value: &[u8]) -> Digest {
-    m("entry", &[&tree_key.0, value])
 }
 
 /// The bit of a tree key that decides at `depth` below the root: true is right.
@@ -62,11 +58,13 @@ pub fn root_above(tree_key: &Digest, siblings: &[Digest], hash: Digest) -> Optio
 /// What a proof shows at the end of its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProofEnd {
-    /// The entry's own leaf.
+    /// The entry's own leaf, on an open network.
     Present,
+    /// The entry's own leaf with its salt, on a members' network.
+    Salted(Digest),
     /// Nothing: no entry's key begins with the bits of this path.
     Empty,
-    /// The leaf of another entry, which is alone below this place.
+    /// The leaf of another entry, which is alone below this place: on an open network, for it tells which entry that is.
     Other(OtherLeaf),
 }
 
@@ -98,11 +96,13 @@ impl StateProof {
     /// **Returns** none for a path longer than a tree can be deep, and for a proof of absence. The caller compares with a
     /// certified root.
     pub fn root(&self, key: &[u8], value: &[u8]) -> Option<Digest> {
-        if self.end != ProofEnd::Present {
-            return None;
-        }
         let tree_key = tree_key(key);
-        root_above(&tree_key, &self.siblings, leaf(&tree_key, value))
+        let leaf = match &self.end {
+            ProofEnd::Present => open_leaf(&tree_key, value),
+            ProofEnd::Salted(salt) => salted_leaf(salt, &tree_key, value),
+            ProofEnd::Empty | ProofEnd::Other(_) => return None,
+        };
+        root_above(&tree_key, &self.siblings, leaf)
     }
 }
 
@@ -114,14 +114,14 @@ impl StateProof {
     pub fn root_without(&self, key: &[u8]) -> Option<Digest> {
         let tree_key = tree_key(key);
         let hash = match &self.end {
-            ProofEnd::Present => return None,
+            ProofEnd::Present | ProofEnd::Salted(_) => return None,
             ProofEnd::Empty => merkle::empty(),
             ProofEnd::Other(other) => {
                 let stands_there = share_bits(&other.tree_key, &tree_key, self.siblings.len());
                 if other.tree_key == tree_key || !stands_there {
                     return None;
                 }
-                leaf(&other.tree_key, &other.value)
+                open_leaf(&other.tree_key, &other.value)
             }
         };
         root_above(&tree_key, &self.siblings, hash)
@@ -144,6 +144,10 @@ impl Encode for StateProof {
                 encode_count(other.value.len(), out);
                 out.extend_from_slice(&other.value);
             }
+            ProofEnd::Salted(salt) => {
+                out.push(3);
+                salt.encode(out);
+            }
         }
         self.siblings.as_slice().encode(out);
     }
@@ -159,6 +163,7 @@ impl Decode for StateProof {
                 let count = input.count("value of a state entry", VALUE_MAX)?;
                 ProofEnd::Other(OtherLeaf { tree_key, value: input.take(count)?.to_vec() })
             }
+            3 => ProofEnd::Salted(Decode::decode(input)?),
             value => return Err(DecodeError::Tag { what: "state proof", value }),
         };
         Ok(StateProof { end, siblings: decode_siblings(input)? })
@@ -196,7 +201,7 @@ mod tests {
     #[test]
     fn proof_of_a_lone_entry_is_empty_and_its_leaf_the_root() {
         let proof = StateProof { end: ProofEnd::Present, siblings: Vec::new() };
-        assert_eq!(proof.root(b"key", b"value"), Some(leaf(&tree_key(b"key"), b"value")));
+        assert_eq!(proof.root(b"key", b"value"), Some(open_leaf(&tree_key(b"key"), b"value")));
     }
 
     #[test]
@@ -205,7 +210,7 @@ mod tests {
         let key = |n: u32| n.to_be_bytes().to_vec();
         let left = (0..).map(key).find(|k| bit(&tree_key(k), 0) == Some(false)).expect("half of all keys");
         let right = (0..).map(key).find(|k| bit(&tree_key(k), 0) == Some(true)).expect("half of all keys");
-        let (l, r) = (leaf(&tree_key(&left), b"l"), leaf(&tree_key(&right), b"r"));
+        let (l, r) = (open_leaf(&tree_key(&left), b"l"), open_leaf(&tree_key(&right), b"r"));
         let root = merkle::node(&l, &r);
         let proof = StateProof { end: ProofEnd::Present, siblings: vec![l] };
         assert_eq!(proof.root(&right, b"r"), Some(root));
@@ -219,7 +224,7 @@ mod tests {
         let side = |right: bool| move |k: &Vec<u8>| bit(&tree_key(k), 0) == Some(right);
         let lefts: Vec<_> = (0..).map(key).filter(side(false)).take(2).collect();
         let right = (0..).map(key).find(side(true)).expect("half of all keys");
-        let leaf_of = |k: &[u8]| leaf(&tree_key(k), b"v");
+        let leaf_of = |k: &[u8]| open_leaf(&tree_key(k), b"v");
         let root = merkle::node(&leaf_of(&lefts[0]), &leaf_of(&right));
         let other = OtherLeaf { tree_key: tree_key(&lefts[0]), value: b"v".to_vec() };
         let proof = StateProof { end: ProofEnd::Other(other), siblings: vec![leaf_of(&right)] };
@@ -243,7 +248,7 @@ mod tests {
         let bytes = proof.to_bytes();
         assert_eq!(StateProof::from_bytes(&bytes), Ok(proof));
         let mut unknown = bytes.clone();
-        unknown[0] = 3;
+        unknown[0] = 4;
         assert!(matches!(StateProof::from_bytes(&unknown), Err(DecodeError::Tag { .. })));
         let mut deep = vec![0];
         deep.extend(257_u32.to_be_bytes());

@@ -6,6 +6,7 @@ use carat_ledger::{
     ApplyError, BlockInput, MemoryState, SignatureOracle, SortKey, StateKey, StateTree, StateValue,
     audit_supply,
 };
+use carat_types::LeafRule;
 use carat_types::signature::Claim;
 use carat_types::transaction::{SignedTransaction, decode_envelope};
 use stellar_xdr::{Limits, WriteXdr};
@@ -55,6 +56,9 @@ pub fn apply(bytes: &[u8]) {
     let block = BlockInput {
         sort_key: SortKey::Prefix(NETWORK.header.prefix),
         ledger_seq: 2,
+        chain_id: NETWORK.header.chain_id,
+        epoch: NETWORK.header.epoch,
+        slot: NETWORK.header.slot.next(),
         time_ms: NETWORK.header.time_ms + 1_000,
         envelopes: &envelopes,
         signatures: &Trusting,
@@ -64,7 +68,7 @@ pub fn apply(bytes: &[u8]) {
         Ok(outcome) => {
             let mut state = STATE.clone();
             state.apply(&outcome.delta);
-            let mut tree = StateTree::build(NETWORK.entries.iter().cloned());
+            let mut tree = StateTree::build(&LeafRule::Open, NETWORK.entries.iter().cloned());
             tree.update(&outcome.delta);
             let figures = audit_supply(state.entries()).expect("a state that decodes");
             assert!(figures.iter().all(|(_, figures)| figures.agree()), "held is not what was issued");

@@ -12,6 +12,7 @@ pub mod network;
 pub mod replica;
 pub mod seeds;
 pub mod storage;
+pub mod tls;
 pub mod wire;
 
 /// A function over arbitrary bytes.
@@ -38,6 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("journal_record", storage::journal_record),
     ("stored_values", storage::stored_values),
     ("replica", replica::replica),
+    ("tls_certificate", tls::tls_certificate),
     ("confidential_claim", confidential::confidential_claim),
 ];
 

@@ -3,12 +3,15 @@
 use std::sync::LazyLock;
 
 use carat_consensus::signer::KeySigner;
+use carat_ledger::state::EntryBytes;
+use carat_ledger::{StateKey, StateValue};
 use carat_types::batch::BlockLimits;
 use carat_types::genesis::LedgerConstants;
+use carat_types::governance::Governance;
 use carat_types::header::Header;
 use carat_types::transaction::{network_id, test_root_key};
 use carat_types::validators::{ValidatorKeys, ValidatorSet};
-use carat_types::{Digest, Epoch, SecretKey, ValidatorId, hash};
+use carat_types::{Digest, Epoch, PublicKey, SecretKey, ValidatorId, hash};
 
 /// How many validators.
 pub const VALIDATORS: u16 = 4;
@@ -40,6 +43,22 @@ pub fn keys(validator: ValidatorId) -> KeySigner {
     KeySigner { acceptor: key(b"acceptor"), proposer: key(b"proposer") }
 }
 
+/// The root account governs, alone: what it proposes is decided.
+fn governed(mut entries: Vec<EntryBytes>, account: PublicKey) -> Vec<EntryBytes> {
+    let governance = Governance {
+        account,
+        checkpoint_interval: 64,
+        window: 256,
+        proposals: 0,
+        open: Vec::new(),
+        scheduled: None,
+    };
+    let value = StateValue::Governance(Box::new(governance));
+    entries.push((StateKey::Governance.to_bytes(), value.to_bytes()));
+    entries.sort();
+    entries
+}
+
 impl Network {
     fn new() -> Self {
         let chain_id = hash::h("genesis", &[PASSPHRASE.as_bytes()]);
@@ -63,9 +82,11 @@ impl Network {
             id: network_id(PASSPHRASE),
             header: Header::genesis(chain_id, 1_800_000_000_000, Digest::ZERO),
             validators: ValidatorSet::new(chain_id, Epoch(0), all).expect("four validators"),
+            entries: governed(
+                carat_ledger::genesis_entries(&constants, &BlockLimits::default()).expect("a sound genesis"),
+                root.public(),
+            ),
             root,
-            entries: carat_ledger::genesis_entries(&constants, &BlockLimits::default())
-                .expect("a sound genesis"),
         }
     }
 }

@@ -14,7 +14,7 @@ use carat_types::genesis::{ConsensusConstants, Trust};
 use carat_types::hash::sha256;
 use carat_types::message::{Data, Frame, Message, Proposal, Signed, SignedBody, SignerRole};
 use carat_types::validators::{Authenticator, Verified};
-use carat_types::{PublicKey, Signature, ValidatorId};
+use carat_types::{LeafRule, PublicKey, Signature, ValidatorId};
 
 use crate::network::{LIAR, NETWORK, keys};
 
@@ -44,10 +44,10 @@ fn mark(key: &PublicKey, message: &[u8]) -> Signature {
 }
 
 impl Signer for Hasher {
-    fn sign(&self, role: SignerRole, bytes: &[u8]) -> Signature {
+    fn sign(&self, role: SignerRole, bytes: &[u8]) -> Option<Signature> {
         let keys = keys(ME);
         let key = if role == SignerRole::Acceptor { keys.acceptor } else { keys.proposer };
-        mark(&key.public(), bytes)
+        Some(mark(&key.public(), bytes))
     }
 }
 
@@ -68,7 +68,9 @@ pub fn replica(bytes: &[u8]) {
         signer: Box::new(Hasher),
         authenticator: Arc::new(Hasher),
         genesis_header: NETWORK.header.clone(),
+        base: None,
         fetches_states: FetchStates::WhenBehind,
+        leaves: LeafRule::Open,
     };
     let mut now = Now { monotonic_us: 1, wall_ms: NETWORK.header.time_ms };
     let tip = ChainTip { header: NETWORK.header.clone(), recent: Vec::new(), transfer: None };

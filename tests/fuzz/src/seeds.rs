@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use carat_consensus::{Record, Signer};
-use carat_ledger::{SnapshotPlan, StateTree};
+use carat_consensus::Record;
+use carat_ledger::{Absence, SnapshotPlan, StateTree};
 use carat_storage::Identity;
 use carat_storage::journal::format::{Header as SegmentHeader, encode_frame, encode_record};
 use carat_types::batch::{Batch, Body, Envelope, Payload, Value};
@@ -15,12 +15,13 @@ use carat_types::builder::operation::{self, LIMIT_MAX, Options};
 use carat_types::builder::{TransactionBuilder, asset, fee_bump};
 use carat_types::certificate::Certificate;
 use carat_types::codec::Encode;
+use carat_types::governance::{Call, Change, Parameter};
 use carat_types::hash::sha256;
 use carat_types::header::Header;
 use carat_types::message::{
     Ballot, Commit, Data, Fetch, Frame, Justification, Message, NewView, PrePrepare, Prepare, PrepareMessage,
-    Proposal, ProposalSignature, Seal, Signed, SignedBody, StableCheckpoint, Status, Transactions,
-    ViewChange,
+    Proposal, ProposalSignature, Seal, Signed, SignedBody, SignerRole, StableCheckpoint, Status,
+    Transactions, ViewChange,
 };
 use carat_types::receipt::{Receipt, ResultBytes, ResultProof};
 use carat_types::snapshot::{Progress, SnapshotOffer};
@@ -28,7 +29,7 @@ use carat_types::submission::{
     Answer, Busy, Malformed, Refused, Request, SettledBlock, SettledOutcome, Submission, Wanted, Words,
 };
 use carat_types::transaction::sign_envelope;
-use carat_types::{Digest, Epoch, Slot, ValidatorId, View, header, merkle, state_proof};
+use carat_types::{Digest, Epoch, LeafRule, Slot, ValidatorId, View, header, merkle, state_proof};
 use stellar_xdr::{Asset, Limits, Operation, Price, TransactionEnvelope, WriteXdr};
 
 use crate::network::{LIAR, NETWORK, VALIDATORS, keys};
@@ -60,6 +61,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "journal_record" => records().iter().map(Encode::to_bytes).collect(),
         "stored_values" => vec![NETWORK.header.to_bytes(), block().block.to_bytes()],
         "replica" => vec![script(&[]), script(&[8, 5, 1, 4]), script(&[40, 4, 40, 2, 60, 1])],
+        "tls_certificate" => crate::tls::certificates(),
         "confidential_claim" => crate::confidential::claims().to_vec(),
         _ => Vec::new(),
     }
@@ -69,13 +71,17 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
 fn proofs() -> Vec<Vec<u8>> {
     let entries: BTreeMap<&[u8], &[u8]> =
         NETWORK.entries.iter().map(|(key, value)| (key.as_ref(), value.as_ref())).collect();
-    let tree = StateTree::build(&entries);
+    let tree = StateTree::build(&LeafRule::Open, &entries);
     let value_at = |wanted: &Digest| {
         let found = entries.iter().find(|(key, _)| state_proof::tree_key(key) == *wanted);
         found.map(|(_, value)| value.to_vec()).ok_or("the tree names entries of the state")
     };
-    let present = entries.keys().filter_map(|key| tree.prove(key));
-    let absent = (0..8_u8).filter_map(|number| tree.prove_absent(&[number], value_at).expect("found"));
+    let present = entries.iter().filter_map(|(key, value)| tree.prove(key, value));
+    let absent =
+        (0..8_u8).filter_map(|number| match tree.prove_absent(&[number], value_at).expect("found") {
+            Absence::Proved(proof) => Some(proof),
+            Absence::Contradicted | Absence::Unprovable => None,
+        });
     present.chain(absent).map(|proof| proof.to_bytes()).collect()
 }
 
@@ -83,7 +89,8 @@ fn proofs() -> Vec<Vec<u8>> {
 fn chunks() -> Vec<Vec<u8>> {
     let entries: BTreeMap<&[u8], &[u8]> =
         NETWORK.entries.iter().map(|(key, value)| (key.as_ref(), value.as_ref())).collect();
-    let plan = SnapshotPlan::build(entries.iter().map(Ok::<_, Infallible>), 100).expect("never fails");
+    let plan = SnapshotPlan::build(&LeafRule::Open, entries.iter().map(Ok::<_, Infallible>), 100)
+        .expect("never fails");
     let values = |keys: &[Box<[u8]>]| {
         Ok::<_, Infallible>(keys.iter().map(|key| entries[key.as_ref()].to_vec()).collect())
     };
@@ -126,7 +133,9 @@ fn script(steps: &[u8]) -> Vec<u8> {
 }
 
 fn signed<B: SignedBody>(signer: ValidatorId, body: B) -> Signed<B> {
-    let signature = keys(signer).sign(B::SIGNER, &NETWORK.validators.domain().signing_bytes(&body));
+    let keys = keys(signer);
+    let key = if B::SIGNER == SignerRole::Acceptor { keys.acceptor } else { keys.proposer };
+    let signature = key.sign(&NETWORK.validators.domain().signing_bytes(&body));
     Signed { signer, body, signature }
 }
 
@@ -143,6 +152,8 @@ fn envelopes() -> Vec<TransactionEnvelope> {
     let other = carat_types::SecretKey::from_seed(&[7; 32]);
     let (root, euros) = (NETWORK.root.public(), euros());
     let price = Price { n: 5, d: 4 };
+    let change = Change::Value { parameter: Parameter::BaseFee, value: 200 };
+    let propose = Call::Propose { signer: root, change, valid_until: u64::MAX };
     let operations: Vec<Vec<Operation>> = vec![
         vec![operation::create_account(other.public().into(), 1_000_000_000)],
         vec![
@@ -160,6 +171,7 @@ fn envelopes() -> Vec<TransactionEnvelope> {
             create_passive_sell_offer(Asset::Native, euros, 10, price),
         ],
         vec![operation::bump_sequence(99)],
+        vec![propose.operation(&NETWORK.header.chain_id, &root)],
     ];
     let mut envelopes = Vec::new();
     for (sequence, operations) in (0..).zip(operations) {

@@ -15,7 +15,7 @@ use carat_types::snapshot::{Progress, SnapshotOffer, StateChunk};
 use carat_types::state_proof::StateProof;
 use carat_types::submission::{Answer, Request};
 use carat_types::validators::Ed25519;
-use carat_types::{Digest, merkle, payload};
+use carat_types::{Digest, LeafRule, merkle, payload};
 
 use crate::network::NETWORK;
 
@@ -95,7 +95,7 @@ pub fn state_proof(bytes: &[u8]) {
 /// A part of a state, as peers send it to who is far behind.
 pub fn state_chunk(bytes: &[u8]) {
     if let Some(chunk) = canonical::<StateChunk>(bytes) {
-        chunk.root();
+        chunk.root(&LeafRule::Open);
         chunk.end();
     }
 }

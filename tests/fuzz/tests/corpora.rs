@@ -36,6 +36,9 @@ fn seeds_are_taken_and_not_refused() {
     assert!(seeds("frame").iter().all(|seed| Frame::from_bytes(seed).is_ok()));
     assert!(seeds("block").iter().all(|seed| CertifiedBlock::from_bytes(seed).is_ok()));
     assert!(seeds("envelope").iter().all(|seed| carat_types::transaction::decode_envelope(seed).is_ok()));
+    let in_time: Vec<bool> =
+        seeds("tls_certificate").iter().map(|seed| carat_fuzz::tls::is_taken(seed)).collect();
+    assert_eq!(in_time, [true, false]);
     let segment = seeds("journal_segment").pop().expect("the last one is whole");
     let segment = carat_storage::journal::format::read_segment(&segment).expect("a header");
     assert_eq!(segment.records.len(), 3);

@@ -92,8 +92,8 @@ impl Keys {
 }
 
 impl Signer for Keys {
-    fn sign(&self, role: SignerRole, bytes: &[u8]) -> Signature {
-        self.sign_bytes(role, bytes)
+    fn sign(&self, role: SignerRole, bytes: &[u8]) -> Option<Signature> {
+        Some(self.sign_bytes(role, bytes))
     }
 }
 

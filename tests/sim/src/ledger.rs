@@ -12,15 +12,22 @@ use std::sync::Arc;
 use carat_consensus::{Execute, Executed, PendingTransaction};
 use carat_types::batch::{BlockLimits, Envelope, Payload, Value, WellFormed};
 use carat_types::hash::h;
-use carat_types::header::{Header, ledger_of};
+use carat_types::header::{EpochEnd, Header, ledger_of};
+use carat_types::leaf::SaltSecret;
 use carat_types::snapshot::{SnapshotOffer, StateEntry};
-use carat_types::{Digest, Slot};
+use carat_types::{Digest, Epoch, LeafRule, Slot};
 
 use model::ModelState;
 use real::RealState;
 
 /// Wall clock of every run's genesis. **Units**: milliseconds since 1970.
 pub const GENESIS_TIME_MS: u64 = 1_800_000_000_000;
+
+/// How every run hashes leaves: salted, as a members' network does, so that whoever forgets the secret on the way of a state is
+/// found out.
+pub fn leaf_rule() -> LeafRule {
+    LeafRule::Salted(SaltSecret::from_bytes(&[0x5a; 32]))
+}
 
 /// Which ledger a run uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,11 +66,15 @@ struct Effects {
     state_root: Digest,
     outcomes_root: Digest,
     drops_root: Digest,
+    epoch_end: Option<EpochEnd>,
 }
 
 /// Place and time of a block.
 #[derive(Clone, Copy, Debug)]
 struct Place {
+    chain_id: Digest,
+    epoch: Epoch,
+    slot: Slot,
     ledger: u32,
     time_ms: u64,
     /// c(s-1).
@@ -204,14 +215,18 @@ impl Ledger {
         let ledger = ledger_of(parent.ledger, parent.time_ms, time_ms);
         let same_ledger = ledger == parent.ledger;
         let first_transaction = if same_ledger { parent.first_transaction + self.applied } else { 0 };
-        let place = Place { ledger, time_ms, below: parent.prefix };
+        let epoch = match &parent.epoch_end {
+            Some(end) if slot > end.slot => parent.epoch.next(),
+            _ => parent.epoch,
+        };
+        let place = Place { chain_id: parent.chain_id, epoch, slot, ledger, time_ms, below: parent.prefix };
         let effects = match &mut self.state {
             State::Model(state) => state.execute(payload, place),
             State::Real(state) => state.execute(payload, place),
         };
         let header = Header {
             chain_id: parent.chain_id,
-            epoch: parent.epoch,
+            epoch,
             slot,
             ledger,
             first_transaction,
@@ -222,7 +237,7 @@ impl Ledger {
             state_root: effects.state_root,
             outcomes_root: effects.outcomes_root,
             drops_root: effects.drops_root,
-            epoch_end: None,
+            epoch_end: effects.epoch_end,
         };
         self.header = header.clone();
         self.applied = u32::try_from(effects.applied.len()).unwrap_or(u32::MAX);

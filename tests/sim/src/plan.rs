@@ -9,12 +9,16 @@ use carat_types::{Quorum, ValidatorId};
 
 use crate::crypto::Scheme;
 use crate::ledger::LedgerKind;
+use crate::mix::mix;
 use crate::rng::Rng;
 
 /// Microseconds in a millisecond and in a second.
 pub const MS: u64 = 1_000;
 /// Microseconds in a second.
 pub const SECOND: u64 = 1_000 * MS;
+
+/// Sets the choice of signers apart from all else that a seed decides.
+const SIGNERS: u64 = 0x5163;
 
 /// Numbers of validators, as often as they are drawn.
 const SIZES: [u16; 40] = {
@@ -65,6 +69,8 @@ pub struct Plan {
     pub store_lost: bool,
     /// When validators fetch a state.
     pub fetches_states: FetchStates,
+    /// Whether the validators' keys are with signers, processes of their own.
+    pub signs_elsewhere: bool,
 }
 
 /// How the network treats messages.
@@ -332,6 +338,8 @@ impl Plan {
             disk_rots: false,
             store_lost: false,
             fetches_states: FetchStates::WhenBehind,
+            // Not drawn: every other choice of a seed stays what it was.
+            signs_elsewhere: mix(seed, SIGNERS).is_multiple_of(5),
         }
         .with_rare_faults(&mut rng)
     }

@@ -14,10 +14,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use carat_consensus::{Effect, Execute, Input, Now, PendingTransaction, Replica, Timer};
+use carat_consensus::{Effect, Execute, Input, Now, PendingTransaction, Replica, Statement, Timer};
 use carat_types::batch::Envelope;
 use carat_types::validators::{Authenticator, ValidatorSet};
-use carat_types::{Slot, ValidatorId};
+use carat_types::{Signature, Slot, ValidatorId};
 
 use crate::adversary::{Adversary, Identity};
 use crate::clients::{Client, Setting};
@@ -126,6 +126,8 @@ struct Process {
     snapshots: Vec<transfer::Snapshot>,
     journal_syncing: bool,
     blocks_syncing: bool,
+    /// When the signer, which is a process of its own, has answered all that it was asked.
+    signed_until: u64,
 }
 
 #[derive(Debug)]
@@ -165,6 +167,7 @@ enum Happening {
     ExecutionDone,
     ChunkKept,
     StateInstalled,
+    Signed(Box<Statement>, Signature),
 }
 
 impl Simulation {
@@ -442,6 +445,9 @@ impl Simulation {
             Happening::ExecutionDone => self.execution_done(index),
             Happening::ChunkKept => self.chunk_kept(index),
             Happening::StateInstalled => self.state_installed(index),
+            Happening::Signed(statement, signature) => {
+                self.input(index, Input::Signed(statement, signature), mix(7, self.scheduled))
+            }
         }
     }
 

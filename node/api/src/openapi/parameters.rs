@@ -78,6 +78,7 @@ const TIME_MAX: u64 = 1 << 50;
 pub(crate) const PARAMETERS: &[Parameter] = &[
     path("account_id", "An account", ACCOUNT),
     path("key", "The name of a data entry", Text),
+    path("ledger_key", "The XDR of a ledger key, in hexadecimal digits", Pattern("^([0-9a-f]{2}){1,512}$")),
     path("sequence", "The number of a ledger", Number(1, 0x7fff_ffff)),
     path("hash", "The hash of a transaction", HASH),
     path("id", "The id of an operation", Number(0, ID_MAX)),

@@ -9,6 +9,7 @@ pub(crate) mod federation;
 pub(crate) mod fee_stats;
 pub(crate) mod friendbot;
 pub(crate) mod genesis;
+pub(crate) mod governance;
 pub(crate) mod ledgers;
 pub(crate) mod liquidity_pools;
 pub(crate) mod network;
@@ -21,6 +22,7 @@ pub(crate) mod root;
 mod sep;
 pub(crate) use sep::now;
 pub(crate) mod sep10;
+pub(crate) mod state_proofs;
 pub(crate) mod submit;
 pub(crate) mod trades;
 pub(crate) mod transactions;
@@ -97,6 +99,7 @@ pub const ROUTES: &[Route] = &[
     read("/", false, || get(root::show)),
     read("/openapi.json", false, || get(openapi::show)),
     read("/genesis", false, || get(genesis::show)),
+    read("/governance", false, || get(governance::show)),
     read("/fee_stats", false, || get(fee_stats::show)),
     read("/accounts", true, || get(accounts::list)),
     read("/accounts/{account_id}", true, || get(accounts::show)),
@@ -144,6 +147,7 @@ pub const ROUTES: &[Route] = &[
     read("/paths", false, || get(paths::strict_receive)),
     read("/paths/strict-receive", false, || get(paths::strict_receive)),
     read("/paths/strict-send", false, || get(paths::strict_send)),
+    read("/state_proofs/{ledger_key}", false, || get(state_proofs::show)),
     read("/trade_aggregations", false, || get(trades::aggregations)),
     read("/trades", true, || get(trades::list)),
     Route {

@@ -54,7 +54,7 @@ async fn start(api: &Api, limits: ConnectionLimits) -> Running {
         TcpListener::bind("127.0.0.1:0").await.expect("a free port"),
     ];
     let addresses = [&plain, &secure].map(|listener| listener.local_addr().expect("bound"));
-    let door = Door(Https::of_identity(&key(SERVER)).expect("settings"));
+    let door = Door(Https::of_identity(&key(SERVER).into()).expect("settings"));
     let doors = Doors { plain, secure: Some((secure, Arc::new(door))) };
     let (stopping, stopped) = watch::channel(false);
     tokio::spawn(serve(doors, api.node.clone(), login_settings(), limits, stopped));

@@ -29,6 +29,7 @@ pub(super) async fn example(api: &Api, route: &str) -> String {
         .replace("{account_id}", &two)
         .replace("{sequence}", "2")
         .replace("{liquidity_pool_id}", &pool())
+        .replace("{ledger_key}", &super::state_proofs::account_key(2))
         .replace("{key}", "kept");
     if path.contains("{hash}") {
         path = path.replace("{hash}", &first(api, "/transactions?order=desc", "hash").await);

@@ -196,6 +196,8 @@ async fn samples() -> Samples {
     }
     let book = format!("/order_book?selling_asset_type=native&{}", collections::asset("buying_", "USD"));
     samples.add("OrderBook", [market.get(&book).await.ok()]);
+    let absent = super::state_proofs::account_key(250);
+    samples.add("StateProof", [market.get(&format!("/state_proofs/{absent}")).await.ok()]);
     samples.add("Activity", [market.get("/activity?asset=native").await.ok()]);
     let (pays, fails) = {
         let chain = market.node.chain();

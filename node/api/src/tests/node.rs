@@ -5,23 +5,28 @@ use std::time::Duration;
 
 use carat_history::paths::{self, Found, PathQuery};
 use carat_history::{History, Toid, TransactionRecord};
-use carat_ledger::{Ed25519, Moment, Pending, StateKey, StateValue, admit};
+use carat_ledger::{
+    Absence, Ed25519, Moment, Pending, StateKey, StateRead as _, StateTree, StateValue, admit,
+};
 use carat_types::builder::operation::create_account;
 use carat_types::certificate::SealCertificate;
 use carat_types::genesis::Visibility;
 use carat_types::ids::Slot;
+use carat_types::leaf::SaltSecret;
 use carat_types::merkle;
 use carat_types::message::Seal;
 use carat_types::receipt::{Assumption, Receipt, ResultBytes, ResultProof, Rule, Verdict};
+use carat_types::state_proof::tree_key;
+use carat_types::state_receipt::StateReceipt;
 use carat_types::transaction::{SignedTransaction, decode_envelope};
-use carat_types::{Digest, PublicKey};
+use carat_types::{Digest, LeafRule, PublicKey};
 use stellar_xdr::{LedgerEntry, LedgerEntryData, Limits, ReadXdr};
 use tokio::sync::watch;
 
 use super::chain::{COIN, Chain, PASSPHRASE};
 use crate::port::{
-    Acceptance, Account, BoxFuture, CheckedReceipt, Head, HistoryState, Network, Node, NodeError, Refusal,
-    Submission,
+    Acceptance, Account, BoxFuture, CheckedReceipt, Governance, Head, HistoryState, Network, Node, NodeError,
+    Refusal, StateAnswer, Submission,
 };
 use crate::resources::network::NetworkState;
 
@@ -138,7 +143,13 @@ impl TestNode {
 
     fn admit(&self, transaction: &SignedTransaction) -> Result<(), Refusal> {
         let chain = self.chain();
-        let moment = Moment { ledger_seq: chain.header.ledger + 1, close_time: chain.header.time_ms / 1_000 };
+        let moment = Moment {
+            ledger_seq: chain.header.ledger + 1,
+            close_time: chain.header.time_ms / 1_000,
+            epoch: chain.header.epoch,
+            slot: chain.header.slot.next(),
+            chain_id: chain.header.chain_id,
+        };
         let admitted =
             admit(&chain.state, moment, &Ed25519, transaction, Pending::default()).expect("a sound state");
         admitted.map(drop).map_err(|refusal| Refusal {
@@ -191,6 +202,11 @@ impl Node for TestNode {
             Some(StateValue::Creator(member)) => Ok(Some(member)),
             _ => Ok(None),
         }
+    }
+
+    /// No chain of these tests has any; the integration tests read it of real ones.
+    fn governance(&self) -> Result<Option<Governance>, NodeError> {
+        Ok(None)
     }
 
     fn paths(&self, query: &PathQuery) -> Result<Option<Found>, NodeError> {
@@ -268,6 +284,50 @@ impl Node for TestNode {
             assumption: Assumption::AtMostDishonest(1),
         };
         Ok(Some(CheckedReceipt { receipt: Receipt::of_result(proof), verdict }))
+    }
+
+    fn state_value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, NodeError> {
+        self.chain().state.get(key).map_err(|error| NodeError::Other(error.into()))
+    }
+
+    fn prove_state(&self, key: Vec<u8>, _patience: Duration) -> BoxFuture<StateAnswer> {
+        match self.staged() {
+            Staged::Busy => return ready(StateAnswer::Busy { retry_after: Duration::from_secs(1) }),
+            Staged::TimesOut => return ready(StateAnswer::TimedOut),
+            _ => {}
+        }
+        let chain = self.chain();
+        let rule = match self.network.visibility {
+            Visibility::Open => LeafRule::Open,
+            Visibility::Members => LeafRule::Salted(SaltSecret::from_bytes(&[7; 32])),
+        };
+        let tree = StateTree::build(&rule, chain.state.entries());
+        let value = chain.state.get(&key).expect("in memory");
+        let other = |wanted: &Digest| {
+            let found = chain.state.entries().find(|(key, _)| tree_key(key) == *wanted);
+            found.map(|(_, value)| value.to_vec()).ok_or("the tree names entries of the state")
+        };
+        let proof = match &value {
+            Some(value) => tree.prove(&key, value),
+            None => match tree.prove_absent(&key, other).expect("found") {
+                Absence::Proved(proof) => Some(proof),
+                Absence::Contradicted | Absence::Unprovable => None,
+            },
+        };
+        let header = chain.header.clone();
+        let body = Seal { slot: header.slot, header: header.hash() };
+        let seals = SealCertificate { body, signers: Default::default(), signatures: Vec::new() };
+        ready(match proof {
+            Some(proof) => StateAnswer::Proved(Box::new(StateReceipt {
+                handovers: Vec::new(),
+                key,
+                value,
+                proof,
+                header,
+                seals,
+            })),
+            None => StateAnswer::Unprovable,
+        })
     }
 
     fn network_state(&self) -> watch::Receiver<Arc<NetworkState>> {

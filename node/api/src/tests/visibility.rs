@@ -141,6 +141,8 @@ struct Names {
     balances: Vec<String>,
     ledgers: Vec<String>,
     pool: String,
+    /// Keys of the state: of every entry but the stranger's own, and of some that are not there.
+    state_keys: Vec<String>,
 }
 
 impl Names {
@@ -167,6 +169,7 @@ impl Names {
             balances: named.collect::<BTreeSet<_>>().into_iter().collect(),
             ledgers: (1..=40).map(|number: u32| number.to_string()).collect(),
             pool: carat_types::Digest(market::pool_id().0.0).to_string(),
+            state_keys: state_keys(auditor),
         }
     }
 
@@ -179,6 +182,7 @@ impl Names {
             "claimable_balance_id" => self.balances.clone(),
             "sequence" => self.ledgers.clone(),
             "liquidity_pool_id" => vec![self.pool.clone()],
+            "ledger_key" => self.state_keys.clone(),
             "key" => vec!["kept".to_owned(), "name".to_owned()],
             other => panic!("{other}: say which values of this parameter the matrix asks for"),
         }
@@ -283,6 +287,15 @@ impl Names {
     }
 }
 
+fn state_keys(api: &Api) -> Vec<String> {
+    let chain = api.node.chain();
+    let own = public(STRANGER).0;
+    let is_of_others = |key: &&[u8]| !key.windows(32).any(|part| part == own);
+    let present = chain.state.entries().map(|(key, _)| key).filter(is_of_others).map(hex::encode);
+    let absent = [OWNER, COUNTERPARTY].map(|number| super::state_proofs::data_key(number, "never"));
+    present.chain(absent).collect()
+}
+
 /// Whoever has nothing to do with the business.
 async fn strangers(api: &Api) -> Vec<(&'static str, Api)> {
     vec![
@@ -372,8 +385,18 @@ async fn what_everybody_sees_names_nobody() {
     assert!(usd["supply"].is_string() && usd["balances"].is_null() && usd["accounts"].is_null(), "{usd}");
     let own = busy.logged_in(&key(ISSUER)).await.get("/assets?asset_code=USD").await.records();
     assert_eq!(own[0]["accounts"]["authorized"], 2, "the issuer sees its own in parts: {}", own[0]);
-    let fees = stranger.get("/fee_stats").await.ok();
-    assert_eq!(fees["max_fee"]["max"], fees["max_fee"]["min"], "what others bid is theirs");
+    // Two bids that differ, in a ledger that closes.
+    for bid in [100, 77_777] {
+        busy.node.block(300, |chain| {
+            let pay = chain.builder(&key(OWNER), vec![payment(public(COUNTERPARTY), Asset::Native, 1)]);
+            vec![pay.fee_per_operation(bid).sign(&chain.network_id, &[&key(OWNER)]).expect("well-formed")]
+        });
+    }
+    (0..3).for_each(|_| _ = busy.node.block(6_000, |_| vec![]));
+    let bids = async |api: &Api| api.get("/fee_stats").await.ok()["max_fee"].clone();
+    let (all, shown) = (bids(&busy.logged_in(&key(AUDITOR)).await).await, bids(&stranger).await);
+    assert_eq!(all["max"], "77777", "there was such a bid: {all}");
+    assert_eq!(shown["max"], shown["min"], "what others bid is theirs");
 }
 
 #[tokio::test]
@@ -450,6 +473,8 @@ async fn parties_issuer_and_auditor_see_what_is_theirs_and_nobody_else() {
     let offer = auditor.get(&format!("/offers?seller={counterparty}")).await.records()[0]["id"].clone();
     let balance = auditor.get("/claimable_balances").await.records()[0]["id"].clone();
     let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let proof = |key: String| format!("/state_proofs/{key}");
+    let absent = super::state_proofs::provably_absent(&auditor, OWNER).await;
     let table = [
         (format!("/accounts/{owner}"), "auditor issuer owner"),
         (format!("/accounts/{counterparty}"), "auditor issuer counterparty"),
@@ -470,6 +495,15 @@ async fn parties_issuer_and_auditor_see_what_is_theirs_and_nobody_else() {
             "auditor issuer counterparty",
         ),
         (format!("/accounts/{counterparty}/offers"), "auditor issuer owner counterparty"),
+        (proof(super::state_proofs::account_key(OWNER)), "auditor owner"),
+        (proof(super::state_proofs::account_key(CUSTOMER)), "auditor owner customer"),
+        (proof(super::state_proofs::data_key(OWNER, "kept")), "auditor owner"),
+        (proof(super::state_proofs::line_key(OWNER, "USD")), "auditor issuer owner"),
+        (proof(super::state_proofs::pool_key()), "auditor issuer counterparty"),
+        // That there is no entry is proved to whoever would see it.
+        (proof(absent), "auditor owner"),
+        // Entries of our own kinds are nobody's: the totals.
+        (proof("000003e8".to_owned()), "auditor"),
         ("/ledgers/3".to_owned(), "auditor issuer owner counterparty customer stranger operator"),
     ];
     for (path, expected) in table {

@@ -15,8 +15,8 @@ use carat_types::transaction::account_of;
 use carat_types::{Digest, PublicKey};
 use stellar_xdr::{
     AccountEntry, Asset, ChangeTrustAsset, ClaimAtom, Claimant, DecoratedSignature, LedgerEntry,
-    LedgerEntryData, LedgerEntryExt, LiquidityPoolEntry, LiquidityPoolEntryBody, LiquidityPoolParameters,
-    OperationBody, OperationResult, SignerKey, TrustLineAsset,
+    LedgerEntryData, LedgerEntryExt, LedgerKey, LiquidityPoolEntry, LiquidityPoolEntryBody,
+    LiquidityPoolParameters, OperationBody, OperationResult, SignerKey, TrustLineAsset,
 };
 
 /// Accounts that may see a record.
@@ -219,6 +219,20 @@ pub(super) fn of_entry(entry: &LedgerEntry) -> Stakeholders {
         _ => {}
     }
     found
+}
+
+/// Of a key, whatever stands under it: whose entry it would be, and the issuer of what a line would hold. Claimable balances
+/// and pools do not say in their keys whose they are.
+pub(super) fn of_key(key: &LedgerKey) -> Stakeholders {
+    match key {
+        LedgerKey::Account(key) => [(&key.account_id).into()].into(),
+        LedgerKey::Trustline(key) => {
+            issuer_of_line(&key.asset).into_iter().chain([(&key.account_id).into()]).collect()
+        }
+        LedgerKey::Offer(key) => [(&key.seller_id).into()].into(),
+        LedgerKey::Data(key) => [(&key.account_id).into()].into(),
+        _ => Stakeholders::new(),
+    }
 }
 
 /// Of an account: itself, and the keys that may sign for it.

@@ -39,7 +39,7 @@ fn view_changes(entries: &[Entry]) -> Vec<Arc<Signed<ViewChange>>> {
 
 fn picked(n: usize, entries: &[Entry]) -> Option<Digest> {
     let quorum = Quorum::of(n).expect("possible size");
-    let choice = choose(&view_changes(entries), quorum);
+    let choice = choose(&view_changes(entries), quorum, Slot(0));
     choice.forced.get(&Slot(1)).map(|forced| forced.digest)
 }
 
@@ -80,7 +80,7 @@ fn free_slot_below_a_forced_one_is_null_and_slots_up_to_h_are_skipped() {
             report.slot = Slot(3);
         }
     }
-    let choice = choose(&changes, quorum);
+    let choice = choose(&changes, quorum, Slot(0));
     assert_eq!(choice.s_max, Slot(3));
     let values: Vec<_> = choice.forced.iter().map(|(slot, forced)| (slot.0, forced.digest)).collect();
     assert_eq!(values, [(1, null_digest()), (2, null_digest()), (3, digest('a'))]);
@@ -89,7 +89,7 @@ fn free_slot_below_a_forced_one_is_null_and_slots_up_to_h_are_skipped() {
 
 #[test]
 fn nothing_reported_forces_nothing() {
-    let choice = choose(&view_changes(&[(None, None); 3]), Quorum::of(4).expect("possible size"));
+    let choice = choose(&view_changes(&[(None, None); 3]), Quorum::of(4).expect("possible size"), Slot(0));
     assert_eq!(choice, Choice::default());
 }
 

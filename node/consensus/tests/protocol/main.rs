@@ -8,18 +8,27 @@
 //! | `evidence` | 13: who contradicts himself is convicted |
 //! | `view_change` | 7 |
 //! | `recovery` | 4 (journal, guard) |
+//! | `signers` | 4, with keys in another process |
 //! | `catch_up` | 11 |
 //! | `transfer` | 11: a whole state |
+//! | `learner` | 6 (SEAL) and 11, by who has no vote |
+//! | `epochs` | 11: another set of validators |
 //! | `refusals` | 2, 3, 5.2, 7.2: what a Byzantine peer may try |
 
 mod catch_up;
+mod checks;
 mod crash_only;
+mod epochs;
 mod evidence;
 mod harness;
+mod learner;
+mod members;
 mod normal;
 mod performance;
+mod pieces;
 mod recovery;
 mod refusals;
+mod signers;
 mod states;
 mod transfer;
 mod view_change;

@@ -20,22 +20,13 @@ use crate::harness::*;
 /// Every kind of record is hit: views end by term, checkpoints pass, all of it with one power cut after the k-th record.
 #[test]
 fn power_cut_after_any_record_leads_to_no_second_vote() {
-    for k in 1..120 {
-        for victim in [0, 1] {
-            let mut cluster = Cluster::with(4, ConsensusConstants { term: 6, ..params() });
-            cluster.nodes[victim].persists_left = Some(k);
-            for number in 0..40 {
-                cluster.admit(number);
-                cluster.settle();
-            }
-            cluster.run_for(3_000_000);
-            if cluster.nodes[victim].replica.is_none() {
-                cluster.start(victim);
-            }
-            let target = cluster.running().map(|replica| replica.last_executed().0).max().unwrap_or(0) + 12;
-            cluster.run_to(target);
+    let make = || Cluster::with(4, ConsensusConstants { term: 6, ..params() });
+    Cluster::power_cuts(120, make, |cluster, _| {
+        for number in 0..40 {
+            cluster.admit(number);
+            cluster.settle();
         }
-    }
+    });
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn foreign(body: carat_types::message::Ballot, domain: Domain) -> CommitCertific
     let bytes = domain.signing_bytes(&Commit(body));
     let pairs = [0, 2, 3].map(|signer| {
         let signer_keys = HashSigner(keys_of(signer));
-        (id(signer), carat_consensus::Signer::sign(&signer_keys, Commit::SIGNER, &bytes))
+        (id(signer), signer_keys.signature(Commit::SIGNER, &bytes))
     });
     Certificate::assemble(Commit(body), pairs)
 }
@@ -403,7 +403,7 @@ fn vote_signed_with_the_proposers_key_is_no_vote() {
     let body = Commit(next_ballot(&cluster));
     let bytes = cluster.set.domain().signing_bytes(&body);
     let signer = HashSigner(keys_of(3));
-    let signature = carat_consensus::Signer::sign(&signer, PrePrepare::SIGNER, &bytes);
+    let signature = signer.signature(PrePrepare::SIGNER, &bytes);
     let signed = carat_types::message::Signed { signer: id(3), body, signature };
     assert!(cluster.verify(Message::Commit(signed)).is_none(), "I11");
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use carat_consensus::{Input, KeptTransfer, is_snapshot_slot};
 use carat_types::hash::h;
 use carat_types::header::Header;
+use carat_types::leaf::open_leaf;
 use carat_types::message::{ChunkRequest, Data, StableCheckpoint};
 use carat_types::snapshot::{Progress, SnapshotOffer, StateChunk, StateEntry};
-use carat_types::state_proof::{leaf, subtree_root, tree_key};
-use carat_types::{Digest, Slot};
+use carat_types::state_proof::{subtree_root, tree_key};
+use carat_types::{Digest, LeafRule, Slot};
 
 use crate::harness::*;
 
@@ -35,7 +36,7 @@ fn entries(log: &Digest) -> Vec<StateEntry> {
 fn root_of(depth: usize, entries: &[StateEntry]) -> Digest {
     let leaf = |entry: &StateEntry| {
         let key = tree_key(&entry.key);
-        (key, leaf(&key, &entry.value))
+        (key, open_leaf(&key, &entry.value))
     };
     subtree_root(depth, &entries.iter().map(leaf).collect::<Vec<_>>()).expect("distinct keys")
 }
@@ -93,7 +94,11 @@ impl Cluster {
     pub(crate) fn keep_chunk(&mut self, index: usize, chunk: Arc<StateChunk>) {
         let kept = self.kept_transfer(index).expect("a transfer has begun");
         assert_eq!(kept.progress, Progress::At(chunk.from), "chunks are kept in order");
-        assert_eq!(chunk.root(), Some(kept.offer.base.header.state_root), "only what is proved is kept");
+        assert_eq!(
+            chunk.root(&LeafRule::Open),
+            Some(kept.offer.base.header.state_root),
+            "only what is proved is kept"
+        );
         let incoming = self.nodes[index].incoming.as_mut().expect("a transfer has begun");
         incoming.chunks.push(chunk);
         self.input(index, Input::ChunkKept);

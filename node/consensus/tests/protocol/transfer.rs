@@ -56,6 +56,37 @@ fn validator_votes_while_a_state_is_on_its_way_and_executes_nothing() {
 }
 
 #[test]
+fn final_slot_whose_payload_comes_while_a_state_is_fetched_is_not_executed() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(2);
+    // Node 3 learns that the next slot is final, and not what it holds.
+    let tells_contents = |message: &Message| {
+        matches!(
+            message,
+            Message::Proposal(_) | Message::Data(Data::Payload(_) | Data::Block(_) | Data::Chunk(_))
+        )
+    };
+    cluster.filter = Box::new(move |_, to, message| to != id(3) || !tells_contents(message));
+    cluster
+        .run_until("final", |cluster| cluster.replica(3).last_final() > cluster.replica(3).last_executed());
+    let stopped_at = cluster.replica(3).last_executed();
+    cluster.filter = Box::new(|_, to, _| to != id(3));
+    cluster.run_until("far ahead", |cluster| cluster.replica(0).last_executed() >= Slot(150));
+    cluster.filter = Box::new(move |_, to, message| to != id(3) || !tells_contents(message));
+    cluster.run_until("fetching", |cluster| cluster.nodes[3].incoming.is_some());
+    let payload = Arc::clone(&cluster.nodes[0].blocks[index_of(stopped_at.next())].1);
+    cluster.deliver(0, 3, Message::Data(Data::Payload(payload)));
+    assert_ne!(cluster.last_rejection(3), Some(Rejection::Unrequested), "it was still wanted");
+    assert_eq!(cluster.nodes[3].executed.last().map(|execute| execute.slot), Some(stopped_at));
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_until("going on", |cluster| cluster.replica(3).last_executed() > Slot(150));
+    assert_eq!(cluster.nodes[3].installed, [Slot(128)]);
+    let executed: Vec<Slot> = cluster.nodes[3].executed.iter().map(|execute| execute.slot).collect();
+    let after = executed.iter().position(|slot| *slot > stopped_at).expect("it goes on");
+    assert_eq!(executed[after], Slot(129), "the old state was left as it was");
+}
+
+#[test]
 fn transfer_goes_on_where_a_restart_found_it() {
     let mut cluster = far_behind();
     cluster.start(3);

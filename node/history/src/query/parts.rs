@@ -85,30 +85,34 @@ struct Transactions<'h> {
 }
 
 impl Transactions<'_> {
-    fn of(&mut self, id: Toid) -> Result<Arc<(TransactionRecord, DecodedChanges)>, HistoryError> {
+    /// None where its ledger was forgotten meanwhile.
+    fn of(&mut self, id: Toid) -> Result<Option<Arc<(TransactionRecord, DecodedChanges)>>, HistoryError> {
         let id = id.of_transaction();
         if let Some(read) = self.read.get(&id) {
-            return Ok(Arc::clone(read));
+            return Ok(Some(Arc::clone(read)));
         }
-        let record = self.history.listed(id)?;
+        let Some(record) = self.history.listed(id)? else { return Ok(None) };
         let changes = DecodedChanges::of(&record)?;
         let read = Arc::new((record, changes));
         // A page has at most 200 records: what was read for it stays within that.
         self.read.insert(id, Arc::clone(&read));
-        Ok(read)
+        Ok(Some(read))
     }
 
-    /// The effects of an operation, numbered from 1.
-    fn effects(&mut self, operation: Toid) -> Result<Vec<EffectRecord>, HistoryError> {
-        let read = self.of(operation)?;
+    /// The effects of an operation, numbered from 1; none where its ledger was forgotten meanwhile.
+    fn effects(&mut self, operation: Toid) -> Result<Option<Vec<EffectRecord>>, HistoryError> {
+        let Some(read) = self.of(operation)? else { return Ok(None) };
         let (record, changes) = &*read;
         let index = usize::try_from(operation.operation()).unwrap_or(usize::MAX).saturating_sub(1);
-        let Some(view) = record.view(index, changes) else { return Ok(Vec::new()) };
+        let Some(view) = record.view(index, changes) else { return Ok(Some(Vec::new())) };
         let numbered = (1u32..).zip(effects::of_operation(&view));
         let time_ms = record.time_ms;
-        Ok(numbered
-            .map(|(number, effect)| EffectRecord { id: PartId { operation, number }, time_ms, effect })
-            .collect())
+        let effects = numbered.map(|(number, effect)| EffectRecord {
+            id: PartId { operation, number },
+            time_ms,
+            effect,
+        });
+        Ok(Some(effects.collect()))
     }
 }
 
@@ -137,7 +141,8 @@ impl History {
         for (key, _) in self.store.scan(range, page.order, page.limit)? {
             let id =
                 keys::id_of_part(&key).ok_or_else(|| HistoryError::damaged("a list", "not an effect"))?;
-            let effect = transactions.effects(id.operation)?.into_iter().find(|effect| effect.id == id);
+            let Some(effects) = transactions.effects(id.operation)? else { continue };
+            let effect = effects.into_iter().find(|effect| effect.id == id);
             let missing = || HistoryError::damaged("a list", format!("there is no effect {id:?}"));
             found.push(effect.ok_or_else(missing)?);
         }
@@ -159,7 +164,7 @@ impl History {
             for (key, _) in &rows {
                 let id =
                     keys::id_of_entry(key).ok_or_else(|| HistoryError::damaged("a list", "not an id"))?;
-                let mut effects = transactions.effects(id)?;
+                let mut effects = transactions.effects(id)?.unwrap_or_default();
                 if page.order == Order::Descending {
                     effects.reverse();
                 }
@@ -205,7 +210,7 @@ impl History {
                     keys::id_of_part(key).ok_or_else(|| HistoryError::damaged("a list", "not a trade"))?;
                 page.cursor = Some(id);
                 if kind.includes(value) {
-                    found.push(trade_at(&mut transactions, id)?);
+                    found.extend(trade_at(&mut transactions, id)?);
                 }
                 if found.len() >= page.limit {
                     return Ok(found);
@@ -255,14 +260,15 @@ impl History {
     }
 }
 
-fn trade_at(transactions: &mut Transactions<'_>, id: PartId) -> Result<TradeRecord, HistoryError> {
-    let read = transactions.of(id.operation)?;
+/// None where its ledger was forgotten meanwhile.
+fn trade_at(transactions: &mut Transactions<'_>, id: PartId) -> Result<Option<TradeRecord>, HistoryError> {
+    let Some(read) = transactions.of(id.operation)? else { return Ok(None) };
     let (record, changes) = &*read;
     let index = usize::try_from(id.operation.operation()).unwrap_or(usize::MAX).saturating_sub(1);
     let missing = || HistoryError::damaged("a list", format!("there is no trade {id:?}"));
     let view = record.view(index, changes).ok_or_else(missing)?;
     let trade = trades::of_operation(&view, id.operation).into_iter().find(|trade| trade.number == id.number);
-    Ok(TradeRecord { id, time_ms: record.time_ms, trade: trade.ok_or_else(missing)? })
+    Ok(Some(TradeRecord { id, time_ms: record.time_ms, trade: trade.ok_or_else(missing)? }))
 }
 
 impl PageQuery<PartId> {

@@ -12,7 +12,7 @@ use carat_types::genesis::LedgerConstants;
 use carat_types::hash::{h, sha256};
 use carat_types::header::{Header, ledger_of, prefix_digest};
 use carat_types::transaction::{SignedTransaction, network_id, test_root_key};
-use carat_types::{Digest, PublicKey, SecretKey};
+use carat_types::{Digest, LeafRule, PublicKey, SecretKey};
 use stellar_xdr::{LedgerEntryData, Operation, TransactionEnvelope};
 
 use carat_history::{
@@ -99,6 +99,9 @@ impl Chain {
         let input = BlockInput {
             sort_key: SortKey::Prefix(self.header.prefix),
             ledger_seq: ledger,
+            chain_id: self.header.chain_id,
+            epoch: self.header.epoch,
+            slot: self.header.slot.next(),
             time_ms,
             envelopes: &envelopes,
             signatures: &Ed25519,
@@ -176,5 +179,5 @@ impl Chain {
 }
 
 fn root_of(state: &MemoryState) -> Digest {
-    StateTree::build(state.entries()).root()
+    StateTree::build(&LeafRule::Open, state.entries()).root()
 }

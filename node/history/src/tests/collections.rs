@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use carat_ledger::{Ed25519, StateKey, StateValue};
-use carat_types::Digest;
+use carat_types::{Digest, LeafRule};
 use stellar_xdr::Asset;
 
 use super::chain::{COIN, Chain, GENESIS_MS, key};
@@ -27,7 +27,7 @@ fn market_with(mut check: impl FnMut(&Chain)) -> Chain {
     chain
 }
 
-fn market_chain() -> Chain {
+pub(super) fn market_chain() -> Chain {
     market_with(|_| {})
 }
 
@@ -64,7 +64,7 @@ fn copy_of_the_state_is_the_state_and_its_rows_are_those_of_its_entries() {
         assert_eq!(scan(b"x").into_iter().collect::<BTreeMap<_, _>>(), rows);
     });
     let indexer = Indexer::open(Arc::clone(&chain.store)).expect("a sound store");
-    indexer.check_state().expect("the copy agrees with the header");
+    indexer.check_state(&LeafRule::Open).expect("the copy agrees with the header");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn damaged_copy_of_the_state_is_found() {
         chain.store.get(&keys::state(&StateKey::account(&key(3).public()).to_bytes())).expect("memory");
     chain.store.write(vec![(row, other)]).expect("memory");
     let indexer = Indexer::open(Arc::clone(&chain.store)).expect("a sound position");
-    let error = indexer.check_state().expect_err("another account's entry");
+    let error = indexer.check_state(&LeafRule::Open).expect_err("another account's entry");
     assert!(matches!(error, HistoryError::Diverged { what: "state root", .. }), "{error}");
     assert!(
         error.to_string().contains("hint: stop the validator and run carat-node rebuild-history"),

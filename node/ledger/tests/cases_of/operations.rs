@@ -9,6 +9,7 @@ use crate::{Case, Expect};
 mod claims;
 mod common;
 mod control;
+mod governing;
 mod offers;
 mod paths;
 mod pools;
@@ -52,6 +53,7 @@ pub(crate) fn table() -> Vec<Case> {
         value::table(),
         trust::table(),
         control::table(),
+        governing::table(),
         common::table(),
         offers::table(),
         paths::table(),

@@ -14,10 +14,10 @@ use carat_ledger::{
 };
 use carat_types::signature::Claim;
 use carat_types::transaction::SignedTransaction;
-use carat_types::{Digest, PublicKey};
+use carat_types::{Digest, Epoch, LeafRule, PublicKey};
 use stellar_xdr::*;
 
-use crate::support::{World, asset, deposit, join, network, pool, tx};
+use crate::support::{CHAIN_ID, SLOT, World, asset, deposit, join, network, pool, tx};
 
 mod actions;
 mod recount;
@@ -69,7 +69,7 @@ impl SignatureOracle for Anything {
 pub(crate) fn play(seed: u64, operations: usize) -> Tally {
     let mut dice = Dice::new(seed);
     let mut world = world(&mut dice);
-    let mut tree = StateTree::build(world.state.entries());
+    let mut tree = StateTree::build(&LeafRule::Open, world.state.entries());
     let mut entries = entries_of(&world);
     let mut tally = Tally::default();
     let (mut ledger_seq, mut time) = (10, 1_000);
@@ -81,6 +81,9 @@ pub(crate) fn play(seed: u64, operations: usize) -> Tally {
         let block = BlockInput {
             sort_key: SortKey::Prefix(Digest([dice.number::<u8>(256); 32])),
             ledger_seq,
+            chain_id: CHAIN_ID,
+            epoch: Epoch(0),
+            slot: SLOT,
             time_ms: time * 1_000,
             envelopes: &envelopes,
             signatures: &Anything,
@@ -93,7 +96,11 @@ pub(crate) fn play(seed: u64, operations: usize) -> Tally {
         count(&mut tally, &outcome);
         assert_eq!(entries_of(&world), entries, "{what}: recorded changes are not what changed");
         if tally.blocks.is_multiple_of(64) || tally.operations >= operations {
-            assert_eq!(tree.root(), StateTree::build(world.state.entries()).root(), "{what}: root");
+            assert_eq!(
+                tree.root(),
+                StateTree::build(&LeafRule::Open, world.state.entries()).root(),
+                "{what}: root"
+            );
             world.assert_sound(&what);
         }
         assert_supply(&world, &entries, &what);

@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use carat_ledger::apply::BlockInput;
 use carat_ledger::{
-    BlockOutcome, Ed25519, MemoryState, Moment, SortKey, StateKey, StateValue, Totals, apply, audit_supply,
+    BlockOutcome, Ed25519, MemoryState, Moment, NEWEST_PROTOCOL, SortKey, StateKey, StateValue, Totals,
+    apply, audit_supply,
 };
+use carat_types::governance::Governance;
 use carat_types::hash::sha256;
 use carat_types::transaction::{SignedTransaction, network_id};
-use carat_types::{Digest, PublicKey, SecretKey};
+use carat_types::{Digest, Epoch, PublicKey, SecretKey, Slot};
 use stellar_xdr::*;
 
 mod market;
@@ -28,7 +30,11 @@ pub(crate) const BASE_FEE: u32 = 100;
 pub(crate) const BASE_RESERVE: u32 = 10;
 pub(crate) const LEDGER: u32 = 10;
 pub(crate) const CLOSE_TIME: u64 = 1_000;
-pub(crate) const MOMENT: Moment = Moment { ledger_seq: LEDGER, close_time: CLOSE_TIME };
+/// The slot of every block unless said otherwise.
+pub(crate) const SLOT: Slot = Slot(100);
+pub(crate) const CHAIN_ID: Digest = Digest([0xca; 32]);
+pub(crate) const MOMENT: Moment =
+    Moment { ledger_seq: LEDGER, close_time: CLOSE_TIME, epoch: Epoch(0), slot: SLOT, chain_id: CHAIN_ID };
 /// Sequence number of every account unless said otherwise.
 pub(crate) const SEQUENCE: i64 = 5 << 32;
 
@@ -142,6 +148,30 @@ impl World {
             account.signers = signers.try_into().expect("at most 20");
             account.num_sub_entries += 1;
         })
+    }
+
+    /// The account `council` governs, by the signatures of three of `one`, `two`, `three` and `four`. Checkpoints are 4 slots
+    /// apart and the window is 8: what is decided in slot 100 is in force from slot 109 on.
+    pub(crate) fn council(self) -> Self {
+        let members = ["one", "two", "three", "four"];
+        let world = self.account("council", 1_000).thresholds("council", [0, 3, 3, 3]);
+        let world = members.into_iter().fold(world, |world, name| world.signer("council", key_of(name), 1));
+        let governance = Governance {
+            account: id("council"),
+            checkpoint_interval: 4,
+            window: 8,
+            proposals: 0,
+            open: Vec::new(),
+            scheduled: None,
+        };
+        world.governed(|_| governance)
+    }
+
+    /// Changes the state of governance.
+    pub(crate) fn governed(mut self, change: impl FnOnce(Option<Governance>) -> Governance) -> Self {
+        let now = carat_ledger::governance::read(&self.state).expect("readable");
+        self.state.insert(&StateKey::Governance, &StateValue::Governance(Box::new(change(now))));
+        self
     }
 
     /// An authorized line; limit far away.
@@ -303,9 +333,11 @@ impl World {
     /// Makes the totals fit the accounts.
     fn settle(&mut self) {
         let old = self.state.value(&StateKey::Totals).expect("readable");
-        let (base_fee, base_reserve, id_pool) = match old {
-            Some(StateValue::Totals(totals)) => (totals.base_fee, totals.base_reserve, totals.id_pool),
-            _ => (BASE_FEE, BASE_RESERVE, 0),
+        let (base_fee, base_reserve, id_pool, protocol_version) = match old {
+            Some(StateValue::Totals(totals)) => {
+                (totals.base_fee, totals.base_reserve, totals.id_pool, totals.protocol_version)
+            }
+            _ => (BASE_FEE, BASE_RESERVE, 0, NEWEST_PROTOCOL),
         };
         let entries = self.state.entries().filter(|(key, _)| *key != StateKey::Totals.to_bytes());
         let held =
@@ -321,7 +353,7 @@ impl World {
             base_reserve,
             max_transactions: 4_000,
             max_operations: 8_000,
-            protocol_version: 28,
+            protocol_version,
             flags: self.flags,
         };
         self.state.insert(&StateKey::Totals, &StateValue::Totals(totals));
@@ -384,6 +416,9 @@ pub(crate) fn block(envelopes: &[Arc<SignedTransaction>]) -> BlockInput<'_> {
     BlockInput {
         sort_key: SortKey::Prefix(Digest([7; 32])),
         ledger_seq: LEDGER,
+        chain_id: CHAIN_ID,
+        epoch: Epoch(0),
+        slot: SLOT,
         time_ms: CLOSE_TIME * 1_000 + 999,
         envelopes,
         signatures: &Ed25519,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use carat_ledger::{StateKey, StateValue};
 use carat_types::PublicKey;
+use carat_types::governance::{Governance, OpenProposal};
 use stellar_xdr::*;
 
 use super::World;
@@ -55,6 +56,9 @@ fn operation_in_words(result: &OperationResultTr) -> String {
         }
         Tr::PathPaymentStrictSend(Send::Success(done)) => {
             format!("PathPaymentStrictSend(Success {}{})", claims_in_words(&done.offers), done.last.amount)
+        }
+        Tr::InvokeHostFunction(InvokeHostFunctionResult::Success(_)) => {
+            "InvokeHostFunction(Success)".to_owned()
         }
         Tr::CreateClaimableBalance(CreateClaimableBalanceResult::Success(_)) => {
             "CreateClaimableBalance(Success)".to_owned()
@@ -138,6 +142,7 @@ fn change_in_words(
             return String::new();
         }
         StateKey::Totals => "totals".to_owned(),
+        StateKey::Governance => "governance".to_owned(),
         StateKey::Supply(asset) => format!("supply {}", code_of(asset)),
         StateKey::Creator(id) => format!("creator of {}", name_of(names, &AccountId::from(*id))),
         other => format!("{other:?}"),
@@ -237,8 +242,15 @@ fn aspects(old: &StateValue, new: &StateValue) -> Vec<String> {
         },
         (StateValue::Totals(old), StateValue::Totals(new)) => {
             moved("fee pool", old.fee_pool, new.fee_pool, &mut words);
+            moved("base fee", old.base_fee.into(), new.base_fee.into(), &mut words);
+            moved("base reserve", old.base_reserve.into(), new.base_reserve.into(), &mut words);
+            let versions = (old.protocol_version, new.protocol_version);
+            moved("version", versions.0.into(), versions.1.into(), &mut words);
             let ids = |totals: &carat_ledger::Totals| i64::try_from(totals.id_pool).expect("few offers");
             moved("ids", ids(old), ids(new), &mut words);
+        }
+        (StateValue::Governance(old), StateValue::Governance(new)) => {
+            governance_aspects(old, new, &mut words);
         }
         (StateValue::Supply(old), StateValue::Supply(new)) => words.push(format!("{:+}", new - old)),
         other => words.push(format!("{other:?}")),
@@ -249,6 +261,26 @@ fn aspects(old: &StateValue, new: &StateValue) -> Vec<String> {
         words.push(if sponsor(new).is_some() { "sponsored" } else { "unsponsored" }.to_owned());
     }
     words
+}
+
+/// Each open proposal by its number with the count of its approvals, and what is decided.
+fn governance_aspects(old: &Governance, new: &Governance, words: &mut Vec<String>) {
+    let open = |governance: &Governance| {
+        let all = governance.open.iter();
+        let words = all.map(|open| {
+            let OpenProposal { proposal, approvals } = open;
+            format!("#{} {} by {}", proposal.number, proposal.change, approvals.len())
+        });
+        words.collect::<Vec<_>>()
+    };
+    let (before, after) = (open(old), open(new));
+    words.extend(before.iter().filter(|one| !after.contains(one)).map(|one| format!("not {one}")));
+    words.extend(after.iter().filter(|one| !before.contains(one)).cloned());
+    match (&old.scheduled, &new.scheduled) {
+        (before, after) if before == after => {}
+        (_, Some(scheduled)) => words.push(format!("{} from slot {}", scheduled.change, scheduled.from)),
+        (_, None) => words.push("nothing decided".to_owned()),
+    }
 }
 
 fn sponsor(entry: &LedgerEntry) -> Option<&AccountId> {

@@ -59,7 +59,7 @@ fn forged(
     let der = pkcs8(signer);
     let signer =
         rustls::crypto::ring::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(der.as_slice())).expect("key");
-    let honest = crate::tls::Identity::new(&secret(1), crate::tls::protocol(&CHAIN)).expect("key");
+    let honest = crate::tls::Identity::new(&secret(1).into(), crate::tls::protocol(&CHAIN)).expect("key");
     let mut config = honest.client_tls(public(0)).expect("settings");
     config.client_auth_cert_resolver =
         Arc::new(Present(chain.map(|c| Arc::new(CertifiedKey::new(c, signer)))));

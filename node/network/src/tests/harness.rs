@@ -43,7 +43,7 @@ pub(super) fn limits() -> Limits {
 
 pub(super) fn config(me: u16) -> BindConfig {
     capture_log();
-    BindConfig { me, identity: secret(me), chain_id: CHAIN, listen: loopback(), limits: limits() }
+    BindConfig { me, identity: secret(me).into(), chain_id: CHAIN, listen: loopback(), limits: limits() }
 }
 
 pub(super) fn bind(me: u16) -> Bound {
@@ -133,7 +133,7 @@ pub(super) fn client_endpoint() -> Endpoint {
 
 /// The settings of an honest dialler with this key.
 pub(super) fn client_config(key: &SecretKey, chain: &Digest, server: PublicKey) -> ClientConfig {
-    let identity = Identity::new(key, crate::tls::protocol(chain)).expect("key");
+    let identity = Identity::new(&key.clone().into(), crate::tls::protocol(chain)).expect("key");
     let mut config = ClientConfig::new(Arc::new(identity.client(server).expect("settings")));
     config.transport_config(Arc::new(transport::outbound(&limits())));
     config

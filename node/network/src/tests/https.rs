@@ -12,8 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use super::harness::*;
-use crate::certificate::{certificate, pkcs8};
-use crate::https::{CertificateFiles, HandshakeRefused, Https, Secured, client};
+use crate::certificate::{certificate, certificate_pem, key_pem, pkcs8};
+use crate::https::{CertificateFiles, CertificateWatch, HandshakeRefused, Https, Secured, client};
 use crate::tls::client_protocol;
 
 /// The client of most cases.
@@ -86,7 +86,7 @@ async fn meet(
 }
 
 fn https() -> Https {
-    Https::of_identity(&secret(0)).expect("settings")
+    Https::of_identity(&secret(0).into()).expect("settings")
 }
 
 async fn key_of(config: rustls::ClientConfig) -> Option<PublicKey> {
@@ -200,4 +200,41 @@ async fn certificate_of_files_is_shown_and_files_that_do_not_fit_are_named() {
         let error = Https::of_files(&files).err().expect(named).to_string();
         assert!(error.contains(named) && error.contains("hint:"), "{error}");
     }
+}
+
+/// Writes one file of a pair.
+fn write(path: &std::path::Path, pem: &str) {
+    std::fs::write(path, pem).expect("written");
+}
+
+#[test]
+fn new_certificate_is_shown_once_it_is_whole_and_a_bad_one_is_refused_once() {
+    let folder = tempfile::tempdir().expect("folder");
+    let files =
+        CertificateFiles { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
+    let certificate = |number| certificate_pem(&secret(number)).expect("made");
+    let key = |number| key_pem(&secret(number)).expect("made");
+    write(&files.certificate, &certificate(7));
+    write(&files.key, &key(7));
+    let mut watch = CertificateWatch::new(files.clone());
+    assert!(watch.look().is_none(), "nothing is new");
+
+    // A certificate whose key has not come yet is tried only when it stays so.
+    write(&files.certificate, &certificate(8));
+    assert!(watch.look().is_none(), "it may not be whole");
+    write(&files.key, &key(8));
+    assert!(watch.look().is_none(), "it may not be whole");
+    assert!(watch.look().is_some_and(|tried| tried.is_ok()), "the new pair");
+    assert!(watch.look().is_none(), "nothing is new");
+
+    write(&files.key, &key(7));
+    assert!(watch.look().is_none());
+    let refused = watch.look().expect("tried").err().expect("certificate and key differ").to_string();
+    assert!(refused.contains("tls.key"), "{refused}");
+    assert!(watch.look().is_none(), "refused once");
+    std::fs::remove_file(&files.key).expect("removed");
+    assert!(watch.look().is_none() && watch.look().is_none(), "files that are away change nothing");
+    write(&files.key, &key(8));
+    assert!(watch.look().is_none());
+    assert!(watch.look().is_some_and(|tried| tried.is_ok()), "the right key is back");
 }

@@ -156,13 +156,21 @@ pub fn encode_record(slot: Slot, bytes: &[u8], body: &mut Vec<u8>) {
 ///
 /// **Panics** if `body` is longer than a u32 can say; callers keep far below.
 pub fn encode_frame(marker: u32, previous: u32, body: &[u8]) -> (Vec<u8>, u32) {
-    let link = frame_link(previous, body);
     let mut out = Vec::with_capacity(FRAME_HEAD_BYTES + body.len());
+    let link = append_frame(marker, previous, body, &mut out);
+    (out, link)
+}
+
+/// Appends what [`encode_frame`] makes to a buffer.
+///
+/// **Returns** the frame's own link.
+pub(super) fn append_frame(marker: u32, previous: u32, body: &[u8], out: &mut Vec<u8>) -> u32 {
+    let link = frame_link(previous, body);
     for word in [marker, previous, length(body), link] {
         out.extend_from_slice(&word.to_be_bytes());
     }
     out.extend_from_slice(body);
-    (out, link)
+    link
 }
 
 /// Reads a segment.

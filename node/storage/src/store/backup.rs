@@ -38,6 +38,8 @@ use super::{StoreError, end_of_prefix};
 use crate::disk::FileDisk;
 use crate::vault::{VaultError, VaultReader, VaultWriter};
 
+pub mod archive;
+mod checks;
 mod restore;
 #[cfg(test)]
 mod tests;

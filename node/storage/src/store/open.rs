@@ -6,11 +6,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use carat_ledger::{StateKey, StateTree, Totals};
-use carat_types::Slot;
 use carat_types::batch::Payload;
 use carat_types::block::Block;
 use carat_types::codec::{Decode, Encode};
 use carat_types::header::Header;
+use carat_types::{LeafRule, Slot};
 
 use super::durable_mark::{self, Mark};
 use super::engine::{Batch, Column, Engine, KeyRange, Pair};
@@ -22,12 +22,14 @@ use crate::disk::{Disk as _, FileDisk, sync_parent};
 use crate::identity::Identity;
 
 /// What the genesis file says of the state, as a new store begins with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Genesis {
     /// Header of slot 0.
     pub header: Header,
     /// The entries of the state, key bytes and value bytes.
     pub entries: Vec<Pair>,
+    /// How the leaves of the state are hashed.
+    pub leaves: LeafRule,
 }
 
 pub(super) const DATABASE: &str = "rocksdb";
@@ -88,6 +90,7 @@ impl Store {
             tip: Mutex::new(nowhere),
             state_cache: StateCache::new(),
             uses_other_state: AtomicBool::new(false),
+            may_have_stranded: AtomicBool::new(true),
             failed: AtomicBool::new(false),
         };
         match store.value(Column::Meta, record::VERSION_KEY)?.as_deref().map(u32::from_bytes) {
@@ -198,7 +201,8 @@ fn initialise(
     identity: &Identity,
     genesis: Genesis,
 ) -> Result<(), StoreError> {
-    let root = StateTree::build(genesis.entries.iter().map(|(key, value)| (key, value))).root();
+    let root =
+        StateTree::build(&genesis.leaves, genesis.entries.iter().map(|(key, value)| (key, value))).root();
     if root != genesis.header.state_root {
         let what = format!("genesis state has root {root}, its header says {}", genesis.header.state_root);
         return Err(StoreError::damaged(folder, what));

@@ -26,6 +26,10 @@ const COLUMN_MEMTABLE_BYTES: usize = 4 << 20;
 const MEMTABLES_MERGED: i32 = 4;
 const COLUMN_MEMTABLES_MAX: i32 = 8;
 const BLOCK_BYTES: usize = 8 << 10;
+/// A file is compacted when so many of so many entries in a row, or this part of all, are deletions.
+const DELETIONS_WINDOW: usize = 4_096;
+const DELETIONS_MAX: usize = 2_048;
+const DELETIONS_RATIO: f64 = 0.5;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
 impl RocksEngine {
@@ -119,6 +123,10 @@ fn column_options(column: Column, cache: &Cache) -> Options {
     options.set_write_buffer_size(COLUMN_MEMTABLE_BYTES);
     options.set_min_write_buffer_number_to_merge(MEMTABLES_MERGED);
     options.set_max_write_buffer_number(COLUMN_MEMTABLES_MAX);
+    if !matches!(column, Column::State | Column::OtherState) {
+        // Old blocks that are dropped give their space back without waiting for newer ones to push them down.
+        options.add_compact_on_deletion_collector_factory(DELETIONS_WINDOW, DELETIONS_MAX, DELETIONS_RATIO);
+    }
     // Hashes and signatures do not compress; everything else does.
     options.set_compression_type(match column {
         Column::Transactions | Column::Values | Column::Certificates => DBCompressionType::None,

@@ -9,7 +9,7 @@ use carat_types::certificate::SealCertificate;
 use carat_types::codec::Encode as _;
 use carat_types::evidence::Both;
 use carat_types::message::{NewView, Seal, Signed};
-use carat_types::{Digest, Epoch, PublicKey, Signature, SignerSet, Slot, ValidatorId, View};
+use carat_types::{Digest, Epoch, LeafRule, PublicKey, Signature, SignerSet, Slot, ValidatorId, View};
 
 use super::engine::{Column, Engine, EngineError};
 use super::*;
@@ -19,6 +19,7 @@ use chain::{Chain, identity};
 pub(super) mod chain;
 mod full_disk;
 mod kill;
+mod prune;
 pub(super) mod transfer;
 
 fn in_memory(engine: &Arc<MemoryEngine>) -> Result<Store, StoreError> {
@@ -49,7 +50,7 @@ fn check_holds(store: &Store, blocks: u64) {
         assert_eq!(execution.outcomes.len(), outcome.applied.len());
     }
     assert_eq!(store.block(Slot(blocks + 1)).expect("reads"), None);
-    let tree = store.state_tree().expect("the state is that of the newest block");
+    let tree = store.state_tree(&LeafRule::Open).expect("the state is that of the newest block");
     assert_eq!(tree.root(), chain.newest.state_root);
 }
 
@@ -83,7 +84,7 @@ fn check_store(store: &Store) {
     check_many_are_read_as_one_by_one(store);
     assert_eq!(store.transaction(first.dropped[0].transaction.hash()).expect("reads"), None);
     assert_eq!(store.tip(), Tip { slot: Slot(3), header: chain.newest.hash() });
-    assert_eq!(store.state_tree().expect("sound").root(), chain.newest.state_root);
+    assert_eq!(store.state_tree(&LeafRule::Open).expect("sound").root(), chain.newest.state_root);
 }
 
 /// In whatever order they are asked for, with one that is absent and one that is asked for twice.
@@ -289,7 +290,7 @@ fn damaged_store_refuses_to_open() {
         commit(&store, &mut Chain::new(), 4);
         drop(store);
         damage(&engine);
-        let opened = in_memory(&engine).and_then(|store| store.state_tree().map(|_| ()));
+        let opened = in_memory(&engine).and_then(|store| store.state_tree(&LeafRule::Open).map(|_| ()));
         let error = opened.expect_err("damage is noticed").to_string();
         assert!(error.contains(expected) && error.contains("hint: "), "{error}");
     };

@@ -8,9 +8,9 @@
 use std::sync::atomic::Ordering;
 
 use carat_ledger::StateTree;
-use carat_types::Slot;
 use carat_types::codec::{Decode, DecodeError, Encode, Reader};
 use carat_types::snapshot::{Progress, SnapshotOffer, StateChunk};
+use carat_types::{LeafRule, Slot};
 
 use super::engine::{Batch, Column};
 use super::record::{self, Tip};
@@ -25,8 +25,8 @@ pub struct Transfer {
     pub progress: Progress,
 }
 
-/// The block whose state was fetched. Of this block there is the header alone, and of those below none, but for what was
-/// executed before the transfer.
+/// The block whose state was fetched, or up to which blocks were dropped. Of this block there are header and seals alone, and
+/// of those below none, but for what was executed before a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Base {
     /// Its slot.
@@ -43,7 +43,7 @@ impl Store {
         self.read(Column::Meta, record::TRANSFER_KEY)
     }
 
-    /// The block whose state was fetched last, if this store has not executed all blocks itself.
+    /// The block above which all blocks are there, if some are not.
     ///
     /// **Errors**: the database's.
     pub fn base(&self) -> Result<Option<Base>, StoreError> {
@@ -98,12 +98,12 @@ impl Store {
     ///
     /// **Errors**: the database's; a state that is not whole or not the one of its header, and then the transfer is
     /// dropped.
-    pub fn install_state(&self, offer: &SnapshotOffer) -> Result<StateTree, StoreError> {
+    pub fn install_state(&self, offer: &SnapshotOffer, leaves: &LeafRule) -> Result<StateTree, StoreError> {
         let transfer = self.transfer()?;
         let whole = transfer.is_some_and(|it| it.offer == *offer && it.progress == Progress::Complete);
         let header = &offer.base.header;
         let mut tip = self.lock_tip();
-        let tree = self.tree_over(self.spare_column())?;
+        let tree = self.tree_over(self.spare_column(), leaves)?;
         if !whole || header.slot <= tip.slot || tree.root() != header.state_root {
             self.drop_transfer()?;
             let what =
@@ -123,6 +123,7 @@ impl Store {
         batch.changes.push((Column::Meta, record::TRANSFER_KEY.to_vec(), None));
         self.write("put a fetched state in place", batch)?;
         self.uses_other_state.store(spare == Column::OtherState, Ordering::Release);
+        self.may_have_stranded.store(true, Ordering::Release);
         self.state_cache.forget_all();
         *tip = fetched;
         drop(tip);

@@ -64,7 +64,8 @@ impl Passphrase {
         Passphrase(Zeroizing::new(bytes.into()))
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// Its bytes, for what must be told them.
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 }
@@ -92,6 +93,11 @@ impl PassphraseSource {
         PassphraseSource { file, variable: "CARAT_BACKUP_PASSPHRASE", credential: "carat-backup-passphrase" }
     }
 
+    /// For the PIN of a token.
+    pub fn of_token(file: Option<PathBuf>) -> Self {
+        PassphraseSource { file, variable: "CARAT_TOKEN_PIN", credential: "carat-token-pin" }
+    }
+
     /// The passphrase, if there is one.
     ///
     /// **Errors**: a file that is named and cannot be read, or that others can read.
@@ -110,7 +116,8 @@ impl PassphraseSource {
         }
     }
 
-    fn hint(&self) -> String {
+    /// Where it is looked for, for people.
+    pub fn hint(&self) -> String {
         let PassphraseSource { variable, credential, .. } = self;
         format!(
             "a file by option, {variable}_FILE or {variable} in the environment, or the systemd credential {credential}"

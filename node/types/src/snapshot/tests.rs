@@ -20,7 +20,7 @@ fn state() -> (Vec<StateEntry>, Digest) {
 }
 
 fn subtree(depth: usize, entries: &[StateEntry]) -> Digest {
-    let leaf = |entry: &StateEntry| (key_of(entry), state_proof::leaf(&key_of(entry), &entry.value));
+    let leaf = |entry: &StateEntry| (key_of(entry), LeafRule::Open.leaf(&key_of(entry), &entry.value));
     state_proof::subtree_root(depth, &entries.iter().map(leaf).collect::<Vec<_>>()).expect("distinct keys")
 }
 
@@ -38,7 +38,7 @@ fn right_half() -> (StateChunk, Digest) {
 #[test]
 fn chunk_leads_to_the_root_of_its_state_and_no_change_of_it_does() {
     let (good, root) = right_half();
-    assert_eq!(good.root(), Some(root));
+    assert_eq!(good.root(&LeafRule::Open), Some(root));
     let mut changed = Vec::new();
     let mut change = |how: &dyn Fn(&mut StateChunk)| {
         let mut chunk = good.clone();
@@ -58,7 +58,7 @@ fn chunk_leads_to_the_root_of_its_state_and_no_change_of_it_does() {
     change(&|chunk| chunk.siblings[0] = merkle::empty());
     change(&|chunk| chunk.siblings = vec![Digest::ZERO; 257]);
     for chunk in changed {
-        assert_ne!(chunk.root(), Some(root), "{chunk:?}");
+        assert_ne!(chunk.root(&LeafRule::Open), Some(root), "{chunk:?}");
     }
 }
 
@@ -67,9 +67,9 @@ fn entry_of_another_part_is_refused_even_in_order() {
     let (mut chunk, root) = right_half();
     let (entries, _) = state();
     chunk.entries.insert(0, entries[0].clone());
-    assert_eq!(chunk.root(), None);
+    assert_eq!(chunk.root(&LeafRule::Open), None);
     chunk.entries = entries;
-    assert_ne!(chunk.root(), Some(root));
+    assert_ne!(chunk.root(&LeafRule::Open), Some(root));
 }
 
 #[test]

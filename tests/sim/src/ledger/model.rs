@@ -11,7 +11,7 @@ use carat_types::codec::{Decode, DecodeError, Encode, Reader};
 use carat_types::hash::{m, sha256};
 use carat_types::merkle;
 
-use super::{Effects, Order, Place};
+use super::{Effects, Order, Place, leaf_rule};
 
 /// An account: any 32 bytes.
 type Account = [u8; 32];
@@ -38,7 +38,7 @@ pub(super) struct ModelState {
 impl Default for ModelState {
     fn default() -> Self {
         let entries = BTreeMap::new();
-        ModelState { tree: StateTree::build(&entries), entries }
+        ModelState { tree: StateTree::build(&leaf_rule(), &entries), entries }
     }
 }
 
@@ -53,7 +53,7 @@ impl ModelState {
 
     pub(super) fn install(&mut self, entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) {
         self.entries = entries.collect();
-        self.tree = StateTree::build(&self.entries);
+        self.tree = StateTree::build(&leaf_rule(), &self.entries);
     }
 
     pub(super) fn sequence(&self, account: &Account) -> i64 {
@@ -86,7 +86,7 @@ impl ModelState {
         let state_root = self.tree.update(&delta);
         let ids: Vec<&[u8]> = applied.iter().map(|id| id.0.as_slice()).collect();
         let outcomes_root = m("outcome", &ids);
-        Effects { applied, settled, state_root, outcomes_root, drops_root: merkle::empty() }
+        Effects { applied, settled, state_root, outcomes_root, drops_root: merkle::empty(), epoch_end: None }
     }
 }
 

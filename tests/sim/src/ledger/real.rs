@@ -22,7 +22,7 @@ use stellar_xdr::{
     TransactionV1Envelope, VecM, WriteXdr,
 };
 
-use super::{Effects, Order, Place};
+use super::{Effects, Order, Place, leaf_rule};
 use crate::mix::mix_bytes;
 
 /// Coins of each client at genesis. **Units**: stroops.
@@ -102,7 +102,7 @@ impl RealState {
         let StateValue::Totals(mut totals) = totals else { panic!("the totals are totals") };
         totals.total_coins = total_coins;
         entries.insert(&StateKey::Totals, &StateValue::Totals(totals));
-        let tree = StateTree::build(entries.entries());
+        let tree = StateTree::build(&leaf_rule(), entries.entries());
         RealState { entries, tree, network, total_coins, signatures: KnownSignatures::default() }
     }
 
@@ -116,7 +116,7 @@ impl RealState {
 
     pub(super) fn install(&mut self, entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) {
         self.entries = MemoryState::new(entries);
-        self.tree = StateTree::build(self.entries.entries());
+        self.tree = StateTree::build(&leaf_rule(), self.entries.entries());
     }
 
     /// **Panics** if the state does not decode.
@@ -141,12 +141,15 @@ impl RealState {
         let block = BlockInput {
             sort_key: SortKey::Prefix(place.below),
             ledger_seq: place.ledger,
+            chain_id: place.chain_id,
+            epoch: place.epoch,
+            slot: place.slot,
             time_ms: place.time_ms,
             envelopes: &envelopes,
             signatures: &self.signatures,
             record_changes: false,
         };
-        let BlockOutcome { applied, delta, outcomes_root, drops_root, .. } =
+        let BlockOutcome { applied, delta, outcomes_root, drops_root, epoch_end, .. } =
             carat_ledger::apply(&self.entries, &block).expect("the ledger applies a block");
         self.entries.apply(&delta);
         let state_root = self.tree.update(&delta);
@@ -155,7 +158,7 @@ impl RealState {
             .iter()
             .filter(|transaction| transaction.sequence() <= self.sequence(&transaction.source().0));
         let settled = settled.map(|transaction| *transaction.hash()).collect();
-        Effects { applied, settled, state_root, outcomes_root, drops_root }
+        Effects { applied, settled, state_root, outcomes_root, drops_root, epoch_end }
     }
 
     /// **Panics** if the state cannot be read.
@@ -163,7 +166,13 @@ impl RealState {
         let Ok(transaction) = SignedTransaction::decode(&self.network, &pending.envelope.0) else {
             return false;
         };
-        let moment = Moment { ledger_seq: header.ledger, close_time: header.time_ms / 1_000 };
+        let moment = Moment {
+            ledger_seq: header.ledger,
+            close_time: header.time_ms / 1_000,
+            epoch: header.epoch,
+            slot: header.slot,
+            chain_id: header.chain_id,
+        };
         let verdict =
             carat_ledger::admit(&self.entries, moment, &self.signatures, &transaction, Pending::default());
         verdict.expect("the state can be read").is_ok()
@@ -190,7 +199,7 @@ impl RealState {
                 self.total_coins
             ));
         }
-        let rebuilt = StateTree::build(self.entries.entries()).root();
+        let rebuilt = StateTree::build(&leaf_rule(), self.entries.entries()).root();
         if rebuilt != self.tree.root() {
             return Err(format!("state root {}, built anew {rebuilt}", self.tree.root()));
         }

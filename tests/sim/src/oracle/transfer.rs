@@ -6,6 +6,7 @@ use carat_types::snapshot::{Progress, SnapshotOffer, StateChunk};
 use carat_types::{Digest, ValidatorId};
 
 use super::{Oracle, Verdict, demand};
+use crate::ledger::leaf_rule;
 
 impl Oracle {
     /// A validator begins to fetch a state.
@@ -65,8 +66,13 @@ impl Oracle {
 
     pub(super) fn judge_chunk(&self, at: ValidatorId, chunk: &StateChunk) -> Verdict {
         let expected = self.chain.state_root(chunk.slot);
-        demand(chunk.root() == Some(expected), "a chunk is proved", at, || {
-            format!("slot {} from {}: root {:?}, expected {expected}", chunk.slot, chunk.from, chunk.root())
+        demand(chunk.root(&leaf_rule()) == Some(expected), "a chunk is proved", at, || {
+            format!(
+                "slot {} from {}: root {:?}, expected {expected}",
+                chunk.slot,
+                chunk.from,
+                chunk.root(&leaf_rule())
+            )
         })
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use carat_consensus::{ChainTip, Config, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
+use carat_consensus::{ChainTip, Config, ElsewhereSigner, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
 use carat_types::{Slot, ValidatorId};
 
 use super::{Event, Process, Simulation, heed};
+use crate::ledger::leaf_rule;
 use crate::oracle::{Verdict, Violation};
 use crate::outbox::Outbox;
 use crate::plan::{Behaviour, MS};
@@ -68,6 +69,7 @@ impl Simulation {
             snapshots: Vec::new(),
             journal_syncing: false,
             blocks_syncing: false,
+            signed_until: 0,
         });
         self.take_effects(index, effects)?;
         self.check_standpoint(index)?;
@@ -112,10 +114,16 @@ impl Simulation {
             validators: (*self.set).clone(),
             params: self.plan.params,
             trust: self.plan.trust,
-            signer: Box::new(node.keys.clone()),
+            signer: if self.plan.signs_elsewhere {
+                Box::new(ElsewhereSigner)
+            } else {
+                Box::new(node.keys.clone())
+            },
             authenticator: self.authenticator.clone(),
             genesis_header: self.genesis.header().clone(),
+            base: None,
             fetches_states: self.plan.fetches_states,
+            leaves: leaf_rule(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use carat_consensus::{Effect, Input, Record};
+use carat_consensus::{Effect, Input, Record, Statement};
 use carat_types::block::{Block, CertifiedBlock};
 use carat_types::message::{Data, Fetch, Message};
 use carat_types::{Slot, ValidatorId};
@@ -11,9 +11,10 @@ use carat_types::{Slot, ValidatorId};
 use super::{Event, Happening, Simulation, describe, heed};
 use crate::disk::StoredBlock;
 use crate::mix::mix;
-use crate::oracle::Verdict;
+use crate::oracle::{Verdict, Violation};
 use crate::outbox::{Position, Step};
 use crate::packet::Packet;
+use crate::plan::SECOND;
 use crate::planted::Planted;
 
 impl Simulation {
@@ -71,6 +72,10 @@ impl Simulation {
                 self.trace.note(self.now, id, || format!("→ all {}", describe(&message)));
                 self.broadcast(index, message)
             }
+            Effect::Sign(statement) => {
+                self.have_signed(index, statement);
+                Ok(())
+            }
             Effect::Execute(execute) => {
                 self.trace.note(self.now, id, || {
                     format!("executes slot {} {}", execute.slot, execute.payload.digest().short())
@@ -116,6 +121,12 @@ impl Simulation {
                 }
                 heed(self.strict, self.oracle.reported(id, &report))
             }
+            // The ledgers of the simulator decide on no end.
+            Effect::EpochEnds(last) => Err(Violation {
+                rule: "one epoch",
+                validator: Some(id),
+                detail: format!("it ends its epoch with slot {}", last.header.slot),
+            }),
             Effect::Halt(halt) => {
                 self.trace.note(self.now, id, || format!("halts: {halt:?}"));
                 heed(self.strict, self.oracle.halted(id, &halt))?;
@@ -131,6 +142,20 @@ impl Simulation {
             // The outbox keeps these to itself.
             Effect::Persist(_) | Effect::SyncBlocks { .. } | Effect::Compact { .. } => Ok(()),
         }
+    }
+
+    /// A signer that is a process of its own: it answers in order, after a while, and until the faults
+    /// end it is away for long now and then.
+    fn have_signed(&mut self, index: usize, statement: Statement) {
+        let away = self.end.is_none() && self.rng.chance(2);
+        let longest = if away { 3 * SECOND } else { self.plan.process.sync_max };
+        let takes = self.rng.between(1, longest);
+        let node = &mut self.nodes[index];
+        let signature = node.keys.sign_bytes(statement.role(), &statement.signing_bytes(self.set.domain()));
+        let Some(process) = &mut node.process else { return };
+        process.signed_until = process.signed_until.max(self.now) + takes;
+        let after = process.signed_until - self.now;
+        self.later(index, after, Happening::Signed(Box::new(statement), signature));
     }
 
     /// Sends to every other validator.

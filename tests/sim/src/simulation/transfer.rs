@@ -12,7 +12,7 @@ use carat_types::snapshot::{SnapshotOffer, StateChunk};
 
 use super::{Happening, Simulation, heed};
 use crate::disk::Base;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, leaf_rule};
 use crate::mix::mix;
 use crate::oracle::Verdict;
 
@@ -65,7 +65,7 @@ impl Simulation {
         let snapshots = &self.nodes[index].process.as_ref()?.snapshots;
         let ledger = &snapshots.iter().find(|it| it.ledger.header().slot == request.slot)?.ledger;
         let entries: BTreeMap<Vec<u8>, Vec<u8>> = ledger.entries().into_iter().collect();
-        let plan = SnapshotPlan::build(entries.iter().map(Ok::<_, Infallible>), CHUNK_BYTES);
+        let plan = SnapshotPlan::build(&leaf_rule(), entries.iter().map(Ok::<_, Infallible>), CHUNK_BYTES);
         let plan = plan.unwrap_or_else(|never| match never {});
         let values = |keys: &[Box<[u8]>]| {
             Ok::<_, Infallible>(keys.iter().map(|key| entries[&key.to_vec()].clone()).collect())

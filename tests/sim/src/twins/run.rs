@@ -21,7 +21,7 @@ use carat_types::{Digest, Slot, ValidatorId, View, batch::Payload};
 
 use super::scenario::{COPY, INSTANCES, Scenario};
 use crate::crypto::{self, Keys, MockAuthenticator, Scheme};
-use crate::ledger::{GENESIS_TIME_MS, Ledger, LedgerKind, Rules, chain_id};
+use crate::ledger::{GENESIS_TIME_MS, Ledger, LedgerKind, Rules, chain_id, leaf_rule};
 use crate::packet::{Reading, read};
 
 /// What a scenario came to.
@@ -153,7 +153,9 @@ impl<'a> Run<'a> {
             signer: Box::new(keys.clone()),
             authenticator: Arc::new(MockAuthenticator),
             genesis_header: ledger.header().clone(),
+            base: None,
             fetches_states: FetchStates::WhenBehind,
+            leaves: leaf_rule(),
         };
         let tip = ChainTip { header: ledger.header().clone(), recent: Vec::new(), transfer: None };
         let (replica, effects) = Replica::start(config, Now::default(), Vec::new(), tip)
@@ -234,8 +236,9 @@ impl<'a> Run<'a> {
                     let detail = format!("instance {index}: {halt:?}");
                     return Err(Failure { rule: "no correct validator halts", detail });
                 }
-                // The journal is never read: nobody restarts here.
-                Effect::Persist(_)
+                // The journal is never read: nobody restarts here. Their keys are with them.
+                Effect::Sign(_)
+                | Effect::Persist(_)
                 | Effect::SyncBlocks { .. }
                 | Effect::Compact { .. }
                 | Effect::ArchiveNewView(_)
@@ -245,6 +248,7 @@ impl<'a> Run<'a> {
                 | Effect::BeginTransfer(_)
                 | Effect::KeepChunk(_)
                 | Effect::InstallState(_)
+                | Effect::EpochEnds(_)
                 | Effect::Halt(_) => {}
             }
         }

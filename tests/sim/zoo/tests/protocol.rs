@@ -3,12 +3,22 @@
 
 #[path = "../../../../node/consensus/tests/protocol/catch_up.rs"]
 mod catch_up;
+#[path = "../../../../node/consensus/tests/protocol/checks.rs"]
+mod checks;
 #[path = "../../../../node/consensus/tests/protocol/crash_only.rs"]
 mod crash_only;
+#[path = "../../../../node/consensus/tests/protocol/epochs.rs"]
+mod epochs;
 #[path = "../../../../node/consensus/tests/protocol/harness.rs"]
 mod harness;
+#[path = "../../../../node/consensus/tests/protocol/members.rs"]
+mod members;
 #[path = "../../../../node/consensus/tests/protocol/performance.rs"]
 mod performance;
+#[path = "../../../../node/consensus/tests/protocol/pieces.rs"]
+mod pieces;
+#[path = "../../../../node/consensus/tests/protocol/signers.rs"]
+mod signers;
 #[path = "../../../../node/consensus/tests/protocol/states.rs"]
 mod states;
 #[path = "../../../../node/consensus/tests/protocol/transfer.rs"]

@@ -15,8 +15,6 @@ const SLOW: &[&str] = &[
     "any-progress-stops-the-clock",
     "certificates-over-votes",
     "contradicted-votes-repeated",
-    // Not killed in three minutes either since half of the seeds fetch states only when new: docs/gaps.md.
-    "executes-while-a-state-is-fetched",
     "follows-2f+1-only",
     "gaps-not-filled",
     "held-blocks-never-taken",

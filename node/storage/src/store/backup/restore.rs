@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use carat_types::LeafRule;
 use carat_types::codec::Encode as _;
 use carat_types::genesis::GenesisFile;
 
@@ -28,6 +29,7 @@ const BATCH_BYTES: usize = 4 << 20;
 pub fn restore<R: Read>(
     input: VaultReader<R>,
     genesis: &GenesisFile,
+    leaves: &LeafRule,
     identity: &Identity,
     folder: &Path,
     unsealed: bool,
@@ -42,7 +44,7 @@ pub fn restore<R: Read>(
     if unfinished.exists() {
         std::fs::remove_dir_all(&unfinished).map_err(failed("clear the folder"))?;
     }
-    let loaded = load(input, genesis, identity, &unfinished, unsealed);
+    let loaded = load(input, genesis, leaves, identity, &unfinished, unsealed);
     let (report, head) = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -61,6 +63,7 @@ pub fn restore<R: Read>(
 fn load<R: Read>(
     input: VaultReader<R>,
     genesis: &GenesisFile,
+    leaves: &LeafRule,
     identity: &Identity,
     folder: &Path,
     unsealed: bool,
@@ -77,7 +80,7 @@ fn load<R: Read>(
         }
         Ok(())
     };
-    let (report, head) = walk_with(input, genesis, unsealed, &mut take)?;
+    let (report, head) = walk_with(input, genesis, leaves, unsealed, &mut take)?;
     batch.put(Column::Meta, record::VERSION_KEY, VERSION.to_bytes());
     batch.put(Column::Meta, record::IDENTITY_KEY, identity.to_bytes());
     batch.put(Column::Meta, record::TIP_KEY, head.tip.to_bytes());

@@ -8,8 +8,9 @@ use carat_types::genesis::{
     AssetRule, ConsensusConstants, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile,
     Trust,
 };
+use carat_types::header::Header;
 use carat_types::message::Seal;
-use carat_types::{PublicKey, SecretKey, ValidatorId};
+use carat_types::{LeafRule, PublicKey, SecretKey, ValidatorId};
 use tempfile::TempDir;
 
 use super::super::engine::{Batch, Engine as _};
@@ -42,6 +43,7 @@ fn genesis() -> GenesisFile {
         trust: Trust::Bft,
         visibility: None,
         auditors: Vec::new(),
+        salt_commitment: None,
         time_ms: header.time_ms,
         validators: (0..4).map(validator).collect(),
         consensus: ConsensusConstants::default(),
@@ -55,6 +57,7 @@ fn genesis() -> GenesisFile {
             members: Vec::new(),
             assets: AssetRule::Any,
         },
+        governance: None,
         state_root: header.state_root,
     };
     GenesisFile { genesis, chain_id: identity().chain_id, bytes: Vec::new() }
@@ -125,22 +128,23 @@ fn reader(bytes: &[u8]) -> VaultReader<&[u8]> {
 }
 
 fn refusal(bytes: &[u8]) -> String {
-    walk(reader(bytes), &genesis(), false).expect_err("refused").to_string()
+    walk(reader(bytes), &genesis(), &LeafRule::Open, false).expect_err("refused").to_string()
 }
 
 #[test]
 fn backup_put_back_is_the_store_that_it_was_made_from() {
     let (folder, bytes) = Scene::new(BLOCKS).backup();
-    let report = walk(reader(&bytes), &genesis(), false).expect("sound");
+    let report = walk(reader(&bytes), &genesis(), &LeafRule::Open, false).expect("sound");
     assert_eq!((report.tip, report.blocks, report.sealed), (Slot(BLOCKS), BLOCKS, BLOCKS));
     assert_eq!((report.transactions, report.history_rows), (2 * BLOCKS, 1));
     let original = on_disk(&folder.path().join("store"));
     let (path, other) =
         (folder.path().join("restored"), Identity { validator: ValidatorId(3), ..identity() });
-    let restored = restore(reader(&bytes), &genesis(), &other, &path, false).expect("restored");
+    let restored =
+        restore(reader(&bytes), &genesis(), &LeafRule::Open, &other, &path, false).expect("restored");
     assert_eq!(restored, report);
     let restored = Store::open(&path, &other, Chain::genesis).expect("opens as another validator's");
-    restored.state_tree().expect("the state of its newest block");
+    restored.state_tree(&LeafRule::Open).expect("the state of its newest block");
     for column in Column::ALL.into_iter().filter(|column| *column != Column::Meta) {
         let all = |store: &Store| {
             store.engine.scan(column, KeyRange::default()).collect::<Result<Vec<_>, _>>().expect("reads")
@@ -166,7 +170,7 @@ fn newest_block_without_seals_needs_a_word() {
     let (_folder, bytes) = Scene::new(BLOCKS - 2).backup();
     let error = refusal(&bytes);
     assert!(error.contains("newest block, 12") && error.contains("block 10"), "{error}");
-    let report = walk(reader(&bytes), &genesis(), true).expect("accepted by word");
+    let report = walk(reader(&bytes), &genesis(), &LeafRule::Open, true).expect("accepted by word");
     assert_eq!((report.tip, report.last_sealed), (Slot(12), Slot(10)));
 }
 
@@ -180,7 +184,7 @@ fn seals_that_came_after_the_copy_prove_it() {
     let out = VaultWriter::begin(Vec::new(), PURPOSE, Some(&passphrase)).expect("begins");
     let (_, bytes) = source.write(out, Some(&late), false).expect("written");
     let input = VaultReader::open(&*bytes, PURPOSE, Some(&passphrase)).expect("opens");
-    let report = walk(input, &genesis(), false).expect("proven");
+    let report = walk(input, &genesis(), &LeafRule::Open, false).expect("proven");
     assert!(report.encrypted && report.last_sealed == report.tip && report.history_rows == 0);
 }
 
@@ -283,7 +287,10 @@ fn backup_that_lies_is_refused() {
         let error = refusal(&bytes);
         assert!(error.contains(expected) && error.contains("hint:"), "{what}: {error}");
         let path = folder.path().join("restored");
-        assert!(restore(reader(&bytes), &genesis(), &identity(), &path, false).is_err(), "{what}");
+        assert!(
+            restore(reader(&bytes), &genesis(), &LeafRule::Open, &identity(), &path, false).is_err(),
+            "{what}"
+        );
         assert!(
             !path.join("rocksdb").exists() && !path.join("rocksdb.unfinished").exists(),
             "{what} leaves nothing"
@@ -310,7 +317,7 @@ fn block_that_is_missing_is_noticed_when_the_backup_is_made() {
 fn backup_of_another_chain_is_refused() {
     let (_folder, bytes) = Scene::new(BLOCKS).backup();
     let other = GenesisFile { chain_id: Digest([8; 32]), ..genesis() };
-    let error = walk(reader(&bytes), &other, false).expect_err("refused").to_string();
+    let error = walk(reader(&bytes), &other, &LeafRule::Open, false).expect_err("refused").to_string();
     assert!(error.contains("it is of chain") && error.contains("hint:"), "{error}");
 }
 
@@ -318,8 +325,9 @@ fn backup_of_another_chain_is_refused() {
 fn restore_never_touches_a_store_that_is_there() {
     let (folder, bytes) = Scene::new(BLOCKS).backup();
     let there = folder.path().join("store");
-    let error =
-        restore(reader(&bytes), &genesis(), &identity(), &there, false).expect_err("refused").to_string();
+    let error = restore(reader(&bytes), &genesis(), &LeafRule::Open, &identity(), &there, false)
+        .expect_err("refused")
+        .to_string();
     assert!(error.contains("hint:"), "{error}");
     assert_eq!(on_disk(&there).tip().slot, Slot(BLOCKS));
 }
@@ -332,7 +340,7 @@ fn backup_of_a_fetched_state_begins_with_its_block() {
     let (offer, chunks, mut chain) = served(20);
     store.begin_transfer(&offer).expect("begins");
     chunks.iter().for_each(|chunk| store.keep_chunk(chunk).expect("keeps"));
-    store.install_state(&offer).expect("the state is whole");
+    store.install_state(&offer, &LeafRule::Open).expect("the state is whole");
     let base = offer.base.header.clone();
     store.put_certificate(&seals(&genesis, base.slot, base.hash())).expect("kept");
     for blocks in [20, 21] {
@@ -347,14 +355,81 @@ fn backup_of_a_fetched_state_begins_with_its_block() {
         let source = Source::open(&place("copy")).expect("opens");
         let (_, bytes) = source.write(out, None, true).expect("written");
         let report =
-            restore(reader(&bytes), &genesis, &identity(), &place("restored"), false).expect("sound");
+            restore(reader(&bytes), &genesis, &LeafRule::Open, &identity(), &place("restored"), false)
+                .expect("sound");
         assert_eq!((report.tip, report.base, report.blocks), (Slot(blocks), Slot(20), blocks - 20));
         let restored = on_disk(&place("restored"));
-        restored.state_tree().expect("the state of its newest block");
+        restored.state_tree(&LeafRule::Open).expect("the state of its newest block");
         assert_eq!(restored.base().expect("reads"), store.base().expect("reads"));
         assert_eq!(
             restored.certified_block(Slot(21)).expect("reads"),
             store.certified_block(Slot(21)).expect("reads")
         );
+    }
+}
+
+/// An archive of all blocks, after the copy was changed by `change`.
+fn archive_of(change: impl FnOnce(&RocksEngine)) -> Vec<u8> {
+    let copy = Scene::new(BLOCKS).folder;
+    let copy = copy.path().join("copy");
+    change(&RocksEngine::open(&copy, false).expect("opens"));
+    let source = Source::open(&copy).expect("opens");
+    let out = VaultWriter::begin(Vec::new(), archive::PURPOSE, None).expect("begins");
+    source.write_archive(out, source.first_block(), Slot(BLOCKS)).expect("written")
+}
+
+fn check_archive(bytes: &[u8]) -> Result<archive::Report, BackupError> {
+    let input = VaultReader::open(bytes, archive::PURPOSE, None).expect("a container");
+    let mut archive = archive::ArchiveReader::open(input)?;
+    let mut check = archive::Check::new(&genesis())?;
+    check.begin(&archive)?;
+    while let Some(archived) = archive.next_block()? {
+        check.block(&archived)?;
+    }
+    archive.finish()?;
+    check.end()
+}
+
+#[test]
+fn archive_holds_every_block_and_proves_itself() {
+    let report = check_archive(&archive_of(|_| ())).expect("sound");
+    assert_eq!((report.first, report.last), (Slot(1), Slot(BLOCKS)));
+    assert_eq!((report.sealed, report.transactions), (BLOCKS, 2 * BLOCKS));
+}
+
+#[test]
+fn archive_that_lies_is_refused_with_what_it_lies_about() {
+    // What block 5 has is taken from block 6.
+    let swapped = |column| {
+        archive_of(move |copy: &RocksEngine| {
+            let other = copy.get(column, &record::slot_key(Slot(6))).expect("reads").expect("is there");
+            let mut batch = Batch::default();
+            batch.put(column, record::slot_key(Slot(5)), other);
+            copy.write(batch).expect("written");
+        })
+    };
+    let unsealed = archive_of(|copy| {
+        let key = record::slot_key(Slot(BLOCKS)).to_vec();
+        copy.write(Batch { changes: vec![(Column::Certificates, key, None)] }).expect("written");
+    });
+    let forged = archive_of(|copy| {
+        let key = record::slot_key(Slot(5));
+        let header = copy.get(Column::Headers, &key).expect("reads").expect("is there");
+        let header = Header::from_bytes(&header).expect("a header");
+        let mut batch = Batch::default();
+        batch.put(Column::Headers, key, Header { time_ms: 7, ..header }.to_bytes());
+        batch.changes.push((Column::Certificates, key.to_vec(), None));
+        copy.write(batch).expect("written");
+    });
+    for (bytes, expected) in [
+        (swapped(Column::Headers), "block 6 where block 5 belongs"),
+        (swapped(Column::Payloads), "block 5 has another payload"),
+        (swapped(Column::Executions), "block 5 has other outcomes"),
+        (swapped(Column::Certificates), "the certificate of block 5 is of another block"),
+        (forged, "block 6 does not stand on the one below it"),
+        (unsealed, "has no seals of f+1 validators"),
+    ] {
+        let error = check_archive(&bytes).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}");
     }
 }

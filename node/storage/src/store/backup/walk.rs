@@ -8,14 +8,14 @@ use carat_types::certificate::SealCertificate;
 use carat_types::codec::{Decode, Encode as _};
 use carat_types::evidence::Evidence;
 use carat_types::genesis::GenesisFile;
-use carat_types::hash::m;
 use carat_types::header::Header;
 use carat_types::message::{NewView, Signed};
-use carat_types::validators::{Ed25519, ValidatorSet};
-use carat_types::{Digest, Slot, merkle};
+use carat_types::validators::ValidatorSet;
+use carat_types::{Digest, LeafRule, Slot};
 
 use super::super::engine::Column;
 use super::super::record::{self, Execution, Tip, TransactionPlace};
+use super::checks::{check_execution, check_payload, check_seals};
 use super::{BackupError, Head, NO_BASE, Pair, Reading, contradiction};
 use crate::vault::VaultReader;
 
@@ -58,15 +58,17 @@ pub(super) type Taker<'a> = &'a mut dyn FnMut(Column, &[u8], &[u8]) -> Result<()
 pub fn walk<R: Read>(
     input: VaultReader<R>,
     genesis: &GenesisFile,
+    leaves: &LeafRule,
     unsealed: bool,
 ) -> Result<Report, BackupError> {
-    walk_with(input, genesis, unsealed, &mut |_, _, _| Ok(())).map(|(report, _)| report)
+    walk_with(input, genesis, leaves, unsealed, &mut |_, _, _| Ok(())).map(|(report, _)| report)
 }
 
 /// As [`walk`]. What the taker was given counts only if this succeeds.
 pub(super) fn walk_with<R: Read>(
     input: VaultReader<R>,
     genesis: &GenesisFile,
+    leaves: &LeafRule,
     unsealed: bool,
     take: Taker<'_>,
 ) -> Result<(Report, Head), BackupError> {
@@ -77,7 +79,8 @@ pub(super) fn walk_with<R: Read>(
         return Err(BackupError::Foreign { seen: head.chain_id, expected: genesis.chain_id });
     }
     let validators = genesis.validators().map_err(|error| contradiction(error.to_string()))?;
-    let mut walk = Walk { genesis, validators, head, report: Report { encrypted, ..Report::default() } };
+    let mut walk =
+        Walk { genesis, leaves, validators, head, report: Report { encrypted, ..Report::default() } };
     let (tip, next) = walk.blocks(&mut reading, take)?;
     let next = walk.state(&mut reading, next, &tip, take)?;
     walk.rest(&mut reading, next, take)?;
@@ -92,6 +95,7 @@ pub(super) fn walk_with<R: Read>(
 
 struct Walk<'a> {
     genesis: &'a GenesisFile,
+    leaves: &'a LeafRule,
     validators: ValidatorSet,
     head: Head,
     report: Report,
@@ -167,13 +171,9 @@ impl Walk<'_> {
     ) -> Result<(), BackupError> {
         let (slot, pair) = (header.slot, demand(reading, Column::Payloads, header.slot)?);
         let payload: Payload = decode(&pair)?;
-        let digest = payload.value.digest();
-        let named = if slot == Slot(0) { payload == Payload::null() } else { digest == header.batch };
-        if !named || !payload.is_consistent() {
-            return Err(contradiction(format!("block {slot} has another payload than its header names")));
-        }
+        check_payload(header, &payload)?;
         if payload != Payload::null() {
-            take(Column::Values, &digest.0, &slot.to_bytes())?;
+            take(Column::Values, &header.batch.0, &slot.to_bytes())?;
         }
         take(pair.column, &pair.key, &pair.value)
     }
@@ -186,13 +186,7 @@ impl Walk<'_> {
     ) -> Result<Totals, BackupError> {
         let (slot, pair) = (header.slot, demand(reading, Column::Executions, header.slot)?);
         let execution: Execution = decode(&pair)?;
-        let outcomes: Vec<Digest> = execution.outcomes.iter().map(|outcome| outcome.leaf()).collect();
-        let drop_leaf =
-            |drop: &record::Dropped| m("drop", &[&drop.envelope.to_be_bytes(), &drop.reason.to_be_bytes()]);
-        let drops: Vec<Digest> = execution.dropped.iter().map(drop_leaf).collect();
-        if merkle::root(&outcomes) != header.outcomes_root || merkle::root(&drops) != header.drops_root {
-            return Err(contradiction(format!("block {slot} has other outcomes than its header names")));
-        }
+        check_execution(header, &execution)?;
         for (outcome, place) in execution.outcomes.iter().zip(0_u32..) {
             let place = TransactionPlace { slot, outcome: place };
             take(Column::Transactions, &outcome.transaction.0, &place.to_bytes())?;
@@ -204,15 +198,10 @@ impl Walk<'_> {
 
     fn certificate(&mut self, pair: &Pair, slot: Slot, header: &Digest) -> Result<(), BackupError> {
         let certificate: SealCertificate = decode(pair)?;
-        if certificate.body.slot != slot
-            || certificate.body.header != *header
-            || pair.key != record::slot_key(slot)
-        {
+        if pair.key != record::slot_key(slot) {
             return Err(contradiction(format!("the certificate of block {slot} is of another block")));
         }
-        let needed = self.validators.quorum().one_correct();
-        let checked = certificate.verify(&self.validators, &Ed25519, needed);
-        checked.map_err(|error| BackupError::Certificate { slot, error })?;
+        check_seals(&self.validators, &certificate, slot, header)?;
         self.report.sealed += 1;
         self.report.last_sealed = slot;
         Ok(())
@@ -245,7 +234,7 @@ impl Walk<'_> {
                 None
             })
         });
-        let root = StateTree::build(each.map(|pair| (pair.key, pair.value))).root();
+        let root = StateTree::build(self.leaves, each.map(|pair| (pair.key, pair.value))).root();
         if let Some(error) = failure {
             return Err(error);
         }

@@ -11,7 +11,7 @@ use carat_types::builder::TransactionBuilder;
 use carat_types::genesis::LedgerConstants;
 use carat_types::header::{Header, prefix_digest};
 use carat_types::transaction::{SignedTransaction, network_id, test_root_key};
-use carat_types::{Digest, PublicKey, SecretKey, ValidatorId};
+use carat_types::{Digest, LeafRule, PublicKey, SecretKey, ValidatorId};
 use stellar_xdr::{DataValue, ManageDataOp, Operation, OperationBody, String64};
 
 use crate::Identity;
@@ -36,7 +36,7 @@ pub(in crate::store) struct Chain {
 impl Chain {
     pub(in crate::store) fn new() -> Self {
         let genesis = Self::genesis();
-        let tree = StateTree::build(genesis.entries.iter().map(|(key, value)| (key, value)));
+        let tree = StateTree::build(&LeafRule::Open, genesis.entries.iter().map(|(key, value)| (key, value)));
         let state = MemoryState::new(genesis.entries);
         Chain { root: test_root_key(PASSPHRASE), state, tree, sequence: 0, newest: genesis.header }
     }
@@ -53,9 +53,10 @@ impl Chain {
             assets: carat_types::genesis::AssetRule::Any,
         };
         let entries = genesis_entries(&constants, &BlockLimits::default()).expect("sound constants");
-        let state_root = StateTree::build(entries.iter().map(|(key, value)| (key, value))).root();
+        let state_root =
+            StateTree::build(&LeafRule::Open, entries.iter().map(|(key, value)| (key, value))).root();
         let header = Header::genesis(identity().chain_id, 1_000_000, state_root);
-        Genesis { header, entries }
+        Genesis { header, entries, leaves: LeafRule::Open }
     }
 
     /// Executes the next block: two transactions that are applied and one that is dropped.
@@ -96,6 +97,9 @@ impl Chain {
         let input = BlockInput {
             sort_key: SortKey::Prefix(below.prefix),
             ledger_seq: below.ledger + 1,
+            chain_id: below.chain_id,
+            epoch: below.epoch,
+            slot,
             time_ms,
             envelopes,
             signatures: &Ed25519,

@@ -1,6 +1,7 @@
 //! A state that is fetched: it comes in parts, survives restarts, and takes the place of the old one whole or not at all.
 
 use carat_ledger::SnapshotPlan;
+use carat_types::LeafRule;
 use carat_types::certificate::Certificate;
 use carat_types::message::StableCheckpoint;
 use carat_types::snapshot::{Progress, SnapshotOffer, StateChunk};
@@ -22,7 +23,7 @@ pub(in crate::store) fn served(blocks: u32) -> (SnapshotOffer, Vec<StateChunk>, 
     let mut chain = Chain::new();
     commit(&server, &mut chain, blocks);
     let header = chain.newest.clone();
-    let plan = SnapshotPlan::build(server.state_entries(), 600).expect("reads");
+    let plan = SnapshotPlan::build(&LeafRule::Open, server.state_entries(), 600).expect("reads");
     let (block, outcome) = chain.next();
     server.commit_block(&block, &outcome).expect("the store works");
     // The plan is of the state before this block; the values are read from that one.
@@ -34,7 +35,7 @@ pub(in crate::store) fn served(blocks: u32) -> (SnapshotOffer, Vec<StateChunk>, 
         let value = |key: &[u8]| before.get(key).expect("reads").expect("is there");
         let values = |keys: &[Box<[u8]>]| Ok::<_, StoreError>(keys.iter().map(|key| value(key)).collect());
         let chunk = plan.chunk(header.slot, &from, values).expect("reads").expect("begins there");
-        assert_eq!(chunk.root(), Some(header.state_root));
+        assert_eq!(chunk.root(&LeafRule::Open), Some(header.state_root));
         next = chunk.end();
         chunks.push(chunk);
     }
@@ -48,14 +49,14 @@ pub(in crate::store) fn served(blocks: u32) -> (SnapshotOffer, Vec<StateChunk>, 
 /// The store stands on the fetched state and goes on from there.
 fn check_goes_on(store: &Store, chain: &mut Chain, base: Slot) {
     assert_eq!(store.tip(), Tip { slot: chain.newest.slot, header: chain.newest.hash() });
-    assert_eq!(store.state_tree().expect("sound").root(), chain.newest.state_root);
+    assert_eq!(store.state_tree(&LeafRule::Open).expect("sound").root(), chain.newest.state_root);
     assert_eq!(store.base().expect("reads").map(|base| base.slot), Some(base));
     assert_eq!(store.block(base).expect("reads"), None);
     assert!(store.certified_block(base).expect("reads").is_none());
     commit(store, chain, 1);
     let newest = chain.newest.slot;
     assert!(store.block(newest).expect("reads").is_some());
-    assert_eq!(store.state_tree().expect("sound").root(), chain.newest.state_root);
+    assert_eq!(store.state_tree(&LeafRule::Open).expect("sound").root(), chain.newest.state_root);
     let snapshot = store.snapshot().expect("reads");
     let keys = store.state_entries().map(|entry| entry.expect("reads").0);
     for key in keys {
@@ -71,7 +72,7 @@ fn state_that_is_fetched_over_restarts_takes_the_place_of_the_old_one() {
     {
         let store = on_disk(folder.path()).expect("opens");
         commit(&store, &mut Chain::new(), 3);
-        let old = store.state_tree().expect("sound").root();
+        let old = store.state_tree(&LeafRule::Open).expect("sound").root();
         // What an abandoned transfer left must not be part of the next one.
         store
             .begin_transfer(&SnapshotOffer { next: offer.base.header.clone(), ..offer.clone() })
@@ -81,7 +82,7 @@ fn state_that_is_fetched_over_restarts_takes_the_place_of_the_old_one() {
         store.keep_chunk(&chunks[0]).expect("keeps");
         store.keep_chunk(&chunks[1]).expect("keeps");
         assert_eq!(
-            store.state_tree().expect("sound").root(),
+            store.state_tree(&LeafRule::Open).expect("sound").root(),
             old,
             "the old state stays until the new one is whole"
         );
@@ -91,7 +92,7 @@ fn state_that_is_fetched_over_restarts_takes_the_place_of_the_old_one() {
         let kept = store.transfer().expect("reads").expect("goes on");
         assert_eq!((kept.offer, kept.progress), (offer.clone(), chunks[1].end()));
         chunks[2..].iter().for_each(|chunk| store.keep_chunk(chunk).expect("keeps"));
-        let tree = store.install_state(&offer).expect("the state is whole");
+        let tree = store.install_state(&offer, &LeafRule::Open).expect("the state is whole");
         assert_eq!(tree.root(), offer.base.header.state_root);
         assert_eq!(store.transfer().expect("reads"), None);
         check_goes_on(&store, &mut chain, Slot(30));
@@ -107,7 +108,7 @@ fn second_transfer_uses_the_first_column_again() {
         let (offer, chunks, mut chain) = served(blocks);
         store.begin_transfer(&offer).expect("begins");
         chunks.iter().for_each(|chunk| store.keep_chunk(chunk).expect("keeps"));
-        store.install_state(&offer).expect("the state is whole");
+        store.install_state(&offer, &LeafRule::Open).expect("the state is whole");
         check_goes_on(&store, &mut chain, Slot(u64::from(blocks)));
     }
 }
@@ -124,16 +125,16 @@ fn power_lost_anywhere_in_a_transfer_leaves_the_old_state_or_the_new_one() {
             store.sync().expect("syncs");
             store.begin_transfer(&offer).expect("begins");
             chunks.iter().for_each(|chunk| store.keep_chunk(chunk).expect("keeps"));
-            store.state_tree().expect("sound").root()
+            store.state_tree(&LeafRule::Open).expect("sound").root()
         };
         engine.crash(|written| survive.min(written));
         let store = in_memory(&engine).expect("opens");
-        assert_eq!(store.state_tree().expect("sound").root(), old);
+        assert_eq!(store.state_tree(&LeafRule::Open).expect("sound").root(), old);
         // Whatever is kept, the rest can be put to it.
         if let Some(kept) = store.transfer().expect("reads") {
             let rest = chunks.iter().skip_while(|chunk| kept.progress != Progress::At(chunk.from));
             rest.for_each(|chunk| store.keep_chunk(chunk).expect("keeps"));
-            store.install_state(&offer).expect("the state is whole");
+            store.install_state(&offer, &LeafRule::Open).expect("the state is whole");
             engine.crash(|_| 0);
             assert_eq!(
                 in_memory(&engine).expect("opens").tip().slot,
@@ -150,16 +151,16 @@ fn state_that_is_not_whole_or_damaged_is_not_put_in_place() {
     for damage in [false, true] {
         let engine = MemoryEngine::new();
         let store = in_memory(&engine).expect("opens");
-        let old = store.state_tree().expect("sound").root();
+        let old = store.state_tree(&LeafRule::Open).expect("sound").root();
         store.begin_transfer(&offer).expect("begins");
         let count = if damage { chunks.len() } else { chunks.len() - 1 };
         chunks[..count].iter().for_each(|chunk| store.keep_chunk(chunk).expect("keeps"));
         if damage {
             engine.damage(Column::OtherState, &chunks[0].entries[0].key, None);
         }
-        assert!(matches!(store.install_state(&offer), Err(StoreError::Damaged { .. })));
+        assert!(matches!(store.install_state(&offer, &LeafRule::Open), Err(StoreError::Damaged { .. })));
         assert_eq!(store.transfer().expect("reads"), None, "the next start begins anew");
-        assert_eq!(store.state_tree().expect("sound").root(), old);
+        assert_eq!(store.state_tree(&LeafRule::Open).expect("sound").root(), old);
     }
 }
 

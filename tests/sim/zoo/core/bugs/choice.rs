@@ -3,15 +3,11 @@
 use super::Bug;
 
 const PICK: Bug = Bug {
-    name: "",
-    origin: "",
     file: "pick.rs",
     within: "pub(crate) fn pick(",
     text: "Some(w) > u",
-    instead: "",
     hunter: Some("schemer"),
-    test: None,
-    fast_decides: false,
+    ..super::BLANK
 };
 
 pub(super) const BUGS: &[Bug] = &[
@@ -82,7 +78,7 @@ pub(super) const BUGS: &[Bug] = &[
         name: "lowest-checkpoint",
         origin: "B9: the watermark of the slowest",
         within: "pub(crate) fn choose(",
-        text: "stable.map_or(Slot(0), |stable| stable.header.slot)",
+        text: "stable.map_or(base, |stable| stable.header.slot)",
         instead: "view_changes.iter().map(|change| change.body.stable_slot()).min().unwrap_or_default()",
         hunter: None,
         ..PICK

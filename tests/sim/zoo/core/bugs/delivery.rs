@@ -2,17 +2,7 @@
 
 use super::Bug;
 
-const DELIVERY: Bug = Bug {
-    name: "",
-    origin: "B10",
-    file: "catch_up.rs",
-    within: "",
-    text: "",
-    instead: "",
-    hunter: None,
-    test: None,
-    fast_decides: false,
-};
+const DELIVERY: Bug = Bug { origin: "B10", file: "catch_up.rs", ..super::BLANK };
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
@@ -74,7 +64,7 @@ pub(super) const BUGS: &[Bug] = &[
         origin: "B4: an uncapped number from a peer fills a map (Besu GHSA-23rh-rrqg-wq82)",
         file: "checkpoint.rs",
         within: "pub(crate) fn on_seal",
-        text: "slot > self.chain.stable.plus(self.config.params.window)",
+        text: "slot > self.window_end()",
         instead: "false",
         hunter: Some("spam"),
         ..DELIVERY

@@ -2,17 +2,7 @@
 
 use super::Bug;
 
-const FAST: Bug = Bug {
-    name: "",
-    origin: "",
-    file: "normal.rs",
-    within: "",
-    text: "",
-    instead: "",
-    hunter: None,
-    test: None,
-    fast_decides: true,
-};
+const FAST: Bug = Bug { file: "normal.rs", fast_decides: true, ..super::BLANK };
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {

@@ -2,17 +2,7 @@
 
 use super::Bug;
 
-const JOURNAL: Bug = Bug {
-    name: "",
-    origin: "B2",
-    file: "recovery.rs",
-    within: "",
-    text: "",
-    instead: "",
-    hunter: None,
-    test: None,
-    fast_decides: false,
-};
+const JOURNAL: Bug = Bug { origin: "B2", file: "recovery.rs", ..super::BLANK };
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
@@ -27,8 +17,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "view-change-not-journaled",
         origin: "B2: the view-change message reaches the journal after it was sent (SmartBFT a78df18)",
-        file: "view_change.rs",
-        within: "fn send_view_change",
+        file: "statement.rs",
+        within: "fn on_signed_view_change",
         text: "self.emit(Effect::Persist(Record::ViewChange(Arc::clone(&signed))));",
         instead: "",
         ..JOURNAL

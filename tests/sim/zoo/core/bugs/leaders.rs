@@ -4,15 +4,11 @@
 use super::Bug;
 
 const BOUNDS: Bug = Bug {
-    name: "",
     origin: "B17: an honest-looking leader stays just under the time-out (Aardvark, Prime)",
     file: "performance.rs",
-    within: "",
     text: "measured > allowed",
     instead: "false",
-    hunter: None,
-    test: None,
-    fast_decides: false,
+    ..super::BLANK
 };
 
 pub(super) const BUGS: &[Bug] = &[

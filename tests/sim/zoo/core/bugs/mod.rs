@@ -10,6 +10,7 @@
 
 mod choice;
 mod delivery;
+mod epochs;
 mod fast;
 mod journal;
 mod leaders;
@@ -41,11 +42,25 @@ pub struct Bug {
     pub fast_decides: bool,
 }
 
+/// What each file's bugs have in common begins with this.
+const BLANK: Bug = Bug {
+    name: "",
+    origin: "",
+    file: "",
+    within: "",
+    text: "",
+    instead: "",
+    hunter: None,
+    test: None,
+    fast_decides: false,
+};
+
 /// Every bug.
 pub fn all() -> Vec<Bug> {
     [
         choice::BUGS,
         delivery::BUGS,
+        epochs::BUGS,
         fast::BUGS,
         journal::BUGS,
         leaders::BUGS,

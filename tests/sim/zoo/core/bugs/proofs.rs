@@ -2,17 +2,7 @@
 
 use super::Bug;
 
-const PROOF: Bug = Bug {
-    name: "",
-    origin: "B5",
-    file: "verify.rs",
-    within: "",
-    text: "",
-    instead: "",
-    hunter: Some("wrong-certificate"),
-    test: None,
-    fast_decides: false,
-};
+const PROOF: Bug = Bug { origin: "B5", file: "verify.rs", hunter: Some("wrong-certificate"), ..super::BLANK };
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
@@ -100,8 +90,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "checkpoint-of-another-header",
         origin: "B10: root mismatch only warned of (calimero 2387)",
-        within: "fn check_sealed(",
-        text: "certificate.body.header == header.hash()",
+        within: "fn are_seals_on(",
+        text: "seals.body.header == header.hash()",
         instead: "true",
         hunter: Some("checkpoint-liar"),
         ..PROOF

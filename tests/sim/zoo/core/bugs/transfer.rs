@@ -2,24 +2,14 @@
 
 use super::Bug;
 
-const TRANSFER: Bug = Bug {
-    name: "",
-    origin: "B10",
-    file: "state_transfer.rs",
-    within: "",
-    text: "",
-    instead: "",
-    hunter: None,
-    test: None,
-    fast_decides: false,
-};
+const TRANSFER: Bug = Bug { origin: "B10", file: "state_transfer.rs", ..super::BLANK };
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "chunks-not-proved",
         origin: "B10: a root that does not fit is only warned of (calimero 2387)",
         within: "fn on_chunk(",
-        text: "chunk.root() != Some(fetching.offer.base.header.state_root)",
+        text: "chunk.root(&self.config.leaves) != Some(fetching.offer.base.header.state_root)",
         instead: "false",
         hunter: Some("sync-liar"),
         ..TRANSFER
@@ -51,6 +41,7 @@ pub(super) const BUGS: &[Bug] = &[
         within: "fn advance_execution(",
         text: "self.transfer.holds_execution()",
         instead: "false",
+        test: Some("transfer::final_slot_whose_payload_comes_while_a_state_is_fetched_is_not_executed"),
         ..TRANSFER
     },
     Bug {

@@ -2,17 +2,7 @@
 
 use super::Bug;
 
-const VIEWS: Bug = Bug {
-    name: "",
-    origin: "B1",
-    file: "view_change.rs",
-    within: "",
-    text: "",
-    instead: "",
-    hunter: None,
-    test: None,
-    fast_decides: false,
-};
+const VIEWS: Bug = Bug { origin: "B1", file: "view_change.rs", ..super::BLANK };
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {

@@ -2,17 +2,7 @@
 
 use super::Bug;
 
-const NORMAL: Bug = Bug {
-    name: "",
-    origin: "",
-    file: "normal.rs",
-    within: "",
-    text: "",
-    instead: "",
-    hunter: None,
-    test: None,
-    fast_decides: false,
-};
+const NORMAL: Bug = Bug { file: "normal.rs", ..super::BLANK };
 
 pub(super) const BUGS: &[Bug] = &[
     Bug {
@@ -84,7 +74,11 @@ pub(super) const BUGS: &[Bug] = &[
         instead: "state.learn_prepared(certificate.clone()); \
                   if self.guard.is_none() { \
                   self.emit(Effect::Persist(Record::Prepared(certificate.clone()))); \
-                  let signed = self.sign(Commit(*ballot)); self.broadcast(Message::Commit(signed)); }",
+                  let bytes = self.config.validators.domain().signing_bytes(&Commit(*ballot)); \
+                  let role = carat_types::message::SignerRole::Acceptor; \
+                  if let Some(signature) = self.config.signer.sign(role, &bytes) { \
+                  let signed = Signed { signer: self.config.me, body: Commit(*ballot), signature }; \
+                  self.broadcast(carat_types::message::Message::Commit(signed)); } }",
         ..NORMAL
     },
     Bug {

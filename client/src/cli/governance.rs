@@ -1,0 +1,318 @@
+//! `carat governance`: what the validators propose and decide.
+//!
+//! Whoever approves computes the proposal's id from what was shown: a node that shows something else gets no approval of it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use carat_client::Client;
+use carat_client::keystore;
+use carat_types::governance::{Call, Change, Parameter, Proposal, SET};
+use carat_types::{Digest, PublicKey, SecretKey, key_file};
+use clap::{Args, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::session::now_seconds;
+use super::{Code, Failure, Session};
+
+/// How long a node may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+const SECONDS_A_DAY: u64 = 86_400;
+
+/// What validators do to change parameters.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// What is in force, proposed and decided, and which protocol versions the validators' builds know
+    Show,
+    /// Propose a change, which approves it as well
+    Propose {
+        /// What to change
+        #[arg(value_enum)]
+        parameter: ParameterChoice,
+        /// The new value; fee and reserve in stroops
+        value: u32,
+        /// Days for which it can be approved
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=365))]
+        days: u64,
+        #[command(flatten)]
+        speaker: Speaker,
+    },
+    /// Approve a proposal
+    Approve {
+        /// Its id, as `show` prints it, or the only one that begins so
+        proposal: String,
+        #[command(flatten)]
+        speaker: Speaker,
+    },
+}
+
+/// Who speaks, and who pays.
+#[derive(Debug, Args)]
+pub(crate) struct Speaker {
+    /// The validator that speaks: its acceptor key file, or an identity
+    #[arg(long, value_name = "FILE|IDENTITY")]
+    signer: String,
+    /// The identity whose account pays the fee, and signs as well
+    #[arg(long, value_name = "IDENTITY")]
+    from: String,
+    /// Although nodes of the network do not know the version; they will stop when it comes
+    #[arg(long)]
+    force: bool,
+}
+
+/// What can be changed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ParameterChoice {
+    /// Version of the ledger's rules: the next one
+    ProtocolVersion,
+    /// Fee of one operation
+    BaseFee,
+    /// Reserve of one entry; it can only fall
+    BaseReserve,
+}
+
+impl From<ParameterChoice> for Parameter {
+    fn from(choice: ParameterChoice) -> Parameter {
+        match choice {
+            ParameterChoice::ProtocolVersion => Parameter::ProtocolVersion,
+            ParameterChoice::BaseFee => Parameter::BaseFee,
+            ParameterChoice::BaseReserve => Parameter::BaseReserve,
+        }
+    }
+}
+
+/// What a node says.
+#[derive(Debug, Deserialize, Serialize)]
+struct State {
+    slot: String,
+    threshold: u8,
+    signers: Vec<Signer>,
+    protocol_version: u32,
+    base_fee: u32,
+    base_reserve: u32,
+    proposals: Vec<Shown>,
+    scheduled: Option<Scheduled>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Signer {
+    key: String,
+    weight: u32,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Shown {
+    id: String,
+    number: String,
+    proposer: String,
+    parameter: String,
+    value: Value,
+    valid_until: String,
+    approvals: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Scheduled {
+    parameter: String,
+    value: Value,
+    from_slot: String,
+}
+
+/// What a build knows.
+#[derive(Debug, Serialize)]
+struct Build {
+    validator: String,
+    build: Option<String>,
+    newest_protocol: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    state: &'a State,
+    builds: &'a [Build],
+}
+
+/// Does it.
+pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Show => show(session).await,
+        Command::Propose { parameter, value, days, speaker } => {
+            let change = Change::Value { parameter: parameter.into(), value };
+            let valid_until = now_seconds().saturating_add(days.saturating_mul(SECONDS_A_DAY));
+            let client = session.client()?;
+            check_builds(&client, &change, speaker.force).await?;
+            let call = |signer| Call::Propose { signer, change, valid_until };
+            speak(session, &client, &speaker, call).await
+        }
+        Command::Approve { proposal, speaker } => {
+            let client = session.client()?;
+            let state = ask(&client).await?;
+            let found = find(&state, &proposal)?;
+            session.say(&format!("approving {} of {}", found.change, keystore::address(&found.proposer)));
+            check_builds(&client, &found.change, speaker.force).await?;
+            let proposal = found.id();
+            speak(session, &client, &speaker, |signer| Call::Approve { signer, proposal }).await
+        }
+    }
+}
+
+async fn ask(client: &Client) -> Result<State, Failure> {
+    Ok(client.ask(|node| node.get::<State>("/governance", TIMEOUT)).await?)
+}
+
+async fn speak(
+    session: &Session,
+    client: &Client,
+    speaker: &Speaker,
+    call: impl FnOnce(PublicKey) -> Call,
+) -> Result<(), Failure> {
+    let genesis = &client.network().genesis;
+    let account = genesis.genesis.governance.ok_or_else(|| {
+        Failure::failed(
+            "the genesis file names no governance account: nothing can be changed on this network",
+        )
+    })?;
+    let signer = signer(session, &speaker.signer)?;
+    let (payer, payer_secret) = session.signer(&speaker.from)?;
+    let operation = call(signer.public()).operation(&genesis.chain_id, &account);
+    let builder = session.builder(client, &payer.public, vec![operation]).await?;
+    let fee = ask(client).await?.base_fee.max(100);
+    let mut keys = vec![&payer_secret];
+    if signer.public() != payer.public {
+        keys.push(&signer);
+    }
+    let envelope = builder.fee_per_operation(fee).sign(&genesis.network_id(), &keys)?;
+    session.submit(client, envelope).await
+}
+
+/// The key of who speaks: of a key file, else of an identity.
+fn signer(session: &Session, name: &str) -> Result<SecretKey, Failure> {
+    let path = Path::new(name);
+    if !path.is_file() {
+        return Ok(session.signer(name)?.1);
+    }
+    let text = Zeroizing::new(std::fs::read_to_string(path)?);
+    key_file::read(key_file::KeyRole::Acceptor, &text).map_err(|error| {
+        Failure::failed(format!(
+            "{name}: {error} (hint: an encrypted key file is first written plainly, by carat-node key decrypt on a copy)"
+        ))
+    })
+}
+
+/// The one open proposal whose id begins with `text`, as the ledger would name it.
+///
+/// **Errors**: none or several; a node that shows an id that its fields do not have.
+fn find(state: &State, text: &str) -> Result<Proposal, Failure> {
+    let fitting: Vec<&Shown> = state.proposals.iter().filter(|shown| shown.id.starts_with(text)).collect();
+    let [shown] = fitting[..] else {
+        let count = fitting.len();
+        return Err(Failure::usage(format!(
+            "{count} open proposals begin with {text:?}, expected 1 (hint: carat governance show)"
+        )));
+    };
+    let lies =
+        || Failure::failed(format!("the node shows proposal {}, which its own words contradict", shown.id));
+    let proposal = Proposal {
+        number: shown.number.parse().map_err(|_| lies())?,
+        proposer: keystore::parse_address(&shown.proposer)?,
+        change: change(&shown.parameter, &shown.value).ok_or_else(lies)?,
+        valid_until: shown.valid_until.parse().map_err(|_| lies())?,
+    };
+    let id: Digest = proposal.id();
+    if id.to_string() == shown.id { Ok(proposal) } else { Err(lies()) }
+}
+
+/// What a node shows as the name and value of a change.
+fn change(parameter: &str, value: &Value) -> Option<Change> {
+    if parameter == SET {
+        return serde_json::from_value(value.clone()).ok().map(|set| Change::Set(Box::new(set)));
+    }
+    let value = value.as_u64().and_then(|value| u32::try_from(value).ok())?;
+    Some(Change::Value { parameter: Parameter::named(parameter)?, value })
+}
+
+/// The same in words: of a set its hash.
+fn in_words(parameter: &str, value: &Value) -> String {
+    change(parameter, value).map_or_else(|| format!("{parameter} = {value}"), |change| change.to_string())
+}
+
+/// Refuses to bring a version that a quorum could not execute.
+async fn check_builds(client: &Client, change: &Change, force: bool) -> Result<(), Failure> {
+    let version = match change {
+        Change::Value { parameter: Parameter::ProtocolVersion, value } if !force => u64::from(*value),
+        _ => return Ok(()),
+    };
+    let builds = builds(client).await;
+    let behind: Vec<String> = builds
+        .iter()
+        .filter(|build| build.newest_protocol.is_none_or(|newest| newest < version))
+        .map(|build| match build.newest_protocol {
+            Some(newest) => format!("{} knows up to {newest}", build.validator),
+            None => format!("{} does not answer", build.validator),
+        })
+        .collect();
+    if behind.is_empty() {
+        return Ok(());
+    }
+    let list = behind.join(", ");
+    Err(Failure::new(
+        Code::NotReady,
+        format!(
+            "not all validators know protocol version {version}: {list}; each that does not will stop when it is in force \
+             (hint: upgrade them first, or --force)"
+        ),
+    ))
+}
+
+/// What each validator's build knows.
+async fn builds(client: &Client) -> Vec<Build> {
+    let mut builds = Vec::new();
+    for (node, address) in client.nodes().zip(&client.network().nodes) {
+        let root = node.get::<Value>("/", TIMEOUT).await.ok();
+        builds.push(Build {
+            validator: address.name.clone(),
+            build: root.as_ref().and_then(|root| root["core_version"].as_str().map(str::to_owned)),
+            newest_protocol: root.as_ref().and_then(|root| root["supported_protocol_version"].as_u64()),
+        });
+    }
+    builds
+}
+
+async fn show(session: &Session) -> Result<(), Failure> {
+    let client = session.client()?;
+    let state = ask(&client).await?;
+    let builds = builds(&client).await;
+    let mut fields = vec![
+        ("slot", state.slot.clone()),
+        ("protocol version", state.protocol_version.to_string()),
+        ("base fee", format!("{} stroops", state.base_fee)),
+        ("base reserve", format!("{} stroops", state.base_reserve)),
+        ("decides", format!("weight {} of {} signers", state.threshold, state.signers.len())),
+    ];
+    fields.push(match &state.scheduled {
+        Some(Scheduled { parameter, value, from_slot }) => {
+            ("decided", format!("{} from slot {from_slot} on", in_words(parameter, value)))
+        }
+        None => ("decided", "nothing that is not in force".to_owned()),
+    });
+    for shown in &state.proposals {
+        let Shown { id, parameter, value, approvals, .. } = shown;
+        fields.push((
+            "proposal",
+            format!("{id}: {}, approved by {}", in_words(parameter, value), approvals.len()),
+        ));
+    }
+    for build in &builds {
+        let known = match (&build.build, build.newest_protocol) {
+            (Some(version), Some(newest)) => format!("{version}, protocol versions up to {newest}"),
+            _ => "no answer".to_owned(),
+        };
+        fields.push(("build", format!("{}: {known}", build.validator)));
+    }
+    session.output.fields(&Report { state: &state, builds: &builds }, &fields);
+    Ok(())
+}

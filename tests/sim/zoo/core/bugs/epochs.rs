@@ -1,0 +1,83 @@
+//! Bugs at the line between two epochs (section 11; decision records 39 and 40). No seed of the simulator has a second epoch
+//! yet: the tests of the protocol catch them.
+
+use super::Bug;
+
+const EPOCHS: Bug = Bug { file: "epoch.rs", ..super::BLANK };
+
+pub(super) const BUGS: &[Bug] = &[
+    Bug {
+        name: "votes-beyond-the-end-of-the-epoch",
+        origin: "decision record 39: the old set decides a slot of the new one",
+        within: "fn window_above(",
+        text: "end.map_or(top, |end| top.min(end.slot))",
+        instead: "top",
+        test: Some("epochs::nothing_is_voted_on_beyond_the_end_while_its_checkpoint_is_not_stable"),
+        ..EPOCHS
+    },
+    Bug {
+        name: "epoch-ends-a-slot-late",
+        origin: "decision record 39: the set is changed one slot beside the end",
+        within: "fn window_above(",
+        text: "end.map_or(top, |end| top.min(end.slot))",
+        instead: "end.map_or(top, |end| top.min(end.slot.next()))",
+        test: Some("epochs::view_change_that_reports_a_slot_beyond_the_end_refused"),
+        ..EPOCHS
+    },
+    Bug {
+        name: "epoch-ends-before-its-last-block-is-executed",
+        origin: "J8: the journal is begun anew without the block",
+        within: "fn end_epoch(",
+        text: "self.chain.executed < slot",
+        instead: "false",
+        test: Some("epochs::epoch_does_not_end_before_its_last_block_is_executed"),
+        ..EPOCHS
+    },
+    Bug {
+        name: "guard-believes-another-epoch",
+        origin: "section 4: an answer that is about other votes counts",
+        within: "fn on_other_epoch(",
+        text: "proves_itself(&message, own)",
+        instead: "proves_itself(&message, own) || matches!(message, VerifiedMessage::HighestVotes(_))",
+        test: Some("epochs::what_does_not_prove_itself_is_refused_from_another_epoch"),
+        ..EPOCHS
+    },
+    Bug {
+        name: "votes-answered-to-another-epoch",
+        origin: "section 4: an answer that is about other votes counts",
+        within: "fn proves_itself(",
+        text: "!matches!(fetch, Fetch::HighestVotes(_))",
+        instead: "true",
+        test: Some("epochs::what_does_not_prove_itself_is_refused_from_another_epoch"),
+        ..EPOCHS
+    },
+    Bug {
+        name: "end-of-an-epoch-never-shown",
+        origin: "decision record 39: who slept over the end waits for votes that nobody casts",
+        within: "fn on_other_epoch(",
+        text: "self.show_end(from, status.stable);",
+        instead: "",
+        test: Some("epochs::validator_that_slept_over_the_end_is_shown_it_and_comes_after"),
+        ..EPOCHS
+    },
+    Bug {
+        name: "choice-from-genesis-on",
+        origin: "a number that is 0 in the first epoch alone: the term of the second's first view change is over before it begins",
+        file: "pick.rs",
+        within: "pub(crate) fn choose(",
+        text: "stable.map_or(base, |stable| stable.header.slot)",
+        instead: "stable.map_or(Slot::default(), |stable| stable.header.slot)",
+        test: Some("epochs::first_view_change_of_an_epoch_counts_from_its_beginning"),
+        ..EPOCHS
+    },
+    Bug {
+        name: "journal-of-another-epoch-taken",
+        origin: "B7: state of one life read in another",
+        file: "recovery.rs",
+        within: "fn load_journal(",
+        text: "epochs.iter().any(|epoch| *epoch != self.config.validators.domain().epoch)",
+        instead: "epochs.len() > 9",
+        test: Some("epochs::journal_of_another_epoch_is_refused"),
+        ..EPOCHS
+    },
+];
