@@ -48,6 +48,7 @@ async fn validator_restored_beside_its_journal_catches_up_and_votes() {
     // Three of four are a quorum: the restored one must vote.
     cluster.stop_node(2).await;
     cluster.pay(&key(1), &key(2), 21).await;
+    cluster.assert_same_state().await;
     assert_eq!(cluster.balance(3, &key(2)).await, cluster.balance(0, &key(2)).await);
     cluster.stop().await;
 }

@@ -1,6 +1,7 @@
 //! A network of validators in this process, in a folder that goes away with it.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use stellar_xdr::{AccountId, Operation, TransactionEnvelope};
 use tempfile::TempDir;
 
 /// Nothing here takes longer, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Cluster {
     folder: TempDir,
@@ -137,9 +138,17 @@ impl Cluster {
         answer(self.http.get(format!("{}{page}", self.network.nodes[index].metrics))).await.1
     }
 
-    /// What a validator saw of a slot.
-    pub(crate) async fn trace(&self, index: usize, slot: u64) -> Vec<Value> {
-        let answer = self.operator(index, &format!("/consensus/trace?slot={slot}")).await;
+    /// What a validator saw of a slot, asked for until it is as wanted.
+    pub(crate) async fn await_trace(
+        &self,
+        index: usize,
+        slot: u64,
+        what: &str,
+        wanted: impl Fn(&[Value]) -> bool,
+    ) -> Vec<Value> {
+        let page = format!("/consensus/trace?slot={slot}");
+        let seen = |answer: &Value| answer["messages"].as_array().is_some_and(|messages| wanted(messages));
+        let answer = self.await_operator(index, &page, what, seen).await;
         answer["messages"].as_array().cloned().unwrap_or_default()
     }
 
@@ -173,12 +182,23 @@ impl Cluster {
         what: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
+        self.await_operator(index, "/status", what, wanted).await
+    }
+
+    /// Asks for a page of a validator's operator until it is as wanted.
+    pub(crate) async fn await_operator(
+        &self,
+        index: usize,
+        page: &str,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut last = Value::Null;
         let asking = async {
             let mut pause = tokio::time::interval(Duration::from_millis(50));
             loop {
                 pause.tick().await;
-                last = self.status(index).await;
+                last = self.operator(index, page).await;
                 if wanted(&last) {
                     break;
                 }
@@ -194,19 +214,38 @@ impl Cluster {
     /// What each running validator says of the agreement.
     async fn why(&self) -> String {
         let mut answers = String::new();
-        for index in (0..self.nodes.len()).filter(|index| self.nodes[*index].is_some()) {
+        for index in self.running() {
             let url = format!("{}/consensus", self.network.nodes[index].metrics);
             answers.push_str(&format!("{index}: {}\n", answer(self.http.get(url)).await.1));
         }
         answers
     }
 
-    /// All validators at one slot or above, with the state root that each has there.
+    fn running(&self) -> impl Iterator<Item = usize> {
+        (0..self.nodes.len()).filter(|index| self.nodes[*index].is_some())
+    }
+
+    /// The slot that the furthest validator has executed.
+    async fn furthest(&self) -> Option<u64> {
+        let mut slot = None;
+        for index in self.running() {
+            slot = slot.max(self.status(index).await["slot"].as_u64());
+        }
+        slot
+    }
+
+    /// Waits until a validator has executed what any other has now: a proof is a quorum's word, of which it need not be.
+    pub(crate) async fn await_caught_up(&self, index: usize) {
+        let slot = self.furthest().await;
+        self.await_status(index, "as far as the others", |status| status["slot"].as_u64() >= slot).await;
+    }
+
+    /// The validators that run, at the slot of the furthest or above, with the state root that each has there.
     pub(crate) async fn assert_same_state(&self) {
-        let slot = self.status(0).await["slot"].as_u64().expect("a slot");
+        let slot = self.furthest().await;
         let mut roots = Vec::new();
-        for index in 0..self.nodes.len() {
-            let settled = |status: &Value| status["slot"].as_u64() >= Some(slot) && status["pending"] == 0;
+        for index in self.running() {
+            let settled = |status: &Value| status["slot"].as_u64() >= slot && status["pending"] == 0;
             let status = self.await_status(index, "as far as the others", settled).await;
             roots.push(status["state_root"].clone());
         }
@@ -222,7 +261,7 @@ impl Cluster {
     /// The account's sequence number where it is highest: one validator may not have executed what another proved.
     pub(crate) async fn sequence(&self, key: &SecretKey) -> i64 {
         let mut highest = None;
-        for index in (0..self.nodes.len()).filter(|index| self.nodes[*index].is_some()) {
+        for index in self.running() {
             let (_, account) = self.get(index, &format!("/accounts/{}", address(key))).await;
             let sequence = account["sequence"].as_str().and_then(|text| text.parse::<i64>().ok());
             highest = highest.max(sequence);
@@ -274,9 +313,12 @@ impl Cluster {
 
 /// The first of the ports of a network. Each test has its own, and nobody else has them now.
 fn free_ports(validators: u16) -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(20_000);
-    loop {
-        let base = NEXT.fetch_add(3 * validators, Ordering::Relaxed);
+    // Processes that run beside each other begin in different places: between this look and the start of a node one could
+    // take the other's.
+    static OFFSET: LazyLock<AtomicU16> =
+        LazyLock::new(|| AtomicU16::new((std::process::id() % 50) as u16 * 200));
+    for _ in 0..1_000 {
+        let base = 20_000 + OFFSET.fetch_add(3 * validators, Ordering::Relaxed) % 10_000;
         let free = |port| {
             std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
                 && std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok()
@@ -284,8 +326,19 @@ fn free_ports(validators: u16) -> u16 {
         if (base..base + 3 * validators).all(free) {
             return base;
         }
-        assert!(base < 30_000, "no free ports");
     }
+    panic!("no free ports");
+}
+
+/// Asks until it is so.
+pub(crate) async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let asking = async {
+        let mut pause = tokio::time::interval(Duration::from_millis(50));
+        while !is_so().await {
+            pause.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("never so: {what}"));
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {

@@ -55,7 +55,9 @@ async fn approve(cluster: &Cluster, index: usize, proposal: &str) -> String {
     speak(cluster, index, |key| Call::Approve { signer: key.public(), proposal }).await
 }
 
+/// What validator `index` knows, once it has executed all that anybody has now.
 async fn governance(cluster: &Cluster, index: usize) -> Value {
+    cluster.await_caught_up(index).await;
     let (status, state) = cluster.get(index, "/governance").await;
     assert_eq!(status, 200, "{state}");
     state
@@ -112,9 +114,10 @@ async fn quorum_changes_fee_and_version_of_a_running_network() {
     // The header that clients of the wire format see, and the root document.
     cluster.fund(1, &key(2)).await;
     cluster.pay(&key(1), &key(2), 1).await;
+    cluster.assert_same_state().await;
+    cluster.await_histories(&[3]).await;
     let (_, root) = cluster.get(3, "/").await;
     assert_eq!(root["current_protocol_version"], NEWEST_PROTOCOL, "{root}");
-    cluster.assert_same_state().await;
     cluster.stop().await;
 }
 

@@ -52,6 +52,7 @@ async fn history_that_was_off_knows_everything_when_it_is_on_again() {
     set_history(&cluster, true);
     cluster.start_node(0).await.expect("starts");
     cluster.await_ready(0).await;
+    cluster.await_histories(&[0]).await;
     let (_, payments) = cluster.get(0, &format!("/accounts/{}/payments", address(&key(2)))).await;
     let types: Vec<&Value> = payments["_embedded"]["records"]
         .as_array()
@@ -89,6 +90,7 @@ async fn damaged_history_is_reported_not_served_and_rebuilt_while_the_validator_
     assert!(rebuilt.blocks > 3 && rebuilt.rows > rebuilt.blocks, "{rebuilt:?}");
     cluster.start_node(0).await.expect("starts");
     cluster.await_ready(0).await;
+    cluster.await_histories(&[0]).await;
     for ((_, before), (status, after)) in before.iter().zip(shown(&cluster).await) {
         let (before, after) = (&before["_embedded"]["records"], &after["_embedded"]["records"]);
         let (before, after) = (before.as_array().expect("records"), after.as_array().expect("records"));

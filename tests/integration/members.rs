@@ -12,7 +12,7 @@ use carat_types::transaction::test_root_key;
 use stellar_xdr::{Asset, Operation};
 use tokio::net::TcpListener;
 
-use crate::cluster::{Cluster, key};
+use crate::cluster::{Cluster, eventually, key};
 
 const COIN: i64 = 10_000_000;
 
@@ -69,6 +69,9 @@ async fn members_network_shows_each_bank_its_own_business_directly_and_through_a
     for path in ["/", "/ledgers", "/genesis", &transaction, &own] {
         assert_eq!(status(&api, path).await, 401, "{path}");
     }
+    // A proof may be there before the index knows of the transaction.
+    let (base, path) = (gateway(&cluster, &key(1)).await, format!("{transaction}/receipt"));
+    eventually("the payment is shown", async || status(&base, &path).await == 200).await;
     // Payer, payee, an account that has nothing to do with it, auditor; a key without an account.
     for (number, expected) in [(1, 200), (2, 200), (3, 404), (9, 200), (77, 403)] {
         let base = gateway(&cluster, &key(number)).await;

@@ -64,6 +64,7 @@ async fn payload_reaches_its_recipient_alone_survives_a_restart_and_is_erased() 
     let message = b"<Document>pacs.008</Document>";
     let (sealed, hash) = pay_with_payload(&cluster, message).await;
     let (other, _) = pay_with_payload(&cluster, message).await;
+    cluster.assert_same_state().await;
     let memo = sealed.memo();
 
     // Only the source of the transaction delivers, and only what its memo names.

@@ -28,8 +28,7 @@ async fn four_validators_settle_while_the_leader_is_gone() {
     // The client asks f+1 validators and then all: one that is gone costs nothing but time.
     cluster.pay(&key(1), &key(2), 2).await;
     let other = (leader + 1) % 4;
-    let view = cluster.status(other).await["view"].as_u64().expect("a view");
-    assert!(view > 0, "the others went on under a new leader");
+    cluster.await_status(other, "under a new leader", |status| status["view"].as_u64() > Some(0)).await;
     cluster.start_node(leader).await.expect("starts again");
     cluster.await_ready(leader).await;
     cluster.pay(&key(2), &key(1), 1).await;
