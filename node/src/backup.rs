@@ -199,8 +199,9 @@ pub fn restore(
         return Err(BackupFailure::Occupied { path: store }.into());
     }
     let path = folder.join(FILE);
-    let restored = open(&path, passphrase)
-        .and_then(|input| backup::restore(input, &place.genesis, &leaves, &place.identity, &store, unsealed));
+    let restored = open(&path, passphrase).and_then(|input| {
+        backup::restore(input, &place.genesis, &leaves, &place.seat.identity, &store, unsealed)
+    });
     let report = restored.map_err(|error| NodeError::from(BackupFailure::Backup { path, error }))?;
     Ok(Restored { report, journal: place.has_journal() })
 }

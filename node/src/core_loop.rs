@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use carat_consensus::effect::{Halt, Report, Rule, Trigger};
 use carat_consensus::{Effect, Input, Replica, Timer, VerifiedMessage};
 use carat_types::evidence::Evidence;
-use carat_types::message::Status;
+use carat_types::message::{StableCheckpoint, Status};
 use carat_types::receipt::{self, Assumption};
 use carat_types::{Quorum, Slot, ValidatorId, View};
 
@@ -78,8 +78,8 @@ pub struct CoreLoop {
 pub enum Stop {
     /// Going on could break a promise.
     Halt(Halt),
-    /// Its epoch has ended with this slot.
-    EpochEnds(Slot),
+    /// Its epoch has ended with this checkpoint.
+    EpochEnds(Arc<StableCheckpoint>),
 }
 
 impl CoreLoop {
@@ -126,7 +126,7 @@ impl CoreLoop {
                 }
                 Effect::EpochEnds(last) => {
                     self.hand_out(outward);
-                    return Some(Stop::EpochEnds(last.header.slot));
+                    return Some(Stop::EpochEnds(last));
                 }
                 Effect::KeepEvidence(evidence) => {
                     self.note_evidence(&evidence);

@@ -1,6 +1,7 @@
 //! Why a validator cannot start or cannot go on. Only `main` turns it into text.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use carat_consensus::RecoverError;
 use carat_network::NetworkError;
@@ -8,13 +9,15 @@ use carat_storage::journal::JournalError;
 use carat_storage::store::StoreError;
 use carat_types::codec::DecodeError;
 use carat_types::genesis::GenesisError;
+use carat_types::message::StableCheckpoint;
 use carat_types::quorum::ImpossibleSize;
-use carat_types::{Digest, Slot};
+use carat_types::{Digest, Epoch, PublicKey, Slot};
 use thiserror::Error;
 
 use crate::backup::BackupFailure;
 use crate::chronicle::ChronicleError;
 use crate::executor::ExecutorError;
+use crate::handovers::HandoversError;
 use crate::keys::KeysError;
 use crate::replay::ReplayError;
 use crate::salt::SaltError;
@@ -144,14 +147,36 @@ pub enum NodeError {
     /// The replica stopped for good.
     #[error("stopped for safety: {0}")]
     Halted(String),
-    /// Another set of validators follows, and this build cannot go over to it.
+    /// Another set of validators follows: the node goes on with it after [`Node::hand_over`](crate::Node::hand_over).
+    #[error("the epoch has ended with slot {}", .0.header.slot)]
+    EpochEnded(Arc<StableCheckpoint>),
+    /// The handovers cannot be used.
+    #[error(transparent)]
+    Handovers(#[from] HandoversError),
+    /// The present set has no place for this validator.
     #[error(
-        "the epoch has ended with slot {slot}, and this build does not know how the next one begins (hint: upgrade this \
-         validator and start it again; nothing is lost)"
+        "this is no validator of epoch {epoch}, which began after slot {after}: its set does not list acceptor key {} \
+         (hint: who left keeps the home folder as long as the others may ask for it; who replaced keys puts the new ones \
+         into the folder keys/next)", shown(.own)
     )]
-    EpochEnded {
-        /// The last slot of the epoch.
-        slot: Slot,
+    NotListed {
+        /// The present epoch.
+        epoch: Epoch,
+        /// The last slot before it.
+        after: Slot,
+        /// The own key.
+        own: Option<PublicKey>,
+    },
+    /// The journal is of a later epoch than the handovers lead to.
+    #[error(
+        "the journal is of epoch {journal}, the file of handovers leads to epoch {known} (hint: the file data/handovers was lost \
+         or is an old copy: carat-node epochs fetch gets it from any node)"
+    )]
+    HandoversMissing {
+        /// Epoch of the journal.
+        journal: Epoch,
+        /// Epoch to which the file leads.
+        known: Epoch,
     },
     /// A thread panicked: a defect.
     #[error("the {0} thread failed by a defect of the program (hint: report it with the log above)")]
@@ -159,6 +184,10 @@ pub enum NodeError {
     /// All parts ended.
     #[error("all parts of the node have stopped")]
     Stopped,
+}
+
+fn shown(key: &Option<PublicKey>) -> String {
+    key.map_or_else(|| "none".to_owned(), |key| key.to_string())
 }
 
 impl From<TokenError> for NodeError {

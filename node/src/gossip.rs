@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carat_network::{Lane, Network};
+use carat_types::Epoch;
 use carat_types::batch::Envelope;
 use carat_types::message::{Message, Transactions};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -20,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Gossips until the front door closes. What gathered while the last frame was made goes with the next one; an idle node
 /// waits for nothing.
-pub(crate) async fn run(mut envelopes: UnboundedReceiver<Envelope>, network: Arc<Network>) {
+pub(crate) async fn run(epoch: Epoch, mut envelopes: UnboundedReceiver<Envelope>, network: Arc<Network>) {
     while let Some(first) = envelopes.recv().await {
         let mut bytes = first.0.len();
         let mut gathered = vec![first];
@@ -30,7 +31,7 @@ pub(crate) async fn run(mut envelopes: UnboundedReceiver<Envelope>, network: Arc
             gathered.push(next);
         }
         let busy = gathered.len() >= BUSY;
-        let frame = encode(&Message::Transactions(Transactions { envelopes: gathered }));
+        let frame = encode(epoch, &Message::Transactions(Transactions { envelopes: gathered }));
         network.broadcast(Lane::Bulk, &frame);
         if busy {
             tokio::time::sleep(PAUSE).await;

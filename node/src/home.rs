@@ -12,19 +12,24 @@ use carat_ledger::{Ed25519, StateTree};
 use carat_network::{CertificateFiles, EntranceConfig, Https, Peer};
 use carat_storage::Identity;
 use carat_storage::journal::Journal;
-use carat_storage::store::{Genesis as GenesisState, Store};
+use carat_storage::store::{Genesis as GenesisState, Store, StoreError};
 use carat_storage::vault::PassphraseSource;
 use carat_types::codec::Decode;
-use carat_types::genesis::{GenesisFile, GenesisValidator, Profile, Visibility};
-use carat_types::{LeafRule, PublicKey, Quorum, Slot, ValidatorId, leaf};
+use carat_types::epoch::{EpochSet, Epochs};
+use carat_types::genesis::{ConsensusConstants, GenesisFile, GenesisValidator, Profile, Visibility};
+use carat_types::validators::ValidatorSet;
+use carat_types::{Epoch, LeafRule, PublicKey, Quorum, Slot, View, leaf};
 
 use crate::chronicle::{self, Rebuilt, Sources};
 use crate::error::NodeError;
+use crate::handovers;
 use crate::keys::{Keys, OwnKeys};
 use crate::metrics::Metrics;
 use crate::replay::{Replayed, replay};
 use crate::salt;
-use crate::settings::{PeerSettings, Settings, SettingsError, SignerPlace, bank};
+use crate::scribe::journal_record;
+use crate::seat::Seat;
+use crate::settings::{NetworkSettings, Settings, SettingsError, SignerPlace, bank};
 use crate::signer::Link;
 
 /// In the data folder.
@@ -39,8 +44,10 @@ pub struct Place {
     pub(crate) settings: Settings,
     /// The genesis file.
     pub(crate) genesis: Arc<GenesisFile>,
-    /// What journal and store must belong to.
-    pub(crate) identity: Identity,
+    /// The epochs that it knows of.
+    pub(crate) epochs: Arc<Epochs>,
+    /// Its place in the newest of them.
+    pub(crate) seat: Seat,
 }
 
 impl Place {
@@ -50,10 +57,14 @@ impl Place {
     pub fn read(folder: &Path) -> Result<Self, NodeError> {
         let settings = Settings::load(folder)?;
         let genesis = read_genesis(&settings.validator.genesis)?;
-        let listed = own_entry(&settings, &genesis)?;
-        let validator = ValidatorId(settings.validator.index);
-        let identity = Identity { chain_id: genesis.chain_id, key: listed.acceptor, validator };
-        Ok(Place { settings, genesis: Arc::new(genesis), identity })
+        let epochs = handovers::read(&settings.validator.data, &genesis)?;
+        let seat = Seat::find(&settings, &genesis, &epochs)?;
+        Ok(Place { settings, genesis: Arc::new(genesis), epochs: Arc::new(epochs), seat })
+    }
+
+    /// The epochs that it knows of.
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
     }
 
     /// The genesis file.
@@ -103,11 +114,13 @@ pub struct Home {
     pub(crate) genesis: Arc<GenesisFile>,
     /// How the leaves of the state are hashed: on a members' network with the secret.
     pub(crate) leaves: LeafRule,
+    /// The epochs of the chain that are known.
+    pub(crate) epochs: Arc<Epochs>,
     /// The three keys, or who holds them.
     pub(crate) keys: OwnKeys,
     /// What journal and store must belong to.
     pub(crate) identity: Identity,
-    /// The name that the genesis file gives this validator.
+    /// The name that the set of the present epoch gives this validator.
     pub(crate) name: String,
     /// What the node serves for its bank.
     bank: Option<Arc<Bank>>,
@@ -122,10 +135,12 @@ impl Home {
     pub fn read(folder: &Path) -> Result<Self, NodeError> {
         let place = Place::read(folder)?;
         let leaves = place.leaves()?;
-        let Place { settings, genesis, identity } = place;
-        let listed = own_entry(&settings, &genesis)?;
-        check_peers(&settings, &genesis)?;
-        check_kept_blocks(&settings, &genesis)?;
+        let Place { settings, genesis, epochs, seat: Seat { identity, entry, keys } } = place;
+        let listed = &entry;
+        if epochs.present() == Epoch(0) {
+            check_peers(&settings, &genesis)?;
+        }
+        check_kept_blocks(&settings, &epochs.set().consensus)?;
         let place = settings.signer();
         let keys =
             match place.map_err(|reason| SettingsError::Invalid { path: settings.path.clone(), reason })? {
@@ -135,11 +150,11 @@ impl Home {
                     OwnKeys::of_signer(Link::remote(address, &own, identity, listed)?)?
                 }
                 None => {
-                    let (folder, token) = (&settings.validator.keys, settings.validator.token.as_ref());
-                    OwnKeys::of_keys(Keys::read(folder, token, listed, &settings.passphrase())?)?
+                    let token = settings.validator.token.as_ref();
+                    OwnKeys::of_keys(Keys::read(&keys, token, listed, &settings.passphrase())?)?
                 }
             };
-        let bank = crate::settings::bank::open(&settings, &genesis)?.map(Arc::new);
+        let bank = crate::settings::bank::open(&settings, &genesis, listed)?.map(Arc::new);
         let operators = settings.operators()?;
         let no_login = settings.api.tls.is_none() && bank.as_ref().is_none_or(|bank| bank.login.is_none());
         if genesis.genesis.visibility() == Visibility::Members && no_login {
@@ -148,7 +163,7 @@ impl Home {
             );
         }
         let name = listed.name.clone();
-        Ok(Home { settings, genesis, keys, leaves, identity, name, bank, operators })
+        Ok(Home { settings, genesis, epochs, keys, leaves, identity, name, bank, operators })
     }
 
     /// The settings.
@@ -159,6 +174,11 @@ impl Home {
     /// The genesis file.
     pub fn genesis(&self) -> &GenesisFile {
         &self.genesis
+    }
+
+    /// The epochs of the chain that are known; the newest is the one in which this validator starts.
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
     }
 
     /// How the leaves of the state are hashed.
@@ -174,6 +194,12 @@ impl Home {
             chain_id: self.genesis.chain_id,
             listen: settings.listen.unwrap_or(self.settings.api.listen),
         })
+    }
+
+    /// The UDP addresses that this node listens at.
+    pub(crate) fn sockets(&self) -> Vec<SocketAddr> {
+        let entrance = self.entrance().map(|entrance| entrance.listen);
+        [self.settings.network.listen].into_iter().chain(entrance).collect()
     }
 
     /// TLS of the REST interface and where it listens, if there is one.
@@ -207,17 +233,21 @@ impl Home {
             let (seen, expected) = (constants.state_root, root);
             return Err(NodeError::StateRoot { seen, expected });
         }
-        let (journal, raw) = Journal::open(&self.journal_folder(), &self.identity)?;
-        let mut records = Vec::with_capacity(raw.len());
-        for record in raw {
-            records.push(Record::from_bytes(&record.bytes).map_err(NodeError::JournalRecord)?);
-        }
-        let header = self.genesis.header();
-        let store = Store::open(&self.store_folder(), &self.identity, || GenesisState {
-            header,
-            entries,
+        let Opened { mut journal, mut records, former } = self.open_journal()?;
+        let genesis = || GenesisState {
+            header: self.genesis.header(),
+            entries: entries.clone(),
             leaves: self.leaves.clone(),
-        })?;
+        };
+        let store = self.open_store(former.as_ref(), genesis)?;
+        if let Some(former) = former {
+            // Only now: a crash before this begins here again.
+            records = vec![Record::View(self.epoch(), View(0))];
+            let carry: Vec<_> = records.iter().map(journal_record).collect();
+            journal.begin_anew(self.identity, &carry)?;
+            let (epoch, before) = (self.epoch(), former.validator);
+            tracing::info!(%epoch, validator = %self.identity.validator, %before, "a new epoch begins");
+        }
         carat_ledger::governance::check_version(&store, store.tip().slot.next())?;
         Ok((journal, records, store))
     }
@@ -254,6 +284,68 @@ impl Home {
         Ok(replay(&self.genesis, &self.leaves, &store, |slot| progress(slot, last))?)
     }
 
+    /// The epoch in which this validator is.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epochs.present()
+    }
+
+    /// Constants of consensus in that epoch.
+    pub(crate) fn constants(&self) -> &ConsensusConstants {
+        &self.epochs.set().consensus
+    }
+
+    /// Who checks its signatures.
+    pub(crate) fn validators(&self) -> &ValidatorSet {
+        self.epochs.validators()
+    }
+
+    /// The journal. One of an epoch that is over may be by an earlier key of this validator, or from an earlier place: what it
+    /// says is over then, as the handovers prove. One of the present epoch must be its own.
+    fn open_journal(&self) -> Result<Opened, NodeError> {
+        let folder = self.journal_folder();
+        let owner = Journal::owner(&folder)?.filter(|owner| self.was_before(owner)).unwrap_or(self.identity);
+        let (journal, records) = read_journal(&folder, &owner)?;
+        let epoch = records.iter().filter_map(Record::epoch).max().unwrap_or_default();
+        if epoch > self.epoch() {
+            return Err(NodeError::HandoversMissing { journal: epoch, known: self.epoch() });
+        }
+        if epoch < self.epoch() {
+            return Ok(Opened { journal, records, former: Some(owner) });
+        }
+        if owner != self.identity {
+            drop(journal);
+            // Refused, with the word for what differs.
+            let (journal, records) = read_journal(&folder, &self.identity)?;
+            return Ok(Opened { journal, records, former: None });
+        }
+        Ok(Opened { journal, records, former: None })
+    }
+
+    /// Whether somebody can have been this validator before the present epoch: who comes anew has a journal by the key with
+    /// which it comes, and was in no epoch.
+    fn was_before(&self, owner: &Identity) -> bool {
+        let mut before = (0..self.epoch().0).filter_map(|epoch| self.epochs.set_of(Epoch(epoch)));
+        let listed = |set: &EpochSet| set.validators.iter().any(|entry| entry.acceptor == owner.key);
+        owner.chain_id == self.identity.chain_id && (owner.key == self.identity.key || before.any(listed))
+    }
+
+    /// The store, which becomes the present identity's if it was the former one's.
+    fn open_store(
+        &self,
+        former: Option<&Identity>,
+        genesis: impl Fn() -> GenesisState,
+    ) -> Result<Store, NodeError> {
+        let folder = self.store_folder();
+        match (Store::open(&folder, &self.identity, &genesis), former) {
+            (Err(StoreError::Foreign { .. }), Some(former)) => {
+                let store = Store::open(&folder, former, &genesis)?;
+                store.hand_to(&self.identity)?;
+                Ok(store)
+            }
+            (opened, _) => Ok(opened?),
+        }
+    }
+
     fn journal_folder(&self) -> PathBuf {
         self.settings.validator.data.join(JOURNAL)
     }
@@ -262,24 +354,39 @@ impl Home {
         self.settings.validator.data.join(STORE)
     }
 
-    /// The thresholds of this network.
+    /// The thresholds of the present epoch.
     pub(crate) fn quorum(&self) -> Quorum {
-        // The genesis file was checked to have a possible size when it was read.
-        #[expect(clippy::expect_used, reason = "checked by GenesisFile::parse")]
-        self.genesis.validators().expect("a possible number of validators").quorum()
+        self.validators().quorum()
     }
 
-    /// The other validators: where they are, and the keys that they must show.
+    /// The other validators: where they are, and the keys that they must show. One of a later epoch has its address by its network
+    /// key; one that the genesis file names keeps the address that it has by its place there, also with other keys. An address
+    /// proves nothing: who is there must show the key.
     pub(crate) fn peers(&self) -> Vec<Peer> {
-        let validators = &self.genesis.genesis.validators;
-        let peer = |setting: &PeerSettings| {
-            validators.get(usize::from(setting.index)).map(|entry| Peer {
-                index: setting.index,
-                key: entry.network,
-                address: setting.address,
-            })
+        let NetworkSettings { peers, newcomers, .. } = &self.settings.network;
+        let first = &self.genesis.genesis.validators;
+        let founder = |entry: &GenesisValidator| {
+            let same = |it: &GenesisValidator| it.network == entry.network || it.name == entry.name;
+            let index = first.iter().position(same)?;
+            peers.iter().find(|peer| usize::from(peer.index) == index).map(|peer| peer.address)
         };
-        self.settings.network.peers.iter().filter_map(peer).collect()
+        let newcomer = |entry: &GenesisValidator| {
+            newcomers.iter().find(|it| it.key == entry.network).map(|it| it.address)
+        };
+        let mut found = Vec::new();
+        for (id, entry) in self.validators().ids().zip(&self.epochs.set().validators) {
+            if id == self.identity.validator {
+                continue;
+            }
+            match newcomer(entry).or_else(|| founder(entry)) {
+                Some(address) => found.push(Peer { index: id.0, key: entry.network, address }),
+                None => tracing::warn!(
+                    validator = entry.name, key = %entry.network,
+                    "no address is known for this validator (hint: list its network key and address under network.newcomers)"
+                ),
+            }
+        }
+        found
     }
 
     /// What the REST interface tells everybody about the network.
@@ -315,21 +422,32 @@ impl Home {
     }
 }
 
-fn own_entry<'a>(settings: &Settings, genesis: &'a GenesisFile) -> Result<&'a GenesisValidator, NodeError> {
-    let validators = &genesis.genesis.validators;
-    let index = settings.validator.index;
-    validators.get(usize::from(index)).ok_or(NodeError::Index { index, count: validators.len() })
+/// A journal that was opened.
+struct Opened {
+    journal: Journal,
+    records: Vec<Record>,
+    /// Whose it was, if it is of an epoch that is over.
+    former: Option<Identity>,
+}
+
+fn read_journal(folder: &Path, owner: &Identity) -> Result<(Journal, Vec<Record>), NodeError> {
+    let (journal, raw) = Journal::open(folder, owner)?;
+    let mut records = Vec::with_capacity(raw.len());
+    for record in raw {
+        records.push(Record::from_bytes(&record.bytes).map_err(NodeError::JournalRecord)?);
+    }
+    Ok((journal, records))
 }
 
 /// Windows of blocks that are kept at least: peers that were away for a moment ask for them.
 const KEPT_WINDOWS_MIN: u64 = 4;
 
-fn check_kept_blocks(settings: &Settings, genesis: &GenesisFile) -> Result<(), NodeError> {
-    let least = genesis.genesis.consensus.window.saturating_mul(KEPT_WINDOWS_MIN);
+fn check_kept_blocks(settings: &Settings, constants: &ConsensusConstants) -> Result<(), NodeError> {
+    let least = constants.window.saturating_mul(KEPT_WINDOWS_MIN);
     match settings.store.keep_blocks {
         Some(blocks) if blocks < least => {
             let reason = format!(
-                "store.keep_blocks is {blocks}, expected at least {least}, {KEPT_WINDOWS_MIN} windows of the genesis file, or \
+                "store.keep_blocks is {blocks}, expected at least {least}, {KEPT_WINDOWS_MIN} windows of open slots, or \
                  nothing to keep all"
             );
             Err(SettingsError::Invalid { path: settings.path.clone(), reason }.into())

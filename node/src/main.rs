@@ -21,7 +21,7 @@ use archive_commands::Archive;
 use backup_commands::{Backup, Restore};
 use key_commands::Key;
 use signer_commands::Signer;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Blocks are made of many small pieces that several threads free: the allocator of the C library costs a third of what the
@@ -218,32 +218,59 @@ fn rebuild_history(home: &std::path::Path) -> Result<(), NodeError> {
 fn run(home: &std::path::Path) -> Result<(), NodeError> {
     // First of all, so that warnings about the home are seen.
     start_log(&Settings::load(home)?.log);
-    let home = Home::read(home)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(run_until_signal(home));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     outcome
 }
 
-async fn run_until_signal(home: Home) -> Result<(), NodeError> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+/// Runs epoch after epoch.
+async fn run_until_signal(home: &std::path::Path) -> Result<(), NodeError> {
+    let mut signals =
+        Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    // What is read again for each epoch is the same home: its keys and its place are found anew.
+    while run_epoch(Home::read(home)?, &mut signals).await? == Ended::WithItsEpoch {}
+    Ok(())
+}
+
+/// What ends a process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+#[derive(PartialEq, Eq)]
+enum Ended {
+    BySignal,
+    WithItsEpoch,
+}
+
+async fn run_epoch(home: Home, signals: &mut Signals) -> Result<Ended, NodeError> {
     let settings = home.settings().clone();
+    let epoch = home.epochs().present();
     let mut node = Node::start(home).await?;
     tracing::info!(
         replica = settings.validator.index,
+        %epoch,
         network = %settings.network.listen,
         api = %settings.api.listen,
         metrics = %settings.metrics.listen,
         "validator started"
     );
     tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
-        failure = node.failed() => {
-            tracing::error!(error = %failure, "a part failed: stopping at once");
-            return Err(failure);
-        }
+        _ = signals.terminate.recv() => tracing::info!("SIGTERM: stopping"),
+        _ = signals.interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        failure = node.failed() => match failure {
+            NodeError::EpochEnded(last) => {
+                tracing::info!(slot = last.header.slot.0, %epoch, "the epoch has ended: going over to the next one");
+                node.hand_over(&last).await?;
+                return Ok(Ended::WithItsEpoch);
+            }
+            failure => {
+                tracing::error!(error = %failure, "a part failed: stopping at once");
+                return Err(failure);
+            }
+        },
     }
     tokio::select! {
         stopped = node.stop() => {
@@ -251,10 +278,10 @@ async fn run_until_signal(home: Home) -> Result<(), NodeError> {
             tracing::info!("stopped");
         }
         // The second signal does not wait. Nothing is lost by that: kill -9 is safe at any time.
-        _ = terminate.recv() => tracing::warn!("second SIGTERM: stopping at once"),
-        _ = interrupt.recv() => tracing::warn!("second SIGINT: stopping at once"),
+        _ = signals.terminate.recv() => tracing::warn!("second SIGTERM: stopping at once"),
+        _ = signals.interrupt.recv() => tracing::warn!("second SIGINT: stopping at once"),
     }
-    Ok(())
+    Ok(Ended::BySignal)
 }
 
 fn start_log(settings: &LogSettings) {

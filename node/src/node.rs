@@ -9,6 +9,8 @@
 //! Stopping goes the same way: the mailbox closes, and each thread ends when its source does.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -21,9 +23,10 @@ use carat_consensus::{ChainTip, KeptTransfer, LOOK_BACK_WINDOWS, RecentBlock, Re
 use carat_network::{BindConfig, Entrance, Event, Https, Inbox, Incoming, Lane, Limits, Network};
 use carat_storage::journal::Journal;
 use carat_storage::store::Store;
-use carat_types::message::Message;
+use carat_types::epoch::Epochs;
+use carat_types::message::{Message, StableCheckpoint};
 use carat_types::validators::Ed25519;
-use carat_types::{Slot, ValidatorId};
+use carat_types::{Epoch, Slot};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -38,6 +41,7 @@ use crate::error::NodeError;
 use crate::evidence::EvidenceRoom;
 use crate::executor::Executor;
 use crate::front_door::FrontDoor;
+use crate::handovers;
 use crate::health::Health;
 use crate::home::Home;
 use crate::https::SecureDoor;
@@ -63,10 +67,17 @@ const INBOUND_THREADS: usize = 2;
 /// How often the pool looks at what waits for long.
 const SWEEP_EVERY: Duration = Duration::from_millis(200);
 
+/// How long the sockets of an epoch that is over may still be held.
+const SOCKETS_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A running validator.
 pub struct Node {
     mailbox: Arc<Mailbox>,
     store: Arc<Store>,
+    epochs: Arc<Epochs>,
+    data: PathBuf,
+    /// The addresses of QUIC.
+    sockets: Vec<SocketAddr>,
     network: Arc<Network>,
     stopping: watch::Sender<bool>,
     failures: mpsc::UnboundedReceiver<NodeError>,
@@ -98,7 +109,7 @@ impl Node {
         };
         let metrics = admin::bind(home.settings.metrics.listen, "metrics.listen").await?;
         let bound = Network::bind(BindConfig {
-            me: home.settings.validator.index,
+            me: home.identity.validator.0,
             identity: home.keys.network.clone(),
             chain_id: home.genesis.chain_id,
             listen: home.settings.network.listen,
@@ -115,6 +126,23 @@ impl Node {
     /// Waits until a part fails; never returns while all is well.
     pub async fn failed(&mut self) -> NodeError {
         self.failures.recv().await.unwrap_or(NodeError::Stopped)
+    }
+
+    /// Goes over to the next epoch, after [`NodeError::EpochEnded`]: stops, and writes who validates next beside the store. The
+    /// next start of this home is in that epoch.
+    ///
+    /// Written last of all: a start that finds it begins the journal anew, so the blocks of the epoch must be durable.
+    ///
+    /// **Errors**: those of stopping; the handovers cannot be written.
+    pub async fn hand_over(self, last: &StableCheckpoint) -> Result<(), NodeError> {
+        let (store, epochs, data) = (Arc::clone(&self.store), Arc::clone(&self.epochs), self.data.clone());
+        let sockets = self.sockets.clone();
+        self.stop().await?;
+        let epochs = handovers::follow(&epochs, &store, last)?;
+        handovers::write(&data, &epochs)?;
+        // QUIC lets its sockets go on a task of its own. Where that takes longer, the next start says which is taken.
+        let _ = tokio::time::timeout(SOCKETS_PATIENCE, released(sockets)).await;
+        Ok(())
     }
 
     /// Stops: lets requests finish, closes the mailbox, and waits for every thread.
@@ -166,7 +194,7 @@ impl Parts {
         Ok(Parts {
             clock,
             trace: Arc::new(Trace::new(me, clock)),
-            mailbox: Arc::new(Mailbox::new(home.genesis.genesis.validators.len())),
+            mailbox: Arc::new(Mailbox::new(home.validators().ids().count())),
             store: Arc::new(store),
             signatures: Arc::new(SignatureCache::new(Arc::clone(&metrics))),
             waiting: Arc::default(),
@@ -198,9 +226,12 @@ impl Parts {
         let (tasks, task_list) = channel();
         let (chapters, chapter_list) = crate::chronicle::chapters();
         let (core, first) = self.core_loop(home, records, effects)?;
-        let params = home.genesis.genesis.consensus;
-        let snapshots =
-            Snapshots::new(Arc::clone(&self.store), Arc::clone(&network), params, home.leaves.clone());
+        let snapshots = Snapshots::new(
+            Arc::clone(&self.store),
+            Arc::clone(&network),
+            home.epochs.set(),
+            home.leaves.clone(),
+        );
         let snapshots = Arc::new(snapshots);
         let executor = self.executor(home, Arc::clone(&front_door), chapters, Arc::clone(&snapshots))?;
         let signer = self.courier(home, &mut threads)?;
@@ -229,13 +260,13 @@ impl Parts {
         let frames = self.inbound(home, &bell, &mut threads)?;
         threads.spawn("core", move || match core.run(first) {
             Some(Stop::Halt(halt)) => Err(NodeError::Halted(describe(&halt))),
-            Some(Stop::EpochEnds(slot)) => Err(NodeError::EpochEnded { slot }),
+            Some(Stop::EpochEnds(last)) => Err(NodeError::EpochEnded(last)),
             None => Ok(()),
         })?;
 
         let (stopping, stop) = watch::channel(false);
         let evidence =
-            Arc::new(EvidenceRoom { store: Arc::clone(&self.store), validators: home.genesis.validators()? });
+            Arc::new(EvidenceRoom { store: Arc::clone(&self.store), validators: home.validators().clone() });
         let (observed, network_state) = watch::channel(Arc::default());
         let mut tasks = JoinSet::new();
         tasks.spawn(self.pulse(home, &health, &evidence).run(observed));
@@ -245,10 +276,11 @@ impl Parts {
             Arc::clone(&health),
             Arc::clone(&network),
             Arc::clone(&self.standing),
+            home.epoch(),
         ));
-        tasks.spawn(crate::gossip::run(envelopes, Arc::clone(&network)));
+        tasks.spawn(crate::gossip::run(home.epoch(), envelopes, Arc::clone(&network)));
         tasks.spawn(sweep(Arc::clone(&front_door), Arc::clone(&self.waiting)));
-        let receipts = Receipts::new(Arc::clone(&self.store), &home.genesis)?;
+        let receipts = Receipts::new(Arc::clone(&self.store), &home.genesis, Arc::clone(&home.epochs))?;
         let rest = Rest {
             network: home.public_facts(),
             genesis: Arc::clone(&home.genesis),
@@ -298,6 +330,9 @@ impl Parts {
         Ok(Node {
             mailbox: self.mailbox,
             store: self.store,
+            epochs: Arc::clone(&home.epochs),
+            data: home.settings.validator.data.clone(),
+            sockets: home.sockets(),
             network,
             stopping,
             failures,
@@ -335,14 +370,14 @@ impl Parts {
         home: &Home,
         gossip: mpsc::UnboundedSender<carat_types::batch::Envelope>,
     ) -> FrontDoor {
-        let capacity = usize::try_from(home.genesis.genesis.consensus.pool).unwrap_or(usize::MAX);
+        let capacity = usize::try_from(home.constants().pool).unwrap_or(usize::MAX);
         FrontDoor {
             store: Arc::clone(&self.store),
             signatures: Arc::clone(&self.signatures),
             tip: Arc::clone(&self.tip),
             mailbox: Arc::clone(&self.mailbox),
             gossip,
-            pool: Mutex::new(Pool::new(capacity, home.genesis.genesis.validators.len())),
+            pool: Mutex::new(Pool::new(capacity, home.validators().ids().count())),
             waiting: Arc::clone(&self.waiting),
             me: home.identity.validator,
             clock: self.clock,
@@ -351,7 +386,7 @@ impl Parts {
     }
 
     fn health(&self, home: &Home, network: Arc<Network>) -> Health {
-        let constants = &home.genesis.genesis.consensus;
+        let constants = home.constants();
         let patience_ms = constants.heartbeat_ms.saturating_add(constants.timeout_ms.saturating_mul(2));
         Health {
             index: home.identity.validator.0,
@@ -364,7 +399,12 @@ impl Parts {
             tip: Arc::clone(&self.tip),
             store: Arc::clone(&self.store),
             connected: Mutex::default(),
-            peers: home.settings.network.peers.iter().map(|peer| peer.index).collect(),
+            peers: home
+                .validators()
+                .ids()
+                .filter(|id| *id != home.identity.validator)
+                .map(|id| id.0)
+                .collect(),
             network,
             signs: Arc::clone(&self.signs),
             clock: self.clock,
@@ -378,7 +418,7 @@ impl Parts {
             trace: Arc::clone(&self.trace),
             evidence: Arc::clone(evidence),
             store: Arc::clone(&self.store),
-            names: home.genesis.genesis.validators.iter().map(|validator| validator.name.clone()).collect(),
+            names: home.epochs.set().validators.iter().map(|validator| validator.name.clone()).collect(),
             clock: self.clock,
         }
     }
@@ -402,16 +442,16 @@ impl Parts {
         records: Vec<Record>,
         effects: Sender<Vec<carat_consensus::Effect>>,
     ) -> Result<(CoreLoop, Vec<carat_consensus::Effect>), NodeError> {
-        let params = home.genesis.genesis.consensus;
+        let params = *home.constants();
         let config = carat_consensus::Config {
             me: home.identity.validator,
-            validators: home.genesis.validators()?,
+            validators: home.validators().clone(),
             params,
             trust: home.genesis.genesis.trust,
             signer: home.keys.signer(),
             authenticator: Arc::new(Ed25519),
             genesis_header: home.genesis.header(),
-            base: None,
+            base: home.epochs.base().map(Arc::new),
             fetches_states: home.settings.catch_up.snapshots.into(),
             leaves: home.leaves.clone(),
         };
@@ -489,7 +529,7 @@ impl Parts {
         let VoteKeys::Elsewhere(signatory) = &home.keys.votes else { return Ok(None) };
         let courier = Courier {
             signatory: signatory.clone(),
-            domain: *home.genesis.validators()?.domain(),
+            domain: *home.validators().domain(),
             mailbox: Arc::clone(&self.mailbox),
             present: Arc::clone(&self.signs),
             metrics: Arc::clone(&self.metrics),
@@ -518,7 +558,8 @@ impl Parts {
             snapshots,
             trace: Arc::clone(&self.trace),
             metrics: Arc::clone(&self.metrics),
-            others: home.settings.network.peers.iter().map(|peer| ValidatorId(peer.index)).collect(),
+            others: home.validators().ids().filter(|id| *id != home.identity.validator).collect(),
+            epoch: home.epoch(),
         }
     }
 
@@ -533,9 +574,9 @@ impl Parts {
         for _ in 0..INBOUND_THREADS {
             let (frames, queue): (Sender<Incoming>, Receiver<Incoming>) = channel();
             let inbound = Inbound {
-                validators: home.genesis.validators()?,
+                validators: home.validators().clone(),
                 network_id: home.genesis.network_id(),
-                limits: home.genesis.genesis.consensus.block,
+                limits: home.constants().block,
                 mailbox: Arc::clone(&self.mailbox),
                 bell: bell.clone(),
                 trace: Arc::clone(&self.trace),
@@ -581,6 +622,15 @@ impl Threads {
     }
 }
 
+/// Waits until nobody holds these UDP addresses.
+async fn released(sockets: Vec<SocketAddr>) {
+    for address in sockets {
+        while std::net::UdpSocket::bind(address).is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
 /// Brings frames to the thread of their peer, and tells who is reachable.
 async fn route(
     mut inbox: Inbox,
@@ -588,6 +638,7 @@ async fn route(
     health: Arc<Health>,
     network: Arc<Network>,
     standing: Arc<RwLock<Standing>>,
+    epoch: Epoch,
 ) {
     while let Some(event) = inbox.recv().await {
         match event {
@@ -596,7 +647,7 @@ async fn route(
                 health.peer(peer, true);
                 // Whatever was sent before may be lost: it learns at once where this validator stands.
                 let status = standing.read().unwrap_or_else(PoisonError::into_inner).status;
-                network.send(peer, Lane::Urgent, encode(&Message::Status(status)));
+                network.send(peer, Lane::Urgent, encode(epoch, &Message::Status(status)));
             }
             Event::Down { peer } => {
                 tracing::info!(peer, "peer unreachable");

@@ -10,11 +10,13 @@ use carat_api::port::{CheckedReceipt, NodeError};
 use carat_storage::store::{Execution, Store, StoreError};
 use carat_types::certificate::SealCertificate;
 use carat_types::codec::Encode;
+use carat_types::epoch::{Epochs, Handover};
 use carat_types::genesis::GenesisFile;
 use carat_types::header::Header;
 use carat_types::merkle::{Path, Tree};
 use carat_types::quorum::ImpossibleSize;
 use carat_types::receipt::{Receipt, ResultBytes, ResultProof, Verifier};
+use carat_types::submission::SettledBlock;
 use carat_types::{Digest, Slot};
 
 /// Blocks that are kept ready. Their clients ask within milliseconds of the seals.
@@ -23,6 +25,8 @@ const RECENT_MAX: usize = 8;
 /// Makes receipts and checks them.
 pub(crate) struct Receipts {
     store: Arc<Store>,
+    /// What leads to the set that sealed a block.
+    epochs: Arc<Epochs>,
     recent: Mutex<VecDeque<Arc<SealedBlock>>>,
     verifier: Mutex<Verifier>,
 }
@@ -53,9 +57,13 @@ impl Receipts {
     /// Of the blocks in `store`.
     ///
     /// **Errors**: the genesis file lists an impossible set of validators.
-    pub(crate) fn new(store: Arc<Store>, genesis: &GenesisFile) -> Result<Self, ImpossibleSize> {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        genesis: &GenesisFile,
+        epochs: Arc<Epochs>,
+    ) -> Result<Self, ImpossibleSize> {
         let verifier = Mutex::new(Verifier::new(genesis)?);
-        Ok(Receipts { store, recent: Mutex::default(), verifier })
+        Ok(Receipts { store, epochs, recent: Mutex::default(), verifier })
     }
 
     /// The receipt of an applied transaction; none while its block is not sealed.
@@ -72,10 +80,23 @@ impl Receipts {
             path,
             header: block.header.clone(),
             seals: block.seals.clone(),
-        });
+        })
+        .after(self.handovers(&block.header));
         let mut verifier = self.verifier.lock().unwrap_or_else(PoisonError::into_inner);
         let verdict = verifier.verify(&receipt.to_bytes()).map_err(|error| NodeError::Other(error.into()))?;
         Ok(Some(CheckedReceipt { receipt, verdict }))
+    }
+
+    /// What the receipts of one block share, for the native entrance.
+    pub(crate) fn shared(&self, block: &SealedBlock) -> SettledBlock {
+        let (header, seals) = (block.header.clone(), block.seals.clone());
+        let handovers = self.handovers(&header);
+        SettledBlock { handovers, header, seals, outcomes: Vec::new() }
+    }
+
+    /// What leads from the genesis file to the set that seals a block.
+    pub(crate) fn handovers(&self, header: &Header) -> Vec<Handover> {
+        self.epochs.handovers_before(header.epoch).to_vec()
     }
 
     /// What that receipt is made of, unchecked.

@@ -11,6 +11,7 @@ use carat_storage::store::{Store, StoreError};
 use carat_types::block::Block;
 use carat_types::certificate::SealCertificate;
 use carat_types::genesis::GenesisFile;
+use carat_types::governance::Change;
 use carat_types::header::Header;
 use carat_types::quorum::ImpossibleSize;
 use carat_types::transaction::SignedTransaction;
@@ -193,6 +194,9 @@ impl Replay {
         same(slot, "time", header.time_ms, expected.time_ms)?;
         same(slot, "ledger", header.ledger, expected.ledger)?;
         same(slot, "first transaction", header.first_transaction, expected.first_transaction)?;
+        if expected.epoch != self.set.domain().epoch {
+            self.begin_epoch(&expected)?;
+        }
         let envelopes = self.decode(block)?;
         let input = BlockInput {
             sort_key: SortKey::Prefix(self.tip.prefix),
@@ -225,6 +229,21 @@ impl Replay {
         self.done.blocks += 1;
         self.done.transactions += u64::from(self.tip_transactions);
         Ok(())
+    }
+
+    /// The next block is the first of an epoch: its seals are by the set that the votes have put into the state.
+    fn begin_epoch(&mut self, first: &Header) -> Result<(), ReplayError> {
+        let slot = first.slot;
+        let refused = |reason: &str| ReplayError::Seals { slot, reason: reason.to_owned() };
+        let governance = carat_ledger::governance::read(&self.state)
+            .map_err(|error| ReplayError::Apply { slot, error: error.into() })?;
+        match governance.and_then(|it| it.scheduled).map(|scheduled| scheduled.change) {
+            Some(Change::Set(set)) if set.epoch == first.epoch => {
+                self.set = set.validators(first.chain_id)?;
+                Ok(())
+            }
+            _ => Err(refused("the state names no set for its epoch")),
+        }
     }
 
     /// The header that follows from the tip and from what was decided, but for what execution gives.

@@ -166,7 +166,10 @@ impl Rest {
             return StateAnswer::Busy { retry_after: RETRY_AFTER };
         };
         let receipt = match tokio::time::timeout(patience, answered).await {
-            Ok(Ok(Proved::Receipt(receipt))) => receipt,
+            Ok(Ok(Proved::Receipt(mut receipt))) => {
+                receipt.handovers = self.receipts.handovers(&receipt.header);
+                receipt
+            }
             Ok(Ok(Proved::Unprovable)) => return StateAnswer::Unprovable,
             _ => return StateAnswer::TimedOut,
         };

@@ -47,6 +47,8 @@ pub struct Scribe {
     pub metrics: Arc<Metrics>,
     /// Everybody but this validator.
     pub others: Vec<ValidatorId>,
+    /// The epoch that frames name.
+    pub epoch: Epoch,
 }
 
 /// What stops the scribe, and with it the process.
@@ -131,7 +133,7 @@ impl Scribe {
                 self.hand_over(Task::Execute(execute.clone()));
             }
             Effect::Sealed { certificate, .. } => self.hand_over(Task::Sealed(certificate.clone())),
-            Effect::ArchiveNewView(new_view) => self.store.put_new_view(Epoch(0), new_view)?,
+            Effect::ArchiveNewView(new_view) => self.store.put_new_view(self.epoch, new_view)?,
             Effect::KeepEvidence(evidence) => self.store.put_evidence(evidence)?,
             Effect::Serve { to, fetch } => self.serve(*to, fetch)?,
             Effect::BeginTransfer(offer) => self.hand_over(Task::BeginTransfer(Arc::clone(offer))),
@@ -174,12 +176,12 @@ impl Scribe {
 
     fn send(&self, to: ValidatorId, message: &Message) {
         self.trace.left(Some(to), message);
-        self.network.send(to.0, lane(message), encode(message));
+        self.network.send(to.0, lane(message), encode(self.epoch, message));
     }
 
     fn broadcast(&self, message: &Message) {
         self.trace.left(None, message);
-        let (lane, bytes) = (lane(message), encode(message));
+        let (lane, bytes) = (lane(message), encode(self.epoch, message));
         for to in &self.others {
             self.network.send(to.0, lane, bytes.clone());
         }
@@ -207,7 +209,7 @@ impl Scribe {
         let mut bytes = 0;
         for slot in (from.0..).take(BLOCKS_AT_ONCE).map(Slot) {
             let Some(block) = self.store.certified_block(slot)? else { break };
-            let frame = encode(&Message::Data(Data::Block(Arc::new(block))));
+            let frame = encode(self.epoch, &Message::Data(Data::Block(Arc::new(block))));
             bytes += frame.len();
             self.network.send(to.0, Lane::Bulk, frame);
             if bytes >= BYTES_AT_ONCE {
@@ -227,7 +229,8 @@ fn is_barrier(effect: &Effect) -> bool {
     matches!(effect, Effect::SyncBlocks { .. } | Effect::Compact { .. })
 }
 
-fn journal_record(record: &Record) -> JournalRecord {
+/// A record as the journal keeps it.
+pub(crate) fn journal_record(record: &Record) -> JournalRecord {
     JournalRecord { slot: record.slot().unwrap_or(Slot(0)), bytes: record.to_bytes() }
 }
 
@@ -247,7 +250,7 @@ pub fn lane(message: &Message) -> Lane {
     }
 }
 
-/// One message as a frame of the current epoch.
-pub fn encode(message: &Message) -> bytes::Bytes {
-    Frame { epoch: Epoch(0), message: message.clone() }.to_bytes().into()
+/// One message as a frame of an epoch.
+pub fn encode(epoch: Epoch, message: &Message) -> bytes::Bytes {
+    Frame { epoch, message: message.clone() }.to_bytes().into()
 }

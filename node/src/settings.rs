@@ -86,6 +86,19 @@ pub struct NetworkSettings {
     /// Where the other validators are.
     #[serde(default)]
     pub peers: Vec<PeerSettings>,
+    /// Where validators are that a later epoch brought, or will bring: they have no place in the genesis file.
+    #[serde(default)]
+    pub newcomers: Vec<NewcomerSettings>,
+}
+
+/// Where a validator is that is not in the genesis file.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewcomerSettings {
+    /// Its network key, as the set of its epoch lists it.
+    pub key: PublicKey,
+    /// Its UDP address.
+    pub address: SocketAddr,
 }
 
 /// Where one other validator is.

@@ -15,10 +15,11 @@ use carat_consensus::is_snapshot_slot;
 use carat_ledger::SnapshotPlan;
 use carat_network::{Lane, Network};
 use carat_storage::store::{StateSnapshot, Store, StoreError};
+use carat_types::epoch::EpochSet;
 use carat_types::genesis::ConsensusConstants;
 use carat_types::message::{ChunkRequest, Data, Fetch, Message, StableCheckpoint};
 use carat_types::snapshot::{CHUNK_BYTES, SnapshotOffer, StateChunk};
-use carat_types::{LeafRule, Slot, ValidatorId};
+use carat_types::{Epoch, LeafRule, Slot, ValidatorId};
 
 use crate::scribe::encode;
 
@@ -34,6 +35,8 @@ pub struct Snapshots {
     store: Arc<Store>,
     network: Arc<Network>,
     params: ConsensusConstants,
+    /// The epoch that frames name.
+    epoch: Epoch,
     leaves: LeafRule,
     held: Mutex<Vec<Held>>,
     /// The newest checkpoint of a snapshot slot: it may be known to be stable before it is executed here.
@@ -64,14 +67,10 @@ enum Request {
 
 impl Snapshots {
     /// None are held yet.
-    pub fn new(
-        store: Arc<Store>,
-        network: Arc<Network>,
-        params: ConsensusConstants,
-        leaves: LeafRule,
-    ) -> Self {
+    pub fn new(store: Arc<Store>, network: Arc<Network>, set: &EpochSet, leaves: LeafRule) -> Self {
+        let (params, epoch) = (set.consensus, set.epoch);
         let (held, newest, threads) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Snapshots { store, network, params, leaves, held, newest, threads }
+        Snapshots { store, network, params, epoch, leaves, held, newest, threads }
     }
 
     /// The block of `slot` has just been written, and the next one is not: holds its state, if it is one to be held.
@@ -81,7 +80,8 @@ impl Snapshots {
         }
         let (requests, queue) = sync_channel(QUEUE);
         let (held, is_held) = sync_channel(0);
-        let server = Server { network: Arc::clone(&self.network), slot, leaves: self.leaves.clone() };
+        let (network, epoch, leaves) = (Arc::clone(&self.network), self.epoch, self.leaves.clone());
+        let server = Server { network, slot, epoch, leaves };
         let store = Arc::clone(&self.store);
         let thread = std::thread::Builder::new().name("snapshot".into()).spawn(move || {
             let snapshot = store.snapshot();
@@ -140,7 +140,7 @@ impl Snapshots {
                     self.network.send(
                         to.0,
                         Lane::Bulk,
-                        encode(&Message::Data(Data::Snapshot(Arc::new(offer)))),
+                        encode(self.epoch, &Message::Data(Data::Snapshot(Arc::new(offer)))),
                     );
                 }
             }
@@ -200,6 +200,7 @@ impl Drop for Snapshots {
 struct Server {
     network: Arc<Network>,
     slot: Slot,
+    epoch: Epoch,
     leaves: LeafRule,
 }
 
@@ -215,7 +216,7 @@ impl Server {
             if let Request::Chunk { to, request } = request
                 && let Some(chunk) = self.chunk(snapshot, plan, &request)?
             {
-                let frame = encode(&Message::Data(Data::Chunk(Arc::new(chunk))));
+                let frame = encode(self.epoch, &Message::Data(Data::Chunk(Arc::new(chunk))));
                 self.network.send(to.0, Lane::Bulk, frame);
             }
         }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::cluster::{Cluster, key};
 
 /// A network that reaches a decided slot within seconds: checkpoints 4 slots apart, 8 open, 20 slots a second when idle.
-async fn start(validators: u16, protocol_version: u32) -> Cluster {
+pub(crate) async fn start(validators: u16, protocol_version: u32) -> Cluster {
     let cluster = Cluster::start_with(|out| {
         let mut options = InitOptions { protocol_version, ..InitOptions::test(validators, out) };
         options.consensus.checkpoint_interval = 4;
@@ -26,14 +26,14 @@ async fn start(validators: u16, protocol_version: u32) -> Cluster {
 }
 
 /// The key with which a validator votes, and governs.
-fn acceptor(cluster: &Cluster, index: usize) -> SecretKey {
+pub(crate) fn acceptor(cluster: &Cluster, index: usize) -> SecretKey {
     let path = cluster.homes[index].join("keys").join(KeyRole::Acceptor.file_name());
     let text = std::fs::read_to_string(path).expect("a key file");
     key_file::read(KeyRole::Acceptor, &text).expect("a plain key")
 }
 
 /// Validator `index` says something, and account 1 pays; in words what came of it.
-async fn speak(cluster: &Cluster, index: usize, call: impl FnOnce(&SecretKey) -> Call) -> String {
+pub(crate) async fn speak(cluster: &Cluster, index: usize, call: impl FnOnce(&SecretKey) -> Call) -> String {
     let genesis = &cluster.network.genesis;
     let speaker = acceptor(cluster, index);
     let account = genesis.genesis.governance.expect("made with governance");
@@ -50,13 +50,13 @@ async fn propose(cluster: &Cluster, index: usize, parameter: Parameter, value: u
     speak(cluster, index, call).await
 }
 
-async fn approve(cluster: &Cluster, index: usize, proposal: &str) -> String {
+pub(crate) async fn approve(cluster: &Cluster, index: usize, proposal: &str) -> String {
     let proposal = Digest(hex::decode(proposal).expect("hexadecimal").try_into().expect("32 bytes"));
     speak(cluster, index, |key| Call::Approve { signer: key.public(), proposal }).await
 }
 
 /// What validator `index` knows, once it has executed all that anybody has now.
-async fn governance(cluster: &Cluster, index: usize) -> Value {
+pub(crate) async fn governance(cluster: &Cluster, index: usize) -> Value {
     cluster.await_caught_up(index).await;
     let (status, state) = cluster.get(index, "/governance").await;
     assert_eq!(status, 200, "{state}");

@@ -28,6 +28,15 @@ pub enum Record {
 }
 
 impl Record {
+    /// The epoch that this record names: the newest of all records is that of the journal. Only J1 and J7 name one; J1 is
+    /// the first record of a journal and of each that compaction begins.
+    pub fn epoch(&self) -> Option<Epoch> {
+        match self {
+            Record::View(epoch, _) | Record::Led(epoch, _) => Some(*epoch),
+            _ => None,
+        }
+    }
+
     /// The slot whose stable checkpoint makes this record superfluous; none for records of the replica's state,
     /// which are carried over instead.
     pub fn slot(&self) -> Option<Slot> {

@@ -22,8 +22,8 @@ use crate::state::StateRead;
 use crate::validity::Moment;
 
 /// The newest version of the ledger's rules that this source knows. Version 27 counts offers that a path crosses in vain;
-/// up to 26 they are not counted.
-const NEWEST_WRITTEN: u32 = 27;
+/// up to 26 they are not counted. Version 28 knows calls that propose a set of validators.
+const NEWEST_WRITTEN: u32 = 28;
 
 /// The newest version of the ledger's rules that this build executes. A build for the test of an upgrade is made to know
 /// fewer, by `CARAT_NEWEST_PROTOCOL` in the environment of the compiler; no build can be made to know more.

@@ -94,19 +94,12 @@ impl Door {
         for number in numbers {
             let outcome = SettledOutcome { number, envelope, result: result.clone(), path: path.clone() };
             let bytes = outcome.result.0.len().saturating_add(OUTCOME_OVERHEAD);
-            let gathering = blocks.entry(block.header.slot).or_insert_with(|| Gathering {
-                block: SettledBlock {
-                    header: block.header.clone(),
-                    seals: block.seals.clone(),
-                    outcomes: Vec::new(),
-                },
-                bytes: 0,
-            });
+            let shared = || self.rest.receipts.shared(&block);
+            let gathering =
+                blocks.entry(block.header.slot).or_insert_with(|| Gathering { block: shared(), bytes: 0 });
             let count = u32::try_from(gathering.block.outcomes.len()).unwrap_or(u32::MAX);
             if gathering.bytes.saturating_add(bytes) > OUTCOMES_BYTES && count > 0 || count >= COUNT_MAX {
-                let (header, seals) = (block.header.clone(), block.seals.clone());
-                let next = SettledBlock { header, seals, outcomes: Vec::new() };
-                answers.push(Answer::Settled(std::mem::replace(&mut gathering.block, next)));
+                answers.push(Answer::Settled(std::mem::replace(&mut gathering.block, shared())));
                 gathering.bytes = 0;
             }
             gathering.bytes = gathering.bytes.saturating_add(bytes);

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use carat_api::bank::{Bank, BankError, BankSettings, LoginKeys, Place};
 use carat_storage::vault::PassphraseSource;
 use carat_types::SecretKey;
-use carat_types::genesis::GenesisFile;
+use carat_types::genesis::{GenesisFile, GenesisValidator};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -64,11 +64,12 @@ pub enum BankSetupError {
 /// Opens the files that the settings name and checks everything; none where there is no section `[bank]`.
 ///
 /// **Errors**: [`BankSetupError`].
-pub(crate) fn open(settings: &Settings, genesis: &GenesisFile) -> Result<Option<Bank>, BankSetupError> {
+pub(crate) fn open(
+    settings: &Settings,
+    genesis: &GenesisFile,
+    listed: &GenesisValidator,
+) -> Result<Option<Bank>, BankSetupError> {
     let Some(bank) = &settings.bank else { return Ok(None) };
-    let Some(listed) = genesis.genesis.validators.get(usize::from(settings.validator.index)) else {
-        return Ok(None);
-    };
     let place = Place {
         passphrase: &genesis.genesis.network_passphrase,
         validator: &listed.name,

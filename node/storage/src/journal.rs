@@ -11,7 +11,7 @@
 //! **Source**: consensus specification, section 4. The layout and the rules are drawn in `docs/storage.md`.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use carat_types::Slot;
@@ -96,6 +96,35 @@ impl Journal {
             return Err(JournalError::NoBirthRecord { folder: folder.into() });
         }
         Journal::open_on(Self::lock(folder)?, folder, expected, Options::default())
+    }
+
+    /// Whose journal stands in a folder, by the header of its newest segment; none where there is no journal. Nothing else
+    /// of it is read or checked.
+    ///
+    /// **Errors**: a header that cannot be read.
+    pub fn owner(folder: &Path) -> Result<Option<Identity>, JournalError> {
+        let failed = |doing| move |source| JournalError::disk(folder, doing, source);
+        let listed = match std::fs::read_dir(folder) {
+            Ok(listed) => listed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed("list the folder")(error)),
+        };
+        let mut newest = None;
+        for entry in listed {
+            let name = entry.map_err(failed("list the folder"))?.file_name();
+            newest = newest.max(name.to_str().and_then(segment_number));
+        }
+        let Some(number) = newest else { return Ok(None) };
+        let path = folder.join(segment_name(number));
+        let mut start = Vec::with_capacity(format::HEADER_BYTES);
+        let file = std::fs::File::open(&path).map_err(failed("read a segment"))?;
+        file.take(format::HEADER_BYTES as u64).read_to_end(&mut start).map_err(failed("read a segment"))?;
+        let header = Header::from_bytes(&start).map_err(|error| JournalError::Damaged {
+            path,
+            offset: 0,
+            what: error.to_string(),
+        })?;
+        Ok(Some(header.identity))
     }
 
     fn lock(folder: &Path) -> Result<FileDisk, JournalError> {
@@ -207,6 +236,11 @@ impl<D: Disk> Journal<D> {
         let needed = self.segments.iter().find(|segment| segment.highest_slot > stable);
         let oldest = needed.map_or(next, |segment| segment.number);
         self.begin_segment(oldest, carry)?;
+        self.remove_below(oldest)
+    }
+
+    /// Deletes the segments that the newest one's header does not name any more.
+    fn remove_below(&mut self, oldest: u64) -> Result<(), JournalError> {
         let mut outcome = Ok(());
         while let Some(segment) = self.segments.front().filter(|segment| segment.number < oldest) {
             outcome = outcome.and_then(|()| self.disk.remove(&segment_name(segment.number)));
@@ -214,6 +248,19 @@ impl<D: Disk> Journal<D> {
         }
         let outcome = outcome.and_then(|()| self.disk.sync_folder());
         self.settle("delete old segments", outcome)
+    }
+
+    /// Ends what the journal remembers, and begins it anew for `identity` with `carry`: after the last slot of an epoch, of
+    /// which nothing is voted on any more. A crash at any point leaves either the old segments or the new one.
+    /// **Source**: decision record 39, point 6.
+    ///
+    /// **Errors**: the disk's; the journal is closed for good.
+    pub fn begin_anew(&mut self, identity: Identity, carry: &[Record]) -> Result<(), JournalError> {
+        self.sync()?;
+        let next = self.next_number();
+        self.identity = identity;
+        self.begin_segment(next, carry)?;
+        self.remove_below(next)
     }
 
     /// What the journal takes on disk, in bytes.

@@ -52,6 +52,22 @@ fn encrypted(text: &str) -> Option<Encrypted> {
     serde_json::from_str(text).ok().filter(|file: &Encrypted| file.format == FORMAT)
 }
 
+/// The public key that a key file names, encrypted or not; only reading it proves that it holds that key.
+///
+/// **Errors**: no key file, or one of another role.
+pub fn claimed_key(role: KeyRole, text: &str) -> Result<PublicKey, KeyFileError> {
+    #[derive(Deserialize)]
+    struct Claim {
+        role: KeyRole,
+        public_key: PublicKey,
+    }
+    let claim: Claim = serde_json::from_str(text).map_err(|_| KeyFileError::Syntax)?;
+    match claim.role == role {
+        true => Ok(claim.public_key),
+        false => Err(KeyFileError::Role { seen: claim.role, expected: role }),
+    }
+}
+
 /// The public key that an encrypted key file names; only opening it proves that it holds that key.
 ///
 /// **Errors**: a key of another role. **Returns** none for a file that is not encrypted.

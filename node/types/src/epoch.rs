@@ -5,8 +5,12 @@
 //!
 //! **Source**: consensus specification, sections 11 and 13; decision record 39.
 
+mod chain;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use chain::{BrokenChain, Epochs};
 
 use crate::batch::BlockLimits;
 use crate::certificate::{CertificateError, SealCertificate};

@@ -11,11 +11,11 @@ use thiserror::Error;
 use crate::batch::{Batch, Envelope};
 use crate::certificate::{CertificateError, CommitCertificate, PreparedCertificate, SealCertificate};
 use crate::codec::{Decode, DecodeError, Encode, Reader, codec_enum, codec_struct, encode_count};
-use crate::epoch::{Handover, HandoverError};
+use crate::epoch::{BrokenChain, Epochs, Handover, HandoverError};
 use crate::genesis::{GenesisFile, Trust};
 use crate::hash::{Digest, m};
 use crate::header::Header;
-use crate::ids::Slot;
+use crate::ids::{Epoch, Slot};
 use crate::merkle::Path;
 use crate::message::Ballot;
 use crate::quorum::{ImpossibleSize, Quorum};
@@ -220,10 +220,9 @@ impl Receipt {
 #[derive(Clone, Debug)]
 pub struct Verifier {
     network_id: Digest,
-    genesis: ValidatorSet,
     trust: Trust,
-    /// Handovers that hold, from epoch 0 on, each with the set that it leads to.
-    epochs: Vec<(Handover, ValidatorSet)>,
+    /// As far as handovers have led.
+    epochs: Epochs,
     /// Certificates that hold, the newest last.
     sealed: VecDeque<SealCertificate>,
 }
@@ -244,8 +243,7 @@ impl Verifier {
     /// **Errors**: it lists an impossible set of validators.
     pub fn new(genesis: &GenesisFile) -> Result<Self, ImpossibleSize> {
         let (network_id, trust) = (genesis.network_id(), genesis.genesis.trust);
-        let genesis = genesis.validators()?;
-        Ok(Verifier { network_id, genesis, trust, epochs: Vec::new(), sealed: VecDeque::new() })
+        Ok(Verifier { network_id, trust, epochs: Epochs::of(genesis)?, sealed: VecDeque::new() })
     }
 
     /// Checks a receipt's bytes.
@@ -296,32 +294,23 @@ impl Verifier {
         Ok(self.assumed(Rule::Seal, handovers.len()))
     }
 
-    /// Goes from the genesis file's set from handover to handover: each is checked by the set to which the one before led.
+    /// Goes from the genesis file's set from handover to handover.
     fn walk(&mut self, handovers: &[Handover]) -> Result<(), ReceiptError> {
-        for (place, handover) in handovers.iter().enumerate() {
-            if self.epochs.get(place).is_some_and(|(known, _)| known == handover) {
-                continue;
-            }
-            let Reached { set, after } = self.reached(place);
-            let failed = |error| ReceiptError::Handover { place, error };
-            if handover.slot() <= after {
-                return Err(failed(HandoverError::Broken("its epoch ends before it begins")));
-            }
-            let next = handover.check(set, &Ed25519).map_err(failed)?;
+        let followed = self.epochs.follow(handovers, &Ed25519);
+        if followed.as_ref().map_or(true, |new| *new) {
             // What was sealed by the sets of another chain of handovers counts no more.
-            self.epochs.truncate(place);
             self.sealed.clear();
-            self.epochs.push((handover.clone(), next));
         }
+        followed.map_err(|BrokenChain { place, error }| ReceiptError::Handover { place, error })?;
         Ok(())
     }
 
     /// The epoch after so many handovers, which were walked.
     fn reached(&self, handovers: usize) -> Reached<'_> {
-        match handovers.checked_sub(1).and_then(|last| self.epochs.get(last)) {
-            Some((handover, set)) => Reached { set, after: handover.slot() },
-            None => Reached { set: &self.genesis, after: Slot(0) },
-        }
+        let epoch = Epoch(u32::try_from(handovers).unwrap_or(u32::MAX));
+        // Walked: there is a set behind each handover.
+        let set = self.epochs.validators_of(epoch).unwrap_or(self.epochs.validators());
+        Reached { set, after: self.epochs.last_slot_before(epoch) }
     }
 
     /// The rule that a proof stands on, by the network's trust, and what must hold for it.

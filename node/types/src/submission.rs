@@ -13,13 +13,14 @@ use crate::Digest;
 use crate::batch::Envelope;
 use crate::certificate::SealCertificate;
 use crate::codec::{Decode, DecodeError, Encode, ListItem, Reader, codec_enum, codec_struct, encode_count};
+use crate::epoch::Handover;
 use crate::header::Header;
 use crate::merkle::Path;
 use crate::receipt::{Receipt, ResultBytes, ResultProof};
 use crate::sealed_payload::SealedPayload;
 
 /// Version of what is said here; part of the protocol name in the handshake.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Longest frame in either direction. **Units**: bytes.
 pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -101,6 +102,8 @@ pub struct Fetched {
 /// Transactions of one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettledBlock {
+    /// The handover of each epoch before that of the header.
+    pub handovers: Vec<Handover>,
     /// The block's header.
     pub header: Header,
     /// At least f+1 SEALs on the header.
@@ -169,6 +172,7 @@ impl SettledBlock {
             header: self.header.clone(),
             seals: self.seals.clone(),
         })
+        .after(self.handovers.clone())
     }
 }
 
@@ -253,7 +257,7 @@ codec_enum!(Request { 1 => Submission, 2 => Keep, 3 => Fetch });
 codec_struct!(Delivery { number, transaction, payload });
 codec_struct!(Wanted { number, memo });
 codec_struct!(Fetched { number, payload });
-codec_struct!(SettledBlock { header, seals, outcomes });
+codec_struct!(SettledBlock { handovers, header, seals, outcomes });
 codec_struct!(SettledOutcome { number, envelope, result, path });
 codec_struct!(Refused { number, result, words });
 codec_struct!(Busy { number, retry_after_ms, words });

@@ -249,7 +249,7 @@ fn submissions() -> Vec<Vec<u8>> {
         }
     };
     let outcomes = (0..3).map(outcome).collect();
-    let settled = SettledBlock { header: block.header, seals: certificate, outcomes };
+    let settled = SettledBlock { handovers: Vec::new(), header: block.header, seals: certificate, outcomes };
     let answers = [
         Answer::Settled(settled),
         Answer::Refused(Refused { number: 1, result: result.clone(), words: words.clone() }),

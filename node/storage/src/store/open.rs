@@ -80,6 +80,16 @@ impl Store {
         Store::checked(engine, folder, identity)
     }
 
+    /// Says that the store is another's from now on, durably: its validator has other keys or another place in a new epoch.
+    ///
+    /// **Errors**: the engine's.
+    pub fn hand_to(&self, identity: &Identity) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        batch.put(Column::Meta, record::IDENTITY_KEY, identity.to_bytes());
+        self.settled("write whose it is", self.engine.write(batch))?;
+        self.settled("sync", self.engine.sync())
+    }
+
     /// Checks all that can be checked without building the state tree.
     fn checked(engine: Arc<dyn Engine>, folder: &Path, identity: &Identity) -> Result<Self, StoreError> {
         let nowhere = Tip { slot: Slot(0), header: identity.chain_id };

@@ -1,0 +1,88 @@
+//! A validator's place in the set of the present epoch, and the folder of the keys that it has there.
+//!
+//! In epoch 0 the settings name the place. Later the acceptor key does: places move when a validator comes or goes, and whoever
+//! replaces keys puts the new ones into the folder `next` beside the old ones, where they wait for their epoch.
+
+use std::path::PathBuf;
+
+use carat_storage::journal::Journal;
+use carat_storage::{Identity, key_file};
+use carat_types::epoch::Epochs;
+use carat_types::genesis::{GenesisFile, GenesisValidator};
+use carat_types::key_file::KeyRole;
+use carat_types::{Epoch, PublicKey, ValidatorId};
+
+use crate::error::NodeError;
+use crate::home::JOURNAL;
+use crate::settings::Settings;
+
+/// In the folder of the key files: those that the set of a later epoch names.
+pub(crate) const NEXT_KEYS: &str = "next";
+
+/// Where a validator sits.
+#[derive(Clone, Debug)]
+pub(crate) struct Seat {
+    /// Its place and acceptor key, as journal and store name it.
+    pub(crate) identity: Identity,
+    /// What the set says of it.
+    pub(crate) entry: GenesisValidator,
+    /// The folder with these keys.
+    pub(crate) keys: PathBuf,
+}
+
+impl Seat {
+    /// Finds the own place in the present epoch.
+    ///
+    /// **Errors**: the set does not list this validator; a journal that cannot be read.
+    pub(crate) fn find(
+        settings: &Settings,
+        genesis: &GenesisFile,
+        epochs: &Epochs,
+    ) -> Result<Self, NodeError> {
+        let validators = &epochs.set().validators;
+        let index = match epochs.present() {
+            Epoch(0) => usize::from(settings.validator.index),
+            epoch => {
+                let own = own_keys(settings, genesis)?;
+                let place = |key: &PublicKey| validators.iter().position(|listed| listed.acceptor == *key);
+                own.iter().find_map(place).ok_or_else(|| NodeError::NotListed {
+                    epoch,
+                    after: epochs.last_slot_before(epoch),
+                    own: own.first().copied(),
+                })?
+            }
+        };
+        let count = validators.len();
+        let no_place = NodeError::Index { index: settings.validator.index, count };
+        let entry = validators.get(index).ok_or(no_place)?.clone();
+        let validator = ValidatorId(u16::try_from(index).unwrap_or(u16::MAX));
+        let identity = Identity { chain_id: genesis.chain_id, key: entry.acceptor, validator };
+        let next = settings.validator.keys.join(NEXT_KEYS);
+        let keys = match holds(&next, &entry) {
+            true => next,
+            false => settings.validator.keys.clone(),
+        };
+        Ok(Seat { identity, entry, keys })
+    }
+}
+
+/// The acceptor keys that may be this validator's, those first that it has had for the shortest time.
+fn own_keys(settings: &Settings, genesis: &GenesisFile) -> Result<Vec<PublicKey>, NodeError> {
+    let keys = &settings.validator.keys;
+    let of_file = |folder: PathBuf| claimed(&folder, KeyRole::Acceptor);
+    let journal = Journal::owner(&settings.validator.data.join(JOURNAL))?.map(|identity| identity.key);
+    let listed = genesis.genesis.validators.get(usize::from(settings.validator.index));
+    let own = [of_file(keys.join(NEXT_KEYS)), of_file(keys.clone()), journal, listed.map(|it| it.acceptor)];
+    Ok(own.into_iter().flatten().collect())
+}
+
+/// Whether the key files in a folder claim to be those of `entry`.
+fn holds(folder: &std::path::Path, entry: &GenesisValidator) -> bool {
+    let wanted = [entry.acceptor, entry.proposer, entry.network].map(Some);
+    KeyRole::ALL.map(|role| claimed(folder, role)) == wanted
+}
+
+fn claimed(folder: &std::path::Path, role: KeyRole) -> Option<PublicKey> {
+    let text = std::fs::read_to_string(folder.join(role.file_name())).ok()?;
+    key_file::claimed_key(role, &text).ok()
+}
