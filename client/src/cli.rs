@@ -10,6 +10,7 @@ mod bench;
 mod bundle;
 mod doctor;
 mod envelope;
+mod epochs;
 mod evidence;
 mod failure;
 mod federation;
@@ -113,7 +114,10 @@ enum Command {
     Federation(federation::Command),
     /// A local address through which any client library reads a members' network
     Gateway(gateway::Arguments),
-    /// Fees, reserve, protocol version by vote of the validators: show, propose, approve
+    /// Who validates, proved against the genesis file, and the set that comes next: show, fetch, draft
+    #[command(subcommand)]
+    Epochs(epochs::Command),
+    /// Fees, reserve, protocol version and validators by vote of the validators: show, propose, propose-set, approve
     #[command(subcommand)]
     Governance(governance::Command),
     /// Coins for a new account, on test networks
@@ -181,6 +185,7 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Balance(command) => balance::run(&session, command).await,
         Command::Federation(command) => federation::run(&session, command).await,
         Command::Gateway(arguments) => gateway::run(&session, arguments).await,
+        Command::Epochs(command) => epochs::run(&session, command).await,
         Command::Governance(command) => governance::run(&session, command).await,
         Command::Friendbot(arguments) => account::friendbot(&session, arguments).await,
         Command::Tx(command) => transaction::run(&session, command).await,

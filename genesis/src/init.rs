@@ -157,13 +157,13 @@ pub fn init(options: &InitOptions) -> Result<Made, InitError> {
 }
 
 /// The three keys of one validator.
-struct Keys {
+pub(crate) struct Keys {
     acceptor: Acceptor,
     proposer: SecretKey,
     network: SecretKey,
     /// Of the login without which nobody reads a members' network.
-    challenges: SecretKey,
-    tokens: SecretKey,
+    pub(crate) challenges: SecretKey,
+    pub(crate) tokens: SecretKey,
 }
 
 /// The key of votes.
@@ -185,7 +185,7 @@ impl Acceptor {
 
 impl Keys {
     /// `acceptor` is the key that was made elsewhere, if it was.
-    fn new(acceptor: Option<PublicKey>) -> Result<Self, InitError> {
+    pub(crate) fn new(acceptor: Option<PublicKey>) -> Result<Self, InitError> {
         Ok(Keys {
             acceptor: match acceptor {
                 Some(key) => Acceptor::Elsewhere(key),
@@ -196,6 +196,16 @@ impl Keys {
             challenges: random_key()?,
             tokens: random_key()?,
         })
+    }
+
+    /// What a set says of them.
+    pub(crate) fn entry(&self, name: &str) -> GenesisValidator {
+        GenesisValidator {
+            name: name.to_owned(),
+            acceptor: self.acceptor.public(),
+            proposer: self.proposer.public(),
+            network: self.network.public(),
+        }
     }
 
     /// The key, if it was made here.
@@ -259,11 +269,9 @@ fn genesis_file(options: &InitOptions, keys: &[Keys]) -> Result<(GenesisFile, Le
     getrandom::fill(&mut suffix).map_err(InitError::Random)?;
     let passphrase = format!("{} ; {}", options.passphrase, hex::encode(suffix));
     let root_account = options.root_account.unwrap_or_else(|| test_root_key(&passphrase).public());
-    let validators = (0_u16..).zip(keys).map(|(index, keys)| GenesisValidator {
-        name: options.names.get(usize::from(index)).cloned().unwrap_or_else(|| home_name(index)),
-        acceptor: keys.acceptor.public(),
-        proposer: keys.proposer.public(),
-        network: keys.network.public(),
+    let validators = (0_u16..).zip(keys).map(|(index, keys)| {
+        let name = options.names.get(usize::from(index)).cloned().unwrap_or_else(|| home_name(index));
+        keys.entry(&name)
     });
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let mut genesis = Genesis {
@@ -379,14 +387,18 @@ fn write_secret(folder: &Path, validators: u16, leaves: &LeafRule) -> Result<(),
 }
 
 /// An identity file, as `carat keys generate` writes it.
-fn identity_text(key: &SecretKey) -> Zeroizing<String> {
+pub(crate) fn identity_text(key: &SecretKey) -> Zeroizing<String> {
     let secret = strkey::PrivateKey(*key.to_seed());
     let address = crate::show::address(&key.public());
     Zeroizing::new(format!("address = \"{address}\"\nsecret = \"{}\"\n", secret.as_unredacted()))
 }
 
 /// The keys that were made here, in the clear or encrypted. Their folder is there.
-fn write_keys(folder: &Path, keys: &Keys, passphrase: Option<&Passphrase>) -> Result<(), InitError> {
+pub(crate) fn write_keys(
+    folder: &Path,
+    keys: &Keys,
+    passphrase: Option<&Passphrase>,
+) -> Result<(), InitError> {
     for (role, key) in KeyRole::ALL.into_iter().filter_map(|role| Some((role, keys.of(role)?))) {
         let text = match passphrase {
             Some(passphrase) => Zeroizing::new(key_at_rest::write_encrypted(role, key, passphrase)?),
@@ -395,6 +407,12 @@ fn write_keys(folder: &Path, keys: &Keys, passphrase: Option<&Passphrase>) -> Re
         write_new(&folder.join(role.file_name()), SECRET_MODE, text.as_bytes())?;
     }
     sync_folder(folder)
+}
+
+/// The certificate of the network key, for people and their tools.
+pub(crate) fn write_certificate(folder: &Path, keys: &Keys) -> Result<(), InitError> {
+    let certificate = certificate_pem(&keys.network)?;
+    write_new(&folder.join(layout::CERTIFICATE), PLAIN_MODE, certificate.as_bytes())
 }
 
 fn write_home(
@@ -422,8 +440,7 @@ fn write_home(
             write_new(&key_folder.join(name), SECRET_MODE, identity_text(key).as_bytes())?;
         }
     }
-    let certificate = certificate_pem(&keys.network)?;
-    write_new(&key_folder.join(layout::CERTIFICATE), PLAIN_MODE, certificate.as_bytes())?;
+    write_certificate(&key_folder, keys)?;
     sync_folder(&key_folder)?;
 
     let data = home.join(layout::DATA);

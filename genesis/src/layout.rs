@@ -117,23 +117,27 @@ pub(crate) struct NodeDescription {
 
 /// The text of validator `index`'s settings.
 pub(crate) fn settings_text(index: u16, all: &[Addresses]) -> Option<String> {
-    let own = all.get(usize::from(index))?;
-    let mut text = format!(
+    let mut text = own_text(index, &format!("../{GENESIS}"), all.get(usize::from(index))?);
+    for (peer, addresses) in (0_u16..).zip(all).filter(|(peer, _)| *peer != index) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n[[network.peers]]\nindex = {peer}\naddress = \"{}\"\n", addresses.network);
+    }
+    Some(text)
+}
+
+/// The same without its peers.
+pub(crate) fn own_text(index: u16, genesis: &str, own: &Addresses) -> String {
+    format!(
         "# Settings of validator {index}. Paths are relative to this file. Every key can also be set in the\n\
          # environment: CARAT_API__LISTEN=127.0.0.1:8000.\n\n\
-         [validator]\nindex = {index}\ngenesis = \"../{GENESIS}\"\nkeys = \"{KEYS}\"\ndata = \"{DATA}\"\n\n\
+         [validator]\nindex = {index}\ngenesis = \"{genesis}\"\nkeys = \"{KEYS}\"\ndata = \"{DATA}\"\n\n\
          # REST for clients (TCP).\n[api]\nlisten = \"{}\"\n\n\
          # Metrics and health for operators (TCP).\n[metrics]\nlisten = \"{}\"\n\n\
          [log]\nformat = \"text\"\nlevel = \"info\"\n\n\
          # The other validators (UDP). Who they are stands in the genesis file; here is only where.\n\
          [network]\nlisten = \"{}\"\n",
         own.api, own.metrics, own.network
-    );
-    for (peer, addresses) in (0_u16..).zip(all).filter(|(peer, _)| *peer != index) {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\n[[network.peers]]\nindex = {peer}\naddress = \"{}\"\n", addresses.network);
-    }
-    Some(text)
+    )
 }
 
 /// What the settings of a validator say whose acceptor key is in a token: it does not start before they are filled in.
@@ -143,14 +147,18 @@ pub(crate) const TOKEN_TEXT: &str = "\n# The acceptor key is in a token: name it
 
 /// What the settings of a validator of a members' network say of its login.
 pub(crate) fn login_text(index: u16, all: &[Addresses]) -> Option<String> {
-    let own = all.get(usize::from(index))?;
-    Some(format!(
+    Some(own_login_text(all.get(usize::from(index))?))
+}
+
+/// The same, by its addresses.
+pub(crate) fn own_login_text(own: &Addresses) -> String {
+    format!(
         "\n# Nobody reads a members' network without logging in. Set the bank's own domain, and a proxy with TLS in front of\n\
          # [api], before anybody but this machine reaches it.\n\
          [bank]\ndomain = \"{api}\"\nurl = \"http://{api}\"\n\n\
          [bank.login]\nsigning_key = \"{KEYS}/{CHALLENGE_KEY}\"\ntoken_key = \"{KEYS}/{TOKEN_KEY}\"\n",
         api = own.api
-    ))
+    )
 }
 
 /// The text of the description of a network.

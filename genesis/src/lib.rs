@@ -9,6 +9,7 @@ mod error;
 mod files;
 pub mod init;
 pub mod layout;
+pub mod newcomer;
 mod ports;
 pub mod show;
 pub mod state;
@@ -19,5 +20,6 @@ mod tests;
 
 pub use error::InitError;
 pub use init::{InitOptions, Made, init};
+pub use newcomer::Newcomer;
 pub use show::{Summary, show};
 pub use verify::{Check, Problem, Report, verify};

@@ -2,13 +2,14 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line's output")]
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use carat_genesis::choices::{TrustChoice, VisibilityChoice};
 use carat_genesis::init::GOVERNORS_MAX;
-use carat_genesis::{InitError, InitOptions, Report, init, layout, show, verify};
-use carat_storage::vault::{PassphraseError, PassphraseSource};
+use carat_genesis::{InitError, InitOptions, Newcomer, Report, init, layout, newcomer, show, verify};
+use carat_storage::vault::{Passphrase, PassphraseError, PassphraseSource};
 use carat_types::PublicKey;
 use carat_types::genesis::{AssetRule, ConsensusConstants, GenesisFile, Profile, Visibility};
 use carat_types::quorum::Quorum;
@@ -39,6 +40,19 @@ enum Output {
 enum Command {
     /// Make a network: keys, genesis file, a home for each validator
     Init(Box<InitArgs>),
+    /// Make keys for a later epoch, in a new folder, and print what the set of that epoch says of them
+    Keys {
+        /// The folder to make: `keys/next` in the home of a validator that replaces its keys
+        #[arg(long)]
+        out: PathBuf,
+        /// The name that the set gives the validator
+        #[arg(long)]
+        name: String,
+        #[command(flatten)]
+        encryption: Encryption,
+    },
+    /// Make the home of a validator that a later epoch brings, and print what the set of that epoch says of it
+    Join(JoinArgs),
     /// Explain a genesis file
     Show {
         /// The genesis file, or the network's folder
@@ -60,6 +74,54 @@ enum Command {
         /// The folder, which must exist
         folder: PathBuf,
     },
+}
+
+/// Key files at rest.
+#[derive(Args)]
+struct Encryption {
+    /// Encrypt the key files with the passphrase of --passphrase-file, CARAT_PASSPHRASE or the credential carat-passphrase
+    #[arg(long)]
+    encrypt_keys: bool,
+    /// File with that passphrase, readable by its owner alone
+    #[arg(long, requires = "encrypt_keys")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl Encryption {
+    fn passphrase(self) -> Result<Option<Passphrase>, String> {
+        let source = PassphraseSource::of_keys(self.passphrase_file);
+        self.encrypt_keys.then(|| source.demand()).transpose().map_err(|error| error.to_string())
+    }
+}
+
+#[derive(Args)]
+struct JoinArgs {
+    /// The genesis file of the network
+    #[arg(long)]
+    genesis: PathBuf,
+    /// The name that the set gives the validator
+    #[arg(long)]
+    name: String,
+    /// Its place in the set, from 0
+    #[arg(long)]
+    place: u16,
+    /// The home to make
+    #[arg(long)]
+    out: PathBuf,
+    /// Where it listens for validators (UDP)
+    #[arg(long)]
+    network: SocketAddr,
+    /// Where it listens for clients (TCP)
+    #[arg(long)]
+    api: SocketAddr,
+    /// Where it listens for operators (TCP)
+    #[arg(long)]
+    metrics: SocketAddr,
+    /// A validator of the genesis file by its place there, and its address: 0=10.0.0.1:7000. Repeatable
+    #[arg(long = "peer", value_parser = peer)]
+    peers: Vec<(u16, SocketAddr)>,
+    #[command(flatten)]
+    encryption: Encryption,
 }
 
 #[derive(Args)]
@@ -198,6 +260,11 @@ fn acceptor_key(text: &str) -> Result<(u16, PublicKey), String> {
     })
 }
 
+fn peer(text: &str) -> Result<(u16, SocketAddr), String> {
+    let parsed = text.split_once('=').and_then(|(index, at)| Some((index.parse().ok()?, at.parse().ok()?)));
+    parsed.ok_or_else(|| "expected the place of a validator, =, and an address with its port".to_owned())
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
@@ -205,6 +272,8 @@ fn main() -> ExitCode {
             .options()
             .map_err(|error| error.to_string())
             .and_then(|options| run_init(&options, cli.output)),
+        Command::Keys { out, name, encryption } => run_keys(&out, &name, encryption),
+        Command::Join(arguments) => run_join(arguments),
         Command::Show { path } => run_show(&path, cli.output),
         Command::Verify { path } => run_verify(&path, cli.output),
         Command::Completions { shell } => {
@@ -237,6 +306,29 @@ fn run_init(options: &InitOptions, output: Output) -> Result<ExitCode, String> {
         );
         println!("start: carat --network {} network up", options.out.display());
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_keys(out: &Path, name: &str, encryption: Encryption) -> Result<ExitCode, String> {
+    let passphrase = encryption.passphrase()?;
+    let entry = newcomer::next_keys(out, name, passphrase.as_ref()).map_err(|error| error.to_string())?;
+    print_json(&entry)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_join(arguments: JoinArgs) -> Result<ExitCode, String> {
+    let JoinArgs { genesis, name, place, out, network, api, metrics, peers, encryption } = arguments;
+    let passphrase = encryption.passphrase()?;
+    let newcomer = Newcomer { genesis, name, place, out, network, api, metrics, peers, passphrase };
+    let entry = newcomer::join(&newcomer).map_err(|error| error.to_string())?;
+    print_json(&entry)?;
+    eprintln!(
+        "this entry goes into the set (carat epochs draft); the others list key {} and address {} under network.newcomers; then {} \
+         gets the file data/handovers (carat epochs fetch)",
+        entry.network,
+        newcomer.network,
+        newcomer.out.display()
+    );
     Ok(ExitCode::SUCCESS)
 }
 

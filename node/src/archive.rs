@@ -16,6 +16,7 @@ use carat_types::{LeafRule, Slot};
 
 use crate::backup::{BUFFER_BYTES, BackupFailure, Running};
 use crate::error::NodeError;
+use crate::handovers;
 use crate::home::Place;
 use crate::replay::{Replay, Replayed};
 
@@ -46,6 +47,7 @@ pub fn export(
 ) -> Result<Exported, NodeError> {
     let place = Place::read(home)?;
     fs::create_dir_all(out).map_err(|error| NodeError::file(out, "create", error))?;
+    handovers::keep(out, &place.epochs)?;
     let kept = archives(out)?;
     let (mut running, source) = match Running::find(&place)? {
         Some(mut running) => {
@@ -199,8 +201,8 @@ fn walk(
         let what = "are none".to_owned();
         return Err(BackupFailure::Archives { path: folder.into(), what }.into());
     };
-    let mut check =
-        Check::new(genesis).map_err(|error| BackupFailure::Archive { path: folder.into(), error })?;
+    let epochs = handovers::read(folder, genesis)?;
+    let mut check = Check::new(genesis, &epochs);
     let mut report = Report::default();
     for ArchiveFile { path, .. } in &files {
         let failed = |error| NodeError::from(BackupFailure::Archive { path: path.clone(), error });

@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use crate::control::{Answer, Request, SEAL_PATIENCE, SOCKET};
 use crate::error::NodeError;
+use crate::handovers;
 use crate::home::Place;
 
 /// The one file of a backup's folder that matters.
@@ -144,6 +145,7 @@ pub fn create(home: &Path, out: &Path, making: &Making) -> Result<Written, NodeE
     }
     fs::write(out.join(GENESIS), &place.genesis.bytes)
         .map_err(|error| NodeError::file(out, "write to", error))?;
+    handovers::keep(out, &place.epochs)?;
     fs::rename(&unfinished, &path).map_err(|error| NodeError::file(&path, "name", error))?;
     let synced = File::open(out).and_then(|folder| folder.sync_all());
     synced.map_err(|error| NodeError::file(out, "sync", error))?;
@@ -177,8 +179,9 @@ pub fn verify(
     passphrase: Option<&Passphrase>,
     unsealed: bool,
 ) -> Result<Report, NodeError> {
-    let path = folder.join(FILE);
-    let walked = open(&path, passphrase).and_then(|input| backup::walk(input, genesis, leaves, unsealed));
+    let (path, epochs) = (folder.join(FILE), handovers::read(folder, genesis)?);
+    let walked =
+        open(&path, passphrase).and_then(|input| backup::walk(input, genesis, &epochs, leaves, unsealed));
     walked.map_err(|error| BackupFailure::Backup { path, error }.into())
 }
 
@@ -198,11 +201,14 @@ pub fn restore(
     if store.join("rocksdb").exists() {
         return Err(BackupFailure::Occupied { path: store }.into());
     }
-    let path = folder.join(FILE);
+    let (path, epochs) = (folder.join(FILE), handovers::read(folder, &place.genesis)?);
     let restored = open(&path, passphrase).and_then(|input| {
-        backup::restore(input, &place.genesis, &leaves, &place.seat.identity, &store, unsealed)
+        backup::restore(input, &place.genesis, &epochs, &leaves, &place.seat.identity, &store, unsealed)
     });
     let report = restored.map_err(|error| NodeError::from(BackupFailure::Backup { path, error }))?;
+    if epochs.present() > place.epochs.present() {
+        handovers::write(&place.settings.validator.data, &epochs)?;
+    }
     Ok(Restored { report, journal: place.has_journal() })
 }
 

@@ -170,7 +170,7 @@ pub enum NodeError {
     /// The journal is of a later epoch than the handovers lead to.
     #[error(
         "the journal is of epoch {journal}, the file of handovers leads to epoch {known} (hint: the file data/handovers was lost \
-         or is an old copy: carat-node epochs fetch gets it from any node)"
+         or is an old copy: carat epochs fetch gets it from any node)"
     )]
     HandoversMissing {
         /// Epoch of the journal.

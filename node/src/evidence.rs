@@ -7,16 +7,17 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use carat_storage::store::{Store, StoreError};
 use carat_types::Digest;
 use carat_types::codec::Encode;
+use carat_types::epoch::Epochs;
 use carat_types::evidence::Evidence;
-use carat_types::validators::{Ed25519, ValidatorSet};
+use carat_types::validators::Ed25519;
 use serde::Serialize;
 
 /// What the answer is made from.
 pub struct EvidenceRoom {
     /// Where evidence is kept.
     pub store: Arc<Store>,
-    /// Whom it is about.
-    pub validators: ValidatorSet,
+    /// Whom it is about, in the epoch of what it shows.
+    pub epochs: Arc<Epochs>,
 }
 
 /// One piece: `/evidence`.
@@ -30,7 +31,9 @@ pub struct Piece {
     pub(crate) what: &'static str,
     /// The slot that it is about, if it is about one.
     pub(crate) slot: Option<u64>,
-    /// Places of the convicted in the genesis file.
+    /// The epoch of what it shows; none where it convicts nobody.
+    epoch: Option<u32>,
+    /// Places of the convicted in the set of that epoch.
     pub(crate) convicted: Vec<u16>,
     /// The evidence itself, base64.
     bytes: String,
@@ -45,12 +48,14 @@ impl EvidenceRoom {
     }
 
     fn piece(&self, evidence: &Evidence) -> Piece {
-        let convicted = evidence.verify(&self.validators, &Ed25519).unwrap_or_default();
+        let verdict = self.epochs.convicted(evidence, &Ed25519).ok();
+        let convicted = verdict.map(|(_, signers)| signers).unwrap_or_default();
         Piece {
             id: evidence.id(),
             code: evidence.code(),
             what: evidence.what(),
             slot: evidence.slot().map(|slot| slot.0),
+            epoch: verdict.map(|(epoch, _)| epoch.0),
             convicted: convicted.iter().map(|id| id.0).collect(),
             bytes: BASE64.encode(evidence.to_bytes()),
         }

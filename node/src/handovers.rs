@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use carat_ledger::StateError;
 use carat_storage::store::Store;
-use carat_types::codec::{Decode, DecodeError, Encode, Reader};
-use carat_types::epoch::{BrokenChain, Epochs, Handover};
+use carat_types::codec::DecodeError;
+use carat_types::epoch::{BrokenChain, Epochs, Handover, read_handovers, write_handovers};
 use carat_types::genesis::GenesisFile;
 use carat_types::governance::Change;
 use carat_types::message::StableCheckpoint;
@@ -21,7 +21,6 @@ use thiserror::Error;
 
 /// In the data folder.
 pub const FILE: &str = "handovers";
-const MAGIC: &[u8] = b"CARATHO1";
 /// Longest file that is read: as many handovers as a receipt may carry, of the largest sets. **Units**: bytes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
@@ -40,7 +39,7 @@ pub enum HandoversError {
     },
     /// Not such a file.
     #[error(
-        "{path} holds no handovers: {error} (hint: take the file of another validator, or carat-node epochs fetch)"
+        "{path} holds no handovers: {error} (hint: take the file of another validator, or carat epochs fetch)"
     )]
     Contents {
         /// The file.
@@ -51,7 +50,7 @@ pub enum HandoversError {
     /// One proves nothing.
     #[error(
         "{path}: {error} (hint: it must be of the chain of the genesis file; take the file of another validator, or \
-         carat-node epochs fetch)"
+         carat epochs fetch)"
     )]
     Broken {
         /// The file.
@@ -86,29 +85,10 @@ pub fn read(data: &Path, genesis: &GenesisFile) -> Result<Epochs, HandoversError
         Err(error) => return Err(failed(error)),
     }
     let bytes = std::fs::read(&path).map_err(failed)?;
-    let handovers = decode(&bytes).map_err(|error| HandoversError::Contents { path: path.clone(), error })?;
+    let handovers =
+        read_handovers(&bytes).map_err(|error| HandoversError::Contents { path: path.clone(), error })?;
     epochs.follow(&handovers, &Ed25519).map_err(|error| HandoversError::Broken { path, error })?;
     Ok(epochs)
-}
-
-/// Handovers as a file holds them and a node serves them.
-pub fn encode(handovers: &[Handover]) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    handovers.encode(&mut bytes);
-    bytes
-}
-
-/// Reads what [`encode`] wrote; nothing of it is checked yet.
-///
-/// **Errors**: other bytes.
-pub fn decode(bytes: &[u8]) -> Result<Vec<Handover>, DecodeError> {
-    let body = bytes.strip_prefix(MAGIC).ok_or(DecodeError::Invalid("it does not begin as handovers do"))?;
-    let mut input = Reader::new(body);
-    let handovers = Decode::decode(&mut input)?;
-    match input.remaining() {
-        0 => Ok(handovers),
-        _ => Err(DecodeError::Invalid("it goes on behind the handovers")),
-    }
 }
 
 /// Writes the file, durably and at once: a crash leaves the old one or the new one.
@@ -119,12 +99,19 @@ pub fn write(data: &Path, epochs: &Epochs) -> Result<(), HandoversError> {
     let unfinished = data.join(format!("{FILE}.unfinished"));
     let written = || -> std::io::Result<()> {
         let mut file = std::fs::File::create(&unfinished)?;
-        file.write_all(&encode(epochs.handovers()))?;
+        file.write_all(&write_handovers(epochs.handovers()))?;
         file.sync_all()?;
         std::fs::rename(&unfinished, &path)?;
         std::fs::File::open(data)?.sync_all()
     };
     written().map_err(|error| HandoversError::File { doing: "write", path: path.clone(), error })
+}
+
+/// Keeps handovers beside blocks that are carried elsewhere; where there are none, nothing is written.
+///
+/// **Errors**: the system's.
+pub(crate) fn keep(folder: &Path, epochs: &Epochs) -> Result<(), HandoversError> {
+    if epochs.handovers().is_empty() { Ok(()) } else { write(folder, epochs) }
 }
 
 /// The epochs with the one that begins behind `last`, the last checkpoint of the present one. The next set is in the state that

@@ -403,6 +403,7 @@ impl Home {
             members: genesis.genesis.ledger.members.clone(),
             version: format!("carat-node {}", env!("CARGO_PKG_VERSION")),
             supported_protocol: carat_ledger::NEWEST_PROTOCOL,
+            epochs: Arc::clone(&self.epochs),
         }
     }
 

@@ -68,7 +68,7 @@ const INBOUND_THREADS: usize = 2;
 const SWEEP_EVERY: Duration = Duration::from_millis(200);
 
 /// How long the sockets of an epoch that is over may still be held.
-const SOCKETS_PATIENCE: Duration = Duration::from_secs(5);
+const SOCKETS_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running validator.
 pub struct Node {
@@ -266,7 +266,7 @@ impl Parts {
 
         let (stopping, stop) = watch::channel(false);
         let evidence =
-            Arc::new(EvidenceRoom { store: Arc::clone(&self.store), validators: home.validators().clone() });
+            Arc::new(EvidenceRoom { store: Arc::clone(&self.store), epochs: Arc::clone(&home.epochs) });
         let (observed, network_state) = watch::channel(Arc::default());
         let mut tasks = JoinSet::new();
         tasks.spawn(self.pulse(home, &health, &evidence).run(observed));

@@ -37,7 +37,7 @@ use carat_types::header::Header;
 use carat_types::key_file::KeyRole;
 use carat_types::message::{Data, Fetch, Frame, Message, Signed, SignedBody, Transactions};
 use carat_types::validators::{Ed25519, ValidatorSet, Verified};
-use carat_types::{Digest, LeafRule, SecretKey, Slot, ValidatorId};
+use carat_types::{Digest, Epoch, LeafRule, SecretKey, Slot, ValidatorId};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::opaque;
@@ -239,7 +239,8 @@ impl Shared {
     /// Brings what the generator sends to the own replica and to the others, as the product's front door and gossip do.
     fn let_in(&self, visitors: &Receiver<Envelopes>) {
         while let Ok(envelopes) = visitors.recv() {
-            let gossip = encode(&Message::Transactions(Transactions { envelopes: envelopes.clone() }));
+            let gossip =
+                encode(Epoch(0), &Message::Transactions(Transactions { envelopes: envelopes.clone() }));
             self.network.broadcast(Lane::Bulk, &gossip);
             if !self.admit(self.me, envelopes) {
                 return;
@@ -390,7 +391,9 @@ impl Scribe {
     fn perform(&mut self, effect: &Effect) {
         match effect {
             Effect::Send { to, message } => self.send(*to, message),
-            Effect::Broadcast(message) => self.shared.network.broadcast(lane(message), &encode(message)),
+            Effect::Broadcast(message) => {
+                self.shared.network.broadcast(lane(message), &encode(Epoch(0), message))
+            }
             Effect::Execute(execute) => self.execute(execute),
             Effect::Sealed { certificate, .. } => self.newest.seal(certificate),
             Effect::Serve { to, fetch: Fetch::Blocks(from) } => {
@@ -408,7 +411,7 @@ impl Scribe {
     }
 
     fn send(&self, to: ValidatorId, message: &Message) {
-        self.shared.network.send(to.0, lane(message), encode(message));
+        self.shared.network.send(to.0, lane(message), encode(Epoch(0), message));
     }
 
     fn execute(&mut self, execute: &Execute) {

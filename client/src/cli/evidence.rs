@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use carat_client::Network;
 use carat_client::rest::Rest;
 use carat_types::codec::Decode as _;
+use carat_types::epoch::{EpochSet, Epochs};
 use carat_types::evidence::Evidence;
-use carat_types::genesis::GenesisFile;
 use carat_types::validators::Ed25519;
 use carat_types::{Digest, SignerSet};
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Session};
+use super::{Failure, Session, epochs};
 
 /// How long one validator may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,6 +45,9 @@ struct Row {
 /// **Errors**: a network that cannot be read. Pieces that prove nothing are told, not shown.
 pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
     let network = session.network()?;
+    // Who shows no epochs shows evidence all the same: then of epoch 0.
+    let founding = || Epochs::of(&network.genesis).map_err(|error| Failure::failed(error.to_string()));
+    let epochs = epochs::fetch(session).await.or_else(|_| founding())?;
     let http = Rest::pool()?;
     let mut rows: BTreeMap<Digest, Row> = BTreeMap::new();
     for node in &network.nodes {
@@ -58,7 +60,7 @@ pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
             }
         };
         for piece in pieces {
-            match check(&piece.bytes, &network) {
+            match check(&piece.bytes, &epochs) {
                 Ok(row) => rows.entry(row.id).or_insert(row).kept_by.push(node.name.clone()),
                 Err(why) => session.say(&format!("{} shows what is no evidence: {why}", node.name)),
             }
@@ -72,15 +74,14 @@ pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Decodes and verifies one piece by the genesis file alone.
-fn check(text: &str, network: &Network) -> Result<Row, String> {
+/// Decodes and verifies one piece by the genesis file, and the handovers that lead from it to the epoch of the piece.
+fn check(text: &str, epochs: &Epochs) -> Result<Row, String> {
     let bytes = BASE64.decode(text).map_err(|error| error.to_string())?;
     let evidence = Evidence::from_bytes(&bytes).map_err(|error| error.to_string())?;
-    let set = network.genesis.validators().map_err(|error| error.to_string())?;
-    let convicted = evidence.verify(&set, &Ed25519).map_err(|error| error.to_string())?;
+    let (epoch, convicted) = epochs.convicted(&evidence, &Ed25519).map_err(|error| error.to_string())?;
     Ok(Row {
         code: evidence.code(),
-        convicted: names(&network.genesis, convicted),
+        convicted: names(epochs.set_of(epoch), convicted),
         slot: evidence.slot().map(|slot| slot.0),
         what: evidence.what(),
         kept_by: Vec::new(),
@@ -89,8 +90,8 @@ fn check(text: &str, network: &Network) -> Result<Row, String> {
     })
 }
 
-fn names(genesis: &GenesisFile, convicted: SignerSet) -> Vec<String> {
-    let name = |index: usize| genesis.genesis.validators.get(index).map(|it| it.name.clone());
+fn names(set: Option<&EpochSet>, convicted: SignerSet) -> Vec<String> {
+    let name = |index: usize| set?.validators.get(index).map(|it| it.name.clone());
     convicted.iter().filter_map(|id| name(id.index())).collect()
 }
 

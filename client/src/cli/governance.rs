@@ -2,12 +2,13 @@
 //!
 //! Whoever approves computes the proposal's id from what was shown: a node that shows something else gets no approval of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use carat_client::Client;
 use carat_client::keystore;
-use carat_types::governance::{Call, Change, Parameter, Proposal, SET};
+use carat_types::epoch::EpochSet;
+use carat_types::governance::{Call, Change, Parameter, Proposal, SET, SETS_SINCE};
 use carat_types::{Digest, PublicKey, SecretKey, key_file};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,16 @@ pub(crate) enum Command {
         parameter: ParameterChoice,
         /// The new value; fee and reserve in stroops
         value: u32,
+        /// Days for which it can be approved
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=365))]
+        days: u64,
+        #[command(flatten)]
+        speaker: Speaker,
+    },
+    /// Propose the validators and constants of the next epoch, which approves them as well
+    ProposeSet {
+        /// The set, as `carat epochs draft` prints one
+        set: PathBuf,
         /// Days for which it can be approved
         #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=365))]
         days: u64,
@@ -148,6 +159,15 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
             let call = |signer| Call::Propose { signer, change, valid_until };
             speak(session, &client, &speaker, call).await
         }
+        Command::ProposeSet { set, days, speaker } => {
+            let client = session.client()?;
+            let set = next_set(&client, &set).await?;
+            session.say(&format!("proposing set {} for epoch {}", set.hash(), set.epoch));
+            let valid_until = now_seconds().saturating_add(days.saturating_mul(SECONDS_A_DAY));
+            let change = Change::Set(Box::new(set));
+            let call = |signer| Call::Propose { signer, change, valid_until };
+            speak(session, &client, &speaker, call).await
+        }
         Command::Approve { proposal, speaker } => {
             let client = session.client()?;
             let state = ask(&client).await?;
@@ -158,6 +178,24 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
             speak(session, &client, &speaker, |signer| Call::Approve { signer, proposal }).await
         }
     }
+}
+
+/// The set in a file, which the ledger can take now.
+///
+/// **Errors**: one that is nobody's; rules in force that know no sets.
+async fn next_set(client: &Client, path: &Path) -> Result<EpochSet, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::failed(format!("{}: {error}", path.display()));
+    let text = std::fs::read(path).map_err(|error| failed(&error))?;
+    let set = EpochSet::parse(&text).map_err(|error| failed(&error))?;
+    let version = ask(client).await?.protocol_version;
+    if version < SETS_SINCE {
+        return Err(Failure::failed(format!(
+            "protocol version {version} is in force, sets are voted on from version {SETS_SINCE} on (hint: carat governance propose \
+             protocol-version {}, one step at a time)",
+            version.saturating_add(1)
+        )));
+    }
+    Ok(set)
 }
 
 async fn ask(client: &Client) -> Result<State, Failure> {

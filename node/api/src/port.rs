@@ -11,6 +11,7 @@ use std::time::Duration;
 pub use carat_history::AccountState as Account;
 use carat_history::paths::{Found, PathQuery};
 use carat_history::{History, HistoryError, Toid, TransactionRecord};
+use carat_types::epoch::Epochs;
 use carat_types::genesis::Visibility;
 use carat_types::receipt::{Receipt, Verdict};
 use carat_types::state_receipt::StateReceipt;
@@ -131,6 +132,8 @@ pub struct Network {
     pub version: String,
     /// The newest rules of the ledger that the program knows.
     pub supported_protocol: u32,
+    /// The epochs of the chain. A node begins anew with each.
+    pub epochs: Arc<Epochs>,
 }
 
 /// The last executed block.

@@ -10,7 +10,7 @@ mod chain;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use chain::{BrokenChain, Epochs};
+pub use chain::{BrokenChain, Epochs, read_handovers, write_handovers};
 
 use crate::batch::BlockLimits;
 use crate::certificate::{CertificateError, SealCertificate};

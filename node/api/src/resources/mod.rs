@@ -6,6 +6,7 @@ pub mod activity;
 pub mod asset;
 pub mod claimable_balance;
 pub mod effect;
+pub mod epochs;
 pub mod fee_stats;
 pub mod fields;
 pub mod governance;

@@ -5,6 +5,7 @@ pub(crate) mod activity;
 pub(crate) mod assets;
 pub(crate) mod claimable_balances;
 pub(crate) mod collection;
+pub(crate) mod epochs;
 pub(crate) mod federation;
 pub(crate) mod fee_stats;
 pub(crate) mod friendbot;
@@ -99,6 +100,7 @@ pub const ROUTES: &[Route] = &[
     read("/", false, || get(root::show)),
     read("/openapi.json", false, || get(openapi::show)),
     read("/genesis", false, || get(genesis::show)),
+    read("/epochs", false, || get(epochs::show)),
     read("/governance", false, || get(governance::show)),
     read("/fee_stats", false, || get(fee_stats::show)),
     read("/accounts", true, || get(accounts::list)),

@@ -10,8 +10,9 @@ use carat_ledger::{
 };
 use carat_types::builder::operation::create_account;
 use carat_types::certificate::SealCertificate;
-use carat_types::genesis::Visibility;
-use carat_types::ids::Slot;
+use carat_types::epoch::{EpochSet, Epochs};
+use carat_types::genesis::{ConsensusConstants, GenesisValidator, Visibility};
+use carat_types::ids::{Epoch, Slot};
 use carat_types::leaf::SaltSecret;
 use carat_types::merkle;
 use carat_types::message::Seal;
@@ -55,6 +56,16 @@ pub(super) struct TestNode {
 
 pub(super) const GENESIS: &str = "{\n  \"format\": \"carat-genesis/1\"\n}\n";
 
+/// One epoch of one validator.
+fn epochs(chain_id: Digest) -> Epochs {
+    let key = PublicKey([9; 32]);
+    let validator =
+        GenesisValidator { name: "bank-a".to_owned(), acceptor: key, proposer: key, network: key };
+    let set =
+        EpochSet { epoch: Epoch(0), validators: vec![validator], consensus: ConsensusConstants::default() };
+    Epochs::beginning_with(set, chain_id).expect("one")
+}
+
 impl TestNode {
     pub(super) fn new(is_test: bool) -> Arc<Self> {
         Self::with(is_test, Visibility::Open, Vec::new(), Vec::new())
@@ -78,6 +89,7 @@ impl TestNode {
             members,
             version: "carat-node 0.1.0".to_owned(),
             supported_protocol: 27,
+            epochs: Arc::new(epochs(chain.header.chain_id)),
         };
         let history = chain.history.clone();
         let now = history.position().expect("sound").expect("genesis").now();

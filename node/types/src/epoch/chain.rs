@@ -1,8 +1,11 @@
 //! The epochs of one chain, as far as handovers prove them.
 
 use super::{EpochSet, Handover, HandoverError};
+use crate::codec::{Decode, DecodeError, Encode};
+use crate::evidence::{Evidence, EvidenceError};
 use crate::genesis::GenesisFile;
-use crate::ids::{Epoch, Slot};
+use crate::hash::Digest;
+use crate::ids::{Epoch, SignerSet, Slot};
 use crate::message::StableCheckpoint;
 use crate::quorum::ImpossibleSize;
 use crate::validators::{Authenticator, ValidatorSet};
@@ -37,7 +40,14 @@ impl Epochs {
             validators: genesis.genesis.validators.clone(),
             consensus: genesis.genesis.consensus,
         };
-        Ok(Epochs { first, validators: vec![genesis.validators()?], handovers: Vec::new() })
+        Epochs::beginning_with(first, genesis.chain_id)
+    }
+
+    /// The one epoch of a chain whose genesis file lists this set.
+    ///
+    /// **Errors**: an impossible number of validators.
+    pub fn beginning_with(first: EpochSet, chain_id: Digest) -> Result<Self, ImpossibleSize> {
+        Ok(Epochs { validators: vec![first.validators(chain_id)?], first, handovers: Vec::new() })
     }
 
     /// Follows handovers from epoch 0 on: each is checked by the set to which the one before led. Those that are known
@@ -116,6 +126,22 @@ impl Epochs {
         Some(StableCheckpoint { header: last.header.clone(), certificate: last.seals.clone() })
     }
 
+    /// Whom evidence convicts, of the epoch whose set signed what it shows: signatures name their epoch.
+    ///
+    /// **Errors**: it convicts nobody of any epoch; why not in the newest.
+    pub fn convicted(
+        &self,
+        evidence: &Evidence,
+        authenticator: &dyn Authenticator,
+    ) -> Result<(Epoch, SignerSet), EvidenceError> {
+        let verdict = |set: &ValidatorSet| {
+            let signers = evidence.verify(set, authenticator)?;
+            Ok((set.domain().epoch, signers))
+        };
+        let earlier = || self.validators.iter().rev().skip(1).find_map(|set| verdict(set).ok());
+        verdict(self.validators()).or_else(|error| earlier().ok_or(error))
+    }
+
     /// The last slot of the epoch before the one in this place; 0 before epoch 0.
     fn begins_after(&self, place: usize) -> Slot {
         let last = place.checked_sub(1).and_then(|before| self.handovers.get(before));
@@ -131,4 +157,22 @@ impl Epochs {
 /// The place of an epoch among all.
 fn index(epoch: Epoch) -> usize {
     usize::try_from(epoch.0).unwrap_or(usize::MAX)
+}
+
+/// How a file of handovers begins, and what a node serves of them.
+const MAGIC: &[u8] = b"CARATHO1";
+
+/// Handovers as a file.
+pub fn write_handovers(handovers: &[Handover]) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    handovers.encode(&mut bytes);
+    bytes
+}
+
+/// Reads what [`write_handovers`] wrote; nothing of it is checked yet: [`Epochs::follow`] does.
+///
+/// **Errors**: other bytes.
+pub fn read_handovers(bytes: &[u8]) -> Result<Vec<Handover>, DecodeError> {
+    let body = bytes.strip_prefix(MAGIC).ok_or(DecodeError::Invalid("it does not begin as handovers do"))?;
+    Decode::from_bytes(body)
 }

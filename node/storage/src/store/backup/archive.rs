@@ -19,9 +19,9 @@ use carat_types::batch::Payload;
 use carat_types::block::Block;
 use carat_types::certificate::SealCertificate;
 use carat_types::codec::{Decode, Encode as _, Reader};
+use carat_types::epoch::Epochs;
 use carat_types::genesis::GenesisFile;
 use carat_types::header::Header;
-use carat_types::validators::ValidatorSet;
 use carat_types::{Digest, Slot};
 
 use super::super::StoreError;
@@ -190,27 +190,24 @@ pub struct Report {
 }
 
 /// Checks archives one after the other, from the oldest on.
-pub struct Check {
+pub struct Check<'a> {
     chain_id: Digest,
     genesis: Digest,
-    validators: ValidatorSet,
+    epochs: &'a Epochs,
     report: Report,
     last_sealed: Slot,
 }
 
-impl Check {
-    /// Against this genesis file.
-    ///
-    /// **Errors**: one with an impossible number of validators.
-    pub fn new(genesis: &GenesisFile) -> Result<Self, BackupError> {
-        let validators = genesis.validators().map_err(|error| contradiction(error.to_string()))?;
-        Ok(Check {
+impl<'a> Check<'a> {
+    /// Against this genesis file, and the epochs to which handovers lead from it.
+    pub fn new(genesis: &GenesisFile, epochs: &'a Epochs) -> Self {
+        Check {
             chain_id: genesis.chain_id,
             genesis: genesis.header().hash(),
-            validators,
+            epochs,
             report: Report::default(),
             last_sealed: Slot(0),
-        })
+        }
     }
 
     /// The archive is of this chain, and goes on where the last one ended.
@@ -247,7 +244,7 @@ impl Check {
         check_payload(header, &archived.block.payload)?;
         check_execution(header, &archived.execution)?;
         if let Some(certificate) = &archived.certificate {
-            check_seals(&self.validators, certificate, slot, &hash)?;
+            check_seals(self.epochs, certificate, header, &hash)?;
             report.sealed += 1;
             self.last_sealed = slot;
         }

@@ -1,11 +1,12 @@
-//! What a block must be that somebody kept: payload and outcomes those that its header names, seals those of the genesis file's
+//! What a block must be that somebody kept: payload and outcomes those that its header names, seals those of its epoch's
 //! validators.
 
 use carat_types::batch::Payload;
 use carat_types::certificate::SealCertificate;
+use carat_types::epoch::Epochs;
 use carat_types::header::Header;
 use carat_types::receipt::drop_leaf;
-use carat_types::validators::{Ed25519, ValidatorSet};
+use carat_types::validators::Ed25519;
 use carat_types::{Digest, Slot, merkle};
 
 use super::super::record::Execution;
@@ -36,14 +37,21 @@ pub(super) fn check_execution(header: &Header, execution: &Execution) -> Result<
 
 /// The seals of f+1 validators on the block with this header.
 pub(super) fn check_seals(
-    validators: &ValidatorSet,
+    epochs: &Epochs,
     certificate: &SealCertificate,
-    slot: Slot,
-    header: &Digest,
+    header: &Header,
+    hash: &Digest,
 ) -> Result<(), BackupError> {
-    if certificate.body.slot != slot || certificate.body.header != *header {
+    let (slot, epoch) = (header.slot, header.epoch);
+    if certificate.body.slot != slot || certificate.body.header != *hash {
         return Err(contradiction(format!("the certificate of block {slot} is of another block")));
     }
+    let Some(validators) = epochs.validators_of(epoch) else {
+        let known = epochs.present();
+        return Err(contradiction(format!(
+            "block {slot} is of epoch {epoch}, the handovers lead to epoch {known}"
+        )));
+    };
     let checked = certificate.verify(validators, &Ed25519, validators.quorum().one_correct());
     checked.map_err(|error| BackupError::Certificate { slot, error })
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use carat_types::LeafRule;
 use carat_types::codec::Encode as _;
+use carat_types::epoch::Epochs;
 use carat_types::genesis::GenesisFile;
 
 use super::super::durable_mark;
@@ -29,6 +30,7 @@ const BATCH_BYTES: usize = 4 << 20;
 pub fn restore<R: Read>(
     input: VaultReader<R>,
     genesis: &GenesisFile,
+    epochs: &Epochs,
     leaves: &LeafRule,
     identity: &Identity,
     folder: &Path,
@@ -44,7 +46,7 @@ pub fn restore<R: Read>(
     if unfinished.exists() {
         std::fs::remove_dir_all(&unfinished).map_err(failed("clear the folder"))?;
     }
-    let loaded = load(input, genesis, leaves, identity, &unfinished, unsealed);
+    let loaded = load(input, genesis, epochs, leaves, identity, &unfinished, unsealed);
     let (report, head) = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -63,6 +65,7 @@ pub fn restore<R: Read>(
 fn load<R: Read>(
     input: VaultReader<R>,
     genesis: &GenesisFile,
+    epochs: &Epochs,
     leaves: &LeafRule,
     identity: &Identity,
     folder: &Path,
@@ -80,7 +83,7 @@ fn load<R: Read>(
         }
         Ok(())
     };
-    let (report, head) = walk_with(input, genesis, leaves, unsealed, &mut take)?;
+    let (report, head) = walk_with(input, genesis, epochs, leaves, unsealed, &mut take)?;
     batch.put(Column::Meta, record::VERSION_KEY, VERSION.to_bytes());
     batch.put(Column::Meta, record::IDENTITY_KEY, identity.to_bytes());
     batch.put(Column::Meta, record::TIP_KEY, head.tip.to_bytes());

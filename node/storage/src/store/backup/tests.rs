@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use carat_types::certificate::Certificate;
+use carat_types::epoch::Epochs;
 use carat_types::genesis::{
     AssetRule, ConsensusConstants, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile,
     Trust,
@@ -61,6 +62,10 @@ fn genesis() -> GenesisFile {
         state_root: header.state_root,
     };
     GenesisFile { genesis, chain_id: identity().chain_id, bytes: Vec::new() }
+}
+
+fn epochs() -> Epochs {
+    Epochs::of(&genesis()).expect("four")
 }
 
 /// The seals of two validators on a block: f+1 of four.
@@ -128,20 +133,20 @@ fn reader(bytes: &[u8]) -> VaultReader<&[u8]> {
 }
 
 fn refusal(bytes: &[u8]) -> String {
-    walk(reader(bytes), &genesis(), &LeafRule::Open, false).expect_err("refused").to_string()
+    walk(reader(bytes), &genesis(), &epochs(), &LeafRule::Open, false).expect_err("refused").to_string()
 }
 
 #[test]
 fn backup_put_back_is_the_store_that_it_was_made_from() {
     let (folder, bytes) = Scene::new(BLOCKS).backup();
-    let report = walk(reader(&bytes), &genesis(), &LeafRule::Open, false).expect("sound");
+    let report = walk(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, false).expect("sound");
     assert_eq!((report.tip, report.blocks, report.sealed), (Slot(BLOCKS), BLOCKS, BLOCKS));
     assert_eq!((report.transactions, report.history_rows), (2 * BLOCKS, 1));
     let original = on_disk(&folder.path().join("store"));
     let (path, other) =
         (folder.path().join("restored"), Identity { validator: ValidatorId(3), ..identity() });
-    let restored =
-        restore(reader(&bytes), &genesis(), &LeafRule::Open, &other, &path, false).expect("restored");
+    let restored = restore(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, &other, &path, false)
+        .expect("restored");
     assert_eq!(restored, report);
     let restored = Store::open(&path, &other, Chain::genesis).expect("opens as another validator's");
     restored.state_tree(&LeafRule::Open).expect("the state of its newest block");
@@ -170,7 +175,8 @@ fn newest_block_without_seals_needs_a_word() {
     let (_folder, bytes) = Scene::new(BLOCKS - 2).backup();
     let error = refusal(&bytes);
     assert!(error.contains("newest block, 12") && error.contains("block 10"), "{error}");
-    let report = walk(reader(&bytes), &genesis(), &LeafRule::Open, true).expect("accepted by word");
+    let report =
+        walk(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, true).expect("accepted by word");
     assert_eq!((report.tip, report.last_sealed), (Slot(12), Slot(10)));
 }
 
@@ -184,7 +190,7 @@ fn seals_that_came_after_the_copy_prove_it() {
     let out = VaultWriter::begin(Vec::new(), PURPOSE, Some(&passphrase)).expect("begins");
     let (_, bytes) = source.write(out, Some(&late), false).expect("written");
     let input = VaultReader::open(&*bytes, PURPOSE, Some(&passphrase)).expect("opens");
-    let report = walk(input, &genesis(), &LeafRule::Open, false).expect("proven");
+    let report = walk(input, &genesis(), &epochs(), &LeafRule::Open, false).expect("proven");
     assert!(report.encrypted && report.last_sealed == report.tip && report.history_rows == 0);
 }
 
@@ -288,7 +294,8 @@ fn backup_that_lies_is_refused() {
         assert!(error.contains(expected) && error.contains("hint:"), "{what}: {error}");
         let path = folder.path().join("restored");
         assert!(
-            restore(reader(&bytes), &genesis(), &LeafRule::Open, &identity(), &path, false).is_err(),
+            restore(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, &identity(), &path, false)
+                .is_err(),
             "{what}"
         );
         assert!(
@@ -317,7 +324,8 @@ fn block_that_is_missing_is_noticed_when_the_backup_is_made() {
 fn backup_of_another_chain_is_refused() {
     let (_folder, bytes) = Scene::new(BLOCKS).backup();
     let other = GenesisFile { chain_id: Digest([8; 32]), ..genesis() };
-    let error = walk(reader(&bytes), &other, &LeafRule::Open, false).expect_err("refused").to_string();
+    let error =
+        walk(reader(&bytes), &other, &epochs(), &LeafRule::Open, false).expect_err("refused").to_string();
     assert!(error.contains("it is of chain") && error.contains("hint:"), "{error}");
 }
 
@@ -325,7 +333,7 @@ fn backup_of_another_chain_is_refused() {
 fn restore_never_touches_a_store_that_is_there() {
     let (folder, bytes) = Scene::new(BLOCKS).backup();
     let there = folder.path().join("store");
-    let error = restore(reader(&bytes), &genesis(), &LeafRule::Open, &identity(), &there, false)
+    let error = restore(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, &identity(), &there, false)
         .expect_err("refused")
         .to_string();
     assert!(error.contains("hint:"), "{error}");
@@ -354,9 +362,16 @@ fn backup_of_a_fetched_state_begins_with_its_block() {
         let out = VaultWriter::begin(Vec::new(), PURPOSE, None).expect("begins");
         let source = Source::open(&place("copy")).expect("opens");
         let (_, bytes) = source.write(out, None, true).expect("written");
-        let report =
-            restore(reader(&bytes), &genesis, &LeafRule::Open, &identity(), &place("restored"), false)
-                .expect("sound");
+        let report = restore(
+            reader(&bytes),
+            &genesis,
+            &epochs(),
+            &LeafRule::Open,
+            &identity(),
+            &place("restored"),
+            false,
+        )
+        .expect("sound");
         assert_eq!((report.tip, report.base, report.blocks), (Slot(blocks), Slot(20), blocks - 20));
         let restored = on_disk(&place("restored"));
         restored.state_tree(&LeafRule::Open).expect("the state of its newest block");
@@ -381,7 +396,8 @@ fn archive_of(change: impl FnOnce(&RocksEngine)) -> Vec<u8> {
 fn check_archive(bytes: &[u8]) -> Result<archive::Report, BackupError> {
     let input = VaultReader::open(bytes, archive::PURPOSE, None).expect("a container");
     let mut archive = archive::ArchiveReader::open(input)?;
-    let mut check = archive::Check::new(&genesis())?;
+    let epochs = epochs();
+    let mut check = archive::Check::new(&genesis(), &epochs);
     check.begin(&archive)?;
     while let Some(archived) = archive.next_block()? {
         check.block(&archived)?;

@@ -6,11 +6,11 @@ use carat_ledger::{StateKey, StateTree, Totals};
 use carat_types::batch::Payload;
 use carat_types::certificate::SealCertificate;
 use carat_types::codec::{Decode, Encode as _};
+use carat_types::epoch::Epochs;
 use carat_types::evidence::Evidence;
 use carat_types::genesis::GenesisFile;
 use carat_types::header::Header;
 use carat_types::message::{NewView, Signed};
-use carat_types::validators::ValidatorSet;
 use carat_types::{Digest, LeafRule, Slot};
 
 use super::super::engine::Column;
@@ -58,16 +58,18 @@ pub(super) type Taker<'a> = &'a mut dyn FnMut(Column, &[u8], &[u8]) -> Result<()
 pub fn walk<R: Read>(
     input: VaultReader<R>,
     genesis: &GenesisFile,
+    epochs: &Epochs,
     leaves: &LeafRule,
     unsealed: bool,
 ) -> Result<Report, BackupError> {
-    walk_with(input, genesis, leaves, unsealed, &mut |_, _, _| Ok(())).map(|(report, _)| report)
+    walk_with(input, genesis, epochs, leaves, unsealed, &mut |_, _, _| Ok(())).map(|(report, _)| report)
 }
 
 /// As [`walk`]. What the taker was given counts only if this succeeds.
 pub(super) fn walk_with<R: Read>(
     input: VaultReader<R>,
     genesis: &GenesisFile,
+    epochs: &Epochs,
     leaves: &LeafRule,
     unsealed: bool,
     take: Taker<'_>,
@@ -78,9 +80,7 @@ pub(super) fn walk_with<R: Read>(
     if head.chain_id != genesis.chain_id {
         return Err(BackupError::Foreign { seen: head.chain_id, expected: genesis.chain_id });
     }
-    let validators = genesis.validators().map_err(|error| contradiction(error.to_string()))?;
-    let mut walk =
-        Walk { genesis, leaves, validators, head, report: Report { encrypted, ..Report::default() } };
+    let mut walk = Walk { genesis, leaves, epochs, head, report: Report { encrypted, ..Report::default() } };
     let (tip, next) = walk.blocks(&mut reading, take)?;
     let next = walk.state(&mut reading, next, &tip, take)?;
     walk.rest(&mut reading, next, take)?;
@@ -96,7 +96,7 @@ pub(super) fn walk_with<R: Read>(
 struct Walk<'a> {
     genesis: &'a GenesisFile,
     leaves: &'a LeafRule,
-    validators: ValidatorSet,
+    epochs: &'a Epochs,
     head: Head,
     report: Report,
 }
@@ -142,7 +142,7 @@ impl Walk<'_> {
             };
             next = reading.next()?;
             if let Some(pair) = next.take_if(|pair| pair.column == Column::Certificates) {
-                self.certificate(&pair, slot, &hash)?;
+                self.certificate(&pair, &header, &hash)?;
                 take(pair.column, &pair.key, &pair.value)?;
                 next = reading.next()?;
             }
@@ -196,12 +196,13 @@ impl Walk<'_> {
         Ok(execution.totals)
     }
 
-    fn certificate(&mut self, pair: &Pair, slot: Slot, header: &Digest) -> Result<(), BackupError> {
+    fn certificate(&mut self, pair: &Pair, header: &Header, hash: &Digest) -> Result<(), BackupError> {
+        let slot = header.slot;
         let certificate: SealCertificate = decode(pair)?;
         if pair.key != record::slot_key(slot) {
             return Err(contradiction(format!("the certificate of block {slot} is of another block")));
         }
-        check_seals(&self.validators, &certificate, slot, header)?;
+        check_seals(self.epochs, &certificate, header, hash)?;
         self.report.sealed += 1;
         self.report.last_sealed = slot;
         Ok(())

@@ -1,0 +1,112 @@
+//! Keys for an epoch to come: new ones for a validator that replaces its own, and the home of a validator that was not there
+//! from the beginning. What the others vote on is the entry of the set that is printed.
+//!
+//! **Source**: consensus specification, section 11; decision record 50.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use carat_storage::vault::Passphrase;
+use carat_storage::{Identity, Journal};
+use carat_types::ValidatorId;
+use carat_types::genesis::{GenesisFile, GenesisValidator, Visibility};
+
+use crate::error::InitError;
+use crate::files::{PLAIN_MODE, SECRET_MODE, disk, make_folder, sync_folder, write_new};
+use crate::init::{Keys, identity_text, write_certificate, write_keys};
+use crate::layout;
+use crate::ports::Addresses;
+
+/// A validator that comes.
+#[derive(Clone, Debug)]
+pub struct Newcomer {
+    /// The genesis file of the network.
+    pub genesis: PathBuf,
+    /// The name that its set gives it.
+    pub name: String,
+    /// Its place in that set, from 0.
+    pub place: u16,
+    /// The home to make; must be absent.
+    pub out: PathBuf,
+    /// Where it listens for validators (UDP).
+    pub network: SocketAddr,
+    /// Where it listens for clients (TCP).
+    pub api: SocketAddr,
+    /// Where it listens for operators (TCP).
+    pub metrics: SocketAddr,
+    /// Where the validators of the genesis file are, by their places there.
+    pub peers: Vec<(u16, SocketAddr)>,
+    /// Encrypts its key files.
+    pub passphrase: Option<Passphrase>,
+}
+
+/// Makes three key files in a new folder.
+///
+/// **Returns** what a set says of them.
+///
+/// **Errors**: the folder is there already; the system's.
+pub fn next_keys(
+    out: &Path,
+    name: &str,
+    passphrase: Option<&Passphrase>,
+) -> Result<GenesisValidator, InitError> {
+    let keys = Keys::new(None)?;
+    write_folder(out, &keys, passphrase)?;
+    Ok(keys.entry(name))
+}
+
+/// Makes the home of a validator that comes: settings, keys, the birth record of its journal.
+///
+/// **Returns** what its set says of it.
+///
+/// **Errors**: the folder is there already; no genesis file; the system's.
+pub fn join(newcomer: &Newcomer) -> Result<GenesisValidator, InitError> {
+    let bytes = std::fs::read(&newcomer.genesis).map_err(|error| disk("read", &newcomer.genesis, error))?;
+    let genesis = GenesisFile::parse(&bytes)?;
+    let keys = Keys::new(None)?;
+    let (home, key_folder) = (&newcomer.out, newcomer.out.join(layout::KEYS));
+    make_folder(home)?;
+    write_folder(&key_folder, &keys, newcomer.passphrase.as_ref())?;
+    let members_only = genesis.genesis.visibility() == Visibility::Members;
+    if members_only {
+        for (name, key) in [(layout::CHALLENGE_KEY, &keys.challenges), (layout::TOKEN_KEY, &keys.tokens)] {
+            write_new(&key_folder.join(name), SECRET_MODE, identity_text(key).as_bytes())?;
+        }
+        sync_folder(&key_folder)?;
+    }
+    write_new(&home.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;
+    let settings = settings_text(newcomer, members_only);
+    write_new(&home.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
+    let data = home.join(layout::DATA);
+    make_folder(&data)?;
+    make_folder(&data.join(layout::JOURNAL))?;
+    let entry = keys.entry(&newcomer.name);
+    let validator = ValidatorId(newcomer.place);
+    let identity = Identity { chain_id: genesis.chain_id, key: entry.acceptor, validator };
+    Journal::create(&data.join(layout::JOURNAL), identity)?;
+    sync_folder(&data)?;
+    sync_folder(home)?;
+    Ok(entry)
+}
+
+fn write_folder(folder: &Path, keys: &Keys, passphrase: Option<&Passphrase>) -> Result<(), InitError> {
+    make_folder(folder)?;
+    write_keys(folder, keys, passphrase)?;
+    write_certificate(folder, keys)?;
+    sync_folder(folder)
+}
+
+fn settings_text(newcomer: &Newcomer, members_only: bool) -> String {
+    let Newcomer { network, api, metrics, .. } = *newcomer;
+    let own = Addresses { network, api, metrics };
+    let mut text = layout::own_text(newcomer.place, layout::GENESIS, &own);
+    for (index, address) in &newcomer.peers {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n[[network.peers]]\nindex = {index}\naddress = \"{address}\"\n");
+    }
+    if members_only {
+        text.push_str(&layout::own_login_text(&own));
+    }
+    text
+}
