@@ -332,7 +332,10 @@ impl Replica {
             let slot = fetching.offer.slot();
             self.report(Report::StateTransferEnded { slot, installed: false });
         }
+        // Who comes into an epoch without a state can execute no block of it: there is nothing to fetch instead.
+        let has_state = self.chain.executed >= self.base().slot;
         let rest = (millis(self.config.params.timeout_ms) / 4).saturating_mul(REST_TICKS);
+        let rest = if has_state { rest } else { 0 };
         let rest_until_us = self.now.monotonic_us.saturating_add(rest);
         self.transfer = StateTransfer { rest_until_us, ..StateTransfer::default() };
         self.look_behind();

@@ -214,6 +214,30 @@ fn validator_that_comes_fetches_a_state_of_the_new_epoch_and_votes() {
 }
 
 #[test]
+fn validator_that_comes_asks_for_a_state_without_rest() {
+    let mut cluster = Cluster::new(4);
+    let end = cluster.plan(5, &[0, 1, 2, 3, 4]);
+    cluster.run_to(end + 8);
+    cluster.join(0);
+    // Nobody offers one for a long time.
+    let asked = Rc::new(Cell::new(0_u32));
+    let asks = asked.clone();
+    cluster.filter = Box::new(move |from, _, message| {
+        let is_question = from == id(4) && matches!(message, Message::Fetch(Fetch::Snapshot(_)));
+        asks.set(asks.get() + u32::from(is_question));
+        !matches!(message, Message::Data(Data::Snapshot(_)))
+    });
+    cluster.run_until("its first question", |_| asked.get() > 0);
+    for period in 0..12 {
+        let before = asked.get();
+        cluster.run_for(5_000_000);
+        assert!(asked.get() > before, "silent in period {period}: it has no blocks to fetch instead");
+    }
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_until("a state", |cluster| !cluster.nodes[4].installed.is_empty());
+}
+
+#[test]
 fn validator_that_goes_says_nothing_in_the_next_epoch() {
     let mut cluster = Cluster::new(5);
     let end = cluster.plan(5, &[0, 1, 2, 3]);
