@@ -2,11 +2,13 @@
 //!
 //! An adversary signs with its own keys only. What it may know is what it was sent and what it says itself.
 //! The strategies are named in [`Behaviour`]: `leader` holds those of proposers and voters, `view_changes` those of
-//! VIEW-CHANGE and NEW-VIEW, `forger` those of certificates, blocks and checkpoints, `spam` the noise.
+//! VIEW-CHANGE and NEW-VIEW, `forger` those of certificates, blocks and checkpoints, `thief` that of keys
+//! which an epoch has removed, `spam` the noise.
 
 mod forger;
 mod leader;
 mod spam;
+mod thief;
 mod view_changes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,8 +24,10 @@ use carat_types::validators::ValidatorSet;
 use carat_types::{Digest, Signature, Slot, ValidatorId, View};
 
 use crate::crypto::Keys;
-use crate::plan::Behaviour;
+use crate::epochs::Era;
+use crate::plan::{Behaviour, MS};
 use crate::rng::Rng;
+use thief::Stolen;
 
 /// A message with its receiver.
 pub type Addressed = (ValidatorId, Message);
@@ -41,6 +45,8 @@ pub struct Identity {
     pub window: u64,
     /// T0. **Units**: microseconds.
     pub timeout_us: u64,
+    /// Keys of others that it may have come by, once they were removed.
+    stolen: Vec<Stolen>,
 }
 
 /// One Byzantine validator.
@@ -93,6 +99,18 @@ struct Twin {
     proposal: ProposalSignature,
 }
 
+impl Identity {
+    /// Validator `id` of the last of some epochs.
+    ///
+    /// **Panics** if it is not in it.
+    pub fn of(id: ValidatorId, eras: &[Era]) -> Self {
+        let era = &eras[eras.len() - 1];
+        let timeout_us = era.params.timeout_ms * MS;
+        let (keys, set) = (era.keys[id.index()].clone(), era.set.clone());
+        Identity { id, keys, set, window: era.params.window, timeout_us, stolen: Stolen::of(eras) }
+    }
+}
+
 impl Adversary {
     const MEMORY: usize = 64;
     const ASSENTED_MAX: usize = 4_096;
@@ -116,6 +134,11 @@ impl Adversary {
             checkpoint: None,
             view: View(0),
         }
+    }
+
+    /// Goes on in another epoch, with all that it remembers of the one before.
+    pub fn enter(&mut self, identity: Identity) {
+        self.identity = identity;
     }
 
     /// How it misbehaves.
@@ -188,6 +211,7 @@ impl Adversary {
         match self.acting(rng) {
             Behaviour::YesSayer | Behaviour::Equivocator => self.assent(rng, others, message),
             Behaviour::Schemer => self.release(rng, message),
+            Behaviour::KeyThief => self.impersonate(rng, others, message),
             Behaviour::Spammer if rng.chance(100) => self.babble(rng, others),
             Behaviour::StaleView if rng.chance(30) => self.again(rng, others),
             Behaviour::ViewPusher if rng.chance(50) => self.push_views(rng, others),

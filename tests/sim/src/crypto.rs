@@ -55,12 +55,15 @@ impl Secret {
 }
 
 impl Keys {
-    /// The keys of validator `id` in the run of `seed`.
-    pub fn new(scheme: Scheme, seed: u64, id: ValidatorId) -> Self {
+    /// The keys of validator `id` in the run of `seed`, made anew so many times.
+    pub fn made(scheme: Scheme, seed: u64, id: ValidatorId, generation: u16) -> Self {
         let key = |role: u8| {
             let mut bytes = [role; 32];
             bytes[..8].copy_from_slice(&seed.to_be_bytes());
             bytes[8..10].copy_from_slice(&id.0.to_be_bytes());
+            if generation > 0 {
+                bytes[10..12].copy_from_slice(&generation.to_be_bytes());
+            }
             Secret::new(scheme, bytes)
         };
         Keys { scheme, acceptor: key(1), proposer: key(2) }
@@ -138,7 +141,7 @@ pub fn authenticator(scheme: Scheme) -> Arc<dyn Authenticator> {
 
 /// The validators of the run of `seed`: their keys, and the set that everybody knows.
 pub fn validators(scheme: Scheme, seed: u64, n: u16, chain_id: Digest) -> (Vec<Keys>, Arc<ValidatorSet>) {
-    let keys: Vec<Keys> = (0..n).map(|id| Keys::new(scheme, seed, ValidatorId(id))).collect();
+    let keys: Vec<Keys> = (0..n).map(|id| Keys::made(scheme, seed, ValidatorId(id), 0)).collect();
     let public = keys.iter().map(Keys::public).collect();
     let set = ValidatorSet::new(chain_id, Epoch(0), public).expect("the plan gives possible sizes only");
     (keys, Arc::new(set))

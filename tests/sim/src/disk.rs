@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use carat_consensus::{KeptTransfer, Record};
 use carat_types::certificate::SealCertificate;
+use carat_types::message::StableCheckpoint;
 use carat_types::snapshot::{Progress, SnapshotOffer, StateChunk, StateEntry};
-use carat_types::{Digest, Slot, batch::Payload, header::Header};
+use carat_types::{Digest, Epoch, Slot, View, batch::Payload, header::Header};
 
 use crate::ledger::Ledger;
 use crate::outbox::Position;
@@ -35,6 +36,8 @@ pub struct Disk {
     rot: Option<u64>,
     /// Position of the last durable record.
     position: Position,
+    /// The checkpoint that ended each epoch, from the first on.
+    handovers: Vec<Arc<StableCheckpoint>>,
     /// A state that was fetched.
     base: Option<Base>,
     /// A state that is being fetched.
@@ -121,6 +124,26 @@ impl Disk {
         self.end_frame(0);
     }
 
+    /// How the epochs ended, as far as the store knows.
+    pub fn handovers(&self) -> &[Arc<StableCheckpoint>] {
+        &self.handovers
+    }
+
+    /// Keeps the end of the first epoch of which it is not kept; durable at once.
+    pub fn keep_handover(&mut self, last: Arc<StableCheckpoint>) {
+        let next = u32::try_from(self.handovers.len()).ok();
+        if next == Some(last.header.epoch.0) {
+            self.handovers.push(last);
+        }
+    }
+
+    /// Begins the journal of an epoch, all at once: nothing of what was in it stays.
+    pub fn rotate(&mut self, epoch: Epoch) {
+        self.forget_journal();
+        self.durable.push(Record::View(epoch, View(0)));
+        self.end_frame(0);
+    }
+
     /// Stores a block; it is volatile.
     pub fn store(&mut self, block: StoredBlock) {
         self.blocks.push(block);
@@ -185,6 +208,7 @@ impl Disk {
         (self.base, self.incoming, self.blocks_durable) = (None, None, Slot(0));
         self.blocks.clear();
         self.seals.clear();
+        self.handovers.clear();
     }
 
     /// Slot of the newest durable block.

@@ -17,6 +17,7 @@ use carat_types::leaf::SaltSecret;
 use carat_types::snapshot::{SnapshotOffer, StateEntry};
 use carat_types::{Digest, Epoch, LeafRule, Slot};
 
+use crate::epochs::Era;
 use model::ModelState;
 use real::RealState;
 
@@ -151,6 +152,20 @@ impl Rules {
             LedgerKind::Model => model::well_formed(payload),
             LedgerKind::Real => real::well_formed(payload, &self.chain_id, &self.limits),
         }
+    }
+
+    /// The envelope by which governance asks for an epoch's set: the model's alone.
+    pub fn handover(&self, epoch: Epoch) -> Envelope {
+        model::handover(epoch)
+    }
+
+    /// The state at genesis, of a chain whose epochs are to be `eras`.
+    pub fn governed_genesis(&self, eras: &[Era]) -> Ledger {
+        let mut ledger = self.genesis();
+        if let State::Model(state) = &mut ledger.state {
+            state.govern(eras);
+        }
+        ledger
     }
 
     /// The state at genesis.

@@ -8,6 +8,7 @@ pub mod adversary;
 pub mod clients;
 pub mod crypto;
 pub mod disk;
+pub mod epochs;
 #[path = "../../../node/storage/src/journal/format.rs"]
 pub mod format;
 #[expect(dead_code, reason = "how two identities differ is for an operator's eyes")]

@@ -5,13 +5,17 @@
 //! specification, agreement, execution exactly once, and bounded buffers. It is told of every message of every
 //! validator, adversaries included, but holds only correct ones to the rules.
 //!
-//! Reading order: `ballots` (what is final), `history` (what is durable), `speech` (what may be said), `hearing` (what may
+//! Every epoch has its own court, and none counts what was signed in another; the chain is one.
+//!
+//! Reading order: `court` (the rules of one epoch), `epochs` (how one follows upon another), `ballots` (what is final), `history` (what is durable), `speech` (what may be said), `hearing` (what may
 //! be taken), `choice` (what a NEW-VIEW forces), `chain` (what was executed), `transfer` (what was fetched).
 
 mod ballots;
 mod certificates;
 mod chain;
 mod choice;
+mod court;
+mod epochs;
 mod hearing;
 mod history;
 mod speech;
@@ -19,26 +23,22 @@ mod transfer;
 
 use std::sync::Arc;
 
-use carat_consensus::effect::{Finality, Halt, Report, Trigger};
-use carat_consensus::{BLOCKS_PER_FETCH, Execute, Record, RecoverError};
+use carat_consensus::effect::{Halt, Report};
+use carat_consensus::{Execute, Record, RecoverError};
 use carat_types::certificate::SealCertificate;
 use carat_types::evidence::Evidence;
-use carat_types::genesis::{ConsensusConstants, Trust};
-use carat_types::header::{Header, prefix_digest};
-use carat_types::message::Message;
-use carat_types::validators::{Authenticator, ValidatorSet};
-use carat_types::{Digest, Slot, ValidatorId, View};
+use carat_types::header::Header;
+use carat_types::message::{Data, Message};
+use carat_types::validators::Authenticator;
+use carat_types::{Digest, Epoch, Slot, ValidatorId, View};
 
 pub use hearing::HeardVote;
 
 use crate::clients::Fate;
+use crate::epochs::Era;
 use crate::plan::Plan;
-use ballots::Ballots;
-use certificates::Certificates;
 use chain::Chain;
-use hearing::Hearing;
-use history::History;
-use speech::Speech;
+use court::{Court, Watch};
 
 /// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,55 +78,29 @@ struct Thresholds {
 }
 
 impl Thresholds {
-    fn of(n: u16) -> Self {
-        let n = usize::from(n);
+    fn of(n: usize) -> Self {
         let faults = (n - 1) / 3;
         Thresholds { n, faults, quorum: n - faults, overlap: n - 2 * faults }
     }
 }
 
 /// The oracle of one run.
-#[derive(Debug)]
 pub struct Oracle {
-    params: ConsensusConstants,
-    /// Whether validators act on FAST.
-    trust: Trust,
-    /// Assumption A-crash.
-    acceptors_only_crash: bool,
-    thresholds: Thresholds,
-    certificates: Certificates,
-    ballots: Ballots,
+    plan: Plan,
+    /// What is planned of each epoch.
+    eras: Vec<Era>,
+    authenticator: Arc<dyn Authenticator>,
+    /// One for each epoch that some validator has reached.
+    courts: Vec<Court>,
+    /// The epoch of each validator's replica.
+    present: Vec<usize>,
     chain: Chain,
-    watches: Vec<Watch>,
-    /// The highest view that each validator has called for, liars included.
-    called: Vec<View>,
 }
 
-/// What the oracle knows of one validator.
-#[derive(Debug)]
-struct Watch {
-    /// Whether its acceptor is held to the rules.
-    acceptor_is_correct: bool,
-    /// Whether its proposer is, too.
-    proposer_is_correct: bool,
-    history: History,
-    speech: Speech,
-    hearing: Hearing,
-    /// Executed up to here.
-    executed: Slot,
-    /// Handed to execution up to here.
-    dispatched: Slot,
-    /// The slots above the one and up to the other were not executed: the state was fetched.
-    skipped: Option<(Slot, Slot)>,
-    /// Highest view, checkpoint and final slot seen in this incarnation.
-    high: HighWater,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct HighWater {
-    view: View,
-    stable: Slot,
-    last_final: Slot,
+impl std::fmt::Debug for Oracle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Oracle").field("courts", &self.courts).finish_non_exhaustive()
+    }
 }
 
 /// Where a replica stands by its own account.
@@ -143,254 +117,151 @@ pub struct Standpoint {
 }
 
 impl Oracle {
-    /// The oracle of a run.
-    pub fn new(
-        plan: &Plan,
-        set: Arc<ValidatorSet>,
-        authenticator: Arc<dyn Authenticator>,
-        genesis: &Header,
-    ) -> Self {
-        let watch = |id: ValidatorId| {
-            let behaviour = plan.behaviour(id);
-            Watch {
-                acceptor_is_correct: behaviour.is_none_or(|behaviour| behaviour.acceptor_is_correct()),
-                proposer_is_correct: behaviour.is_none(),
-                history: History::new(genesis.prefix),
-                speech: Speech::default(),
-                hearing: Hearing::default(),
-                executed: Slot(0),
-                dispatched: Slot(0),
-                skipped: None,
-                high: HighWater::default(),
-            }
-        };
-        let thresholds = Thresholds::of(plan.n);
+    /// The oracle of a run, whose epochs are to be `eras`.
+    pub fn new(plan: &Plan, eras: &[Era], authenticator: Arc<dyn Authenticator>, genesis: &Header) -> Self {
+        let first = Court::new(plan, &eras[0], authenticator.clone(), (Slot(0), genesis.prefix));
         Oracle {
-            params: plan.params,
-            trust: plan.trust,
-            acceptors_only_crash: plan.acceptors_only_crash(),
-            thresholds,
-            watches: set.ids().map(watch).collect(),
-            called: vec![View(0); usize::from(plan.n)],
-            certificates: Certificates::new(thresholds, set, authenticator),
-            ballots: Ballots::new(thresholds, plan, genesis.prefix),
+            plan: plan.clone(),
+            eras: eras.to_vec(),
+            authenticator,
+            courts: vec![first],
+            present: vec![0; usize::from(plan.machines())],
             chain: Chain::new(genesis.clone()),
         }
     }
 
-    /// A message is about to leave a validator.
-    pub fn sent(&mut self, from: ValidatorId, message: &Message) -> Verdict {
-        if self.watches[from.index()].acceptor_is_correct {
-            self.judge_speech(from, message)?;
+    /// The court of a validator's epoch, and the chain.
+    fn present(&mut self, at: ValidatorId) -> (&mut Court, &mut Chain) {
+        (&mut self.courts[self.present[at.index()]], &mut self.chain)
+    }
+
+    fn watch(&self, at: ValidatorId) -> &Watch {
+        &self.courts[self.present[at.index()]].watches[at.index()]
+    }
+
+    /// The court of an epoch of which `at` shows something.
+    fn court(&self, at: ValidatorId, epoch: Epoch) -> Result<&Court, Violation> {
+        let court = usize::try_from(epoch.0).ok().and_then(|epoch| self.courts.get(epoch));
+        let detail = || format!("{at} shows something of epoch {epoch}, {} have begun", self.courts.len());
+        court.ok_or_else(|| Violation {
+            rule: "epochs begin in order",
+            validator: Some(at),
+            detail: detail(),
+        })
+    }
+
+    /// A message is about to leave a validator, in a frame of this epoch.
+    pub fn sent(&mut self, from: ValidatorId, epoch: usize, message: &Message) -> Verdict {
+        if let Message::Data(data) = message
+            && self.watch(from).acceptor_is_correct
+        {
+            // What proves itself may be of another epoch than whoever shows it.
+            return self.judge_proof(from, epoch, data);
         }
-        if let Message::ViewChange(change) = message {
-            let called = &mut self.called[change.signer.index()];
-            *called = change.body.view.max(*called);
-        }
-        self.ballots.heard(from, message, &self.certificates)
+        let Some(court) = self.courts.get_mut(epoch) else { return Ok(()) };
+        court.sent(&self.chain, from, message)?;
+        self.judge_end(epoch, from)
+    }
+
+    fn judge_proof(&self, from: ValidatorId, epoch: usize, data: &Data) -> Verdict {
+        let of = match data {
+            Data::Block(block) => block.block.header.epoch,
+            Data::Stable(stable) => stable.header.epoch,
+            Data::Snapshot(offer) => return self.judge_offer(from, offer),
+            _ => Epoch(u32::try_from(epoch).unwrap_or(u32::MAX)),
+        };
+        self.court(from, of)?.judge_data(&self.chain, from, data)
     }
 
     /// A record is durable at a validator.
     pub fn durable(&mut self, at: ValidatorId, record: &Record) -> Verdict {
-        let watch = &mut self.watches[at.index()];
-        if !watch.acceptor_is_correct {
-            return Ok(());
-        }
-        watch.history.durable(at, record, &self.certificates, &self.params)?;
-        // What a correct validator has journaled it will say, or report in its VIEW-CHANGE: it counts from now on,
-        // though a crash or a lossy wire may keep it from everybody else.
-        let late = matches!(record, Record::Prepared(certificate)
-            if watch.history.is_late(certificate.body.0.slot, certificate.body.0.view));
-        if late {
-            return Ok(());
-        }
-        if let Record::Vote(ballot, ..) = record {
-            let below = watch.history.vote(ballot.slot.previous(), ballot.view).map(|vote| vote.prefix);
-            self.ballots.link(*ballot, below.unwrap_or(watch.history.stable().1));
-        }
-        self.ballots.journaled(at, record)
+        self.present(at).0.durable(at, record)?;
+        self.judge_end(self.present[at.index()], at)
     }
 
     /// A validator is about to begin its journal anew.
-    pub fn compacting(&self, at: ValidatorId, stable: Slot, durable_blocks: Slot) -> Verdict {
-        let watch = &self.watches[at.index()];
-        if !watch.acceptor_is_correct {
-            return Ok(());
-        }
-        demand(watch.history.stable().0 >= stable, "I8/J6 stable before deleting", at, || {
-            format!("compacts up to {stable}, durable checkpoint is {}", watch.history.stable().0)
-        })?;
-        demand(durable_blocks >= stable, "J6 blocks before deleting", at, || {
-            format!("compacts up to {stable}, blocks are durable up to {durable_blocks}")
-        })
+    pub fn compacting(&mut self, at: ValidatorId, stable: Slot, durable_blocks: Slot) -> Verdict {
+        self.present(at).0.compacting(at, stable, durable_blocks)
     }
 
     /// A validator's journal after it was begun anew.
-    pub fn compacted(&self, at: ValidatorId, journal: &[Record]) -> Verdict {
-        let watch = &self.watches[at.index()];
-        if !watch.acceptor_is_correct { Ok(()) } else { watch.history.still_holds(at, journal) }
+    pub fn compacted(&mut self, at: ValidatorId, journal: &[Record]) -> Verdict {
+        self.present(at).0.compacted(at, journal)
     }
 
     /// A validator lost everything that was not durable.
     pub fn crashed(&mut self, at: ValidatorId, blocks_left: Slot) {
-        let watch = &mut self.watches[at.index()];
-        watch.executed = blocks_left;
-        watch.skipped = watch.skipped.filter(|(_, base)| *base <= blocks_left);
-        watch.dispatched = blocks_left;
-        watch.high = HighWater::default();
-        watch.speech.restarted(watch.history.led());
-        watch.hearing = Hearing::default();
+        self.present(at).0.crashed(at, blocks_left);
     }
 
     /// A validator is about to execute a slot.
     pub fn executing(&mut self, at: ValidatorId, execute: &Execute) -> Verdict {
-        let watch = &self.watches[at.index()];
-        if !watch.acceptor_is_correct {
-            return Ok(());
-        }
-        demand(execute.slot == watch.dispatched.next(), "execution in slot order", at, || {
-            format!("executes {} after {}", execute.slot, watch.dispatched)
-        })?;
-        let below = self.ballots.final_prefix(watch.dispatched).unwrap_or_default();
-        let expected = prefix_digest(&below, execute.slot, &execute.payload.digest());
-        demand(
-            execute.parent_prefix == below && execute.prefix == expected,
-            "I7 prefix of an executed slot",
-            at,
-            || format!("slot {}: prefix {}, expected {expected}", execute.slot, execute.prefix),
-        )?;
-        self.judge_finality(at, execute)?;
-        self.judge_signers(at, &execute.finality)?;
-        self.watches[at.index()].dispatched = execute.slot;
-        self.ballots.demand_final(at, execute.slot, &execute.prefix, "execution only of final slots")
+        self.present(at).0.executing(at, execute)
     }
 
     /// A validator has executed a slot.
     pub fn executed(&mut self, at: ValidatorId, header: &Header, applied: &[Digest]) -> Verdict {
-        let watch = &mut self.watches[at.index()];
+        let (court, chain) = self.present(at);
+        let watch = &mut court.watches[at.index()];
         if !watch.acceptor_is_correct {
             return Ok(());
         }
         watch.executed = header.slot;
-        self.chain.executed(at, header, applied)
+        chain.executed(at, header, applied)?;
+        self.judge_header(at, header)
     }
 
     /// A validator tells callers that a block is sealed, and so acknowledges its transactions.
     pub fn sealed(&mut self, at: ValidatorId, slot: Slot, certificate: &SealCertificate) -> Verdict {
-        let watch = &self.watches[at.index()];
-        if !watch.acceptor_is_correct {
-            return Ok(());
+        let (court, chain) = self.present(at);
+        if court.watches[at.index()].acceptor_is_correct {
+            court.sealed(chain, at, slot, certificate)?;
+            chain.acknowledge(slot);
         }
-        self.certificates.seals(at, certificate, self.thresholds.faults + 1)?;
-        demand(slot <= watch.executed, "sealed after executed", at, || format!("slot {slot}"))?;
-        demand(
-            certificate.body.slot == slot && certificate.body.header == self.chain.hash(slot),
-            "SEAL rule",
-            at,
-            || format!("slot {slot}: seals name {:?}", certificate.body),
-        )?;
-        self.judge_durability(at, slot)?;
-        self.chain.acknowledge(slot);
         Ok(())
-    }
-
-    /// What is acknowledged lies in the journals of f+1 correct validators: J3, and q of them voted.
-    fn judge_durability(&self, at: ValidatorId, slot: Slot) -> Verdict {
-        let payload = self.chain.payload(slot);
-        let holds = |watch: &&Watch| watch.acceptor_is_correct && watch.history.holds(&payload);
-        let holders = self.watches.iter().filter(holds).count();
-        demand(holders > self.thresholds.faults, "acknowledged is durable at f+1", at, || {
-            format!("slot {slot}: {holders} correct journals hold {payload}")
-        })
     }
 
     /// A validator stops for good: no correct one ever does while at most f lie.
     pub fn halted(&self, at: ValidatorId, halt: &Halt) -> Verdict {
-        demand(!self.watches[at.index()].acceptor_is_correct, "no correct validator halts", at, || {
-            format!("{halt:?}")
-        })
+        demand(!self.watch(at).acceptor_is_correct, "no correct validator halts", at, || format!("{halt:?}"))
     }
 
     /// A validator cannot start from its disk.
     pub fn refused_to_start(&self, at: ValidatorId, error: &RecoverError) -> Verdict {
-        demand(
-            !self.watches[at.index()].acceptor_is_correct,
-            "no correct validator refuses to start",
-            at,
-            || error.to_string(),
-        )
-    }
-
-    /// A validator reports.
-    pub fn reported(&self, at: ValidatorId, report: &Report) -> Verdict {
-        if let Report::ViewChangeStarted { view, trigger: Trigger::Followed } = report {
-            return self.judge_following(at, *view);
-        }
-        if let Report::FastContradicted { slot, .. } = report {
-            let excused = !self.acceptors_only_crash || !self.watches[at.index()].acceptor_is_correct;
-            return demand(excused, "FAST is never contradicted while acceptors only crash", at, || {
-                format!("slot {slot}: {report:?}")
-            });
-        }
-        let Report::Misbehaviour { validator, what } = report else { return Ok(()) };
-        let (accuser, accused) = (&self.watches[at.index()], &self.watches[validator.index()]);
-        let innocent = accused.acceptor_is_correct && accused.proposer_is_correct;
-        demand(!(innocent && accuser.acceptor_is_correct), "no correct validator is accused", at, || {
-            format!("accuses {validator}: {what}")
+        demand(!self.watch(at).acceptor_is_correct, "no correct validator refuses to start", at, || {
+            error.to_string()
         })
     }
 
-    /// A validator keeps evidence: it holds for everybody, and convicts somebody, but no correct validator.
-    pub fn kept(&self, at: ValidatorId, evidence: &Evidence) -> Verdict {
-        if !self.watches[at.index()].acceptor_is_correct {
-            return Ok(());
-        }
-        let convicted = self.certificates.convicted(evidence);
-        demand(convicted.is_ok(), "evidence convicts", at, || format!("{convicted:?}: {evidence:?}"))?;
-        let of_proposers = matches!(evidence, Evidence::Proposals(_) | Evidence::NewViews(_));
-        for convicted in convicted.iter().flat_map(|it| it.iter()) {
-            let accused = &self.watches[convicted.index()];
-            let innocent =
-                if of_proposers { accused.proposer_is_correct } else { accused.acceptor_is_correct };
-            demand(!innocent, "no correct validator is convicted", at, || {
-                format!("{convicted} by {}: {evidence:?}", evidence.code())
-            })?;
-        }
-        Ok(())
+    /// A validator reports.
+    pub fn reported(&mut self, at: ValidatorId, report: &Report) -> Verdict {
+        self.present(at).0.reported(at, report)
     }
 
-    /// T4: one of those who have moved is correct, so f validators alone never move another.
-    fn judge_following(&self, at: ValidatorId, view: View) -> Verdict {
-        let others =
-            self.called.iter().enumerate().filter(|(index, called)| *index != at.index() && **called >= view);
-        let moved = others.count();
-        // Where acceptors only crash, one is enough.
-        let liars = if self.trust == Trust::Crash { 0 } else { self.thresholds.faults };
-        let justified = moved > liars || !self.watches[at.index()].acceptor_is_correct;
-        demand(justified, "T4 f+1 others have moved", at, || format!("follows {moved} others to view {view}"))
+    /// A validator keeps evidence: it holds for everybody, and convicts somebody, but no correct validator.
+    pub fn kept(&mut self, at: ValidatorId, evidence: &Evidence) -> Verdict {
+        self.present(at).0.kept(at, evidence)
+    }
+
+    /// A validator in `view`, with its checkpoint at `stable`, was handed a vote of its epoch.
+    pub fn heard_vote(
+        &mut self,
+        at: ValidatorId,
+        vote: HeardVote,
+        refused: bool,
+        stands: (View, Slot),
+    ) -> Verdict {
+        self.present(at).0.heard_vote(at, vote, refused, stands)
     }
 
     /// Where a replica stands after a step.
     pub fn stands(&mut self, at: ValidatorId, now: Standpoint) -> Verdict {
-        let watch = &mut self.watches[at.index()];
-        if !watch.acceptor_is_correct {
-            return Ok(());
-        }
-        let before = watch.high;
-        watch.high = HighWater { view: now.view, stable: now.stable, last_final: now.last_final };
-        let back = now.view < before.view || now.stable < before.stable || now.last_final < before.last_final;
-        demand(!back, "view, checkpoint and final slot never go back", at, || {
-            format!("{now:?} after {before:?}")
-        })?;
-        let limit = self.buffer_limit();
-        demand(now.buffered <= limit, "bounded buffers", at, || {
-            format!("{} things buffered, at most {limit} expected", now.buffered)
-        })
+        self.present(at).0.stands(at, now)
     }
 
     /// Highest final slot, as computed from the votes of all.
     pub fn final_tip(&self) -> Slot {
-        self.ballots.final_tip()
+        self.courts.iter().map(|court| court.ballots.final_tip()).max().unwrap_or(Slot(0))
     }
 
     /// What became of a transaction.
@@ -411,80 +282,5 @@ impl Oracle {
     /// Acknowledged transactions.
     pub fn acknowledged(&self) -> usize {
         self.chain.acknowledged()
-    }
-
-    /// Slots of the log, seals, certified slots, slots in execution, payloads of two views, blocks on their way: each at
-    /// most a window, and what a validator that is behind fetches and executes at a time.
-    fn buffer_limit(&self) -> usize {
-        const KINDS: u64 = 8;
-        let at_a_time = self.params.window.saturating_add(2 * BLOCKS_PER_FETCH);
-        usize::try_from(at_a_time.saturating_mul(KINDS)).unwrap_or(usize::MAX)
-    }
-
-    /// Every correct signer of a certificate has journaled its vote. An adversary's may be new here: it showed it to
-    /// nobody but the maker of the certificate.
-    fn judge_signers(&mut self, at: ValidatorId, finality: &Finality) -> Verdict {
-        let (signers, ballot) = match finality {
-            Finality::Unanimous(certificate) | Finality::Fast(certificate) => {
-                (certificate.signers, certificate.body.0)
-            }
-            Finality::Commit(certificate) => (certificate.signers, certificate.body.0),
-            Finality::Prefix(_) | Finality::Sealed(_) => return Ok(()),
-        };
-        for id in signers.iter() {
-            let Watch { acceptor_is_correct, history, .. } = &self.watches[id.index()];
-            let journaled = match finality {
-                Finality::Commit(_) => history.prepared(ballot.slot, ballot.view),
-                _ => history.vote(ballot.slot, ballot.view),
-            };
-            demand(!acceptor_is_correct || journaled == Some(&ballot), "votes are journaled", at, || {
-                format!("{ballot:?} signed by {id}, whose journal has {journaled:?}")
-            })?;
-            match finality {
-                Finality::Commit(_) => self.ballots.count_commit(at, id, ballot)?,
-                _ => self.ballots.count_prepare(at, id, ballot)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn judge_finality(&self, at: ValidatorId, execute: &Execute) -> Verdict {
-        let (slot, prefix) = (execute.slot, execute.prefix);
-        let named = match &execute.finality {
-            Finality::Fast(certificate) => {
-                demand(self.trust == Trust::Crash, "FAST only where acceptors only crash", at, || {
-                    format!("slot {slot} is executed on {} PREPAREs", certificate.signers.len())
-                })?;
-                self.certificates.prepares(at, certificate, self.thresholds.quorum)?;
-                (certificate.body.0.slot, certificate.body.0.prefix)
-            }
-            Finality::Unanimous(certificate) => {
-                self.certificates.prepares(at, certificate, self.thresholds.n)?;
-                (certificate.body.0.slot, certificate.body.0.prefix)
-            }
-            Finality::Commit(certificate) => {
-                self.certificates.commits(at, certificate)?;
-                (certificate.body.0.slot, certificate.body.0.prefix)
-            }
-            Finality::Prefix(higher) => {
-                return demand(
-                    *higher >= slot && self.ballots.final_tip() >= *higher,
-                    "I9 finality",
-                    at,
-                    || format!("slot {slot} by slot {higher}, which is not final"),
-                );
-            }
-            Finality::Sealed(block) => {
-                self.certificates.seals(at, &block.certificate, self.thresholds.faults + 1)?;
-                let header = &block.block.header;
-                demand(block.certificate.body.header == header.hash(), "SEAL rule", at, || {
-                    format!("slot {slot}: seals for another header")
-                })?;
-                (header.slot, header.prefix)
-            }
-        };
-        demand(named == (slot, prefix), "I9 finality", at, || {
-            format!("slot {slot}, prefix {prefix}: evidence names {named:?}")
-        })
     }
 }

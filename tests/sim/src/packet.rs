@@ -16,9 +16,11 @@ use crate::mix::mix_bytes;
 /// A message with what a receiver makes of it.
 #[derive(Clone, Debug)]
 pub struct Packet {
+    /// The epoch that its frame names.
+    pub epoch: usize,
     /// As sent.
     pub message: Message,
-    /// As received.
+    /// As received in that epoch.
     pub reading: Reading,
     /// Hash of the bytes, for traces.
     pub hash: u64,
@@ -37,11 +39,11 @@ pub enum Reading {
 }
 
 impl Packet {
-    /// Encodes and checks a message.
+    /// Encodes and checks a message of an epoch, whose validators are `set`.
     ///
     /// **Panics** if `round_trip` is wanted and the bytes do not decode to the same message.
     pub fn new(
-        message: Message,
+        (epoch, message): (usize, Message),
         set: &ValidatorSet,
         authenticator: &dyn Authenticator,
         rules: &Rules,
@@ -53,7 +55,21 @@ impl Packet {
             assert_eq!(Message::from_bytes(&bytes).as_ref(), Ok(&message), "a message survives its encoding");
         }
         let reading = read(&message, set, authenticator, rules);
-        Packet { message, reading, hash }
+        Packet { epoch, message, reading, hash }
+    }
+
+    /// Checks what was refused by other validators, too: an error that is planted.
+    pub(crate) fn believe<'a>(
+        &mut self,
+        sets: impl Iterator<Item = &'a ValidatorSet>,
+        authenticator: &dyn Authenticator,
+        rules: &Rules,
+    ) {
+        for set in sets {
+            if matches!(self.reading, Reading::Refused) {
+                self.reading = read(&self.message, set, authenticator, rules);
+            }
+        }
     }
 }
 

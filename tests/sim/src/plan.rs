@@ -8,6 +8,7 @@ use carat_types::genesis::{ConsensusConstants, Trust};
 use carat_types::{Quorum, ValidatorId};
 
 use crate::crypto::Scheme;
+use crate::epochs::EpochPlan;
 use crate::ledger::LedgerKind;
 use crate::mix::mix;
 use crate::rng::Rng;
@@ -71,6 +72,8 @@ pub struct Plan {
     pub fetches_states: FetchStates,
     /// Whether the validators' keys are with signers, processes of their own.
     pub signs_elsewhere: bool,
+    /// The epochs above the first.
+    pub epochs: Vec<EpochPlan>,
 }
 
 /// How the network treats messages.
@@ -181,10 +184,12 @@ pub enum Behaviour {
     Censor,
     /// Another strategy for each message.
     Mixed,
+    /// Speaks for whoever had the keys that an epoch has removed.
+    KeyThief,
 }
 
 impl Behaviour {
-    /// Every strategy.
+    /// Every strategy that needs no second epoch.
     pub const ALL: [Behaviour; 19] = [
         Behaviour::SelectiveSender,
         Behaviour::Equivocator,
@@ -258,12 +263,13 @@ impl Behaviour {
             Behaviour::HeartbeatCensor => "heartbeat-only-censor",
             Behaviour::Censor => "censor",
             Behaviour::Mixed => "mixed",
+            Behaviour::KeyThief => "key-thief",
         }
     }
 
     /// The strategy of this name.
     pub fn named(name: &str) -> Option<Behaviour> {
-        Behaviour::ALL.into_iter().find(|behaviour| behaviour.name() == name)
+        Behaviour::ALL.into_iter().chain([Behaviour::KeyThief]).find(|behaviour| behaviour.name() == name)
     }
 
     /// Whether it is most dangerous where few know what was voted and certified: a lie in a VIEW-CHANGE counts only if
@@ -340,6 +346,7 @@ impl Plan {
             fetches_states: FetchStates::WhenBehind,
             // Not drawn: every other choice of a seed stays what it was.
             signs_elsewhere: mix(seed, SIGNERS).is_multiple_of(5),
+            epochs: Vec::new(),
         }
         .with_rare_faults(&mut rng)
     }
@@ -371,7 +378,7 @@ impl Plan {
         self
     }
 
-    /// The thresholds, recomputed from the plan's size by its users' own means.
+    /// The thresholds of the first epoch, recomputed from the plan's size by its users' own means.
     ///
     /// **Panics** if the plan was made for an impossible size.
     pub fn quorum(&self) -> Quorum {

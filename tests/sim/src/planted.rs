@@ -48,6 +48,8 @@ pub enum Planted {
     ExecutesTwice,
     /// Validator 0 executes to another state in one seed of a hundred: shows that a failing seed is reported.
     Canary,
+    /// Takes the signatures of earlier epochs for those of the present one.
+    BelievesRemovedKeys,
     /// Never hears a NEW-VIEW: safe, and useless once the first leader is gone.
     Deaf,
 }
@@ -68,7 +70,7 @@ impl Speaker<'_> {
 
 impl Planted {
     /// Every error, but for the canary.
-    pub const ALL: [Planted; 16] = [
+    pub const ALL: [Planted; 17] = [
         Planted::SendsBeforeSync,
         Planted::ForgetsJournal,
         Planted::StartsWithoutItsJournal,
@@ -84,6 +86,7 @@ impl Planted {
         Planted::CompactsEarly,
         Planted::Diverges,
         Planted::ExecutesTwice,
+        Planted::BelievesRemovedKeys,
         Planted::Deaf,
     ];
 
@@ -120,6 +123,9 @@ impl Planted {
             Planted::CompactsEarly => ("compacts-early", "section 15: garbage collection on tentative state"),
             Planted::Diverges => ("diverges", "B7: one peer has another state (fabric 1857)"),
             Planted::ExecutesTwice => ("executes-twice", "B11: SmartBFT 15e8114"),
+            Planted::BelievesRemovedKeys => {
+                ("believes-removed-keys", "decision record 39: a signature without its epoch")
+            }
             Planted::Canary => ("canary", "the harness itself"),
             Planted::Deaf => ("deaf-to-new-views", "B1: stays in the view change"),
         }

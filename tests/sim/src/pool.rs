@@ -70,6 +70,11 @@ impl Pool {
         Change { due, withdrawn }
     }
 
+    /// What a core that is new must hear of.
+    pub fn admitted(&self) -> Vec<PendingTransaction> {
+        self.admitted.values().cloned().collect()
+    }
+
     /// Number of transactions held.
     pub fn len(&self) -> usize {
         self.admitted.len() + self.parked.len()

@@ -21,8 +21,17 @@ pub struct Options {
     pub adversary: Option<Behaviour>,
     /// What validators act on; else the seed decides.
     pub trust: Option<Trust>,
+    /// Whether the validators change, whatever the seed says.
+    pub epochs: bool,
     /// An error to plant.
     pub planted: Option<Planted>,
+}
+
+impl Options {
+    /// What a seed stands for.
+    pub fn plan(&self, seed: u64) -> Plan {
+        Plan::of(seed, self.n, self.adversary, self.trust).with_epochs(self.epochs, self.adversary)
+    }
 }
 
 /// The sum over many seeds.
@@ -34,6 +43,8 @@ pub struct Summary {
     pub events: u64,
     /// Final slots.
     pub slots: u64,
+    /// Epochs that ended.
+    pub epochs: u64,
     /// Acknowledged transactions.
     pub acknowledged: u64,
     /// Crashes.
@@ -52,7 +63,7 @@ pub struct Summary {
 
 /// Runs one seed.
 pub fn run_seed(seed: u64, options: Options, wanted: Wanted) -> Outcome {
-    let plan = Plan::of(seed, options.n, options.adversary, options.trust);
+    let plan = options.plan(seed);
     Simulation::new(plan, options.planted, wanted).run()
 }
 
@@ -94,6 +105,7 @@ impl Summary {
         self.seeds += 1;
         self.events += outcome.events;
         self.slots += outcome.slots;
+        self.epochs += outcome.epochs;
         self.acknowledged += outcome.acknowledged as u64;
         self.crashes += outcome.crashes;
         self.transfers += outcome.transfers;

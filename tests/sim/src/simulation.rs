@@ -2,8 +2,9 @@
 //!
 //! An event is one input delivered to a replica. Time stands still while a replica handles it; what it asks for
 //! comes back later as another event. Reading order: here (the loop and the inputs), `perform` (the effects: what
-//! a node's shell does), `transfer` (states), `faults` (crashes, partitions, the end phase).
+//! a node's shell does), `transfer` (states), `epochs` (from one set of validators to the next), `faults` (crashes, partitions, the end phase).
 
+mod epochs;
 mod faults;
 mod perform;
 mod transfer;
@@ -16,13 +17,14 @@ use std::sync::Arc;
 
 use carat_consensus::{Effect, Execute, Input, Now, PendingTransaction, Replica, Statement, Timer};
 use carat_types::batch::Envelope;
-use carat_types::validators::{Authenticator, ValidatorSet};
+use carat_types::validators::Authenticator;
 use carat_types::{Signature, Slot, ValidatorId};
 
 use crate::adversary::{Adversary, Identity};
 use crate::clients::{Client, Setting};
-use crate::crypto::{self, Keys};
+use crate::crypto;
 use crate::disk::Disk;
+use crate::epochs::Era;
 use crate::ledger::{self, GENESIS_TIME_MS, Ledger, Rules};
 use crate::mix::mix;
 use crate::network::Network;
@@ -45,6 +47,8 @@ pub struct Outcome {
     pub trace_hash: u64,
     /// Final slots.
     pub slots: u64,
+    /// Epochs that ended.
+    pub epochs: u64,
     /// Highest view reached.
     pub views: u64,
     /// Acknowledged transactions.
@@ -77,7 +81,10 @@ pub struct Simulation {
     now: u64,
     queue: BinaryHeap<Reverse<Scheduled>>,
     scheduled: u64,
-    set: Arc<ValidatorSet>,
+    /// Who validates in each epoch.
+    eras: Vec<Era>,
+    /// When the next change of validators may be proposed.
+    governs_at: u64,
     authenticator: Arc<dyn Authenticator>,
     rules: Rules,
     genesis: Ledger,
@@ -99,7 +106,8 @@ pub struct Simulation {
 #[derive(Debug)]
 struct Node {
     id: ValidatorId,
-    keys: Keys,
+    /// The epoch of its journal.
+    epoch: usize,
     adversary: Option<Adversary>,
     /// What its wall clock is off by. **Units**: milliseconds.
     skew_ms: i64,
@@ -114,7 +122,10 @@ struct Node {
 /// What a crash takes away.
 #[derive(Debug)]
 struct Process {
-    replica: Replica,
+    /// None while it is in no epoch: it has not come yet, or has gone.
+    replica: Option<Replica>,
+    /// When it showed a peer how epochs ended.
+    showed: BTreeMap<ValidatorId, u64>,
     started_at: u64,
     outbox: Outbox,
     ledger: Ledger,
@@ -153,6 +164,7 @@ enum Event {
     LastStraw,
     DiskRots,
     StoreLost,
+    Govern,
     FaultsEnd,
     Inspect,
 }
@@ -168,6 +180,8 @@ enum Happening {
     ChunkKept,
     StateInstalled,
     Signed(Box<Statement>, Signature),
+    JournalRotated(usize),
+    AskHandovers,
 }
 
 impl Simulation {
@@ -180,26 +194,24 @@ impl Simulation {
     /// The run of a plan, with an error planted in it or none.
     pub fn new(plan: Plan, planted: Option<Planted>, wanted: Wanted) -> Self {
         let chain_id = ledger::chain_id(plan.seed);
-        let (keys, set) = crypto::validators(plan.scheme, plan.seed, plan.n, chain_id);
+        let eras = plan.eras(chain_id);
         let authenticator = crypto::authenticator(plan.scheme);
         let mut rng = Rng::new(plan.seed);
         let rules = Rules::new(plan.ledger, plan.seed, plan.clients.count, plan.params.block);
-        let genesis = rules.genesis();
-        let oracle = Oracle::new(&plan, set.clone(), authenticator.clone(), genesis.header());
-        let nodes = set.ids().zip(keys).map(|(id, keys)| {
-            let adversary = plan.behaviour(id).map(|behaviour| {
-                let (keys, set, window) = (keys.clone(), set.clone(), plan.params.window);
-                let timeout_us = plan.params.timeout_ms * MS;
-                Adversary::new(behaviour, Identity { id, keys, set, window, timeout_us })
-            });
+        let genesis = rules.governed_genesis(&eras);
+        let oracle = Oracle::new(&plan, &eras, authenticator.clone(), genesis.header());
+        let nodes = (0..plan.machines()).map(ValidatorId).map(|id| {
+            let behaviour = plan.behaviour(id);
+            let adversary =
+                behaviour.map(|behaviour| Adversary::new(behaviour, Identity::of(id, &eras[..1])));
             let skew = i64::try_from(rng.below(2 * plan.process.skew_ms + 1)).unwrap_or(0);
             let skew_ms = skew - i64::try_from(plan.process.skew_ms).unwrap_or(0);
             let disk = Disk::default();
-            Node { id, keys, adversary, skew_ms, disk, incarnation: 0, process: None, gone: false }
+            Node { id, epoch: 0, adversary, skew_ms, disk, incarnation: 0, process: None, gone: false }
         });
         let nodes = nodes.collect();
         Simulation {
-            network: Network::new(plan.network, plan.n, plan.seed, plan.params.timeout_ms * MS),
+            network: Network::new(plan.network, plan.machines(), plan.seed, plan.params.timeout_ms * MS),
             clients: (0..plan.clients.count).map(Client::new).collect(),
             plan,
             planted,
@@ -209,7 +221,8 @@ impl Simulation {
             now: 0,
             queue: BinaryHeap::new(),
             scheduled: 0,
-            set,
+            eras,
+            governs_at: 0,
             authenticator,
             rules,
             genesis,
@@ -249,6 +262,7 @@ impl Simulation {
             events: self.events,
             trace_hash: self.trace.hash(),
             slots: self.oracle.final_tip().0,
+            epochs: u64::from(self.oracle.tip().epoch.0),
             views: self.views,
             acknowledged: self.oracle.acknowledged(),
             crashes: self.crashes,
@@ -273,7 +287,7 @@ impl Simulation {
     }
 
     fn begin(&mut self) -> Verdict {
-        for index in 0..self.nodes.len() {
+        for index in 0..usize::from(self.plan.n) {
             self.boot(index)?;
         }
         for client in 0..self.clients.len() {
@@ -293,6 +307,7 @@ impl Simulation {
         if self.plan.store_lost {
             self.schedule(self.plan.chaos_us / 2, Event::StoreLost);
         }
+        self.begin_governing();
         self.schedule(self.plan.chaos_us, Event::FaultsEnd);
         Ok(())
     }
@@ -335,6 +350,10 @@ impl Simulation {
             Event::LastStraw => self.lose_the_spare(),
             Event::DiskRots => self.let_a_disk_rot(),
             Event::StoreLost => self.lose_a_store(),
+            Event::Govern => {
+                self.govern();
+                Ok(())
+            }
             Event::FaultsEnd => self.end_faults(),
             Event::Inspect => self.inspect(),
         }
@@ -364,6 +383,10 @@ impl Simulation {
         if adversary.is_some_and(|it| !it.hears(&mut self.rng, &packet.message)) {
             return Ok(());
         }
+        self.shell_hears(index, from, packet)?;
+        if packet.epoch != self.nodes[index].epoch {
+            return self.hear_from_other_epoch(index, from, packet);
+        }
         match &packet.reading {
             Reading::Refused => Ok(()),
             Reading::Transactions(envelopes) => {
@@ -384,7 +407,9 @@ impl Simulation {
     fn input(&mut self, index: usize, input: Input, fingerprint: u64) -> Verdict {
         let now = self.clocks(index);
         let node = &mut self.nodes[index];
-        let Some(process) = &mut node.process else { return Ok(()) };
+        let Some(replica) = node.process.as_mut().and_then(|process| process.replica.as_mut()) else {
+            return Ok(());
+        };
         self.events += 1;
         self.trace.step(self.now, node.id, fingerprint);
         if self.events > Self::EVENTS_MAX {
@@ -395,14 +420,15 @@ impl Simulation {
             Input::Message { message, .. } => HeardVote::of(message),
             _ => None,
         };
-        let mut effects = process.replica.handle(now, input);
+        let mut effects = replica.handle(now, input);
         if let Some(vote) = heard {
             let refused = effects.iter().any(|effect| matches!(effect, Effect::Reject { .. }));
-            let stands = (process.replica.view(), process.replica.stable());
+            let stands = (replica.view(), replica.stable());
             heed(self.strict, self.oracle.heard_vote(node.id, vote, refused, stands))?;
         }
         if let Some(planted) = self.planted {
-            let speaker = Speaker { id: node.id, keys: &node.keys, set: &self.set };
+            let Era { keys, set, .. } = &self.eras[node.epoch];
+            let speaker = Speaker { id: node.id, keys: &keys[node.id.index()], set };
             effects = effects.into_iter().flat_map(|effect| planted.mangle(effect, speaker)).collect();
         }
         self.take_effects(index, effects)?;
@@ -448,6 +474,8 @@ impl Simulation {
             Happening::Signed(statement, signature) => {
                 self.input(index, Input::Signed(statement, signature), mix(7, self.scheduled))
             }
+            Happening::JournalRotated(epoch) => self.journal_rotated(index, epoch),
+            Happening::AskHandovers => self.ask_for_handovers(index),
         }
     }
 
@@ -484,7 +512,7 @@ impl Simulation {
         let submissions = client.act(&mut self.rng, setting, self.now, chain_second, |id| oracle.fate(id));
         for submission in submissions {
             let targets: Vec<ValidatorId> =
-                submission.to.map_or_else(|| self.set.ids().collect(), |to| vec![to]);
+                submission.to.map_or_else(|| self.nodes.iter().map(|node| node.id).collect(), |to| vec![to]);
             for to in targets {
                 let delay = self.network.delay(&mut self.rng);
                 self.schedule(delay, Event::Submit { to, envelope: submission.envelope.clone() });
@@ -503,8 +531,9 @@ impl Simulation {
 
     fn check_standpoint(&mut self, index: usize) -> Verdict {
         let node = &self.nodes[index];
-        let Some(process) = &node.process else { return Ok(()) };
-        let replica = &process.replica;
+        let Some(replica) = node.process.as_ref().and_then(|process| process.replica.as_ref()) else {
+            return Ok(());
+        };
         self.views = self.views.max(replica.view().0);
         let standpoint = Standpoint {
             view: replica.view(),

@@ -1,6 +1,7 @@
 //! Rules of the oracle that no planted bug breaks first, shown to fail by hand.
 
 use carat_sim::crypto::{self, Keys, Scheme};
+use carat_sim::epochs::Era;
 use carat_sim::ledger::{self, LedgerKind, Rules};
 use carat_sim::oracle::{Oracle, Standpoint, Verdict};
 use carat_sim::plan::{Behaviour, Plan};
@@ -19,10 +20,12 @@ struct Scene {
 fn scene(liars: u16) -> Scene {
     let mut plan = Plan::of(0, Some(4), None, Some(Trust::Bft));
     plan.adversaries = (0..liars).map(|id| (ValidatorId(id), Behaviour::Mixed)).collect();
-    let (keys, set) = crypto::validators(Scheme::Mock, 0, 4, ledger::chain_id(0));
+    plan.scheme = Scheme::Mock;
+    let eras = plan.eras(ledger::chain_id(0));
+    let Era { keys, set, .. } = eras[0].clone();
     let genesis = Rules::new(LedgerKind::Model, 0, 0, plan.params.block).genesis();
     let header = genesis.header();
-    let oracle = Oracle::new(&plan, set.clone(), crypto::authenticator(Scheme::Mock), header);
+    let oracle = Oracle::new(&plan, &eras, crypto::authenticator(Scheme::Mock), header);
     let commit = move |signer: u16, ballot: Ballot| {
         let keys: &Keys = &keys[usize::from(signer)];
         Message::Commit(keys.sign(&set, ValidatorId(signer), Commit(ballot)))
@@ -44,12 +47,12 @@ fn two_quorums_of_commits_break_agreement() {
     for (view, value) in [(0, 1), (3, 1)] {
         for signer in 0..3 {
             let message = commit(signer, ballot(view, value));
-            assert_eq!(broken(oracle.sent(ValidatorId(signer), &message)), None);
+            assert_eq!(broken(oracle.sent(ValidatorId(signer), 0, &message)), None);
         }
     }
     let heard = [1, 2, 3].map(|signer| {
         let message = commit(signer, ballot(5, 2));
-        broken(oracle.sent(ValidatorId(signer), &message))
+        broken(oracle.sent(ValidatorId(signer), 0, &message))
     });
     assert_eq!(heard, [None, None, Some("agreement")]);
 }

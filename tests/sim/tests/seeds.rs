@@ -34,11 +34,38 @@ fn seeds_with_larger_sets_are_clean() {
     }
 }
 
+/// The validators change in every seed: who comes, goes, sleeps over an end and crashes at one is brought over.
+#[test]
+fn seeds_with_epochs_are_clean() {
+    let options = Options { epochs: true, ..Options::default() };
+    let summary = run_seeds(0, 200, 2, options, |_, _| ());
+    assert_eq!(summary.failures, [], "hint: ./scripts/sim.sh --epochs --seed S --trace shows a run");
+    assert!(summary.epochs > 300 && summary.transfers > 10, "epochs end, and who comes fetches: {summary:?}");
+}
+
+#[test]
+fn holder_of_removed_keys_is_borne() {
+    let options = Options { epochs: true, adversary: Some(Behaviour::KeyThief), ..Options::default() };
+    let summary = run_seeds(2_000, 40, 2, options, |_, _| ());
+    assert_eq!(summary.failures, []);
+}
+
+#[test]
+fn shell_that_believes_removed_keys_is_caught() {
+    let adversary = Some(Behaviour::KeyThief);
+    let planted = Some(Planted::BelievesRemovedKeys);
+    let options = Options { n: Some(4), epochs: true, adversary, planted, ..Options::default() };
+    let caught = (0..100).find_map(|seed| run_seed(seed, options, Wanted::Hash).violation);
+    let rules =
+        ["certificate", "no correct validator is accused", "relays are signed", "VIEW-CHANGE validity"];
+    assert!(caught.as_ref().is_some_and(|violation| rules.contains(&violation.rule)), "{caught:?}");
+}
+
 #[test]
 fn seed_repeats_byte_for_byte() {
     for seed in 0..20 {
-        let [first, second] =
-            [Wanted::Hash, Wanted::All].map(|wanted| run_seed(seed, Options::default(), wanted));
+        let options = Options { epochs: seed % 2 == 0, ..Options::default() };
+        let [first, second] = [Wanted::Hash, Wanted::All].map(|wanted| run_seed(seed, options, wanted));
         assert_eq!(
             (first.events, first.trace_hash, first.slots),
             (second.events, second.trace_hash, second.slots),

@@ -6,15 +6,15 @@
 use std::process::ExitCode;
 
 use carat_sim::oracle::Violation;
-use carat_sim::plan::{Behaviour, Plan};
+use carat_sim::plan::Behaviour;
 use carat_sim::planted::Planted;
 use carat_sim::runner::{Options, last_lines, run_seed, run_seeds};
 use carat_sim::trace::{Line, Wanted};
 use carat_types::genesis::Trust;
 
 const USAGE: &str =
-    "usage: sim --seeds N [--from S] [--n N] [--adversary NAME] [--trust T] [--threads T] [--canary]
-       sim --seed S [--n N] [--adversary NAME] [--trust T] [--trace]
+    "usage: sim --seeds N [--from S] [--n N] [--adversary NAME] [--trust T] [--epochs] [--threads T] [--canary]
+       sim --seed S [--n N] [--adversary NAME] [--trust T] [--epochs] [--trace]
 
   --seeds N    run N seeds
   --from S     begin with seed S (default 0)
@@ -24,6 +24,7 @@ const USAGE: &str =
   --n N        number of validators (default: the seed decides)
   --adversary NAME  what the liars do, and that there are some (docs/testing.md has the names)
   --trust T    bft or crash: what validators act on (default: the seed decides)
+  --epochs     the validators change once to three times (default: in an eighth of the seeds)
   --threads T  default: one for each processor";
 
 /// Lines shown of a failed seed.
@@ -65,10 +66,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--trace" => arguments.trace = true,
+            "--epochs" => arguments.options.epochs = true,
             "--canary" => arguments.options.planted = Some(Planted::Canary),
             _ => {}
         }
-        if matches!(word.as_str(), "--trace" | "--canary") {
+        if matches!(word.as_str(), "--trace" | "--canary" | "--epochs") {
             continue;
         }
         let value = words.next().ok_or(format!("{word}: a number is missing"))?;
@@ -115,9 +117,10 @@ fn many(arguments: &Arguments) -> ExitCode {
         explain(*seed, outcome.events, outcome.violation.as_ref(), &outcome.lines);
     }
     println!(
-        "slots={} transactions={} crashes={} transfers={} highest_view={} longest_recovery_ms={} trace={:016x} \
+        "slots={} epochs={} transactions={} crashes={} transfers={} highest_view={} longest_recovery_ms={} trace={:016x} \
          events_per_cpu_second={:.0}",
         summary.slots,
+        summary.epochs,
         summary.acknowledged,
         summary.crashes,
         summary.transfers,
@@ -142,14 +145,15 @@ fn cpu_seconds() -> Option<f64> {
 
 fn one(seed: u64, arguments: &Arguments) -> ExitCode {
     let options = arguments.options;
-    println!("{:#?}", Plan::of(seed, options.n, options.adversary, options.trust));
+    println!("{:#?}", options.plan(seed));
     let outcome = run_seed(seed, arguments.options, Wanted::All);
     if arguments.trace {
         outcome.lines.iter().for_each(|line| println!("{line}"));
     }
     println!(
-        "slots={} transactions={} crashes={} transfers={} highest_view={} recovery_ms={} trace={:016x}",
+        "slots={} epochs={} transactions={} crashes={} transfers={} highest_view={} recovery_ms={} trace={:016x}",
         outcome.slots,
+        outcome.epochs,
         outcome.acknowledged,
         outcome.crashes,
         outcome.transfers,

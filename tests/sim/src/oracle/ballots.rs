@@ -19,6 +19,8 @@ pub(super) struct Ballots {
     acceptors_only_crash: bool,
     /// Whether validators act on FAST, so that it makes final as the other rules do.
     fast_decides: bool,
+    /// Slots up to here were decided in the epochs before.
+    base: Slot,
     prepares: BTreeMap<Ballot, u64>,
     commits: BTreeMap<Ballot, u64>,
     /// c(s) → slot and c(s-1), as far as some vote has shown it.
@@ -36,7 +38,8 @@ struct Link {
 }
 
 impl Ballots {
-    pub(super) fn new(thresholds: Thresholds, plan: &Plan, genesis: Digest) -> Self {
+    /// The ballots of an epoch that begins above `base`.
+    pub(super) fn new(thresholds: Thresholds, plan: &Plan, base: (Slot, Digest)) -> Self {
         Ballots {
             thresholds,
             acceptors_only_crash: plan.acceptors_only_crash(),
@@ -44,8 +47,9 @@ impl Ballots {
             prepares: BTreeMap::new(),
             commits: BTreeMap::new(),
             links: BTreeMap::new(),
-            finals: [(Slot(0), genesis)].into(),
-            fast: [(Slot(0), genesis)].into(),
+            base: base.0,
+            finals: [base].into(),
+            fast: [base].into(),
         }
     }
 
@@ -133,6 +137,11 @@ impl Ballots {
 
     /// A rule is met: the whole prefix is final. Follows the links down to what is known to be final.
     fn decide(&mut self, from: ValidatorId, ballot: Ballot, rule: Rule) -> Verdict {
+        if ballot.slot <= self.base {
+            let detail =
+                format!("{ballot:?} is final by {rule:?}, and the epoch begins above slot {}", self.base);
+            return Err(Violation { rule: "agreement", validator: Some(from), detail });
+        }
         let (mut slot, mut prefix) = (ballot.slot, ballot.prefix);
         loop {
             let (own, other) = match rule {

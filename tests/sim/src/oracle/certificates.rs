@@ -6,7 +6,7 @@ use carat_types::certificate::{Certificate, CommitCertificate, PreparedCertifica
 use carat_types::evidence::{Evidence, EvidenceError};
 use carat_types::message::{Signed, SignedBody, StableCheckpoint};
 use carat_types::validators::{Authenticator, ValidatorSet};
-use carat_types::{Signature, SignerSet, ValidatorId};
+use carat_types::{Digest, Signature, SignerSet, Slot, ValidatorId};
 
 use super::{Thresholds, Verdict, Violation, demand};
 
@@ -15,6 +15,8 @@ pub(super) struct Certificates {
     thresholds: Thresholds,
     set: Arc<ValidatorSet>,
     authenticator: Arc<dyn Authenticator>,
+    /// Where the epoch begins, and c of that slot.
+    base: (Slot, Digest),
 }
 
 impl std::fmt::Debug for Certificates {
@@ -28,17 +30,18 @@ impl Certificates {
         thresholds: Thresholds,
         set: Arc<ValidatorSet>,
         authenticator: Arc<dyn Authenticator>,
+        base: (Slot, Digest),
     ) -> Self {
-        Certificates { thresholds, set, authenticator }
+        Certificates { thresholds, set, authenticator, base }
     }
 
     pub(super) fn thresholds(&self) -> Thresholds {
         self.thresholds
     }
 
-    /// c(0).
-    pub(super) fn genesis_prefix(&self) -> carat_types::Digest {
-        self.set.domain().chain_id
+    /// The last slot of the epoch before, and c of it: what needs no certificate in this one.
+    pub(super) fn base(&self) -> (Slot, Digest) {
+        self.base
     }
 
     /// Who leads a view: as many proposers as validators, in turn.
@@ -93,6 +96,10 @@ impl Certificates {
     pub(super) fn stable(&self, at: ValidatorId, stable: &StableCheckpoint, interval: u64) -> Verdict {
         self.check(at, &stable.certificate, self.thresholds.quorum)?;
         let (slot, body) = (stable.header.slot, &stable.certificate.body);
+        let (of, own) = (stable.header.epoch, self.set.domain().epoch);
+        demand(of == own, "a checkpoint of the own epoch", at, || {
+            format!("slot {slot} of epoch {of}, not {own}")
+        })?;
         demand(body.slot == slot && body.header == stable.header.hash(), "stable certificate", at, || {
             format!("header of slot {slot}, seals for {body:?}")
         })?;

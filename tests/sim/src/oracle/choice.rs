@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use carat_types::batch::null_digest;
+use carat_types::genesis::ConsensusConstants;
 use carat_types::message::{NewView, Signed, ViewChange};
 use carat_types::{Digest, Slot, ValidatorId, View};
 
@@ -27,8 +28,7 @@ pub(super) fn check(
     at: ValidatorId,
     new_view: &Signed<NewView>,
     certificates: &Certificates,
-    window: u64,
-    interval: u64,
+    params: &ConsensusConstants,
 ) -> Verdict {
     let rule = "I10 NEW-VIEW";
     let view = new_view.body.view;
@@ -42,7 +42,7 @@ pub(super) fn check(
         demand(change.body.view == view, rule, at, || {
             format!("VIEW-CHANGE({}) in NEW-VIEW({view})", change.body.view)
         })?;
-        check_view_change(at, change, certificates, window, interval)?;
+        check_view_change(at, change, certificates, params)?;
     }
     Ok(())
 }
@@ -52,17 +52,17 @@ pub(super) fn check_view_change(
     at: ValidatorId,
     change: &Signed<ViewChange>,
     certificates: &Certificates,
-    window: u64,
-    interval: u64,
+    params: &ConsensusConstants,
 ) -> Verdict {
     let rule = "VIEW-CHANGE validity";
     demand(certificates.is_signed(change), rule, at, || format!("signature of {}", change.signer))?;
-    let mut last = 0;
+    let (mut last, mut end) = (certificates.base().0.0, u64::MAX);
     if let Some(stable) = &change.body.stable {
-        certificates.stable(at, stable, interval)?;
+        certificates.stable(at, stable, params.checkpoint_interval)?;
         last = stable.header.slot.0;
+        end = stable.header.epoch_end.as_ref().map_or(end, |end| end.slot.0);
     }
-    let top = last + window;
+    let top = (last + params.window).min(end);
     for report in &change.body.reports {
         let slot = report.slot.0;
         demand(slot > last && slot <= top, rule, at, || format!("slot {slot} after {last}, top {top}"))?;
@@ -78,12 +78,11 @@ pub(super) fn check_view_change(
     Ok(())
 }
 
-/// Section 7.3, by counting.
-pub(super) fn choose(new_view: &NewView, overlap: usize, genesis: Digest) -> Choice {
+/// Section 7.3, by counting, in an epoch that begins above `base`.
+pub(super) fn choose(new_view: &NewView, overlap: usize, base: (Slot, Digest)) -> Choice {
     let highest = new_view.view_changes.iter().filter_map(|change| change.body.stable.as_ref());
     let highest = highest.max_by_key(|stable| stable.header.slot);
-    let (stable, stable_prefix) =
-        highest.map_or((Slot(0), genesis), |stable| (stable.header.slot, stable.header.prefix));
+    let (stable, stable_prefix) = highest.map_or(base, |stable| (stable.header.slot, stable.header.prefix));
     let reports = new_view.view_changes.iter().flat_map(|change| &change.body.reports);
     let slots: BTreeSet<Slot> = reports.map(|report| report.slot).filter(|slot| *slot > stable).collect();
     let picked: BTreeMap<Slot, Digest> =

@@ -7,7 +7,7 @@ use carat_consensus::VerifiedMessage;
 use carat_types::message::Ballot;
 use carat_types::{Slot, ValidatorId, View};
 
-use super::{Oracle, Verdict, demand};
+use super::{Court, Verdict, demand};
 
 /// A vote that reached a core.
 #[derive(Clone, Copy, Debug)]
@@ -38,9 +38,9 @@ pub(super) struct Hearing {
     taken: BTreeMap<(Slot, View, ValidatorId, bool), Ballot>,
 }
 
-impl Oracle {
+impl Court {
     /// A validator in `view`, with its checkpoint at `stable`, was handed a vote.
-    pub fn heard_vote(
+    pub(super) fn heard_vote(
         &mut self,
         at: ValidatorId,
         vote: HeardVote,
@@ -48,7 +48,9 @@ impl Oracle {
         (view, stable): (View, Slot),
     ) -> Verdict {
         let HeardVote { signer, is_commit, ballot } = vote;
-        let of_interest = ballot.view == view && ballot.slot > stable && !refused;
+        // Beyond its end nobody of this epoch listens any more.
+        let is_open = ballot.slot > stable && self.end.is_none_or(|end| ballot.slot <= end);
+        let of_interest = ballot.view == view && is_open && !refused;
         // Correct voters are held to one vote by what they say; of lying listeners nothing is demanded.
         let listens = self.watches[at.index()].acceptor_is_correct;
         if !of_interest || !listens || self.watches[signer.index()].acceptor_is_correct {

@@ -26,6 +26,8 @@ pub(super) struct History {
     late: BTreeSet<(Slot, View)>,
     view_changes: BTreeMap<View, u64>,
     new_views: BTreeMap<View, Entered>,
+    /// Where the epoch begins.
+    base: Slot,
     stable: (Slot, Digest),
     led: Option<View>,
     payloads: BTreeSet<Digest>,
@@ -39,7 +41,8 @@ pub(super) struct Entered {
 }
 
 impl History {
-    pub(super) fn new(genesis: Digest) -> Self {
+    /// The journal of an epoch that begins above `base`.
+    pub(super) fn new(base: (Slot, Digest)) -> Self {
         History {
             view: View(0),
             votes: BTreeMap::new(),
@@ -47,7 +50,8 @@ impl History {
             late: BTreeSet::new(),
             view_changes: BTreeMap::new(),
             new_views: BTreeMap::new(),
-            stable: (Slot(0), genesis),
+            base: base.0,
+            stable: base,
             led: None,
             payloads: [null_digest()].into(),
         }
@@ -138,7 +142,8 @@ impl History {
 
     /// Checks that a journal begun anew holds what a restart needs.
     pub(super) fn still_holds(&self, at: ValidatorId, journal: &[Record]) -> Verdict {
-        let (mut view, mut led, mut stable, mut entered, mut left) = (View(0), None, Slot(0), None, None);
+        let (mut view, mut led, mut stable) = (View(0), None, self.base);
+        let (mut entered, mut left) = (None, None);
         let (mut votes, mut certified) = (BTreeSet::new(), BTreeSet::new());
         let mut payloads = BTreeSet::from([null_digest()]);
         for record in journal {
@@ -220,9 +225,9 @@ impl History {
                 format!("view {view}: {} and {hash}", known.hash)
             });
         }
-        choice::check(at, new_view, certificates, params.window, params.checkpoint_interval)?;
+        choice::check(at, new_view, certificates, params)?;
         let overlap = certificates.thresholds().overlap;
-        let choice = choice::choose(&new_view.body, overlap, certificates.genesis_prefix());
+        let choice = choice::choose(&new_view.body, overlap, certificates.base());
         self.new_views.insert(view, Entered { hash, choice });
         Ok(())
     }

@@ -11,7 +11,8 @@ use carat_types::message::{
 };
 use carat_types::{Digest, Slot, ValidatorId, View};
 
-use super::{Oracle, Verdict, Watch, choice, demand};
+use super::chain::Chain;
+use super::{Court, Verdict, Watch, choice, demand};
 use crate::mix::mix_bytes;
 
 /// What one validator has said, ever.
@@ -35,18 +36,18 @@ impl Speech {
     }
 }
 
-impl Oracle {
-    /// Checks a message that a correct acceptor is about to send.
-    pub(super) fn judge_speech(&mut self, from: ValidatorId, message: &Message) -> Verdict {
+impl Court {
+    /// Checks a message that a correct acceptor is about to send in this epoch.
+    pub(super) fn judge_speech(&mut self, chain: &Chain, from: ValidatorId, message: &Message) -> Verdict {
         match message {
             Message::Proposal(proposal) => self.judge_proposal(from, &proposal.signed),
-            Message::Prepare(prepare) => self.judge_prepare(from, prepare),
-            Message::Commit(commit) => self.judge_commit(from, commit),
+            Message::Prepare(prepare) => self.judge_prepare(chain, from, prepare),
+            Message::Commit(commit) => self.judge_commit(chain, from, commit),
             Message::ViewChange(change) => self.judge_view_change(from, change),
             Message::NewView(new_view) => self.judge_new_view(from, new_view),
-            Message::Seal(seal) => self.judge_seal(from, seal),
+            Message::Seal(seal) => self.judge_seal(chain, from, seal),
             Message::Status(status) => self.judge_status(from, status),
-            Message::Data(data) => self.judge_data(from, data),
+            Message::Data(data) => self.judge_data(chain, from, data),
             Message::Fetch(_) | Message::Transactions(_) => Ok(()),
         }
     }
@@ -82,7 +83,7 @@ impl Oracle {
         Ok(())
     }
 
-    fn judge_prepare(&mut self, from: ValidatorId, message: &PrepareMessage) -> Verdict {
+    fn judge_prepare(&mut self, chain: &Chain, from: ValidatorId, message: &PrepareMessage) -> Verdict {
         let ballot = message.signed.body.0;
         if message.signed.signer != from {
             return self.judge_relay(from, &message.signed);
@@ -103,7 +104,7 @@ impl Oracle {
             || format!("{ballot:?}, durable is {:?}", watch.history.vote(ballot.slot, ballot.view)),
         )?;
         self.judge_view_of_vote(from, &ballot)?;
-        let below = self.judge_chain(from, &ballot, |watch, slot| {
+        let below = self.judge_chain(chain, from, &ballot, |watch, slot| {
             let speech = watch.speech.prepares.get(&(slot, ballot.view));
             speech.or_else(|| watch.history.vote(slot, ballot.view)).copied()
         })?;
@@ -113,7 +114,7 @@ impl Oracle {
         Ok(())
     }
 
-    fn judge_commit(&mut self, from: ValidatorId, commit: &Signed<Commit>) -> Verdict {
+    fn judge_commit(&mut self, chain: &Chain, from: ValidatorId, commit: &Signed<Commit>) -> Verdict {
         let ballot = commit.body.0;
         if commit.signer != from {
             return self.judge_relay(from, commit);
@@ -141,7 +142,7 @@ impl Oracle {
             || format!("{ballot:?} on a late certificate"),
         )?;
         self.judge_view_of_vote(from, &ballot)?;
-        self.judge_chain(from, &ballot, |watch, slot| {
+        self.judge_chain(chain, from, &ballot, |watch, slot| {
             let speech = watch.speech.commits.get(&(slot, ballot.view));
             speech.or_else(|| watch.history.prepared(slot, ballot.view)).copied()
         })?;
@@ -163,7 +164,11 @@ impl Oracle {
         let entered = ballot.view == View(0) || watch.history.entered(ballot.view).is_some();
         demand(entered, "J2 NEW-VIEW durable before a vote", from, || format!("{ballot:?}"))?;
         let top = watch.history.stable().0.plus(self.params.window);
-        demand(ballot.slot <= top, "votes inside the window", from, || format!("{ballot:?}, top is {top}"))
+        demand(ballot.slot <= top, "votes inside the window", from, || format!("{ballot:?}, top is {top}"))?;
+        // Whoever votes beyond g+L holds a checkpoint above g: so the end is known to the oracle before anybody gets there.
+        demand(self.end.is_none_or(|end| ballot.slot <= end), "votes inside the epoch", from, || {
+            format!("{ballot:?}, the epoch ends with slot {:?}", self.end)
+        })
     }
 
     /// I7: slot order within the view, and a prefix that agrees with what the signer knows to be final.
@@ -171,6 +176,7 @@ impl Oracle {
     /// **Returns** c(s-1).
     fn judge_chain(
         &self,
+        chain: &Chain,
         from: ValidatorId,
         ballot: &Ballot,
         vote_below: impl Fn(&Watch, Slot) -> Option<Ballot>,
@@ -181,7 +187,7 @@ impl Oracle {
         let below = vote_below(watch, below_slot).map(|vote| vote.prefix);
         let below = below.or_else(|| (below_slot == stable).then_some(stable_prefix));
         // A vote journaled before the checkpoint rose may still be on its way out.
-        let below = below.or_else(|| (below_slot < stable).then(|| self.chain.prefix(below_slot)));
+        let below = below.or_else(|| (below_slot < stable).then(|| chain.prefix(below_slot)));
         let Some(below) = below else {
             let detail = format!("{ballot:?} without a vote for slot {below_slot}; checkpoint is {stable}");
             return Err(super::Violation { rule: "I7 slot order", validator: Some(from), detail });
@@ -211,7 +217,7 @@ impl Oracle {
         let rule = "I3 the vote's justification";
         let watch = self.watch(from);
         let entered = watch.history.entered(ballot.view);
-        let top = entered.map_or(Slot(0), |entered| entered.choice.top);
+        let top = entered.map_or(self.base.0, |entered| entered.choice.top);
         if ballot.slot > top {
             demand(ballot.slot.0 - top.0 <= self.params.term, "term limit", from, || {
                 format!("{ballot:?}, fresh slots begin above {top}")
@@ -254,8 +260,7 @@ impl Oracle {
         if watch.speech.left_for >= view {
             return Ok(());
         }
-        let (window, interval) = (self.params.window, self.params.checkpoint_interval);
-        choice::check_view_change(from, change, &self.certificates, window, interval)?;
+        choice::check_view_change(from, change, &self.certificates, &self.params)?;
         self.judge_reports(from, &change.body)?;
         self.watches[from.index()].speech.left_for = view;
         Ok(())
@@ -263,7 +268,7 @@ impl Oracle {
 
     fn judge_reports(&self, from: ValidatorId, change: &ViewChange) -> Verdict {
         let watch = self.watch(from);
-        let stable = change.stable.as_ref().map_or(Slot(0), |stable| stable.header.slot);
+        let stable = change.stable.as_ref().map_or(self.base.0, |stable| stable.header.slot);
         let reports: BTreeMap<Slot, &SlotReport> =
             change.reports.iter().map(|report| (report.slot, report)).collect();
         let above = (stable.next(), View(0));
@@ -300,14 +305,13 @@ impl Oracle {
         if let Some(known) = watch.speech.new_views.get(&view) {
             return demand(*known == hash, "E1 one NEW-VIEW a view", from, || format!("view {view}"));
         }
-        let (window, interval) = (self.params.window, self.params.checkpoint_interval);
-        choice::check(from, new_view, &self.certificates, window, interval)?;
+        choice::check(from, new_view, &self.certificates, &self.params)?;
         self.watches[from.index()].speech.new_views.insert(view, hash);
         Ok(())
     }
 
     /// I9 and J8.
-    fn judge_seal(&mut self, from: ValidatorId, seal: &Signed<Seal>) -> Verdict {
+    fn judge_seal(&mut self, chain: &Chain, from: ValidatorId, seal: &Signed<Seal>) -> Verdict {
         if seal.signer != from {
             return self.judge_relay(from, seal);
         }
@@ -323,13 +327,13 @@ impl Oracle {
         demand(executed, "J8 executed before SEAL", from, || {
             format!("seals {slot}, of which it fetched the state")
         })?;
-        demand(self.chain.hash(slot) == header, "SEAL of the executed header", from, || {
-            format!("slot {slot}: {header}, executed {}", self.chain.hash(slot))
+        demand(chain.hash(slot) == header, "SEAL of the executed header", from, || {
+            format!("slot {slot}: {header}, executed {}", chain.hash(slot))
         })?;
         demand(self.certificates.is_signed(seal), "I11 signed by the acceptor", from, || {
             format!("{seal:?}")
         })?;
-        self.ballots.demand_final(from, slot, &self.chain.prefix(slot), "I9 SEAL only after finality")?;
+        self.ballots.demand_final(from, slot, &chain.prefix(slot), "I9 SEAL only after finality")?;
         self.watches[from.index()].speech.seals.insert(slot, header);
         Ok(())
     }
@@ -344,7 +348,8 @@ impl Oracle {
         })
     }
 
-    fn judge_data(&self, from: ValidatorId, data: &Data) -> Verdict {
+    /// What holds for whoever knows the validators of this epoch: the caller has found the epoch that a proof is of.
+    pub(super) fn judge_data(&self, chain: &Chain, from: ValidatorId, data: &Data) -> Verdict {
         match data {
             Data::Payload(payload) => {
                 demand(payload.is_consistent(), "DATA holds", from, || format!("{:?}", payload.value))
@@ -358,9 +363,8 @@ impl Oracle {
             }
             Data::Commit(certificate) => self.certificates.commits(from, certificate),
             Data::Stable(stable) => self.certificates.stable(from, stable, self.params.checkpoint_interval),
-            Data::Snapshot(offer) => self.judge_offer(from, offer),
-            Data::Chunk(chunk) => self.judge_chunk(from, chunk),
-            Data::HighestVotes(_) => Ok(()),
+            Data::Chunk(chunk) => chain.judge_chunk(from, chunk),
+            Data::Snapshot(_) | Data::HighestVotes(_) => Ok(()),
         }
     }
 

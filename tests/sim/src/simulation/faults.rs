@@ -1,11 +1,12 @@
 //! Crashes, restarts, partitions, and the end phase in which everything must come right.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use carat_consensus::{ChainTip, Config, ElsewhereSigner, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
 use carat_types::{Slot, ValidatorId};
 
-use super::{Event, Process, Simulation, heed};
+use super::{Event, Node, Process, Simulation, heed};
 use crate::ledger::leaf_rule;
 use crate::oracle::{Verdict, Violation};
 use crate::outbox::Outbox;
@@ -33,19 +34,8 @@ impl Simulation {
 
     /// Starts a validator's process from what is on its disk.
     pub(super) fn boot(&mut self, index: usize) -> Verdict {
-        let now = self.clocks(index);
-        let tip = self.chain_tip(index);
         let Some(records) = self.read_journal(index)? else { return Ok(()) };
-        let started = Replica::start(self.config(index), now, records, tip);
         let node = &mut self.nodes[index];
-        let (replica, effects) = match started {
-            Ok(started) => started,
-            Err(error) => {
-                self.trace.note(self.now, node.id, || format!("does not start: {error}"));
-                node.gone = true;
-                return heed(self.strict, self.oracle.refused_to_start(node.id, &error));
-            }
-        };
         let base = node.disk.base().map(|base| base.ledger.clone());
         let mut ledger = base.unwrap_or_else(|| self.genesis.clone());
         for block in node.disk.blocks() {
@@ -59,7 +49,8 @@ impl Simulation {
             }
         }
         node.process = Some(Process {
-            replica,
+            replica: None,
+            showed: BTreeMap::new(),
             started_at: self.now,
             outbox: Outbox::default(),
             ledger,
@@ -71,6 +62,25 @@ impl Simulation {
             blocks_syncing: false,
             signed_until: 0,
         });
+        self.begin_epoch(index, records)
+    }
+
+    /// Makes the replica of the node's epoch, from the journal of that epoch.
+    pub(super) fn start_replica(&mut self, index: usize, records: Vec<Record>) -> Verdict {
+        let (now, tip) = (self.clocks(index), self.chain_tip(index));
+        let started = Replica::start(self.config(index), now, records, tip);
+        let node = &mut self.nodes[index];
+        let (replica, effects) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                self.trace.note(self.now, node.id, || format!("does not start: {error}"));
+                (node.gone, node.process) = (true, None);
+                return heed(self.strict, self.oracle.refused_to_start(node.id, &error));
+            }
+        };
+        if let Some(process) = &mut node.process {
+            process.replica = Some(replica);
+        }
         self.take_effects(index, effects)?;
         self.check_standpoint(index)?;
         self.drain(index)
@@ -79,7 +89,7 @@ impl Simulation {
     /// What the journal holds; nothing, if it is damaged and the validator rightly stays down for good.
     fn read_journal(&mut self, index: usize) -> Result<Option<Vec<Record>>, Violation> {
         let node = &mut self.nodes[index];
-        let mut read = node.disk.read_journal((self.set.domain().chain_id, node.id));
+        let mut read = node.disk.read_journal((self.genesis.header().chain_id, node.id));
         if self.planted == Some(Planted::StartsWithoutItsJournal) {
             read = read.or(Ok(Vec::new()));
         }
@@ -109,19 +119,20 @@ impl Simulation {
 
     fn config(&self, index: usize) -> Config {
         let node = &self.nodes[index];
+        let era = &self.eras[node.epoch];
         Config {
             me: node.id,
-            validators: (*self.set).clone(),
-            params: self.plan.params,
+            validators: (*era.set).clone(),
+            params: era.params,
             trust: self.plan.trust,
             signer: if self.plan.signs_elsewhere {
                 Box::new(ElsewhereSigner)
             } else {
-                Box::new(node.keys.clone())
+                Box::new(era.keys[node.id.index()].clone())
             },
             authenticator: self.authenticator.clone(),
             genesis_header: self.genesis.header().clone(),
-            base: None,
+            base: node.epoch.checked_sub(1).map(|before| Arc::clone(&node.disk.handovers()[before])),
             fetches_states: self.plan.fetches_states,
             leaves: leaf_rule(),
         }
@@ -129,9 +140,10 @@ impl Simulation {
 
     /// What the store says of the end of the chain.
     fn chain_tip(&self, index: usize) -> ChainTip {
-        let disk = &self.nodes[index].disk;
+        let Node { disk, epoch, .. } = &self.nodes[index];
+        let window = self.eras[*epoch].params.window;
         let back = |windows: u64| {
-            let kept = usize::try_from(windows * self.plan.params.window).unwrap_or(usize::MAX);
+            let kept = usize::try_from(windows * window).unwrap_or(usize::MAX);
             disk.blocks().len().saturating_sub(kept)
         };
         let (first, lowest) = (back(2), back(LOOK_BACK_WINDOWS));
@@ -236,7 +248,7 @@ impl Simulation {
 
     /// As many correct validators as may die for good do, and leave no quorum without the one that is cut off.
     pub(super) fn lose_the_spare(&mut self) -> Verdict {
-        let spare = self.plan.quorum().faults().saturating_sub(self.plan.adversaries.len());
+        let spare = self.plan.faults().saturating_sub(self.plan.adversaries.len());
         let candidates = self.correct_in_random_order().into_iter();
         let dead: Vec<_> = candidates.filter(|id| !self.network.is_exiled(*id)).take(spare).collect();
         dead.into_iter().try_for_each(|id| {
@@ -246,7 +258,9 @@ impl Simulation {
     }
 
     pub(super) fn correct_in_random_order(&mut self) -> Vec<ValidatorId> {
-        let correct = self.nodes.iter().filter(|node| node.adversary.is_none());
+        // Those of the first epoch: who has not come yet has nothing to lose.
+        let first = self.nodes.iter().take(usize::from(self.plan.n));
+        let correct = first.filter(|node| node.adversary.is_none());
         let mut ids: Vec<ValidatorId> = correct.map(|node| node.id).collect();
         self.rng.shuffle(&mut ids);
         ids
@@ -274,11 +288,13 @@ impl Simulation {
         self.plan.process = self.plan.process.calm();
         let skew = i64::try_from(self.plan.process.skew_ms).unwrap_or(0);
         self.nodes.iter_mut().for_each(|node| node.skew_ms = node.skew_ms.clamp(-skew, skew));
-        let faults = self.plan.quorum().faults();
+        let faults = self.plan.faults();
         // One whose disk is rotten may be down, and not know yet that it stays so.
         self.nodes.iter_mut().for_each(|node| node.gone |= node.disk.is_rotten());
         let dead = self.nodes.iter().filter(|node| node.gone && node.adversary.is_none()).count();
-        let mut spare = faults.saturating_sub(self.plan.adversaries.len() + dead);
+        // Who lacks the state at the beginning of an epoch seals nothing of it before the others have kept one.
+        let stateless = self.plan.joiners() + usize::from(self.plan.store_lost && self.eras.len() > 1);
+        let mut spare = faults.saturating_sub(self.plan.adversaries.len() + dead + stateless);
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
         self.rng.shuffle(&mut order);
         let mut core = Vec::new();
@@ -292,7 +308,8 @@ impl Simulation {
                     true
                 }
                 None => {
-                    core.push(self.nodes[index].id);
+                    let id = self.nodes[index].id;
+                    core.extend(self.last_era().has(id).then_some(id));
                     false
                 }
             };
@@ -320,16 +337,18 @@ impl Simulation {
         Ok(())
     }
 
-    /// How long the end phase may take: 2(f+1) T_max, as the reliability goals demand of every seed.
+    /// How long the end phase may take: 2(f+1) T_max, as the reliability goals demand of every seed, for each epoch.
     fn patience(&self) -> u64 {
-        let views = 2 * (self.plan.quorum().faults() as u64 + 1);
-        views * self.plan.params.timeout_max_ms * MS
+        let views = 2 * (self.plan.faults() as u64 + 1);
+        views * self.plan.params.timeout_max_ms * MS * self.eras.len() as u64
     }
 
     /// Whether the end phase has reached its end.
     pub(super) fn inspect(&mut self) -> Verdict {
+        let changes = self.epochs_to_come();
         let Some(end) = &mut self.end else { return Ok(()) };
-        let content = self.clients.iter().zip(&end.goals).all(|(client, goal)| client.done >= *goal);
+        let content =
+            changes == 0 && self.clients.iter().zip(&end.goals).all(|(client, goal)| client.done >= *goal);
         if content && end.target.is_none() {
             end.target = Some(self.oracle.tip().slot);
         }
@@ -337,6 +356,7 @@ impl Simulation {
         let heights: Vec<Slot> = heights.collect();
         if let Some(target) = end.target
             && heights.iter().all(|height| *height >= target)
+            && end.core.iter().all(|id| self.nodes[id.index()].epoch + 1 == self.eras.len())
         {
             if let Some(witness) = &mut self.witness
                 && !witness.has_seen_enough(self.now)
@@ -351,7 +371,8 @@ impl Simulation {
             let waiting: Vec<usize> =
                 (0..self.clients.len()).filter(|i| self.clients[*i].done < end.goals[*i]).collect();
             let detail = format!(
-                "after {} ms without faults: core {:?} executed {heights:?}, target {:?}, clients waiting {waiting:?}",
+                "after {} ms without faults: core {:?} executed {heights:?}, target {:?}, clients waiting {waiting:?}, \
+                 {changes} epochs to come",
                 (self.now - end.began_at) / MS,
                 end.core,
                 end.target,

@@ -8,10 +8,11 @@ use carat_types::block::{Block, CertifiedBlock};
 use carat_types::message::{Data, Fetch, Message};
 use carat_types::{Slot, ValidatorId};
 
-use super::{Event, Happening, Simulation, describe, heed};
+use super::{Event, Happening, Node, Simulation, describe, heed};
 use crate::disk::StoredBlock;
+use crate::epochs::Era;
 use crate::mix::mix;
-use crate::oracle::{Verdict, Violation};
+use crate::oracle::Verdict;
 use crate::outbox::{Position, Step};
 use crate::packet::Packet;
 use crate::plan::SECOND;
@@ -121,12 +122,7 @@ impl Simulation {
                 }
                 heed(self.strict, self.oracle.reported(id, &report))
             }
-            // The ledgers of the simulator decide on no end.
-            Effect::EpochEnds(last) => Err(Violation {
-                rule: "one epoch",
-                validator: Some(id),
-                detail: format!("it ends its epoch with slot {}", last.header.slot),
-            }),
+            Effect::EpochEnds(last) => self.epoch_ends(index, last),
             Effect::Halt(halt) => {
                 self.trace.note(self.now, id, || format!("halts: {halt:?}"));
                 heed(self.strict, self.oracle.halted(id, &halt))?;
@@ -151,38 +147,46 @@ impl Simulation {
         let longest = if away { 3 * SECOND } else { self.plan.process.sync_max };
         let takes = self.rng.between(1, longest);
         let node = &mut self.nodes[index];
-        let signature = node.keys.sign_bytes(statement.role(), &statement.signing_bytes(self.set.domain()));
+        let Era { keys, set, .. } = &self.eras[node.epoch];
+        let bytes = statement.signing_bytes(set.domain());
+        let signature = keys[node.id.index()].sign_bytes(statement.role(), &bytes);
         let Some(process) = &mut node.process else { return };
         process.signed_until = process.signed_until.max(self.now) + takes;
         let after = process.signed_until - self.now;
         self.later(index, after, Happening::Signed(Box::new(statement), signature));
     }
 
+    /// The other validators of its epoch.
+    fn others(&self, index: usize) -> Vec<ValidatorId> {
+        let Node { id, epoch, .. } = &self.nodes[index];
+        self.eras[*epoch].set.ids().filter(|other| other != id).collect()
+    }
+
     /// Sends to every other validator.
     pub(super) fn broadcast(&mut self, index: usize, message: Message) -> Verdict {
-        let id = self.nodes[index].id;
-        let others: Vec<ValidatorId> = self.set.ids().filter(|other| *other != id).collect();
+        let others = self.others(index);
         self.send(index, &others, message)
     }
 
-    fn send(&mut self, index: usize, targets: &[ValidatorId], message: Message) -> Verdict {
+    pub(super) fn send(&mut self, index: usize, targets: &[ValidatorId], message: Message) -> Verdict {
         let node = &mut self.nodes[index];
         let id = node.id;
+        let epoch = node.epoch;
         let Some(adversary) = &mut node.adversary else {
             return self.put_on_wire(id, targets, message);
         };
         // What it signs and keeps to itself may still come up, inside a certificate.
-        heed(self.strict, self.oracle.sent(id, &message))?;
+        heed(self.strict, self.oracle.sent(id, epoch, &message))?;
         let addressed = adversary.outgoing(&mut self.rng, targets, message);
         self.put_all_on_wire(id, addressed)
     }
 
     /// An adversary's own words.
     pub(super) fn adversary_hears(&mut self, index: usize, from: ValidatorId, message: &Message) -> Verdict {
+        let others = self.others(index);
         let node = &mut self.nodes[index];
         let id = node.id;
         let Some(adversary) = &mut node.adversary else { return Ok(()) };
-        let others: Vec<ValidatorId> = self.set.ids().filter(|other| *other != id).collect();
         let addressed = adversary.heard(&mut self.rng, from, &others, message);
         self.put_all_on_wire(id, addressed)
     }
@@ -192,13 +196,30 @@ impl Simulation {
     }
 
     fn put_on_wire(&mut self, from: ValidatorId, targets: &[ValidatorId], message: Message) -> Verdict {
-        heed(self.strict, self.oracle.sent(from, &message))?;
+        let epoch = self.nodes[from.index()].epoch;
+        heed(self.strict, self.oracle.sent(from, epoch, &message))?;
         if let Some(witness) = &mut self.witness {
             witness.sent(&message);
         }
         let adversary = self.nodes[from.index()].adversary.as_ref();
         let lag = adversary.map_or(0, |it| it.lag(&mut self.rng, &message));
-        let packet = Packet::new(message, &self.set, &*self.authenticator, &self.rules, self.plan.round_trip);
+        self.put_in_frame(from, targets, (epoch, message), lag)
+    }
+
+    /// The wire carries a message of an epoch to whom it concerns.
+    pub(super) fn put_in_frame(
+        &mut self,
+        from: ValidatorId,
+        targets: &[ValidatorId],
+        framed: (usize, Message),
+        lag: u64,
+    ) -> Verdict {
+        let set = &self.eras[framed.0].set;
+        let mut packet = Packet::new(framed, set, &*self.authenticator, &self.rules, self.plan.round_trip);
+        if self.planted == Some(Planted::BelievesRemovedKeys) {
+            let earlier = self.eras[..packet.epoch].iter().map(|era| &*era.set);
+            packet.believe(earlier, &*self.authenticator, &self.rules);
+        }
         let packet = Rc::new(packet);
         for to in targets {
             let arrivals = self.network.deliveries(&mut self.rng, self.now, (from, *to), &packet.message);
@@ -309,7 +330,7 @@ impl Simulation {
     }
 
     /// Answers a peer from the block store.
-    fn serve(&mut self, index: usize, to: ValidatorId, fetch: &Fetch) -> Verdict {
+    pub(super) fn serve(&mut self, index: usize, to: ValidatorId, fetch: &Fetch) -> Verdict {
         let disk = &self.nodes[index].disk;
         let answers: Vec<Message> = match fetch {
             Fetch::Payload(digest) => {

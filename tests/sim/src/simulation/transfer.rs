@@ -31,7 +31,7 @@ pub(super) struct Snapshot {
 impl Simulation {
     /// A block was executed.
     pub(super) fn keep_snapshot(&mut self, index: usize, slot: Slot) {
-        let params = self.plan.params;
+        let params = self.eras[self.nodes[index].epoch].params;
         let Some(process) = &mut self.nodes[index].process else { return };
         if is_snapshot_slot(&params, slot) {
             process.snapshots.push(Snapshot { ledger: process.ledger.clone(), stable: None });

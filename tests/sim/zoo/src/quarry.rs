@@ -57,17 +57,20 @@ impl Quarry {
 ///
 /// **Returns** the kill, if a rule was broken.
 pub(crate) fn hunt(quarry: &Quarry, seed: u64) -> Option<Kill> {
-    let (planted, hunter, trust) = match quarry {
+    let (planted, hunter, trust, epochs) = match quarry {
         Quarry::Core(bug) => {
             planted::choose(bug.name);
-            (None, bug.hunter, bug.fast_decides.then_some(Trust::Crash))
+            (None, bug.hunter, bug.fast_decides.then_some(Trust::Crash), bug.epochs)
         }
-        Quarry::Shell(planted) => (Some(*planted), None, None),
+        Quarry::Shell(planted @ Planted::BelievesRemovedKeys) => {
+            (Some(*planted), Some("key-thief"), None, true)
+        }
+        Quarry::Shell(planted) => (Some(*planted), None, None, false),
     };
     // Most bugs show at n = 4; some only where n is not 3f+1, or where f > 1.
     let n = [4, 4, 5, 4, 4, 7][usize::try_from(seed % 6).unwrap_or(0)];
     let adversary = hunter.and_then(Behaviour::named);
-    let outcome = run_seed(seed, Options { n: Some(n), adversary, trust, planted }, Wanted::Hash);
+    let outcome = run_seed(seed, Options { n: Some(n), adversary, trust, epochs, planted }, Wanted::Hash);
     planted::choose("");
     outcome.violation.map(|violation| Kill { seed, violation })
 }

@@ -40,6 +40,8 @@ pub struct Bug {
     pub test: Option<&'static str>,
     /// Whether it is hunted in networks with `trust = crash`.
     pub fast_decides: bool,
+    /// Whether it is hunted in networks whose validators change.
+    pub epochs: bool,
 }
 
 /// What each file's bugs have in common begins with this.
@@ -53,6 +55,7 @@ const BLANK: Bug = Bug {
     hunter: None,
     test: None,
     fast_decides: false,
+    epochs: false,
 };
 
 /// Every bug.
