@@ -99,6 +99,11 @@ impl Plan {
             let next = self.next_epoch(&mut rng);
             self.epochs.push(next);
         }
+        self.sleeper = self.epochs.len() > 1 && self.adversaries.len() + self.lacking() < self.faults();
+        if self.sleeper {
+            // Time for all of them to go by, while it is away.
+            self.chaos_us = self.chaos_us.max(25 * SECOND);
+        }
         self
     }
 
@@ -117,8 +122,13 @@ impl Plan {
         self.sizes().map(|n| usize::from((n - 1) / 3)).min().unwrap_or(0)
     }
 
-    /// Machines that come with nothing on their disks: until each has a state, it helps as little as a dead one.
-    pub fn joiners(&self) -> usize {
+    /// Correct validators that lack a state, or much of the chain, when the faults end: they help as little as dead ones.
+    pub fn lacking(&self) -> usize {
+        self.joiners() + usize::from(self.disk_rots || self.store_lost) + usize::from(self.sleeper)
+    }
+
+    /// Machines that come with nothing on their disks.
+    fn joiners(&self) -> usize {
         self.epochs.iter().filter(|epoch| matches!(epoch.change, Change::Added(_))).count()
     }
 

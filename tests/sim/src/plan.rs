@@ -74,6 +74,8 @@ pub struct Plan {
     pub signs_elsewhere: bool,
     /// The epochs above the first.
     pub epochs: Vec<EpochPlan>,
+    /// One validator is cut off while epochs go by, until the faults end.
+    pub sleeper: bool,
 }
 
 /// How the network treats messages.
@@ -347,6 +349,7 @@ impl Plan {
             // Not drawn: every other choice of a seed stays what it was.
             signs_elsewhere: mix(seed, SIGNERS).is_multiple_of(5),
             epochs: Vec::new(),
+            sleeper: false,
         }
         .with_rare_faults(&mut rng)
     }

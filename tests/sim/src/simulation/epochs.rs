@@ -42,8 +42,13 @@ impl Simulation {
         if self.eras.len() == 1 {
             return;
         }
-        self.governs_at = self.rng.between(1, self.plan.chaos_us / 2);
+        let latest = if self.plan.sleeper { self.plan.chaos_us / 5 } else { self.plan.chaos_us / 2 };
+        self.governs_at = self.rng.between(1, latest);
         self.schedule(self.governs_at, Event::Govern);
+        if self.plan.sleeper {
+            let asleep_at = self.rng.between(1, self.governs_at + SECOND);
+            self.schedule(asleep_at, Event::Exile);
+        }
         for index in usize::from(self.plan.n)..self.nodes.len() {
             let (id, after) = (self.nodes[index].id, self.rng.between(1, self.plan.chaos_us));
             self.schedule(after, Event::Restart(id));

@@ -293,8 +293,8 @@ impl Simulation {
         self.nodes.iter_mut().for_each(|node| node.gone |= node.disk.is_rotten());
         let dead = self.nodes.iter().filter(|node| node.gone && node.adversary.is_none()).count();
         // Who lacks the state at the beginning of an epoch seals nothing of it before the others have kept one.
-        let stateless = self.plan.joiners() + usize::from(self.plan.store_lost && self.eras.len() > 1);
-        let mut spare = faults.saturating_sub(self.plan.adversaries.len() + dead + stateless);
+        let lacking = if self.eras.len() > 1 { self.plan.lacking() } else { 0 };
+        let mut spare = faults.saturating_sub(self.plan.adversaries.len() + dead + lacking);
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
         self.rng.shuffle(&mut order);
         let mut core = Vec::new();
