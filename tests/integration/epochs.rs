@@ -6,13 +6,14 @@ use std::path::Path;
 use carat_genesis::Newcomer;
 use carat_genesis::newcomer::next_keys;
 use carat_ledger::NEWEST_PROTOCOL;
-use carat_node::{Home, NodeError, Settings, handovers};
-use carat_types::Epoch;
+use carat_node::backup::{self, Making};
+use carat_node::{Home, NodeError, Settings, archive, handovers};
 use carat_types::epoch::EpochSet;
 use carat_types::genesis::GenesisValidator;
 use carat_types::governance::{Call, Change};
 use carat_types::message::StableCheckpoint;
 use carat_types::receipt::{Assumption, Receipt};
+use carat_types::{Epoch, LeafRule};
 
 use crate::cluster::{Cluster, PATIENCE, key};
 use crate::governance::{approve, governance, speak, start};
@@ -131,6 +132,21 @@ async fn keys_of_a_validator_are_replaced_by_vote_and_the_network_settles_on() {
     assert_eq!(home.epochs().present(), Epoch(1));
     let replayed = home.replay(|_, _| {}).expect("leads there");
     assert!(replayed.sealed > 0);
+    // So do a backup and an archive, by the handovers beside them.
+    let (out, genesis) = (cluster.path().join("copies"), home.genesis().clone());
+    backup::create(&cluster.homes[3], &out, &Making::default()).expect("a backup");
+    archive::export(&cluster.homes[3], &out, 1_000, None).expect("an archive");
+    let verified = || {
+        let of_backup = backup::verify(&out, &genesis, &LeafRule::Open, None, false).map(|_| ());
+        let of_archive = archive::verify(&out, &genesis, None, |_, _| {}).map(|_| ());
+        [of_backup, of_archive].map(|verdict| verdict.map_err(|error| error.to_string()))
+    };
+    assert_eq!(verified(), [Ok(()), Ok(())]);
+    std::fs::remove_file(out.join(handovers::FILE)).expect("it was there");
+    for verdict in verified() {
+        let refused = verdict.expect_err("its last seals are by nobody");
+        assert!(refused.contains("the handovers lead to epoch 0"), "{refused}");
+    }
     // Without the handovers the journal is of an epoch that nothing proves.
     let handovers = cluster.homes[3].join("data").join(handovers::FILE);
     let kept = std::fs::read(&handovers).expect("there");
