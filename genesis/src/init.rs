@@ -86,6 +86,8 @@ pub struct InitOptions {
     pub consensus: ConsensusConstants,
     /// Encrypts the validators' key files.
     pub key_passphrase: Option<Passphrase>,
+    /// Lets the validators encrypt what they store, under the passphrase of their key files.
+    pub encrypt_store: bool,
     /// Validators whose acceptor key was made elsewhere, in a token: only its public half is known here.
     pub acceptors: Vec<(u16, PublicKey)>,
 }
@@ -114,6 +116,7 @@ impl InitOptions {
             governance: validators <= GOVERNORS_MAX,
             consensus: ConsensusConstants::default(),
             key_passphrase: None,
+            encrypt_store: false,
             acceptors: Vec::new(),
         }
     }
@@ -143,7 +146,7 @@ pub fn init(options: &InitOptions) -> Result<Made, InitError> {
     let (genesis, leaves) = genesis_file(options, &keys)?;
 
     let unfinished = unfinished_folder(&options.out)?;
-    let written = write_network(&unfinished, &genesis, &keys, &addresses, options.key_passphrase.as_ref())
+    let written = write_network(&unfinished, &genesis, &keys, &addresses, options)
         .and_then(|()| write_secret(&unfinished, options.validators, &leaves))
         .and_then(|()| fs::rename(&unfinished, &options.out).map_err(|e| disk("make", &options.out, e)))
         .and_then(|()| sync_folder(&parent(&options.out)));
@@ -363,14 +366,14 @@ fn write_network(
     genesis: &GenesisFile,
     keys: &[Keys],
     addresses: &[Addresses],
-    passphrase: Option<&Passphrase>,
+    options: &InitOptions,
 ) -> Result<(), InitError> {
     make_folder(folder)?;
     write_new(&folder.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;
     write_new(&folder.join(layout::NETWORK), PLAIN_MODE, layout::network_text(addresses).as_bytes())?;
     for (index, keys) in (0_u16..).zip(keys) {
-        write_home(&folder.join(home_name(index)), index, genesis, keys, addresses)?;
-        write_keys(&folder.join(home_name(index)).join(layout::KEYS), keys, passphrase)?;
+        write_home(&folder.join(home_name(index)), index, genesis, keys, addresses, options.encrypt_store)?;
+        write_keys(&folder.join(home_name(index)).join(layout::KEYS), keys, options.key_passphrase.as_ref())?;
     }
     sync_folder(folder)
 }
@@ -421,11 +424,15 @@ fn write_home(
     genesis: &GenesisFile,
     keys: &Keys,
     addresses: &[Addresses],
+    encrypt_store: bool,
 ) -> Result<(), InitError> {
     make_folder(home)?;
     let mut settings = layout::settings_text(index, addresses).unwrap_or_default();
     if matches!(keys.acceptor, Acceptor::Elsewhere(_)) {
         settings.push_str(layout::TOKEN_TEXT);
+    }
+    if encrypt_store {
+        settings.push_str(layout::STORE_TEXT);
     }
     let members_only = genesis.genesis.visibility() == Visibility::Members;
     if members_only {

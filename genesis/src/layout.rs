@@ -140,6 +140,10 @@ pub(crate) fn own_text(index: u16, genesis: &str, own: &Addresses) -> String {
     )
 }
 
+/// What the settings of a validator say that encrypts what it stores.
+pub(crate) const STORE_TEXT: &str = "\n# What is stored is encrypted under the passphrase of the key files.\n\
+                                     [store]\nencryption = \"values\"\n";
+
 /// What the settings of a validator say whose acceptor key is in a token: it does not start before they are filled in.
 pub(crate) const TOKEN_TEXT: &str = "\n# The acceptor key is in a token: name it here, or in the signer.toml of this validator's signer.\n\
      # [validator.token]\n# module = \"/usr/lib/softhsm/libsofthsm2.so\"\n# label = \"the token's label\"\n\

@@ -200,6 +200,9 @@ struct InitArgs {
     /// File with that passphrase, readable by its owner alone; the network's own passphrase is no secret
     #[arg(long, requires = "encrypt_keys")]
     passphrase_file: Option<PathBuf>,
+    /// Let the validators encrypt what they store, under the passphrase that their start finds for the key files
+    #[arg(long)]
+    encrypt_store: bool,
     /// An acceptor key that was made in a token, as a validator's place and 64 hex digits: 0=4f…; its home gets no file of it.
     /// Repeatable; `carat-node key token create` makes and prints one
     #[arg(long = "acceptor-key", value_parser = acceptor_key)]
@@ -212,6 +215,7 @@ impl InitArgs {
         let key_passphrase = self.encrypt_keys.then(|| source.demand()).transpose()?;
         Ok(InitOptions {
             key_passphrase,
+            encrypt_store: self.encrypt_store,
             acceptors: self.acceptor_keys,
             validators: self.validators,
             out: self.out,

@@ -481,7 +481,8 @@ fn encrypted_keys_are_found_in_their_places_without_being_opened() {
     let folder = tempfile::tempdir().expect("folder");
     let out = folder.path().join("net");
     let passphrase = Passphrase::new("six random words in a row");
-    let options = InitOptions { key_passphrase: Some(passphrase), ..InitOptions::test(1, &out) };
+    let options =
+        InitOptions { key_passphrase: Some(passphrase), encrypt_store: true, ..InitOptions::test(1, &out) };
     init(&options).expect("made");
     for role in KeyRole::ALL {
         let path = out.join("v0/keys").join(role.file_name());
@@ -489,6 +490,8 @@ fn encrypted_keys_are_found_in_their_places_without_being_opened() {
         assert!(text.contains("carat-key-encrypted/1") && !text.contains("seed"), "{text}");
         assert_eq!(mode(&path), 0o600);
     }
+    let settings: toml::Table = read(&out.join("v0/node.toml")).parse().expect("TOML");
+    assert_eq!(settings["store"]["encryption"].as_str(), Some("values"));
     let report = verify(&out);
     assert_eq!(failures(&report), [""; 0]);
 

@@ -49,12 +49,13 @@ pub fn export(
     fs::create_dir_all(out).map_err(|error| NodeError::file(out, "create", error))?;
     handovers::keep(out, &place.epochs)?;
     let kept = archives(out)?;
+    let of_store = place.store_passphrase()?;
     let (mut running, source) = match Running::find(&place)? {
         Some(mut running) => {
             let folder = running.checkpoint()?;
-            (Some(running), Source::open(&folder)?)
+            (Some(running), Source::open(&folder, of_store.as_ref())?)
         }
-        None => (None, Source::open_stopped(&place.store_folder())?),
+        None => (None, Source::open_stopped(&place.store_folder(), of_store.as_ref())?),
     };
     let mut exported =
         Exported { last: kept.last().map_or(Slot(0), |file| file.last), ..Exported::default() };

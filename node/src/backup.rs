@@ -115,12 +115,13 @@ pub fn create(home: &Path, out: &Path, making: &Making) -> Result<Written, NodeE
         return Err(BackupFailure::Taken { path }.into());
     }
     fs::create_dir_all(out).map_err(|error| NodeError::file(out, "create", error))?;
+    let of_store = place.store_passphrase()?;
     let (mut running, source) = match Running::find(&place)? {
         Some(mut running) => {
             let folder = running.checkpoint()?;
-            (Some(running), Source::open(&folder)?)
+            (Some(running), Source::open(&folder, of_store.as_ref())?)
         }
-        None => (None, Source::open_stopped(&place.store_folder())?),
+        None => (None, Source::open_stopped(&place.store_folder(), of_store.as_ref())?),
     };
     let path = out.join(FILE);
     let failed = |error| NodeError::from(BackupFailure::Backup { path: path.clone(), error });
@@ -186,7 +187,8 @@ pub fn verify(
 }
 
 /// Puts a backup back as the store of the home folder `home`, with every check of [`verify`]. The journal is not touched: where it
-/// is lost, the validator refuses to start, for it may have voted and nobody knows for what.
+/// is lost, the validator refuses to start, for it may have voted and nobody knows for what. The settings say whether the store's
+/// values are encrypted, under the passphrase of key files.
 ///
 /// **Errors**: [`BackupFailure`]; there is no store then.
 pub fn restore(
@@ -202,8 +204,10 @@ pub fn restore(
         return Err(BackupFailure::Occupied { path: store }.into());
     }
     let (path, epochs) = (folder.join(FILE), handovers::read(folder, &place.genesis)?);
+    let of_store = place.store_passphrase()?;
+    let to = (store.as_path(), of_store.as_ref());
     let restored = open(&path, passphrase).and_then(|input| {
-        backup::restore(input, &place.genesis, &epochs, &leaves, &place.seat.identity, &store, unsealed)
+        backup::restore(input, &place.genesis, &epochs, &leaves, &place.seat.identity, to, unsealed)
     });
     let report = restored.map_err(|error| NodeError::from(BackupFailure::Backup { path, error }))?;
     if epochs.present() > place.epochs.present() {

@@ -7,6 +7,7 @@ use carat_consensus::RecoverError;
 use carat_network::NetworkError;
 use carat_storage::journal::JournalError;
 use carat_storage::store::StoreError;
+use carat_storage::vault::PassphraseError;
 use carat_types::codec::DecodeError;
 use carat_types::genesis::GenesisError;
 use carat_types::message::StableCheckpoint;
@@ -111,6 +112,9 @@ pub enum NodeError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The passphrase of what is stored is not there, or not to be used.
+    #[error("the passphrase of store and journal: {0}")]
+    StorePassphrase(PassphraseError),
     /// The store has no newest block.
     #[error("the store lacks a block that it must have (hint: rebuild this validator from its peers)")]
     NoTip,

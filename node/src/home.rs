@@ -13,7 +13,7 @@ use carat_network::{CertificateFiles, EntranceConfig, Https, Peer};
 use carat_storage::Identity;
 use carat_storage::journal::Journal;
 use carat_storage::store::{Genesis as GenesisState, Store, StoreError};
-use carat_storage::vault::PassphraseSource;
+use carat_storage::vault::{Passphrase, PassphraseSource};
 use carat_types::codec::Decode;
 use carat_types::epoch::{EpochSet, Epochs};
 use carat_types::genesis::{ConsensusConstants, GenesisFile, GenesisValidator, Profile, Visibility};
@@ -84,14 +84,26 @@ impl Place {
         self.settings.passphrase()
     }
 
+    /// The passphrase of its store; none where its values are in the clear.
+    ///
+    /// **Errors**: there is none, and the settings demand one.
+    pub(crate) fn store_passphrase(&self) -> Result<Option<Passphrase>, NodeError> {
+        self.settings.store_passphrase().map_err(NodeError::StorePassphrase)
+    }
+
     /// The folder of the store.
     pub(crate) fn store_folder(&self) -> PathBuf {
         self.settings.validator.data.join(STORE)
     }
 
+    /// The folder of the journal.
+    pub(crate) fn journal_folder(&self) -> PathBuf {
+        self.settings.validator.data.join(JOURNAL)
+    }
+
     /// Whether there is a journal, in whatever condition.
     pub(crate) fn has_journal(&self) -> bool {
-        let listed = std::fs::read_dir(self.settings.validator.data.join(JOURNAL));
+        let listed = std::fs::read_dir(self.journal_folder());
         listed.is_ok_and(|mut files| {
             files.any(|file| file.is_ok_and(|it| it.path().extension().is_some_and(|it| it == "journal")))
         })
@@ -304,7 +316,7 @@ impl Home {
     fn open_journal(&self) -> Result<Opened, NodeError> {
         let folder = self.journal_folder();
         let owner = Journal::owner(&folder)?.filter(|owner| self.was_before(owner)).unwrap_or(self.identity);
-        let (journal, records) = read_journal(&folder, &owner)?;
+        let (journal, records) = self.read_journal(&owner)?;
         let epoch = records.iter().filter_map(Record::epoch).max().unwrap_or_default();
         if epoch > self.epoch() {
             return Err(NodeError::HandoversMissing { journal: epoch, known: self.epoch() });
@@ -315,10 +327,28 @@ impl Home {
         if owner != self.identity {
             drop(journal);
             // Refused, with the word for what differs.
-            let (journal, records) = read_journal(&folder, &self.identity)?;
+            let (journal, records) = self.read_journal(&self.identity)?;
             return Ok(Opened { journal, records, former: None });
         }
         Ok(Opened { journal, records, former: None })
+    }
+
+    /// Journal and records of one owner, with the passphrase where they are encrypted, or were: what was written before is read
+    /// with it.
+    fn read_journal(&self, owner: &Identity) -> Result<(Journal, Vec<Record>), NodeError> {
+        let folder = self.journal_folder();
+        let passphrase = match self.settings.store_passphrase() {
+            Ok(None) if Journal::has_key(&folder) => self.settings.passphrase().find(),
+            demanded => demanded,
+        };
+        let passphrase = passphrase.map_err(NodeError::StorePassphrase)?;
+        let encryption = self.settings.store.encryption;
+        let (journal, raw) = Journal::open_under(&folder, owner, encryption, passphrase.as_ref())?;
+        let mut records = Vec::with_capacity(raw.len());
+        for record in raw {
+            records.push(Record::from_bytes(&record.bytes).map_err(NodeError::JournalRecord)?);
+        }
+        Ok((journal, records))
     }
 
     /// Whether somebody can have been this validator before the present epoch: who comes anew has a journal by the key with
@@ -336,9 +366,11 @@ impl Home {
         genesis: impl Fn() -> GenesisState,
     ) -> Result<Store, NodeError> {
         let folder = self.store_folder();
-        match (Store::open(&folder, &self.identity, &genesis), former) {
+        let passphrase = self.settings.store_passphrase().map_err(NodeError::StorePassphrase)?;
+        let open = |identity| Store::open(&folder, identity, passphrase.as_ref(), &genesis);
+        match (open(&self.identity), former) {
             (Err(StoreError::Foreign { .. }), Some(former)) => {
-                let store = Store::open(&folder, former, &genesis)?;
+                let store = open(former)?;
                 store.hand_to(&self.identity)?;
                 Ok(store)
             }
@@ -429,15 +461,6 @@ struct Opened {
     records: Vec<Record>,
     /// Whose it was, if it is of an epoch that is over.
     former: Option<Identity>,
-}
-
-fn read_journal(folder: &Path, owner: &Identity) -> Result<(Journal, Vec<Record>), NodeError> {
-    let (journal, raw) = Journal::open(folder, owner)?;
-    let mut records = Vec::with_capacity(raw.len());
-    for record in raw {
-        records.push(Record::from_bytes(&record.bytes).map_err(NodeError::JournalRecord)?);
-    }
-    Ok((journal, records))
 }
 
 /// Windows of blocks that are kept at least: peers that were away for a moment ask for them.

@@ -1,11 +1,15 @@
 //! Encrypting the key files of a home folder and the keys of its bank's login, and the reverse. Each file is replaced at once.
+//!
+//! The keys of what store and journal hold are under the same passphrase, and follow it: what they sealed stays as it is.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use carat_storage::journal::Journal;
 use carat_storage::key_file;
+use carat_storage::store::Store;
 use carat_storage::vault::{Passphrase, PassphraseSource};
 use carat_types::key_file::{KeyRole, write};
 use carat_types::{PublicKey, SecretKey};
@@ -33,8 +37,8 @@ pub enum Change {
 pub struct Written {
     /// The file.
     pub path: PathBuf,
-    /// Whose key it is.
-    pub public_key: PublicKey,
+    /// Whose key it is; none for the key of a store or journal.
+    pub public_key: Option<PublicKey>,
     /// Whether it is encrypted.
     pub encrypted: bool,
 }
@@ -104,8 +108,13 @@ pub fn apply(
     passphrase: &PassphraseSource,
     change: &Change,
 ) -> Result<Vec<Written>, NodeError> {
-    let mut all = Vec::new();
-    for file in open_all(place, passphrase)? {
+    let opened = open_all(place, passphrase)?;
+    // Before the others, which are opened under the old passphrase: so a change that was broken off here can be made again.
+    let mut all = match change {
+        Change::Reencrypt(new) => change_data_keys(place, passphrase, new)?,
+        Change::Encrypt(_) | Change::Decrypt => Vec::new(),
+    };
+    for file in opened {
         let text = match change {
             Change::Decrypt => file.plain(),
             Change::Encrypt(new) | Change::Reencrypt(new) => file.encrypted(new)?,
@@ -118,9 +127,25 @@ pub fn apply(
             replace(&path, text.as_bytes())?;
         }
         let encrypted = !matches!(change, Change::Decrypt);
-        all.push(Written { path, public_key: file.key.public(), encrypted });
+        all.push(Written { path, public_key: Some(file.key.public()), encrypted });
     }
     Ok(all)
+}
+
+/// Puts the keys of store and journal under the new passphrase.
+fn change_data_keys(
+    place: &Place,
+    old: &PassphraseSource,
+    new: &Passphrase,
+) -> Result<Vec<Written>, NodeError> {
+    // Without one there is nothing that it could open.
+    let Some(old) = old.find()? else { return Ok(Vec::new()) };
+    let changed = [
+        Store::change_passphrase(&place.store_folder(), &old, new)?,
+        Journal::change_passphrase(&place.journal_folder(), &old, new)?,
+    ];
+    let written = |path| Written { path, public_key: None, encrypted: true };
+    Ok(changed.into_iter().flatten().map(written).collect())
 }
 
 /// A crash leaves the old file or the new one.

@@ -72,7 +72,8 @@ impl Files {
         };
         for written in key_change::apply(&place, &source, &change(&source)?)? {
             let state = if written.encrypted { "encrypted (AES-256-GCM)" } else { "in the clear" };
-            println!("{:<40} {:<24} {}", shown(&written.path), state, written.public_key);
+            let whose = written.public_key.map_or("key of what is stored".to_owned(), |key| key.to_string());
+            println!("{:<40} {:<24} {}", shown(&written.path), state, whose);
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use carat_node::machine::Machine;
 use carat_node::replay::Replayed;
 use carat_node::settings::{LogFormat, LogSettings, Settings};
 use carat_node::{Home, Node, NodeError};
+use carat_storage::Encryption;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -157,12 +158,22 @@ fn check(home: &std::path::Path) -> Result<(), NodeError> {
     }
     println!("journal      {} records", records.len());
     println!("store        block {}, header {}, state root verified", tip.slot, tip.header);
+    println!("at rest      {}", at_rest(home.settings().store.encryption));
     let machine = Machine::here();
     println!("machine      {machine}");
     for warning in machine.warnings() {
         println!("warning      {warning}");
     }
     Ok(())
+}
+
+fn at_rest(encryption: Encryption) -> &'static str {
+    match encryption {
+        Encryption::None => "store and journal are in the clear",
+        Encryption::Values => {
+            "values of the store and records of the journal are encrypted (AES-256-GCM), their keys open"
+        }
+    }
 }
 
 /// What a terminal shows during long work.

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use carat_api::bank::BankSettings;
 use carat_consensus::FetchStates;
-use carat_storage::vault::PassphraseSource;
+use carat_storage::Encryption;
+use carat_storage::vault::{Passphrase, PassphraseError, PassphraseSource};
 use carat_types::PublicKey;
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
@@ -170,6 +171,9 @@ pub struct StoreSettings {
     /// How many of the newest are kept, with their history; none, and all are.
     #[serde(default)]
     pub keep_blocks: Option<u64>,
+    /// What of the store is encrypted at rest, under the passphrase of key files. A store keeps what it was made with.
+    #[serde(default)]
+    pub encryption: Encryption,
 }
 
 /// How a validator catches up when it is behind.
@@ -273,6 +277,9 @@ under_way_per_key = 2000
 [history]
 enabled = true
 
+[store]
+encryption = "none"
+
 [catch_up]
 snapshots = "when_new"
 
@@ -317,6 +324,16 @@ impl Settings {
     /// Where the passphrase of encrypted key files is.
     pub fn passphrase(&self) -> PassphraseSource {
         PassphraseSource::of_keys(self.validator.passphrase_file.clone())
+    }
+
+    /// The passphrase of the store; none where its values are in the clear.
+    ///
+    /// **Errors**: they are to be encrypted, and there is no passphrase, or a short one.
+    pub fn store_passphrase(&self) -> Result<Option<Passphrase>, PassphraseError> {
+        match self.store.encryption {
+            Encryption::None => Ok(None),
+            Encryption::Values => self.passphrase().demand().map(Some),
+        }
     }
 
     /// The settings in force in the home folder `home`, as they are written, each with where it comes from.

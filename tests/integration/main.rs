@@ -5,6 +5,7 @@ mod backup;
 mod bad_input;
 mod cluster;
 mod crash_only;
+mod encrypted;
 mod epochs;
 mod evidence;
 mod governance;

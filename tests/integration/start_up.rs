@@ -7,7 +7,7 @@ use carat_node::{Home, Node, Settings};
 use crate::cluster::Cluster;
 
 /// The error of starting validator `index`, as the operator reads it. Its port is free again afterwards.
-async fn refusal(cluster: &mut Cluster, index: usize) -> String {
+pub(crate) async fn refusal(cluster: &mut Cluster, index: usize) -> String {
     let error = refusal_now(cluster, index).await;
     cluster.await_port_free(index).await;
     error
@@ -21,7 +21,7 @@ async fn refusal_now(cluster: &mut Cluster, index: usize) -> String {
     }
 }
 
-fn check(error: &str, expected: &[&str]) {
+pub(crate) fn check(error: &str, expected: &[&str]) {
     for part in expected {
         assert!(error.contains(part), "{error:?} should say {part:?}");
     }
@@ -125,7 +125,7 @@ async fn damaged_database_is_refused() {
 }
 
 /// Writes a passphrase file beside the homes and names it in the settings of validator `index`.
-fn set_passphrase(cluster: &Cluster, index: usize, passphrase: &str) -> std::path::PathBuf {
+pub(crate) fn set_passphrase(cluster: &Cluster, index: usize, passphrase: &str) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let path = cluster.path().join(format!("passphrase-{index}"));
     fs::write(&path, format!("{passphrase}\n")).expect("written");

@@ -50,9 +50,9 @@ fn main() -> Result<(), Failure> {
     let accounts: u64 = std::env::args().nth(1).map_or(Ok(100_000), |text| text.parse())?;
     let blocks = accounts / (OPERATIONS * TRANSACTIONS);
     let folder = tempfile::tempdir()?;
-    let server = Store::open(&folder.path().join("server"), &identity(), genesis)?;
+    let server = Store::open(&folder.path().join("server"), &identity(), None, genesis)?;
     let (header, made) = make(&server, blocks)?;
-    let joiner = Store::open(&folder.path().join("joiner"), &identity(), genesis)?;
+    let joiner = Store::open(&folder.path().join("joiner"), &identity(), None, genesis)?;
     let Fetched { chunks, sent, taken } = fetch(&server, &joiner, &header)?;
     let fetched = sent + taken;
     let rate = |time: Duration| accounts as f64 / time.as_secs_f64();

@@ -8,6 +8,9 @@
 //! missing or foreign refuses to open, because a validator that forgets a vote may cast it again differently.
 //! A failed write or sync closes the journal for good: what is durable is then unknown until the next start.
 //!
+//! Records can be encrypted at rest (decision record 49). Each segment says of itself whether they are, so that a journal
+//! follows the setting from one segment to the next.
+//!
 //! **Source**: consensus specification, section 4. The layout and the rules are drawn in `docs/storage.md`.
 
 use std::collections::VecDeque;
@@ -26,6 +29,8 @@ pub use format::Record;
 
 use crate::disk::{self, Disk, FileDisk};
 use crate::identity::Identity;
+use crate::sealing::{self, DATA_KEY, DataKey, Encryption, RestingKey};
+use crate::vault::Passphrase;
 use format::{Header, Segment, Tail};
 
 /// Sizes that do not change what is durable, only how it is cut into files.
@@ -50,10 +55,13 @@ pub struct Journal<D = FileDisk> {
     /// For messages to the operator.
     folder: PathBuf,
     options: Options,
-    identity: Identity,
+    /// Seals what is written from now on; none, and it is in the clear.
+    key: Option<DataKey>,
     /// All segments, oldest first; the last is being written.
     segments: VecDeque<SegmentInfo>,
-    /// Marker of the last segment's frames.
+    /// Header of the last segment.
+    header: Header,
+    /// Marker of its frames.
     marker: u32,
     /// Link of the last frame.
     link: u32,
@@ -75,6 +83,8 @@ struct SegmentInfo {
 }
 
 const UNFINISHED: &str = ".unfinished";
+/// What the container of a journal's data key says that it holds.
+const PURPOSE: &str = "key of a journal's records";
 
 impl Journal {
     /// Makes the journal of a new key: a folder, and in it the birth record.
@@ -88,14 +98,63 @@ impl Journal {
         disk::sync_parent(folder).map_err(failed)
     }
 
-    /// Opens the journal of `expected` and reads all of it.
+    /// Opens the journal of `expected` and reads all of it; what is written is in the clear.
     ///
     /// **Errors**: see [`JournalError`]; after any of them the validator must not vote.
     pub fn open(folder: &Path, expected: &Identity) -> Result<(Self, Vec<Record>), JournalError> {
+        Journal::open_under(folder, expected, Encryption::None, None)
+    }
+
+    /// Opens the journal of `expected` and reads all of it. With [`Encryption::Values`] what is written from now on is encrypted
+    /// under a key that the passphrase protects; what was written before is read either way, with the passphrase where it is needed.
+    ///
+    /// **Errors**: as [`Journal::open`]; a wrong passphrase or none.
+    pub fn open_under(
+        folder: &Path,
+        expected: &Identity,
+        encryption: Encryption,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<(Self, Vec<Record>), JournalError> {
         if !folder.is_dir() {
             return Err(JournalError::NoBirthRecord { folder: folder.into() });
         }
-        Journal::open_on(Self::lock(folder)?, folder, expected, Options::default())
+        let mut disk = Self::lock(folder)?;
+        let unusable = |error| JournalError::Key { path: folder.join(DATA_KEY), error };
+        let key = match (passphrase, sealing::has_key(folder)) {
+            (Some(passphrase), true) => {
+                Some(RestingKey::open(folder, PURPOSE, passphrase).map_err(unusable)?.key)
+            }
+            _ => None,
+        };
+        let found = read_segments(&mut disk, folder, expected, key.as_ref())?;
+        let key = match (encryption, passphrase, key) {
+            (Encryption::None, _, _) => None,
+            (Encryption::Values, _, Some(key)) => Some(key),
+            (Encryption::Values, Some(passphrase), None) => {
+                Some(RestingKey::create(folder, PURPOSE, passphrase).map_err(unusable)?.key)
+            }
+            (Encryption::Values, None, None) => return Err(JournalError::Locked { folder: folder.into() }),
+        };
+        Journal::begin(disk, folder, Options::default(), key, found)
+    }
+
+    /// Whether records may be encrypted in the journal of a folder: it has a key.
+    pub fn has_key(folder: &Path) -> bool {
+        sealing::has_key(folder)
+    }
+
+    /// Puts the key of a journal's records under another passphrase; the validator may run meanwhile.
+    ///
+    /// **Returns** the key's file; none where there is none.
+    ///
+    /// **Errors**: a wrong passphrase, the disk's; the key is then under the one passphrase or the other.
+    pub fn change_passphrase(
+        folder: &Path,
+        old: &Passphrase,
+        new: &Passphrase,
+    ) -> Result<Option<PathBuf>, JournalError> {
+        let changed = sealing::change_passphrase(folder, PURPOSE, old, new);
+        changed.map_err(|error| JournalError::Key { path: folder.join(DATA_KEY), error })
     }
 
     /// Whose journal stands in a folder, by the header of its newest segment; none where there is no journal. Nothing else
@@ -147,7 +206,7 @@ impl<D: Disk> Journal<D> {
         if listed.iter().any(|name| segment_number(name).is_some()) {
             return Err(JournalError::Exists { folder: folder.into() });
         }
-        let header = Header { identity, number: 1, oldest: 1, previous_link: 0 };
+        let header = Header { identity, sealed: false, number: 1, oldest: 1, previous_link: 0 };
         publish_segment(&mut disk, 1, &header.to_bytes())
             .map_err(|source| JournalError::disk(folder, "write the first segment", source))?;
         Ok(disk)
@@ -162,12 +221,23 @@ impl<D: Disk> Journal<D> {
         expected: &Identity,
         options: Options,
     ) -> Result<(Self, Vec<Record>), JournalError> {
-        let found = read_segments(&mut disk, folder, expected)?;
+        let found = read_segments(&mut disk, folder, expected, None)?;
+        Journal::begin(disk, folder, options, None, found)
+    }
+
+    /// Goes on behind what was read: in a new segment, where the last one is not as encrypted as the next frame is to be.
+    fn begin(
+        disk: D,
+        folder: &Path,
+        options: Options,
+        key: Option<DataKey>,
+        found: VecDeque<Segment>,
+    ) -> Result<(Self, Vec<Record>), JournalError> {
+        let last = found.back().map(|segment| (segment.header, segment.link));
+        let (header, link) = last.ok_or_else(|| JournalError::NoBirthRecord { folder: folder.into() })?;
         let mut records = Vec::new();
         let mut segments = VecDeque::new();
-        let (mut marker, mut link) = (0, 0);
         for segment in found {
-            (marker, link) = (segment.header.marker(), segment.link);
             segments.push_back(SegmentInfo {
                 number: segment.header.number,
                 bytes: segment.end as u64,
@@ -175,19 +245,23 @@ impl<D: Disk> Journal<D> {
             });
             records.extend(segment.records);
         }
-        let journal = Journal {
+        let mut journal = Journal {
             disk,
             folder: folder.into(),
             options,
-            identity: *expected,
+            key,
             segments,
-            marker,
+            header,
+            marker: header.marker(),
             link,
             body: Vec::new(),
             frame: Vec::new(),
             body_slot: Slot(0),
             failed: false,
         };
+        if header.sealed != journal.key.is_some() {
+            journal.begin_segment(journal.oldest(), &[])?;
+        }
         Ok((journal, records))
     }
 
@@ -219,8 +293,7 @@ impl<D: Disk> Journal<D> {
         let outcome = self.write_frame();
         self.settle("write and sync", outcome)?;
         if self.segments.back().is_some_and(|last| last.bytes >= self.options.segment_bytes) {
-            let oldest = self.segments.front().map_or(1, |first| first.number);
-            self.begin_segment(oldest, &[])?;
+            self.begin_segment(self.oldest(), &[])?;
         }
         Ok(())
     }
@@ -258,7 +331,7 @@ impl<D: Disk> Journal<D> {
     pub fn begin_anew(&mut self, identity: Identity, carry: &[Record]) -> Result<(), JournalError> {
         self.sync()?;
         let next = self.next_number();
-        self.identity = identity;
+        self.header.identity = identity;
         self.begin_segment(next, carry)?;
         self.remove_below(next)
     }
@@ -276,6 +349,9 @@ impl<D: Disk> Journal<D> {
     /// Writes the collected records as one frame and syncs it. One frame at a time: see [`format`] on torn tails.
     fn write_frame(&mut self) -> io::Result<()> {
         self.frame.clear();
+        if let Some(key) = &self.key {
+            key.batch()?.seal(&format::associated(&self.header, self.link), &mut self.body)?;
+        }
         let link = format::append_frame(self.marker, self.link, &self.body, &mut self.frame);
         let last = self.segments.back_mut().ok_or(io::ErrorKind::NotFound)?;
         let name = segment_name(last.number);
@@ -291,24 +367,20 @@ impl<D: Disk> Journal<D> {
 
     fn begin_segment(&mut self, oldest: u64, carry: &[Record]) -> Result<(), JournalError> {
         let number = self.next_number();
-        let header = Header { identity: self.identity, number, oldest, previous_link: self.link };
-        let marker = header.marker();
-        let mut link = marker;
-        let mut bytes = header.to_bytes();
-        let mut body = Vec::new();
-        for (index, record) in carry.iter().enumerate() {
-            format::encode_record(record.slot, &record.bytes, &mut body);
-            if body.len() >= self.options.frame_bytes || index + 1 == carry.len() {
-                link = format::append_frame(marker, link, &body, &mut bytes);
-                body.clear();
-            }
-        }
+        let (identity, sealed) = (self.header.identity, self.key.is_some());
+        let header = Header { identity, sealed, number, oldest, previous_link: self.link };
+        let outcome = carried(&header, carry, self.key.as_ref(), self.options.frame_bytes);
+        let (bytes, link) = self.settle("begin a segment", outcome)?;
         let outcome = publish_segment(&mut self.disk, number, &bytes);
         self.settle("begin a segment", outcome)?;
         let info = SegmentInfo { number, bytes: bytes.len() as u64, highest_slot: highest_slot(carry) };
         self.segments.push_back(info);
-        (self.marker, self.link) = (marker, link);
+        (self.header, self.marker, self.link) = (header, header.marker(), link);
         Ok(())
+    }
+
+    fn oldest(&self) -> u64 {
+        self.segments.front().map_or(1, |first| first.number)
     }
 
     fn next_number(&self) -> u64 {
@@ -320,12 +392,34 @@ impl<D: Disk> Journal<D> {
     }
 
     /// A disk that failed once is not asked again: after a failed sync the system may claim success for lost bytes.
-    fn settle(&mut self, doing: &'static str, outcome: io::Result<()>) -> Result<(), JournalError> {
+    fn settle<T>(&mut self, doing: &'static str, outcome: io::Result<T>) -> Result<T, JournalError> {
         outcome.map_err(|source| {
             self.failed = true;
             JournalError::disk(&self.folder, doing, source)
         })
     }
+}
+
+/// A segment that begins with `carry`, and the link of its last frame.
+fn carried(
+    header: &Header,
+    carry: &[Record],
+    key: Option<&DataKey>,
+    frame_bytes: usize,
+) -> io::Result<(Vec<u8>, u32)> {
+    let marker = header.marker();
+    let (mut bytes, mut link, mut body) = (header.to_bytes(), marker, Vec::new());
+    for (index, record) in carry.iter().enumerate() {
+        format::encode_record(record.slot, &record.bytes, &mut body);
+        if body.len() >= frame_bytes || index + 1 == carry.len() {
+            if let Some(key) = key {
+                key.batch()?.seal(&format::associated(header, link), &mut body)?;
+            }
+            link = format::append_frame(marker, link, &body, &mut bytes);
+            body.clear();
+        }
+    }
+    Ok((bytes, link))
 }
 
 /// Makes a whole segment appear at once: a crash leaves it complete or absent.
@@ -344,7 +438,8 @@ fn read_segments<D: Disk>(
     disk: &mut D,
     folder: &Path,
     expected: &Identity,
-) -> Result<Vec<Segment>, JournalError> {
+    key: Option<&DataKey>,
+) -> Result<VecDeque<Segment>, JournalError> {
     let failed = |doing| move |source| JournalError::disk(folder, doing, source);
     let names = disk.list().map_err(failed("list the folder"))?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment_number(name)).collect();
@@ -361,7 +456,7 @@ fn read_segments<D: Disk>(
             return Err(JournalError::Missing { path: folder.join(name) });
         }
         let bytes = disk.read(&name).map_err(failed("read a segment"))?;
-        let segment = read_segment(&folder.join(name), &bytes, number, expected, segments.front())?;
+        let segment = read_segment(&folder.join(name), &bytes, number, (expected, key), segments.front())?;
         if number == newest {
             oldest = segment.header.oldest;
         }
@@ -378,7 +473,7 @@ fn read_segments<D: Disk>(
         tracing::info!(segment = last.header.number, end = last.end, "cut the torn end of the journal");
         disk.truncate(&segment_name(newest), last.end as u64).map_err(failed("cut the torn end"))?;
     }
-    Ok(segments.into())
+    Ok(segments)
 }
 
 /// Reads one segment and checks it against the one above it.
@@ -386,11 +481,19 @@ fn read_segment(
     path: &Path,
     bytes: &[u8],
     number: u64,
-    expected: &Identity,
+    (expected, key): (&Identity, Option<&DataKey>),
     above: Option<&Segment>,
 ) -> Result<Segment, JournalError> {
     let damaged = |offset: usize, what: String| JournalError::Damaged { path: path.into(), offset, what };
-    let segment = format::read_segment(bytes).map_err(|error| damaged(0, error.to_string()))?;
+    let open = |associated: &[u8], body: &[u8]| {
+        let mut body = body.to_vec();
+        key?.open(associated, &mut body).ok()?;
+        Some(body)
+    };
+    let segment = format::read_segment_with(bytes, &open).map_err(|error| damaged(0, error.to_string()))?;
+    if segment.header.sealed && key.is_none() {
+        return Err(JournalError::locked(path));
+    }
     if let Some(difference) = segment.header.identity.difference(expected) {
         return Err(JournalError::foreign(path, difference));
     }

@@ -11,9 +11,11 @@ pub mod disk;
 mod identity;
 pub mod journal;
 pub mod key_file;
+mod sealing;
 pub mod store;
 pub mod vault;
 
 pub use identity::Identity;
 pub use journal::{Journal, JournalError};
+pub use sealing::{DATA_KEY, Encryption};
 pub use store::{Store, StoreError};

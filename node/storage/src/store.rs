@@ -23,6 +23,7 @@ use carat_types::message::{NewView, Signed};
 use carat_types::{Digest, Epoch, LeafRule, Slot, View};
 
 pub mod backup;
+mod database;
 mod durable_mark;
 pub mod engine;
 mod error;
@@ -32,6 +33,7 @@ mod open;
 mod prune;
 mod record;
 mod rocks;
+mod sealed;
 mod state_cache;
 #[cfg(test)]
 mod tests;

@@ -308,7 +308,7 @@ fn records() -> Vec<Record> {
 pub(crate) fn segment_header() -> SegmentHeader {
     let key = keys(LIAR).acceptor.public();
     let identity = Identity { chain_id: NETWORK.header.chain_id, validator: LIAR, key };
-    SegmentHeader { identity, number: 1, oldest: 1, previous_link: 0 }
+    SegmentHeader { identity, sealed: false, number: 1, oldest: 1, previous_link: 0 }
 }
 
 fn frame_body(record: &Record) -> Vec<u8> {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::format::RECORD_BYTES_MAX;
 use crate::identity::Difference;
+use crate::sealing::{self, DATA_KEY};
+use crate::vault::{PASSPHRASE_HINT, VaultError};
 
 const NEW_KEY: &str = "never copy a journal back from a backup; this validator needs a new acceptor key";
 
@@ -66,6 +68,33 @@ pub enum JournalError {
         /// The segment.
         path: PathBuf,
     },
+    /// Encrypted records without their key.
+    #[error(
+        "the records in {} are encrypted, and their key, {DATA_KEY}, is not beside them\n\
+         hint: put that file back, from any copy of the folder; without it nothing can read them, and {NEW_KEY}", folder.display()
+    )]
+    NoKey {
+        /// The journal's folder.
+        folder: PathBuf,
+    },
+    /// Encrypted records without a passphrase.
+    #[error(
+        "the records in {} are encrypted, or are to be, and no passphrase was given\n\
+         hint: the passphrase is needed until all that was written with store.encryption = \"values\" is behind a checkpoint; {PASSPHRASE_HINT}",
+        folder.display()
+    )]
+    Locked {
+        /// The journal's folder.
+        folder: PathBuf,
+    },
+    /// The key of the records cannot be opened or made.
+    #[error("the key of the journal's records, {}, cannot be used: {error}", path.display())]
+    Key {
+        /// Its file.
+        path: PathBuf,
+        /// Why, with a hint.
+        error: VaultError,
+    },
     /// A record over the limit of the format.
     #[error("a journal record of {bytes} bytes is over the limit of {RECORD_BYTES_MAX}")]
     RecordTooLong {
@@ -114,6 +143,15 @@ impl JournalError {
                 JournalError::DiskFull { folder, doing, source }
             }
             _ => JournalError::Disk { folder, doing, source },
+        }
+    }
+
+    /// Of an encrypted segment, where there is no open key.
+    pub(super) fn locked(segment: &Path) -> Self {
+        let folder = segment.parent().unwrap_or(segment);
+        match sealing::has_key(folder) {
+            true => JournalError::Locked { folder: folder.into() },
+            false => JournalError::NoKey { folder: folder.into() },
         }
     }
 

@@ -4,11 +4,14 @@
 //!
 //! ```text
 //! segment = header, then frames
-//!   header   magic 8 | version u16 | validator u16 | chain_id 32 | acceptor key 32
+//!   header   magic 8 | version u16: 2 if bodies are sealed, else 1 | validator u16 | chain_id 32 | acceptor key 32
 //!            | number u64 | oldest u64 | previous link u32 | CRC-32C of all before u32
 //!   frame    marker u32 | previous link u32 | body length u32 | link u32 | body
 //!   body     records, each: slot u64 | length u32 | bytes
 //! ```
+//!
+//! A sealed body (decision record 49) is bound to the segment's header and to the link of the frame before. Links are made of
+//! what is stored, so that torn tails are found without a key.
 //!
 //! A frame is what one sync made durable. Its *link* is the CRC-32C of its previous link, its body length and
 //! its body; its *marker* is the CRC of the segment's header. So frames form a chain from the header on, a frame
@@ -34,6 +37,8 @@ pub struct Record {
 pub struct Header {
     /// Whose journal it is: the birth record, which every segment repeats.
     pub identity: Identity,
+    /// Whether the bodies of its frames are sealed.
+    pub sealed: bool,
     /// This segment's number, from 1, without gaps.
     pub number: u64,
     /// The lowest segment that was still needed when this one was made.
@@ -75,7 +80,7 @@ pub enum HeaderError {
     #[error("the header is damaged")]
     Damaged,
     /// A version that this program does not know.
-    #[error("format version {0}, this program knows {VERSION}")]
+    #[error("format version {0}, this program knows {VERSION} and {SEALED_VERSION}")]
     Version(u16),
 }
 
@@ -84,6 +89,8 @@ pub enum HeaderError {
 pub const RECORD_BYTES_MAX: usize = 64 << 20;
 /// The version of this format.
 pub const VERSION: u16 = 1;
+/// The version where bodies are sealed.
+pub const SEALED_VERSION: u16 = 2;
 /// The length of a segment's header.
 pub const HEADER_BYTES: usize = 100;
 
@@ -96,7 +103,7 @@ impl Header {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&VERSION.to_be_bytes());
+        out.extend_from_slice(&(if self.sealed { SEALED_VERSION } else { VERSION }).to_be_bytes());
         out.extend_from_slice(&self.identity.validator.0.to_be_bytes());
         out.extend_from_slice(&self.identity.chain_id.0);
         out.extend_from_slice(&self.identity.key.0);
@@ -129,9 +136,12 @@ impl Header {
         let validator = ValidatorId(input.u16()?);
         let identity =
             Identity { validator, chain_id: Digest(input.array()?), key: PublicKey(input.array()?) };
-        let header =
-            Header { identity, number: input.u64()?, oldest: input.u64()?, previous_link: input.u32()? };
-        Some(if version == VERSION { Ok(header) } else { Err(HeaderError::Version(version)) })
+        let sealed = version == SEALED_VERSION;
+        let (number, oldest, previous_link) = (input.u64()?, input.u64()?, input.u32()?);
+        Some(match version {
+            VERSION | SEALED_VERSION => Ok(Header { identity, sealed, number, oldest, previous_link }),
+            _ => Err(HeaderError::Version(version)),
+        })
     }
 
     /// What every frame of this segment begins with, and what its first frame continues from.
@@ -173,18 +183,37 @@ pub(super) fn append_frame(marker: u32, previous: u32, body: &[u8], out: &mut Ve
     link
 }
 
-/// Reads a segment.
+/// What the body of a frame is bound to when it is sealed.
+pub(super) fn associated(header: &Header, previous: u32) -> Vec<u8> {
+    [&header.to_bytes()[..], &previous.to_be_bytes()].concat()
+}
+
+/// What opens a sealed body, from what it is bound to and its bytes; none if it does not open.
+pub(super) type OpenBody<'a> = &'a dyn Fn(&[u8], &[u8]) -> Option<Vec<u8>>;
+
+/// Reads a segment whose bodies are in the clear.
 ///
 /// **Errors**: [`HeaderError`]; everything behind the header is judged by [`Segment::tail`].
 pub fn read_segment(bytes: &[u8]) -> Result<Segment, HeaderError> {
+    read_segment_with(bytes, &|_, _| None)
+}
+
+/// Reads a segment. A sealed body that does not open is taken for damage, its link being sound.
+///
+/// **Errors**: as [`read_segment`].
+pub(super) fn read_segment_with(bytes: &[u8], open: OpenBody<'_>) -> Result<Segment, HeaderError> {
     let header = Header::from_bytes(bytes)?;
+    let opened = |frame: &Frame<'_>| match header.sealed {
+        false => decode_body(frame.body),
+        true => decode_body(&open(&associated(&header, frame.previous), frame.body)?),
+    };
     let marker = header.marker();
     let mut segment =
         Segment { header, records: Vec::new(), end: HEADER_BYTES, link: marker, tail: Tail::Clean };
     while let Some(rest) = bytes.get(segment.end..).filter(|rest| !rest.is_empty()) {
         let records = Frame::read(marker, rest)
             .filter(|frame| frame.previous == segment.link)
-            .and_then(|frame| Some((frame, decode_body(frame.body)?)));
+            .and_then(|frame| Some((frame, opened(&frame)?)));
         let Some((frame, records)) = records else {
             // A readable frame from here on, be it one that does not follow the last, tells of something lost.
             let readable = (0..rest.len()).any(|at| Frame::read(marker, &rest[at..]).is_some());

@@ -9,6 +9,8 @@ use super::*;
 use crate::children;
 use crate::disk::{Failure, MemoryDisk};
 
+mod sealed;
+
 const FOLDER: &str = "journal";
 
 fn identity() -> Identity {
@@ -347,7 +349,7 @@ fn power_lost_while_opening_after_a_crash_keeps_what_was_synced() {
     for after in 0..2 {
         let mut disk = disk.clone();
         disk.set_failure(Some(Failure { after, error: ErrorKind::Other }));
-        assert!(read_segments(&mut disk, Path::new(FOLDER), &identity()).is_err());
+        assert!(read_segments(&mut disk, Path::new(FOLDER), &identity(), None).is_err());
         disk.crash(|_| 0);
         assert_eq!(open(disk).expect("opens").1, [record(1, "synced")]);
     }

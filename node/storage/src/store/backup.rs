@@ -23,20 +23,20 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use carat_types::certificate::{CertificateError, SealCertificate};
 use carat_types::codec::{Decode as _, DecodeError, Encode as _, Reader};
 use carat_types::{Digest, Slot};
 use thiserror::Error;
 
-use super::engine::{Column, EngineError, KeyRange, Pairs, Read as _};
+use super::engine::{Column, Engine, EngineError, KeyRange, Pairs};
 use super::open::DATABASE;
 use super::record::{self, Tip};
-use super::rocks::RocksEngine;
 use super::transfer::{Base, state_column};
-use super::{StoreError, end_of_prefix};
+use super::{StoreError, database, end_of_prefix};
 use crate::disk::FileDisk;
-use crate::vault::{VaultError, VaultReader, VaultWriter};
+use crate::vault::{Passphrase, VaultError, VaultReader, VaultWriter};
 
 pub mod archive;
 mod checks;
@@ -157,7 +157,7 @@ impl Head {
 
 /// A copied database, to be read.
 pub struct Source {
-    engine: RocksEngine,
+    engine: Arc<dyn Engine>,
     tip: Tip,
     chain_id: Digest,
     base: Base,
@@ -178,12 +178,12 @@ pub struct Written {
 }
 
 impl Source {
-    /// Opens what [`super::Store::checkpoint`] made.
+    /// Opens what [`super::Store::checkpoint`] made; with the store's passphrase, if its values are encrypted.
     ///
-    /// **Errors**: the database's.
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::engine(folder, "open the copy of the database", error);
-        let engine = RocksEngine::open_to_read(folder).map_err(failed)?;
+    /// **Errors**: the database's; one that is encrypted otherwise.
+    pub fn open(folder: &Path, passphrase: Option<&Passphrase>) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::engine(folder, "read the copy of the database", error);
+        let engine = database::open_to_read(folder, passphrase)?;
         let meta = |key| engine.get(Column::Meta, key).map_err(failed);
         let (tip, identity) = (meta(record::TIP_KEY)?, meta(record::IDENTITY_KEY)?);
         let state = state_column(meta(record::STATE_COLUMN_KEY)?.as_deref() == Some(&[1]));
@@ -200,12 +200,12 @@ impl Source {
 
     /// Opens the store of a validator that is stopped, and holds it.
     ///
-    /// **Errors**: the database's; another process has it.
-    pub fn open_stopped(folder: &Path) -> Result<Self, StoreError> {
+    /// **Errors**: as [`Source::open`]; another process has it.
+    pub fn open_stopped(folder: &Path, passphrase: Option<&Passphrase>) -> Result<Self, StoreError> {
         let failed = |error| StoreError::disk(folder, "lock the folder", &error);
         let lock = FileDisk::lock(folder).map_err(failed)?;
         let lock = lock.ok_or_else(|| StoreError::InUse { folder: folder.into() })?;
-        Ok(Source { _lock: Some(lock), ..Source::open(&folder.join(DATABASE))? })
+        Ok(Source { _lock: Some(lock), ..Source::open(&folder.join(DATABASE), passphrase)? })
     }
 
     /// The newest block.

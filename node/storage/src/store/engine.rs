@@ -141,6 +141,20 @@ pub trait Engine: Read + Send + Sync {
     /// **Errors**: the database's; whether the batch was written is then unknown.
     fn write(&self, batch: Batch) -> Result<(), EngineError>;
 
+    /// Makes all changes of a batch of a database that is being made: nothing is durable before [`Engine::finish_loading`].
+    ///
+    /// **Errors**: as [`Engine::write`].
+    fn load(&self, batch: Batch) -> Result<(), EngineError> {
+        self.write(batch)
+    }
+
+    /// Makes what was loaded durable.
+    ///
+    /// **Errors**: the database's.
+    fn finish_loading(&self) -> Result<(), EngineError> {
+        self.sync()
+    }
+
     /// Removes everything in a column, in the same order as batches.
     ///
     /// **Errors**: the database's; what is left is then unknown.

@@ -8,6 +8,8 @@ use carat_types::codec::DecodeError;
 
 use super::engine::{Column, EngineError};
 use crate::identity::Difference;
+use crate::sealing::Encryption;
+use crate::vault::VaultError;
 
 const REBUILD: &str = "move the store's folder away (never the journal) and start again: the node fetches and \
                        executes the blocks anew from its peers";
@@ -52,6 +54,37 @@ pub enum StoreError {
         folder: PathBuf,
         /// A file that should not be there.
         found: String,
+    },
+    /// Made with another setting of encryption.
+    #[error(
+        "store.encryption is {expected} in the settings, and {} was made with {seen}\n\
+         hint: set store.encryption to {seen}; to change what is encrypted, make a backup, move the store's folder away, and \
+         restore the backup under the other setting", folder.display()
+    )]
+    Encryption {
+        /// The database's folder.
+        folder: PathBuf,
+        /// How it was made.
+        seen: Encryption,
+        /// What the settings demand.
+        expected: Encryption,
+    },
+    /// The key of the values is not there.
+    #[error(
+        "the values beside {} are encrypted, and it is missing\n\
+         hint: put the file back, from any copy of the folder; without it nothing can read them, and {REBUILD}", path.display()
+    )]
+    NoKey {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The key of the values cannot be opened or made.
+    #[error("the key of the store's values, {}, cannot be used: {error}", path.display())]
+    Key {
+        /// Its file.
+        path: PathBuf,
+        /// Why, with a hint.
+        error: VaultError,
     },
     /// Another process has it open.
     #[error("{} is in use by another process\nhint: stop the other node first", folder.display())]

@@ -1,7 +1,7 @@
 //! Opening a store: making a new one in a way that a crash cannot leave half done, and the checks of an old one.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
@@ -15,11 +15,11 @@ use carat_types::{LeafRule, Slot};
 use super::durable_mark::{self, Mark};
 use super::engine::{Batch, Column, Engine, KeyRange, Pair};
 use super::record::{self, Execution, Tip};
-use super::rocks::RocksEngine;
 use super::state_cache::StateCache;
-use super::{Store, StoreError, VERSION, put_block};
+use super::{Store, StoreError, VERSION, database, put_block};
 use crate::disk::{Disk as _, FileDisk, sync_parent};
 use crate::identity::Identity;
+use crate::vault::Passphrase;
 
 /// What the genesis file says of the state, as a new store begins with it.
 #[derive(Clone, Debug)]
@@ -38,12 +38,14 @@ pub(super) const UNFINISHED: &str = "rocksdb.unfinished";
 const CHECKED_BLOCKS: u64 = 1_024;
 
 impl Store {
-    /// Opens the store in `folder` and checks it; makes it from `genesis` if there is none yet.
+    /// Opens the store in `folder` and checks it; makes it from `genesis` if there is none yet. With a passphrase its values are
+    /// encrypted at rest, under a key of their own that the passphrase protects.
     ///
     /// **Errors**: see [`StoreError`]; the hint says what to do.
     pub fn open(
         folder: &Path,
         identity: &Identity,
+        passphrase: Option<&Passphrase>,
         genesis: impl FnOnce() -> Genesis,
     ) -> Result<Self, StoreError> {
         let failed = |doing| move |error: std::io::Error| StoreError::disk(folder, doing, &error);
@@ -54,17 +56,29 @@ impl Store {
         let database = folder.join(DATABASE);
         if !database.exists() {
             check_empty(folder, &disk)?;
-            create(folder, &database, identity, genesis())?;
+            create(folder, &database, identity, passphrase, genesis())?;
         }
         let mark = durable_mark::read(&disk).map_err(failed("read the mark of the last sync"))?;
-        let engine = RocksEngine::open(&database, false);
-        let engine = engine.map_err(|error| StoreError::engine(folder, "open the database", error))?;
-        let store = Store::checked(Arc::new(engine), folder, identity)?;
+        let engine = database::open(&database, passphrase)?;
+        let store = Store::checked(engine, folder, identity)?;
         store.check_mark(mark)?;
         Ok(Store { disk: Some(Mutex::new(disk)), ..store })
     }
 
-    /// The same on a database in memory.
+    /// Puts the key of a store's values under another passphrase; the validator may run meanwhile.
+    ///
+    /// **Returns** the key's file; none where there is no store, or its values are in the clear.
+    ///
+    /// **Errors**: a wrong passphrase, the disk's; the key is then under the one passphrase or the other.
+    pub fn change_passphrase(
+        folder: &Path,
+        old: &Passphrase,
+        new: &Passphrase,
+    ) -> Result<Option<PathBuf>, StoreError> {
+        database::change_passphrase(&folder.join(DATABASE), old, new)
+    }
+
+    /// [`Store::open`] on a database in memory, in the clear.
     ///
     /// **Errors**: as [`Store::open`].
     pub fn open_in_memory(
@@ -191,15 +205,20 @@ pub(super) fn check_empty(folder: &Path, disk: &FileDisk) -> Result<(), StoreErr
 }
 
 /// Makes a database under another name and renames it when it is complete and synced.
-fn create(folder: &Path, database: &Path, identity: &Identity, genesis: Genesis) -> Result<(), StoreError> {
+fn create(
+    folder: &Path,
+    database: &Path,
+    identity: &Identity,
+    passphrase: Option<&Passphrase>,
+    genesis: Genesis,
+) -> Result<(), StoreError> {
     let failed = |error: std::io::Error| StoreError::disk(folder, "create the database", &error);
     let unfinished = folder.join(UNFINISHED);
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).map_err(failed)?;
     }
-    let engine = RocksEngine::open(&unfinished, true);
-    let engine = engine.map_err(|error| StoreError::engine(folder, "create the database", error))?;
-    initialise(&engine, folder, identity, genesis)?;
+    let engine = database::create(&unfinished, passphrase)?;
+    initialise(&*engine, folder, identity, genesis)?;
     drop(engine);
     fs::rename(&unfinished, database).map_err(failed)?;
     sync_parent(database).map_err(failed)

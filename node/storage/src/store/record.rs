@@ -172,6 +172,8 @@ pub(super) const TIP_KEY: &[u8] = b"tip";
 pub(super) const STATE_COLUMN_KEY: &[u8] = b"state_column";
 pub(super) const TRANSFER_KEY: &[u8] = b"transfer";
 pub(super) const BASE_KEY: &[u8] = b"base";
+/// There where the values are sealed: looked for without their key.
+pub(super) const SEALED_KEY: &[u8] = b"sealed";
 /// Before the id of a piece of evidence.
 pub(super) const EVIDENCE_PREFIX: &[u8] = b"evidence/";
 

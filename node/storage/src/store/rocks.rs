@@ -10,6 +10,7 @@ use rocksdb::{
 };
 
 use super::engine::{Batch, Column, Engine, EngineError, KeyRange, Pairs, Read};
+use crate::sealing::Encryption;
 
 /// A RocksDB with one column family for each [`Column`].
 pub(super) struct RocksEngine {
@@ -33,36 +34,23 @@ const DELETIONS_RATIO: f64 = 0.5;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
 impl RocksEngine {
-    /// Opens the database in `folder`, or makes one there.
-    pub(super) fn open(folder: &Path, create: bool) -> Result<Self, EngineError> {
+    /// Opens the database in `folder`, or makes one there. `encryption` is what becomes of values before they get here.
+    pub(super) fn open(folder: &Path, create: bool, encryption: Encryption) -> Result<Self, EngineError> {
         let mut options = database_options();
         options.create_if_missing(create);
         // An older program made fewer.
         options.create_missing_column_families(true);
         options.set_error_if_exists(create);
-        let db = DB::open_cf_descriptors(&options, folder, columns()).map_err(engine_error)?;
+        let db = DB::open_cf_descriptors(&options, folder, columns(encryption)).map_err(engine_error)?;
         Ok(RocksEngine { db })
     }
 
     /// Opens a database that nobody writes to, without changing it.
     pub(super) fn open_to_read(folder: &Path) -> Result<Self, EngineError> {
-        let db = DB::open_cf_descriptors_read_only(&database_options(), folder, columns(), false);
+        // How values were compressed is written with them.
+        let columns = columns(Encryption::None);
+        let db = DB::open_cf_descriptors_read_only(&database_options(), folder, columns, false);
         Ok(RocksEngine { db: db.map_err(engine_error)? })
-    }
-
-    /// Writes without the log: nothing is durable before [`RocksEngine::finish_loading`].
-    pub(super) fn load(&self, batch: Batch) -> Result<(), EngineError> {
-        let mut unlogged = WriteOptions::default();
-        unlogged.disable_wal(true);
-        self.db.write_opt(self.changes(batch)?, &unlogged).map_err(engine_error)
-    }
-
-    /// Makes what was loaded durable.
-    pub(super) fn finish_loading(&self) -> Result<(), EngineError> {
-        for column in Column::ALL {
-            self.db.flush_cf(self.family(column)?).map_err(engine_error)?;
-        }
-        self.db.flush_wal(true).map_err(engine_error)
     }
 
     fn changes(&self, batch: Batch) -> Result<WriteBatch, EngineError> {
@@ -106,12 +94,13 @@ fn database_options() -> Options {
     options
 }
 
-fn columns() -> [ColumnFamilyDescriptor; Column::ALL.len()] {
+fn columns(encryption: Encryption) -> [ColumnFamilyDescriptor; Column::ALL.len()] {
     let cache = Cache::new_lru_cache(CACHE_BYTES);
-    Column::ALL.map(|column| ColumnFamilyDescriptor::new(column.name(), column_options(column, &cache)))
+    let options = |column| column_options(column, &cache, encryption);
+    Column::ALL.map(|column| ColumnFamilyDescriptor::new(column.name(), options(column)))
 }
 
-fn column_options(column: Column, cache: &Cache) -> Options {
+fn column_options(column: Column, cache: &Cache, encryption: Encryption) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
     table.set_block_size(BLOCK_BYTES);
@@ -127,9 +116,10 @@ fn column_options(column: Column, cache: &Cache) -> Options {
         // Old blocks that are dropped give their space back without waiting for newer ones to push them down.
         options.add_compact_on_deletion_collector_factory(DELETIONS_WINDOW, DELETIONS_MAX, DELETIONS_RATIO);
     }
-    // Hashes and signatures do not compress; everything else does.
-    options.set_compression_type(match column {
-        Column::Transactions | Column::Values | Column::Certificates => DBCompressionType::None,
+    // Hashes, signatures and what is encrypted do not compress; everything else does.
+    options.set_compression_type(match (encryption, column) {
+        (Encryption::Values, _) => DBCompressionType::None,
+        (_, Column::Transactions | Column::Values | Column::Certificates) => DBCompressionType::None,
         _ => DBCompressionType::Lz4,
     });
     options
@@ -221,6 +211,20 @@ impl Read for RocksSnapshot<'_> {
 impl Engine for RocksEngine {
     fn write(&self, batch: Batch) -> Result<(), EngineError> {
         self.db.write(self.changes(batch)?).map_err(engine_error)
+    }
+
+    /// Without the log.
+    fn load(&self, batch: Batch) -> Result<(), EngineError> {
+        let mut unlogged = WriteOptions::default();
+        unlogged.disable_wal(true);
+        self.db.write_opt(self.changes(batch)?, &unlogged).map_err(engine_error)
+    }
+
+    fn finish_loading(&self) -> Result<(), EngineError> {
+        for column in Column::ALL {
+            self.db.flush_cf(self.family(column)?).map_err(engine_error)?;
+        }
+        self.db.flush_wal(true).map_err(engine_error)
     }
 
     fn clear(&self, column: Column) -> Result<(), EngineError> {

@@ -17,6 +17,7 @@ use crate::{Identity, children};
 use chain::{Chain, identity};
 
 pub(super) mod chain;
+mod encrypted;
 mod full_disk;
 mod kill;
 mod prune;
@@ -28,7 +29,7 @@ fn in_memory(engine: &Arc<MemoryEngine>) -> Result<Store, StoreError> {
 
 fn on_disk(folder: &Path) -> Result<Store, StoreError> {
     let _undisturbed = children::none_begins();
-    Store::open(folder, &identity(), Chain::genesis)
+    Store::open(folder, &identity(), None, Chain::genesis)
 }
 
 /// Commits the next `count` blocks of `chain`.
@@ -271,7 +272,7 @@ fn foreign_store_refuses_to_open() {
     drop(on_disk(folder.path()).expect("opens"));
     let check = |what: &str, expected: Identity| {
         let undisturbed = children::none_begins();
-        let opened = Store::open(folder.path(), &expected, Chain::genesis);
+        let opened = Store::open(folder.path(), &expected, None, Chain::genesis);
         drop(undisturbed);
         let error = opened.err().expect("a foreign store is refused").to_string();
         assert!(error.contains(&format!("another {what}")) && error.contains("hint: "), "{error}");

@@ -38,7 +38,7 @@ pub struct Unreadable;
 pub(super) fn write(whose: Whose, records: &[Record], frames: &[usize], torn: Option<&Torn>) -> Vec<u8> {
     let (chain_id, validator) = whose;
     let identity = Identity { chain_id, key: PublicKey([0; 32]), validator };
-    let header = Header { identity, number: 1, oldest: 1, previous_link: 0 };
+    let header = Header { identity, sealed: false, number: 1, oldest: 1, previous_link: 0 };
     let marker = header.marker();
     let (mut bytes, mut link, mut rest) = (header.to_bytes(), marker, records);
     for count in frames {

@@ -25,7 +25,7 @@ use carat_types::header::Header;
 use carat_types::{Digest, Slot};
 
 use super::super::StoreError;
-use super::super::engine::{Column, Read as _};
+use super::super::engine::Column;
 use super::super::record::{self, Execution};
 use super::checks::{check_execution, check_payload, check_seals};
 use super::{BackupError, Source, VALUE_BYTES_MAX, contradiction, read};

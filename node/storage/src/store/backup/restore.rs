@@ -12,19 +12,18 @@ use super::super::durable_mark;
 use super::super::engine::{Batch, Column};
 use super::super::open::{DATABASE, UNFINISHED, check_empty};
 use super::super::record;
-use super::super::rocks::RocksEngine;
-use super::super::{StoreError, VERSION};
+use super::super::{StoreError, VERSION, database};
 use super::walk::{Report, walk_with};
 use super::{BackupError, Head, NO_BASE};
 use crate::disk::{FileDisk, sync_parent};
 use crate::identity::Identity;
-use crate::vault::VaultReader;
+use crate::vault::{Passphrase, VaultReader};
 
 /// Bytes that are written at a time.
 const BATCH_BYTES: usize = 4 << 20;
 
 /// Makes the store of `identity` in `folder` from a backup of any validator of its chain. The folder must be empty or absent; a
-/// crash or a refusal leaves no store.
+/// crash or a refusal leaves no store. With a passphrase, which need not be the backup's, the store's values are encrypted at rest.
 ///
 /// **Errors**: [`BackupError`].
 pub fn restore<R: Read>(
@@ -33,7 +32,7 @@ pub fn restore<R: Read>(
     epochs: &Epochs,
     leaves: &LeafRule,
     identity: &Identity,
-    folder: &Path,
+    (folder, passphrase): (&Path, Option<&Passphrase>),
     unsealed: bool,
 ) -> Result<Report, BackupError> {
     let failed = |doing| move |error: std::io::Error| StoreError::disk(folder, doing, &error);
@@ -46,7 +45,7 @@ pub fn restore<R: Read>(
     if unfinished.exists() {
         std::fs::remove_dir_all(&unfinished).map_err(failed("clear the folder"))?;
     }
-    let loaded = load(input, genesis, epochs, leaves, identity, &unfinished, unsealed);
+    let loaded = load(input, genesis, epochs, leaves, identity, (&unfinished, passphrase), unsealed);
     let (report, head) = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -68,11 +67,11 @@ fn load<R: Read>(
     epochs: &Epochs,
     leaves: &LeafRule,
     identity: &Identity,
-    folder: &Path,
+    (folder, passphrase): (&Path, Option<&Passphrase>),
     unsealed: bool,
 ) -> Result<(Report, Head), BackupError> {
     let failed = |error| BackupError::from(StoreError::engine(folder, "write the database", error));
-    let engine = RocksEngine::open(folder, true).map_err(failed)?;
+    let engine = database::create(folder, passphrase)?;
     let (mut batch, mut bytes) = (Batch::default(), 0);
     let mut take = |column, key: &[u8], value: &[u8]| -> Result<(), BackupError> {
         batch.put(column, key, value);

@@ -14,13 +14,14 @@ use carat_types::message::Seal;
 use carat_types::{LeafRule, PublicKey, SecretKey, ValidatorId};
 use tempfile::TempDir;
 
-use super::super::engine::{Batch, Engine as _};
+use super::super::engine::{Batch, Read as _};
+use super::super::rocks::RocksEngine;
 use super::super::tests::chain::{Chain, identity};
 use super::super::tests::transfer::served;
 use super::super::{Store, StoreError};
 use super::*;
 use crate::vault::Passphrase;
-use crate::{Identity, children};
+use crate::{Encryption, Identity, children};
 
 const BLOCKS: u64 = 12;
 
@@ -81,7 +82,7 @@ fn seals(genesis: &GenesisFile, slot: Slot, header: Digest) -> SealCertificate {
 
 fn on_disk(folder: &Path) -> Store {
     let _undisturbed = children::none_begins();
-    Store::open(folder, &identity(), Chain::genesis).expect("opens")
+    Store::open(folder, &identity(), None, Chain::genesis).expect("opens")
 }
 
 /// A store of twelve blocks, sealed up to `sealed`, and the copy that a backup is made from.
@@ -110,8 +111,8 @@ impl Scene {
     /// The backup, after the copy was changed by `change`.
     fn backup_of(self, change: impl FnOnce(&RocksEngine)) -> (TempDir, Vec<u8>) {
         let copy = self.folder.path().join("copy");
-        change(&RocksEngine::open(&copy, false).expect("opens"));
-        let source = Source::open(&copy).expect("opens");
+        change(&RocksEngine::open(&copy, false, Encryption::None).expect("opens"));
+        let source = Source::open(&copy, None).expect("opens");
         let out = VaultWriter::begin(Vec::new(), PURPOSE, None).expect("begins");
         let (_, bytes) = source.write(out, None, true).expect("written");
         (self.folder, bytes)
@@ -145,10 +146,11 @@ fn backup_put_back_is_the_store_that_it_was_made_from() {
     let original = on_disk(&folder.path().join("store"));
     let (path, other) =
         (folder.path().join("restored"), Identity { validator: ValidatorId(3), ..identity() });
-    let restored = restore(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, &other, &path, false)
-        .expect("restored");
+    let restored =
+        restore(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, &other, (&path, None), false)
+            .expect("restored");
     assert_eq!(restored, report);
-    let restored = Store::open(&path, &other, Chain::genesis).expect("opens as another validator's");
+    let restored = Store::open(&path, &other, None, Chain::genesis).expect("opens as another validator's");
     restored.state_tree(&LeafRule::Open).expect("the state of its newest block");
     for column in Column::ALL.into_iter().filter(|column| *column != Column::Meta) {
         let all = |store: &Store| {
@@ -159,6 +161,55 @@ fn backup_put_back_is_the_store_that_it_was_made_from() {
     assert_eq!(restored.tip(), original.tip());
 }
 
+/// Encrypted or not, before and after.
+#[test]
+fn backup_of_an_encrypted_store_is_put_back_under_any_setting() {
+    let (folder, genesis) = (tempfile::tempdir().expect("a folder"), genesis());
+    let passphrases = ["of the store it is made from", "of the store it goes to"].map(Passphrase::new);
+    let path = folder.path().join("store");
+    let open = |path: &Path, passphrase: Option<&Passphrase>| {
+        let _undisturbed = children::none_begins();
+        Store::open(path, &identity(), passphrase, Chain::genesis).expect("opens")
+    };
+    let store = open(&path, Some(&passphrases[0]));
+    let mut chain = Chain::new();
+    for _ in 0..BLOCKS {
+        let (block, outcome) = chain.next();
+        store.commit_block(&block, &outcome).expect("the store works");
+        store.put_certificate(&seals(&genesis, block.header.slot, block.header.hash())).expect("kept");
+    }
+    store.engine.write(history()).expect("written");
+    let copy = folder.path().join("copy");
+    store.checkpoint(&copy).expect("copied");
+    for wrong in [None, Some(&passphrases[1])] {
+        assert!(Source::open(&copy, wrong).is_err(), "the copy is as encrypted as the store");
+    }
+    let source = Source::open(&copy, Some(&passphrases[0])).expect("opens");
+    let out = VaultWriter::begin(Vec::new(), PURPOSE, None).expect("begins");
+    let (_, bytes) = source.write(out, None, true).expect("written");
+    for (name, passphrase) in [("clear", None), ("sealed", Some(&passphrases[1]))] {
+        let path = folder.path().join(name);
+        restore(
+            reader(&bytes),
+            &genesis,
+            &epochs(),
+            &LeafRule::Open,
+            &identity(),
+            (&path, passphrase),
+            false,
+        )
+        .expect("restored");
+        let restored = open(&path, passphrase);
+        restored.state_tree(&LeafRule::Open).expect("the state of its newest block");
+        for column in Column::ALL.into_iter().filter(|column| *column != Column::Meta) {
+            let all = |store: &Store| {
+                store.engine.scan(column, KeyRange::default()).collect::<Result<Vec<_>, _>>().expect("reads")
+            };
+            assert_eq!(all(&restored), all(&store), "{name}, column {column}");
+        }
+    }
+}
+
 #[test]
 fn copy_does_not_change_while_the_store_goes_on() {
     let scene = Scene::new(BLOCKS);
@@ -166,7 +217,7 @@ fn copy_does_not_change_while_the_store_goes_on() {
     (0..BLOCKS).for_each(|_| drop(chain.next()));
     let (block, outcome) = chain.next();
     scene.store.commit_block(&block, &outcome).expect("commits go on");
-    assert_eq!(Source::open(&copy).expect("opens").tip().slot, Slot(BLOCKS));
+    assert_eq!(Source::open(&copy, None).expect("opens").tip().slot, Slot(BLOCKS));
     assert_eq!(scene.store.tip().slot, Slot(BLOCKS + 1));
 }
 
@@ -183,7 +234,7 @@ fn newest_block_without_seals_needs_a_word() {
 #[test]
 fn seals_that_came_after_the_copy_prove_it() {
     let scene = Scene::new(BLOCKS - 1);
-    let source = Source::open(&scene.folder.path().join("copy")).expect("opens");
+    let source = Source::open(&scene.folder.path().join("copy"), None).expect("opens");
     assert!(!source.is_sealed().expect("reads"));
     let late = seals(&genesis(), source.tip().slot, source.tip().header);
     let passphrase = Passphrase::new("correct horse battery staple");
@@ -294,8 +345,16 @@ fn backup_that_lies_is_refused() {
         assert!(error.contains(expected) && error.contains("hint:"), "{what}: {error}");
         let path = folder.path().join("restored");
         assert!(
-            restore(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, &identity(), &path, false)
-                .is_err(),
+            restore(
+                reader(&bytes),
+                &genesis(),
+                &epochs(),
+                &LeafRule::Open,
+                &identity(),
+                (&path, None),
+                false
+            )
+            .is_err(),
             "{what}"
         );
         assert!(
@@ -309,12 +368,12 @@ fn backup_that_lies_is_refused() {
 fn block_that_is_missing_is_noticed_when_the_backup_is_made() {
     let scene = Scene::new(BLOCKS);
     let copy = scene.folder.path().join("copy");
-    let engine = RocksEngine::open(&copy, false).expect("opens");
+    let engine = RocksEngine::open(&copy, false, Encryption::None).expect("opens");
     let key = record::slot_key(Slot(5)).to_vec();
     engine.write(Batch { changes: vec![(Column::Payloads, key, None)] }).expect("written");
     drop(engine);
     let out = VaultWriter::begin(Vec::new(), PURPOSE, None).expect("begins");
-    let Err(error) = Source::open(&copy).expect("opens").write(out, None, true) else {
+    let Err(error) = Source::open(&copy, None).expect("opens").write(out, None, true) else {
         panic!("it was written");
     };
     assert!(matches!(error, BackupError::Store(StoreError::Damaged { .. })), "{error}");
@@ -333,9 +392,10 @@ fn backup_of_another_chain_is_refused() {
 fn restore_never_touches_a_store_that_is_there() {
     let (folder, bytes) = Scene::new(BLOCKS).backup();
     let there = folder.path().join("store");
-    let error = restore(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, &identity(), &there, false)
-        .expect_err("refused")
-        .to_string();
+    let error =
+        restore(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, &identity(), (&there, None), false)
+            .expect_err("refused")
+            .to_string();
     assert!(error.contains("hint:"), "{error}");
     assert_eq!(on_disk(&there).tip().slot, Slot(BLOCKS));
 }
@@ -360,7 +420,7 @@ fn backup_of_a_fetched_state_begins_with_its_block() {
         let place = |name: &str| folder.path().join(format!("{name}-{blocks}"));
         store.checkpoint(&place("copy")).expect("copied");
         let out = VaultWriter::begin(Vec::new(), PURPOSE, None).expect("begins");
-        let source = Source::open(&place("copy")).expect("opens");
+        let source = Source::open(&place("copy"), None).expect("opens");
         let (_, bytes) = source.write(out, None, true).expect("written");
         let report = restore(
             reader(&bytes),
@@ -368,7 +428,7 @@ fn backup_of_a_fetched_state_begins_with_its_block() {
             &epochs(),
             &LeafRule::Open,
             &identity(),
-            &place("restored"),
+            (&place("restored"), None),
             false,
         )
         .expect("sound");
@@ -387,8 +447,8 @@ fn backup_of_a_fetched_state_begins_with_its_block() {
 fn archive_of(change: impl FnOnce(&RocksEngine)) -> Vec<u8> {
     let copy = Scene::new(BLOCKS).folder;
     let copy = copy.path().join("copy");
-    change(&RocksEngine::open(&copy, false).expect("opens"));
-    let source = Source::open(&copy).expect("opens");
+    change(&RocksEngine::open(&copy, false, Encryption::None).expect("opens"));
+    let source = Source::open(&copy, None).expect("opens");
     let out = VaultWriter::begin(Vec::new(), archive::PURPOSE, None).expect("begins");
     source.write_archive(out, source.first_block(), Slot(BLOCKS)).expect("written")
 }

@@ -47,7 +47,7 @@ pub(in crate::store) fn served(blocks: u32) -> (SnapshotOffer, Vec<StateChunk>, 
 }
 
 /// The store stands on the fetched state and goes on from there.
-fn check_goes_on(store: &Store, chain: &mut Chain, base: Slot) {
+pub(super) fn check_goes_on(store: &Store, chain: &mut Chain, base: Slot) {
     assert_eq!(store.tip(), Tip { slot: chain.newest.slot, header: chain.newest.hash() });
     assert_eq!(store.state_tree(&LeafRule::Open).expect("sound").root(), chain.newest.state_root);
     assert_eq!(store.base().expect("reads").map(|base| base.slot), Some(base));
