@@ -195,7 +195,7 @@ async fn connect(homes: &[PathBuf], options: &Options) -> Result<Vec<Rc<Feed>>> 
     let mut feeds = Vec::new();
     for home in homes {
         let (settings, genesis) = read(home)?;
-        let index = settings.validator.index;
+        let index = settings.validator.index.context("an index")?;
         let server = genesis.genesis.validators.get(usize::from(index)).context("an index")?.network;
         let address = settings.entrance.listen.unwrap_or(settings.api.listen);
         let dialler = Dialler::new(&SecretKey::from_seed(&[7; 32]), &genesis.chain_id)?;

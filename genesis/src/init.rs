@@ -222,7 +222,7 @@ impl Keys {
     }
 }
 
-fn random_key() -> Result<SecretKey, InitError> {
+pub(crate) fn random_key() -> Result<SecretKey, InitError> {
     Ok(SecretKey::from_seed(&*random_bytes()?))
 }
 
@@ -334,7 +334,7 @@ pub fn test_root_key(passphrase: &str) -> SecretKey {
 }
 
 /// The folder in which everything is made, beside the one asked for.
-fn unfinished_folder(out: &Path) -> Result<PathBuf, InitError> {
+pub(crate) fn unfinished_folder(out: &Path) -> Result<PathBuf, InitError> {
     let occupied = match fs::read_dir(out) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
@@ -354,7 +354,7 @@ fn unfinished_folder(out: &Path) -> Result<PathBuf, InitError> {
     Ok(path)
 }
 
-fn parent(path: &Path) -> PathBuf {
+pub(crate) fn parent(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_path_buf(),
         _ => PathBuf::from("."),
@@ -435,8 +435,9 @@ fn write_home(
         settings.push_str(layout::STORE_TEXT);
     }
     let members_only = genesis.genesis.visibility() == Visibility::Members;
-    if members_only {
-        settings.push_str(&layout::login_text(index, addresses).unwrap_or_default());
+    let own = addresses.get(usize::from(index));
+    if let Some(own) = own.filter(|_| members_only) {
+        settings.push_str(&layout::login_text(own.api));
     }
     write_new(&home.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
 

@@ -18,6 +18,7 @@
 //!       journal/           the journal's birth record; later the journal, and beside it the database
 //! ```
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -149,20 +150,38 @@ pub(crate) const TOKEN_TEXT: &str = "\n# The acceptor key is in a token: name it
      # [validator.token]\n# module = \"/usr/lib/softhsm/libsofthsm2.so\"\n# label = \"the token's label\"\n\
      # acceptor = \"the key's label\"\n# pin_file = \"the file of the PIN, mode 600\"\n";
 
-/// What the settings of a validator of a members' network say of its login.
-pub(crate) fn login_text(index: u16, all: &[Addresses]) -> Option<String> {
-    Some(own_login_text(all.get(usize::from(index))?))
-}
-
-/// The same, by its addresses.
-pub(crate) fn own_login_text(own: &Addresses) -> String {
+/// What the settings of a node of a members' network say of its login.
+pub(crate) fn login_text(api: SocketAddr) -> String {
     format!(
         "\n# Nobody reads a members' network without logging in. Set the bank's own domain, and a proxy with TLS in front of\n\
          # [api], before anybody but this machine reaches it.\n\
          [bank]\ndomain = \"{api}\"\nurl = \"http://{api}\"\n\n\
-         [bank.login]\nsigning_key = \"{KEYS}/{CHALLENGE_KEY}\"\ntoken_key = \"{KEYS}/{TOKEN_KEY}\"\n",
-        api = own.api
+         [bank.login]\nsigning_key = \"{KEYS}/{CHALLENGE_KEY}\"\ntoken_key = \"{KEYS}/{TOKEN_KEY}\"\n"
     )
+}
+
+/// The text of the settings of a node that follows `validators`.
+pub(crate) fn follower_text(
+    listen: SocketAddr,
+    api: SocketAddr,
+    metrics: SocketAddr,
+    validators: &BTreeMap<u16, SocketAddr>,
+) -> String {
+    let mut text = format!(
+        "# Settings of a node that follows without a vote: carat-node follow. Paths are relative to this file. Every key can\n\
+         # also be set in the environment: CARAT_API__LISTEN=127.0.0.1:8000.\n\n\
+         [validator]\ngenesis = \"{GENESIS}\"\nkeys = \"{KEYS}\"\ndata = \"{DATA}\"\n\n\
+         # REST for clients (TCP).\n[api]\nlisten = \"{api}\"\n\n\
+         # Metrics and health for operators (TCP).\n[metrics]\nlisten = \"{metrics}\"\n\n\
+         [log]\nformat = \"text\"\nlevel = \"info\"\n\n\
+         # The validators that it asks (UDP); each must list it under [[followers.peers]].\n\
+         [network]\nlisten = \"{listen}\"\n"
+    );
+    for (index, address) in validators {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n[[network.peers]]\nindex = {index}\naddress = \"{address}\"\n");
+    }
+    text
 }
 
 /// The text of the description of a network.

@@ -1,4 +1,5 @@
-//! Keys, genesis file and node homes of a new network; and whether those of an old one still fit together.
+//! Keys, genesis file and node homes of a new network; and whether those of an old one still fit together. Homes of nodes that
+//! follow an old one ([`follower`]).
 //!
 //! [`init`] makes everything, [`verify`] trusts nothing of it and looks again, [`show`] explains a genesis file.
 //! What is made is described in `docs/operations/genesis.md`. Reading order: [`layout`] (names and forms of all
@@ -7,6 +8,7 @@
 pub mod choices;
 mod error;
 mod files;
+pub mod follower;
 pub mod init;
 pub mod layout;
 pub mod newcomer;
@@ -19,6 +21,7 @@ pub mod verify;
 mod tests;
 
 pub use error::InitError;
+pub use follower::{FollowerOptions, MadeFollower, follower};
 pub use init::{InitOptions, Made, init};
 pub use newcomer::Newcomer;
 pub use show::{Summary, show};

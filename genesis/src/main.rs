@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line's output")]
 
+mod follower_command;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +16,7 @@ use carat_types::PublicKey;
 use carat_types::genesis::{AssetRule, ConsensusConstants, GenesisFile, Profile, Visibility};
 use carat_types::quorum::Quorum;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use follower_command::FollowerArgs;
 
 /// Makes the keys, the genesis file and the node homes of a network, and checks them.
 ///
@@ -53,6 +56,8 @@ enum Command {
     },
     /// Make the home of a validator that a later epoch brings, and print what the set of that epoch says of it
     Join(JoinArgs),
+    /// Make the home of a node that follows a network without a vote, and print what each validator's operator adds
+    Follower(Box<FollowerArgs>),
     /// Explain a genesis file
     Show {
         /// The genesis file, or the network's folder
@@ -278,6 +283,7 @@ fn main() -> ExitCode {
             .and_then(|options| run_init(&options, cli.output)),
         Command::Keys { out, name, encryption } => run_keys(&out, &name, encryption),
         Command::Join(arguments) => run_join(arguments),
+        Command::Follower(arguments) => arguments.run(cli.output),
         Command::Show { path } => run_show(&path, cli.output),
         Command::Verify { path } => run_verify(&path, cli.output),
         Command::Completions { shell } => {

@@ -106,7 +106,7 @@ fn settings_text(newcomer: &Newcomer, members_only: bool) -> String {
         let _ = write!(text, "\n[[network.peers]]\nindex = {index}\naddress = \"{address}\"\n");
     }
     if members_only {
-        text.push_str(&layout::own_login_text(&own));
+        text.push_str(&layout::login_text(own.api));
     }
     text
 }

@@ -213,7 +213,8 @@ pub fn restore(
     if epochs.present() > place.epochs.present() {
         handovers::write(&place.settings.validator.data, &epochs)?;
     }
-    Ok(Restored { report, journal: place.has_journal() })
+    let votes = place.settings.validator.index.is_some();
+    Ok(Restored { report, votes, journal: place.has_journal() })
 }
 
 /// What was put back.
@@ -221,6 +222,8 @@ pub fn restore(
 pub struct Restored {
     /// What the backup held.
     pub report: Report,
+    /// Whether it is a validator's home, and not a follower's.
+    pub votes: bool,
     /// Whether the validator's journal is where it belongs.
     pub journal: bool,
 }

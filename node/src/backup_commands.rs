@@ -124,13 +124,16 @@ impl Restore {
         let restored = backup::restore(&self.home, &self.folder, passphrase.as_ref(), self.unsealed)?;
         print(&restored.report, begun);
         match restored.journal {
+            false if !restored.votes => {
+                println!("journal      none, as a follower has: start it with carat-node follow")
+            }
             true => println!(
                 "journal      there, as the validator left it: start it, and it catches up and votes"
             ),
             false => println!(
                 "journal      missing: this key may have voted, and nobody knows for what, so the validator will not start\n\
                  hint: put the validator's own journal back if it still exists, never an older copy; else this key must \
-                 never sign again"
+                 never sign again, and the node follows without a vote (carat-node follow)"
             ),
         }
         Ok(())

@@ -179,18 +179,6 @@ impl CoreLoop {
                 self.trace.step(*slot, "FINAL", format!("{rule} in view {view}; {assumption}"));
             }
             Report::Stable { slot } => tracing::info!(slot = slot.0, "checkpoint is stable"),
-            Report::Behind { next, peers_at } => {
-                tracing::info!(slot = next.0, peers_at = peers_at.0, "behind its peers, fetching blocks");
-            }
-            Report::StateTransferBegun { slot } => {
-                tracing::info!(slot = slot.0, "far behind: the state after this slot is fetched from peers");
-            }
-            Report::StateTransferEnded { slot, installed: true } => {
-                tracing::info!(slot = slot.0, "the fetched state is in place");
-            }
-            Report::StateTransferEnded { slot, installed: false } => {
-                tracing::warn!(slot = slot.0, "no peer sent the state; blocks are fetched instead");
-            }
             Report::LeaderDemoted { view, leader, bound, measured, allowed } => {
                 self.metrics.consensus_demotions_total.with_label_values(&[bound.name()]).inc();
                 tracing::info!(view = view.0, %leader, bound = bound.name(), measured, allowed, "leader is too slow");
@@ -209,6 +197,9 @@ impl CoreLoop {
             Report::Misbehaviour { validator, what } => {
                 self.metrics.consensus_misbehaviour_total.inc();
                 tracing::warn!(replica = %validator, reason = what, "a validator contradicted itself");
+            }
+            Report::Behind { .. } | Report::StateTransferBegun { .. } | Report::StateTransferEnded { .. } => {
+                report_catching_up(report);
             }
         }
     }
@@ -258,6 +249,25 @@ impl CoreLoop {
     }
 }
 
+/// How catching up goes, in the log: of a validator, and of a node that follows.
+pub(crate) fn report_catching_up(report: &Report) {
+    match report {
+        Report::Behind { next, peers_at } => {
+            tracing::info!(slot = next.0, peers_at = peers_at.0, "behind its peers, fetching blocks");
+        }
+        Report::StateTransferBegun { slot } => {
+            tracing::info!(slot = slot.0, "far behind: the state after this slot is fetched from peers");
+        }
+        Report::StateTransferEnded { slot, installed: true } => {
+            tracing::info!(slot = slot.0, "the fetched state is in place");
+        }
+        Report::StateTransferEnded { slot, installed: false } => {
+            tracing::warn!(slot = slot.0, "no peer sent the state; blocks are fetched instead");
+        }
+        _ => {}
+    }
+}
+
 /// A number as a gauge shows it.
 pub fn as_gauge(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -265,12 +275,12 @@ pub fn as_gauge(number: u64) -> i64 {
 
 /// The timers that run, each at most once.
 #[derive(Debug, Default)]
-struct Timers {
+pub(crate) struct Timers {
     deadlines: BTreeMap<Timer, Instant>,
 }
 
 impl Timers {
-    fn set(&mut self, timer: Timer, after_us: u64) {
+    pub(crate) fn set(&mut self, timer: Timer, after_us: u64) {
         self.deadlines.insert(timer, Instant::now() + Duration::from_micros(after_us));
     }
 
@@ -278,12 +288,12 @@ impl Timers {
         self.deadlines.remove(&timer);
     }
 
-    fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.deadlines.values().min().copied()
     }
 
     /// Takes out those that have run out.
-    fn due(&mut self, now: Instant) -> Vec<Timer> {
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<Timer> {
         let due: Vec<Timer> =
             self.deadlines.iter().filter(|(_, at)| **at <= now).map(|(timer, _)| *timer).collect();
         due.iter().for_each(|timer| self.cancel(*timer));

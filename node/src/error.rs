@@ -81,6 +81,24 @@ pub enum NodeError {
         /// Number of validators.
         count: usize,
     },
+    /// A home of a follower, where a validator's is wanted.
+    #[error(
+        "node.toml has no validator.index, expected this validator's place in the genesis file (hint: the home of a node that \
+         follows without a vote is started by carat-node follow)"
+    )]
+    NoIndex,
+    /// A follower that would ask nobody.
+    #[error("node.toml lists no validator to follow, expected at least one (hint: network.peers)")]
+    NobodyToFollow,
+    /// A home that votes, or may vote again.
+    #[error(
+        "{path} holds a journal, expected none in the home of a node that follows (hint: a validator with its journal is started \
+         by carat-node run; a journal that is damaged is moved away first, and never put back)"
+    )]
+    HasJournal {
+        /// The journal's folder.
+        path: PathBuf,
+    },
     /// Settings that list too few or too many peers.
     #[error(
         "node.toml lists {listed} validators with this one, the genesis file {expected} (hint: network.peers)"

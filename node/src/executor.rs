@@ -22,12 +22,13 @@ use carat_types::{Digest, Slot};
 use thiserror::Error;
 
 use crate::chronicle::Chapters;
+use crate::followers;
 use crate::front_door::FrontDoor;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
+use crate::parts::Served;
 use crate::proofs::Proofs;
 use crate::signatures::SignatureCache;
-use crate::snapshots::Snapshots;
 use crate::trace::Trace;
 
 /// What the executor is told.
@@ -104,8 +105,8 @@ pub struct Executor {
     pub chronicle: Chapters,
     /// The last header, for others to read.
     pub shared_tip: Arc<RwLock<Header>>,
-    /// States for validators that are far behind.
-    pub snapshots: Arc<Snapshots>,
+    /// Who is served what is made here; none where nobody is.
+    pub(crate) served: Option<Served>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Recent messages.
@@ -156,7 +157,9 @@ impl Executor {
         let block = Block { header, payload: Arc::clone(payload) };
         self.store.commit_block(&block, &outcome)?;
         self.metrics.ledger_apply_seconds.observe(started.elapsed().as_secs_f64());
-        self.snapshots.executed(execute.slot);
+        if let Some(served) = &self.served {
+            served.snapshots.executed(execute.slot);
+        }
         self.proofs.executed(&block.header, &self.tree, &*self.store)?;
         self.publish(block.header, outcome, junk_bytes)?;
         if let Finality::Sealed(certified) = &execute.finality {
@@ -275,6 +278,11 @@ impl Executor {
             self.front_door.waiting.sealed(&transactions);
         }
         self.chronicle.sealed(certificate.body.slot);
+        if let Some(followers) = self.served.as_ref().and_then(|served| served.followers.as_ref())
+            && followers.send(followers::Task::Sealed(certificate.body.slot)).is_err()
+        {
+            tracing::debug!("the thread of followers has stopped");
+        }
         Ok(())
     }
 

@@ -42,6 +42,8 @@ pub struct FrontDoor {
     pub waiting: Arc<Waiting>,
     /// This validator: the mailbox source for its own clients.
     pub me: ValidatorId,
+    /// Under what number all followers' transactions count together, as those of one more validator.
+    pub followers: ValidatorId,
     /// The clocks.
     pub clock: Clock,
     /// Counters.
@@ -82,7 +84,8 @@ impl FrontDoor {
         Ok(verdict)
     }
 
-    /// Admits what a validator gossips. Nobody waits for an answer.
+    /// Admits what a validator gossips, or a follower forwards: that is spread, as if a client had brought it here. Nobody waits
+    /// for an answer.
     ///
     /// **Errors**: the state cannot be read.
     pub fn gossiped(
@@ -90,7 +93,11 @@ impl FrontDoor {
         from: ValidatorId,
         transaction: &Arc<SignedTransaction>,
     ) -> Result<(), StateError> {
-        self.admit(transaction, Some(from)).map(drop)
+        let verdict = self.admit(transaction, Some(from))?;
+        if from == self.followers && matches!(verdict, Verdict::Admitted | Verdict::Parked) {
+            self.gossip(transaction);
+        }
+        Ok(())
     }
 
     fn admit(
@@ -232,7 +239,7 @@ impl FrontDoor {
         let neglected = self.lock().neglected(now.saturating_sub(patience), now, RECHECK_COUNT);
         for entry in neglected {
             if self.is_still_admissible(&entry.transaction)? {
-                if entry.origin.is_none() {
+                if entry.origin.is_none_or(|origin| origin == self.followers) {
                     self.gossip(&entry.transaction);
                 }
             } else {

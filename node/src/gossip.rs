@@ -1,4 +1,4 @@
-//! Spreading what clients bring: one task that gathers envelopes and sends them to all other validators.
+//! Spreading what clients bring: one task that gathers envelopes and sends them to all other validators. Followers get blocks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,12 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Gossips until the front door closes. What gathered while the last frame was made goes with the next one; an idle node
 /// waits for nothing.
-pub(crate) async fn run(epoch: Epoch, mut envelopes: UnboundedReceiver<Envelope>, network: Arc<Network>) {
+pub(crate) async fn run(
+    epoch: Epoch,
+    mut envelopes: UnboundedReceiver<Envelope>,
+    network: Arc<Network>,
+    validators: Vec<u16>,
+) {
     while let Some(first) = envelopes.recv().await {
         let mut bytes = first.0.len();
         let mut gathered = vec![first];
@@ -32,7 +37,9 @@ pub(crate) async fn run(epoch: Epoch, mut envelopes: UnboundedReceiver<Envelope>
         }
         let busy = gathered.len() >= BUSY;
         let frame = encode(epoch, &Message::Transactions(Transactions { envelopes: gathered }));
-        network.broadcast(Lane::Bulk, &frame);
+        for validator in &validators {
+            network.send(*validator, Lane::Bulk, frame.clone());
+        }
         if busy {
             tokio::time::sleep(PAUSE).await;
         }

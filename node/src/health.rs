@@ -1,4 +1,4 @@
-//! How this validator is, in numbers and in words: what `/status`, `/consensus`, `/readyz` and `/livez` say.
+//! How this node is, in numbers and in words: what `/status`, `/consensus`, `/readyz` and `/livez` say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::core_loop::{Standing, as_gauge};
 use crate::diagnosis::{Diagnosis, Heard, Observed};
 use crate::evidence::alarms;
+use crate::follow::FollowerStatus;
 use crate::metrics::Metrics;
 
 /// What health is judged by.
@@ -25,6 +26,8 @@ pub struct Health {
     pub index: u16,
     /// Its name.
     pub name: String,
+    /// Whether it follows without a vote.
+    pub follows: bool,
     /// The thresholds of the network.
     pub quorum: Quorum,
     /// What its validators act on.
@@ -92,8 +95,18 @@ pub struct Status {
     peers: Vec<PeerStatus>,
 }
 
+/// What is shown at `/status`.
 #[derive(Clone, Debug, Serialize)]
-struct PeerStatus {
+#[serde(untagged)]
+pub enum Shown {
+    /// By a validator.
+    Validator(Box<Status>),
+    /// By a node that follows.
+    Follower(Box<FollowerStatus>),
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PeerStatus {
     validator: u16,
     connected: bool,
 }
@@ -222,6 +235,10 @@ impl Health {
 
     /// Whether this validator agrees with a quorum and progresses.
     pub fn readiness(&self) -> Readiness {
+        if self.follows { self.follower_readiness() } else { self.validator_readiness() }
+    }
+
+    fn validator_readiness(&self) -> Readiness {
         let standing = self.standing();
         let mut reasons = Vec::new();
         let mut state = "synced";
@@ -267,10 +284,15 @@ impl Health {
     }
 
     /// All of it.
-    pub fn status(&self) -> Status {
-        let standing = self.standing();
-        let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    pub fn status(&self) -> Shown {
+        match self.follows {
+            true => Shown::Follower(Box::new(self.follower_status())),
+            false => Shown::Validator(Box::new(self.validator_status())),
+        }
+    }
+
+    fn validator_status(&self) -> Status {
+        let (standing, tip) = (self.standing(), self.tip());
         Status {
             validator: self.index,
             name: self.name.clone(),
@@ -290,15 +312,17 @@ impl Health {
             state_root: tip.state_root.to_string(),
             alarms: self.alarms(),
             trust: self.trust,
-            assumption: assumption(self.trust, self.quorum),
+            assumption: self.assumption(),
             time_ms: tip.time_ms,
             uptime_ms: self.clock.monotonic_us() / 1_000,
-            peers: self
-                .peers
-                .iter()
-                .map(|peer| PeerStatus { validator: *peer, connected: connected.contains(peer) })
-                .collect(),
+            peers: self.peer_statuses(),
         }
+    }
+
+    pub(crate) fn peer_statuses(&self) -> Vec<PeerStatus> {
+        let connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = |peer: &u16| PeerStatus { validator: *peer, connected: connected.contains(peer) };
+        self.peers.iter().map(status).collect()
     }
 
     /// Why there is no block, or that there are: with each peer's view state.
@@ -327,15 +351,14 @@ impl Health {
             idle_ms: observed.idle_us / 1_000,
             own: ViewState::of(&standing.status),
             peers: observed.peers.iter().map(|(peer, heard)| PeerState::of(*peer, heard, now_us)).collect(),
-            diagnosis: observed.diagnose(),
+            diagnosis: if self.follows { self.follower_diagnosis() } else { observed.diagnose() },
             alarms: self.alarms(),
         }
     }
 
     /// What the pulse shows of consensus.
     pub(crate) fn network_view(&self) -> NetworkView {
-        let consensus = self.consensus();
-        let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (consensus, tip) = (self.consensus(), self.tip());
         let own = Peer {
             validator: self.index,
             connected: true,
@@ -354,7 +377,7 @@ impl Health {
             idle_ms: consensus.idle_ms,
             diagnosis: consensus.diagnosis,
             alarms: consensus.alarms,
-            assumption: assumption(self.trust, self.quorum),
+            assumption: self.assumption(),
             peers,
         }
     }
@@ -389,26 +412,39 @@ impl Health {
         follow(&metrics.network_dropped_frames_total, dropped);
     }
 
-    fn alarms(&self) -> Vec<String> {
+    pub(crate) fn alarms(&self) -> Vec<String> {
         alarms(&self.store).unwrap_or_else(|error| vec![error.to_string()])
     }
 
-    fn reached(&self) -> usize {
+    pub(crate) fn reached(&self) -> usize {
         self.connected.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    fn standing(&self) -> Standing {
+    pub(crate) fn standing(&self) -> Standing {
         self.standing.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
 
-/// The rule by which a block is known, and what it rests on, as receipts say it.
-fn assumption(trust: Trust, quorum: Quorum) -> String {
-    let rule = match trust {
-        Trust::Bft => Rule::Seal,
-        Trust::Crash => Rule::Fast,
-    };
-    format!("{rule}: {}", Assumption::behind(rule, quorum))
+    /// Header of the last executed block.
+    pub(crate) fn tip(&self) -> Header {
+        self.tip.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What validators act on, in a word.
+    pub(crate) fn trust_name(&self) -> &'static str {
+        match self.trust {
+            Trust::Bft => "bft",
+            Trust::Crash => "crash",
+        }
+    }
+
+    /// The rule by which a block is known here, and what it rests on, as receipts say it. Who follows knows sealed blocks alone.
+    pub(crate) fn assumption(&self) -> String {
+        let rule = match self.trust {
+            Trust::Crash if !self.follows => Rule::Fast,
+            Trust::Bft | Trust::Crash => Rule::Seal,
+        };
+        format!("{rule}: {}", Assumption::behind(rule, self.quorum))
+    }
 }
 
 /// Why a view was left, in words.

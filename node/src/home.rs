@@ -1,4 +1,4 @@
-//! The home folder of a validator: everything that a start reads from disk, checked before anything runs.
+//! The home folder of a node: everything that a start reads from disk, checked before anything runs.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,17 +18,18 @@ use carat_types::codec::Decode;
 use carat_types::epoch::{EpochSet, Epochs};
 use carat_types::genesis::{ConsensusConstants, GenesisFile, GenesisValidator, Profile, Visibility};
 use carat_types::validators::ValidatorSet;
-use carat_types::{Epoch, LeafRule, PublicKey, Quorum, Slot, View, leaf};
+use carat_types::{Epoch, LeafRule, PublicKey, Quorum, Slot, ValidatorId, View, leaf};
 
 use crate::chronicle::{self, Rebuilt, Sources};
 use crate::error::NodeError;
 use crate::handovers;
-use crate::keys::{Keys, OwnKeys};
+use crate::keys::{Keys, OwnKeys, VoteKeys};
 use crate::metrics::Metrics;
 use crate::replay::{Replayed, replay};
 use crate::salt;
 use crate::scribe::journal_record;
 use crate::seat::Seat;
+use crate::settings::followers::FollowerSettings;
 use crate::settings::{NetworkSettings, Settings, SettingsError, SignerPlace, bank};
 use crate::signer::Link;
 
@@ -38,7 +39,7 @@ pub const JOURNAL: &str = "journal";
 /// In the data folder.
 const STORE: &str = "store";
 
-/// Settings and genesis file of one validator, which fit together: what needs no key.
+/// Settings and genesis file of one node, which fit together: what needs no key.
 pub struct Place {
     /// The settings.
     pub(crate) settings: Settings,
@@ -118,7 +119,7 @@ pub fn read_genesis(path: &Path) -> Result<GenesisFile, NodeError> {
     GenesisFile::parse(&bytes).map_err(|error| NodeError::Genesis { path: path.into(), error })
 }
 
-/// Settings, genesis file and keys of one validator, which fit together.
+/// Settings, genesis file and keys of one node, which fit together.
 pub struct Home {
     /// The settings.
     pub(crate) settings: Settings,
@@ -132,7 +133,7 @@ pub struct Home {
     pub(crate) keys: OwnKeys,
     /// What journal and store must belong to.
     pub(crate) identity: Identity,
-    /// The name that the set of the present epoch gives this validator.
+    /// The name that the set of the present epoch gives this validator; that of a follower is none's.
     pub(crate) name: String,
     /// What the node serves for its bank.
     bank: Option<Arc<Bank>>,
@@ -146,27 +147,27 @@ impl Home {
     /// **Errors**: whatever does not fit together, with what to do.
     pub fn read(folder: &Path) -> Result<Self, NodeError> {
         let place = Place::read(folder)?;
-        let leaves = place.leaves()?;
-        let Place { settings, genesis, epochs, seat: Seat { identity, entry, keys } } = place;
-        let listed = &entry;
-        if epochs.present() == Epoch(0) {
-            check_peers(&settings, &genesis)?;
+        let entry = place.seat.entry.clone().ok_or(NodeError::NoIndex)?;
+        if place.epochs.present() == Epoch(0) {
+            check_peers(&place.settings, &place.genesis)?;
         }
+        check_followers(&place.settings, &place.epochs)?;
+        let keys = match signer_link(&place, &entry)? {
+            Some(link) => OwnKeys::of_signer(link)?,
+            None => {
+                let (folder, token) = (&place.seat.keys, place.settings.validator.token.as_ref());
+                OwnKeys::of_keys(Keys::read(folder, token, &entry, &place.passphrase())?)?
+            }
+        };
+        Home::furnish(place, keys)
+    }
+
+    /// What a home is apart from its keys.
+    pub(crate) fn furnish(place: Place, keys: OwnKeys) -> Result<Self, NodeError> {
+        let leaves = place.leaves()?;
+        let Place { settings, genesis, epochs, seat: Seat { identity, entry, .. } } = place;
         check_kept_blocks(&settings, &epochs.set().consensus)?;
-        let place = settings.signer();
-        let keys =
-            match place.map_err(|reason| SettingsError::Invalid { path: settings.path.clone(), reason })? {
-                Some(SignerPlace::Socket(path)) => OwnKeys::of_signer(Link::new(&path, identity, listed))?,
-                Some(SignerPlace::Remote(address, file)) => {
-                    let own = bank::identity("validator.signer_key", &file, &settings.passphrase())?;
-                    OwnKeys::of_signer(Link::remote(address, &own, identity, listed)?)?
-                }
-                None => {
-                    let token = settings.validator.token.as_ref();
-                    OwnKeys::of_keys(Keys::read(&keys, token, listed, &settings.passphrase())?)?
-                }
-            };
-        let bank = crate::settings::bank::open(&settings, &genesis, listed)?.map(Arc::new);
+        let bank = crate::settings::bank::open(&settings, &genesis, entry.as_ref())?.map(Arc::new);
         let operators = settings.operators()?;
         let no_login = settings.api.tls.is_none() && bank.as_ref().is_none_or(|bank| bank.login.is_none());
         if genesis.genesis.visibility() == Visibility::Members && no_login {
@@ -174,7 +175,7 @@ impl Home {
                 "a members' network, but neither [bank.login] nor [api.tls]: this node's REST interface shows nothing to anybody"
             );
         }
-        let name = listed.name.clone();
+        let name = entry.map_or_else(|| "follower".to_owned(), |entry| entry.name);
         Ok(Home { settings, genesis, epochs, keys, leaves, identity, name, bank, operators })
     }
 
@@ -196,6 +197,11 @@ impl Home {
     /// How the leaves of the state are hashed.
     pub fn leaves(&self) -> &LeafRule {
         &self.leaves
+    }
+
+    /// The key that this node proves to validators.
+    pub fn network_key(&self) -> PublicKey {
+        self.keys.network.public()
     }
 
     /// Where the native entrance is, if there is one.
@@ -236,6 +242,30 @@ impl Home {
     ///
     /// **Errors**: damaged, foreign or missing data, with what to do.
     pub fn open(&self) -> Result<(Journal, Vec<Record>, Store), NodeError> {
+        let genesis = self.genesis_state()?;
+        let Opened { mut journal, mut records, former } = self.open_journal()?;
+        let store = self.open_store(former.as_ref(), || genesis.clone())?;
+        if let Some(former) = former {
+            // Only now: a crash before this begins here again.
+            records = vec![Record::View(self.epoch(), View(0))];
+            let carry: Vec<_> = records.iter().map(journal_record).collect();
+            journal.begin_anew(self.identity, &carry)?;
+            let (epoch, before) = (self.epoch(), former.validator);
+            tracing::info!(%epoch, validator = %self.identity.validator, %before, "a new epoch begins");
+        }
+        Ok((journal, records, store))
+    }
+
+    /// Opens the store alone, or makes it: what a node without a journal has.
+    ///
+    /// **Errors**: damaged or foreign data, with what to do.
+    pub(crate) fn open_without_journal(&self) -> Result<Store, NodeError> {
+        let genesis = self.genesis_state()?;
+        self.open_store(None, || genesis.clone())
+    }
+
+    /// The state that the chain begins with, as the genesis file says.
+    fn genesis_state(&self) -> Result<GenesisState, NodeError> {
         let constants = &self.genesis.genesis;
         let entries = carat_ledger::state_entries(constants)
             .map_err(|error| NodeError::GenesisState(error.to_string()))?;
@@ -245,23 +275,7 @@ impl Home {
             let (seen, expected) = (constants.state_root, root);
             return Err(NodeError::StateRoot { seen, expected });
         }
-        let Opened { mut journal, mut records, former } = self.open_journal()?;
-        let genesis = || GenesisState {
-            header: self.genesis.header(),
-            entries: entries.clone(),
-            leaves: self.leaves.clone(),
-        };
-        let store = self.open_store(former.as_ref(), genesis)?;
-        if let Some(former) = former {
-            // Only now: a crash before this begins here again.
-            records = vec![Record::View(self.epoch(), View(0))];
-            let carry: Vec<_> = records.iter().map(journal_record).collect();
-            journal.begin_anew(self.identity, &carry)?;
-            let (epoch, before) = (self.epoch(), former.validator);
-            tracing::info!(%epoch, validator = %self.identity.validator, %before, "a new epoch begins");
-        }
-        carat_ledger::governance::check_version(&store, store.tip().slot.next())?;
-        Ok((journal, records, store))
+        Ok(GenesisState { header: self.genesis.header(), entries, leaves: self.leaves.clone() })
     }
 
     /// Builds the history again from the blocks.
@@ -368,14 +382,16 @@ impl Home {
         let folder = self.store_folder();
         let passphrase = self.settings.store_passphrase().map_err(NodeError::StorePassphrase)?;
         let open = |identity| Store::open(&folder, identity, passphrase.as_ref(), &genesis);
-        match (open(&self.identity), former) {
+        let store = match (open(&self.identity), former) {
             (Err(StoreError::Foreign { .. }), Some(former)) => {
                 let store = open(former)?;
                 store.hand_to(&self.identity)?;
-                Ok(store)
+                store
             }
-            (opened, _) => Ok(opened?),
-        }
+            (opened, _) => opened?,
+        };
+        carat_ledger::governance::check_version(&store, store.tip().slot.next())?;
+        Ok(store)
     }
 
     fn journal_folder(&self) -> PathBuf {
@@ -395,23 +411,12 @@ impl Home {
     /// key; one that the genesis file names keeps the address that it has by its place there, also with other keys. An address
     /// proves nothing: who is there must show the key.
     pub(crate) fn peers(&self) -> Vec<Peer> {
-        let NetworkSettings { peers, newcomers, .. } = &self.settings.network;
-        let first = &self.genesis.genesis.validators;
-        let founder = |entry: &GenesisValidator| {
-            let same = |it: &GenesisValidator| it.network == entry.network || it.name == entry.name;
-            let index = first.iter().position(same)?;
-            peers.iter().find(|peer| usize::from(peer.index) == index).map(|peer| peer.address)
-        };
-        let newcomer = |entry: &GenesisValidator| {
-            newcomers.iter().find(|it| it.key == entry.network).map(|it| it.address)
-        };
         let mut found = Vec::new();
-        for (id, entry) in self.validators().ids().zip(&self.epochs.set().validators) {
-            if id == self.identity.validator {
-                continue;
-            }
-            match newcomer(entry).or_else(|| founder(entry)) {
+        for (id, entry) in self.others() {
+            match self.address_of(entry) {
                 Some(address) => found.push(Peer { index: id.0, key: entry.network, address }),
+                // Who follows asks whom it likes.
+                None if matches!(self.keys.votes, VoteKeys::Nowhere) => {}
                 None => tracing::warn!(
                     validator = entry.name, key = %entry.network,
                     "no address is known for this validator (hint: list its network key and address under network.newcomers)"
@@ -419,6 +424,45 @@ impl Home {
             }
         }
         found
+    }
+
+    /// Places of the other validators whose addresses are known.
+    pub(crate) fn peer_indices(&self) -> Vec<u16> {
+        self.others().filter(|(_, entry)| self.address_of(entry).is_some()).map(|(id, _)| id.0).collect()
+    }
+
+    /// Places of all other validators.
+    pub(crate) fn other_validators(&self) -> Vec<u16> {
+        self.others().map(|(id, _)| id.0).collect()
+    }
+
+    fn others(&self) -> impl Iterator<Item = (ValidatorId, &GenesisValidator)> {
+        let all = self.validators().ids().zip(&self.epochs.set().validators);
+        all.filter(|(id, _)| *id != self.identity.validator)
+    }
+
+    fn address_of(&self, entry: &GenesisValidator) -> Option<SocketAddr> {
+        let NetworkSettings { peers, newcomers, .. } = &self.settings.network;
+        let newcomer = newcomers.iter().find(|it| it.key == entry.network).map(|it| it.address);
+        let founder = || {
+            let same = |it: &GenesisValidator| it.network == entry.network || it.name == entry.name;
+            let index = self.genesis.genesis.validators.iter().position(same)?;
+            peers.iter().find(|peer| usize::from(peer.index) == index).map(|peer| peer.address)
+        };
+        newcomer.or_else(founder)
+    }
+
+    /// The number behind the last validator: that of the first follower among a validator's peers.
+    pub(crate) fn behind_validators(&self) -> ValidatorId {
+        behind_validators(&self.epochs)
+    }
+
+    /// The followers that this validator serves, numbered behind the validators.
+    pub(crate) fn followers(&self) -> Vec<Peer> {
+        let listed = &self.settings.followers.peers;
+        let numbers = self.behind_validators().0..;
+        let peer = |(index, it): (u16, &FollowerSettings)| Peer { index, key: it.key, address: it.address };
+        numbers.zip(listed).map(peer).collect()
     }
 
     /// What the REST interface tells everybody about the network.
@@ -451,6 +495,42 @@ impl Home {
             bank: self.bank.clone(),
             operators: self.operators.clone(),
             ..carat_api::Settings::default()
+        }
+    }
+}
+
+/// The number behind the last validator of the present epoch.
+pub(crate) fn behind_validators(epochs: &Epochs) -> ValidatorId {
+    ValidatorId(u16::try_from(epochs.set().validators.len()).unwrap_or(u16::MAX))
+}
+
+/// The way to the signer that holds the keys, if the settings name one.
+pub(crate) fn signer_link(place: &Place, listed: &GenesisValidator) -> Result<Option<Link>, NodeError> {
+    let (settings, identity) = (&place.settings, place.seat.identity);
+    let named = settings.signer();
+    let named = named.map_err(|reason| SettingsError::Invalid { path: settings.path.clone(), reason })?;
+    Ok(match named {
+        None => None,
+        Some(SignerPlace::Socket(path)) => Some(Link::new(&path, identity, listed)),
+        Some(SignerPlace::Remote(address, file)) => {
+            let own = bank::identity("validator.signer_key", &file, &settings.passphrase())?;
+            Some(Link::remote(address, &own, identity, listed)?)
+        }
+    })
+}
+
+/// A validator is served as what it is to its peers, never as a follower beside.
+fn check_followers(settings: &Settings, epochs: &Epochs) -> Result<(), NodeError> {
+    let is_validators = |key: &PublicKey| epochs.set().validators.iter().any(|it| it.network == *key);
+    match settings.followers.peers.iter().find(|peer| is_validators(&peer.key)) {
+        None => Ok(()),
+        Some(peer) => {
+            let reason = format!(
+                "followers.peers lists {}, the network key of a validator, expected that of a follower (hint: a validator that \
+                 follows in its home is served without any setting)",
+                peer.key
+            );
+            Err(SettingsError::Invalid { path: settings.path.clone(), reason }.into())
         }
     }
 }

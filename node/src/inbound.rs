@@ -28,6 +28,8 @@ pub struct Inbound {
     pub network_id: Digest,
     /// The limits of a block.
     pub limits: BlockLimits,
+    /// What is taken of all that peers send.
+    pub takes: Takes,
     /// Where inputs go.
     pub mailbox: Arc<Mailbox>,
     /// Where gossiped transactions go.
@@ -36,6 +38,25 @@ pub struct Inbound {
     pub trace: Arc<Trace>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+}
+
+/// What a node takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// All that validators say to each other.
+    Everything,
+    /// Blocks, states, and where somebody stands: a node that follows. The rest is let fall before anybody checks its signatures.
+    Blocks,
+}
+
+impl Takes {
+    fn takes(self, message: &Message) -> bool {
+        let of_blocks = matches!(
+            message,
+            Message::Status(_) | Message::Data(Data::Block(_) | Data::Snapshot(_) | Data::Chunk(_))
+        );
+        self == Takes::Everything || of_blocks
+    }
 }
 
 /// Why a frame of a peer was refused before it reached the replica.
@@ -51,6 +72,7 @@ enum Refusal {
 enum Inward {
     Replica(Epoch, Box<VerifiedMessage>),
     FrontDoor(Vec<Envelope>),
+    Nowhere,
 }
 
 impl Refusal {
@@ -80,7 +102,8 @@ impl Inbound {
                         return;
                     }
                 }
-                Ok(Inward::FrontDoor(envelopes)) => self.bell.gossip(frame, envelopes),
+                Ok(Inward::FrontDoor(envelopes)) => self.bell.gossip(from, frame, envelopes),
+                Ok(Inward::Nowhere) => {}
                 Err(refusal) => {
                     self.metrics.consensus_rejections_total.with_label_values(&[refusal.name()]).inc();
                     tracing::debug!(peer = %from, reason = refusal.name(), "frame refused");
@@ -95,6 +118,9 @@ impl Inbound {
         let crosses = matches!(frame.message, Message::Status(_) | Message::Fetch(_) | Message::Data(_));
         if frame.epoch != self.epoch() && !crosses {
             return Err(Refusal::OtherEpoch);
+        }
+        if !self.takes.takes(&frame.message) {
+            return Ok(Inward::Nowhere);
         }
         self.trace.arrived(from, &frame.message);
         Ok(Inward::Replica(
@@ -161,5 +187,26 @@ impl Inbound {
     ) -> Result<carat_types::batch::WellFormed, Refusal> {
         let checked = payload::check(Arc::clone(payload), &self.network_id, &self.limits);
         checked.map(|(well_formed, _)| well_formed).map_err(|_| Refusal::MalformedPayload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carat_types::Slot;
+    use carat_types::message::{Fetch, Status, Transactions};
+
+    use super::*;
+
+    #[test]
+    fn node_that_follows_lets_fall_what_is_for_validators() {
+        let said = [
+            (Message::Status(Status::default()), true),
+            (Message::Fetch(Fetch::Blocks(Slot(1))), false),
+            (Message::Transactions(Transactions { envelopes: Vec::new() }), false),
+        ];
+        for (message, taken) in said {
+            assert_eq!(Takes::Blocks.takes(&message), taken, "{}", message.name());
+            assert!(Takes::Everything.takes(&message), "{}", message.name());
+        }
     }
 }

@@ -87,8 +87,10 @@ fn open_all(place: &Place, passphrase: &PassphraseSource) -> Result<Vec<Opened>,
         KeyRole::Proposer => token.is_some_and(|token| token.proposer.is_some()),
         KeyRole::Network => false,
     };
+    // A node that follows has a network key and no other.
+    let has = |role| role == KeyRole::Network || (settings.validator.index.is_some() && !in_token(role));
     let mut all = Vec::new();
-    for role in KeyRole::ALL.into_iter().filter(|role| !in_token(*role)) {
+    for role in KeyRole::ALL.into_iter().filter(|role| has(*role)) {
         let path = settings.validator.keys.join(role.file_name());
         all.push(Opened { key: read_file(&path, role, passphrase)?, path, role: Some(role) });
     }

@@ -53,6 +53,8 @@ pub(crate) enum VoteKeys {
     Here(Box<KeySigner>),
     /// With somebody who must be asked, and may be away.
     Elsewhere(Signatory),
+    /// Nowhere: this node follows without a vote.
+    Nowhere,
 }
 
 impl OwnKeys {
@@ -78,7 +80,7 @@ impl OwnKeys {
     pub(crate) fn signer(&self) -> Box<dyn Signer + Send> {
         match &self.votes {
             VoteKeys::Here(keys) => keys.clone(),
-            VoteKeys::Elsewhere(_) => Box::new(ElsewhereSigner),
+            VoteKeys::Elsewhere(_) | VoteKeys::Nowhere => Box::new(ElsewhereSigner),
         }
     }
 }
@@ -126,6 +128,17 @@ pub enum KeysError {
         expected: PublicKey,
         /// Name of the validator.
         name: String,
+    },
+    /// A validator's key in the home of a follower.
+    #[error(
+        "key file {path} holds {seen}, the network key of a validator, expected one of this follower's own (hint: carat-genesis \
+         follower makes one; to follow in a validator's home, keep its validator.index)"
+    )]
+    OfValidator {
+        /// The file.
+        path: PathBuf,
+        /// Public key of the file.
+        seen: PublicKey,
     },
 }
 

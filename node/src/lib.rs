@@ -1,7 +1,8 @@
-//! A validator: settings, one event loop, performing its effects, start and stop.
+//! A validator, or a node that follows: settings, one event loop, performing its effects, start and stop.
 //!
 //! Reading order: [`home`] (what a start reads), [`node`] (how the parts hang together), [`core_loop`], [`scribe`] (effects in order, nothing
 //! before it is durable), [`executor`], [`chronicle`]; on the way in [`inbound`], [`porter`], [`front_door`], [`mailbox`].
+//! Without a vote: [`follow`]; serving those: [`followers`].
 
 pub mod admin;
 pub mod archive;
@@ -15,6 +16,8 @@ pub mod entrance;
 pub mod error;
 pub mod evidence;
 pub mod executor;
+pub mod follow;
+pub mod followers;
 mod friendbot;
 pub mod front_door;
 mod gossip;
@@ -30,6 +33,7 @@ pub mod machine;
 pub mod mailbox;
 pub mod metrics;
 pub mod node;
+mod parts;
 pub mod payloads;
 pub mod pool;
 pub mod porter;
@@ -46,10 +50,12 @@ pub mod signatures;
 pub mod signer;
 pub mod snapshots;
 mod state_view;
+mod threads;
 pub mod token;
 pub mod trace;
 
 pub use error::NodeError;
+pub use follow::FollowerHome;
 pub use home::Home;
 pub use node::Node;
 pub use settings::Settings;

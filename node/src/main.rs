@@ -1,7 +1,8 @@
-//! `carat-node`: starts a validator, or checks that it could start.
+//! `carat-node`: starts a validator, or one that follows, or checks that it could start.
 
 mod archive_commands;
 mod backup_commands;
+mod check;
 mod key_commands;
 mod signer_commands;
 mod token_commands;
@@ -10,11 +11,9 @@ mod trusted;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use carat_node::machine::Machine;
 use carat_node::replay::Replayed;
 use carat_node::settings::{LogFormat, LogSettings, Settings};
-use carat_node::{Home, Node, NodeError};
-use carat_storage::Encryption;
+use carat_node::{FollowerHome, Home, Node, NodeError};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -46,6 +45,12 @@ enum Command {
     /// Run the validator until SIGTERM or SIGINT
     Run {
         /// Home folder with node.toml
+        #[arg(long, env = "CARAT_HOME")]
+        home: PathBuf,
+    },
+    /// Follow the chain without a vote until SIGTERM or SIGINT: prove every block, show it, forward transactions
+    Follow {
+        /// Home folder with node.toml; one that carat-genesis follower made, or a validator's whose journal is lost
         #[arg(long, env = "CARAT_HOME")]
         home: PathBuf,
     },
@@ -95,7 +100,8 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { home } => finish(run(&home)),
+        Command::Run { home } => finish(run(&home, Voice::Votes)),
+        Command::Follow { home } => finish(run(&home, Voice::Follows)),
         Command::RebuildHistory { home } => finish(rebuild_history(&home)),
         Command::Replay { home, json } => finish(replay(&home, json)),
         Command::Backup(backup) => finish(backup.run()),
@@ -103,7 +109,7 @@ fn main() -> ExitCode {
         Command::Archive(archive) => finish(archive.run()),
         Command::Key(key) => finish(key.run()),
         Command::Signer(signer) => finish(signer.run()),
-        Command::Check { home } => finish(check(&home)),
+        Command::Check { home } => finish(check::run(&home)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "carat-node", &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -127,53 +133,6 @@ fn finish(outcome: Result<(), impl std::fmt::Display>) -> ExitCode {
 #[expect(clippy::print_stderr, reason = "the last word of a failed start, also where there is no log yet")]
 fn complain(error: &impl std::fmt::Display) {
     eprintln!("carat-node: {error}");
-}
-
-#[expect(clippy::print_stdout, reason = "the answer of a command")]
-fn check(home: &std::path::Path) -> Result<(), NodeError> {
-    let settings = Settings::effective(home)?;
-    let home = Home::read(home)?;
-    let https = home.https()?;
-    let (_journal, records, store) = home.open()?;
-    let tip = store.tip();
-    store.state_tree(home.leaves())?;
-    println!("settings     valid, validator {}", home.settings().validator.index);
-    for setting in &settings {
-        println!("  {:<34} {:<28} {}", setting.key, setting.value, setting.origin);
-    }
-    println!("chain        {}", home.genesis().chain_id);
-    match &home.settings().validator.signer {
-        Some(signer) => {
-            println!("keys         three, as the genesis file lists them, with the signer at {signer}")
-        }
-        None if home.settings().validator.token.is_some() => {
-            println!(
-                "keys         as the genesis file lists them, in a token that signs, and in files readable by their owner alone"
-            )
-        }
-        None => println!("keys         three, as the genesis file lists them, readable by their owner alone"),
-    }
-    if let Some((listen, _)) = https {
-        println!("tls          at {listen}, certificate and key fit");
-    }
-    println!("journal      {} records", records.len());
-    println!("store        block {}, header {}, state root verified", tip.slot, tip.header);
-    println!("at rest      {}", at_rest(home.settings().store.encryption));
-    let machine = Machine::here();
-    println!("machine      {machine}");
-    for warning in machine.warnings() {
-        println!("warning      {warning}");
-    }
-    Ok(())
-}
-
-fn at_rest(encryption: Encryption) -> &'static str {
-    match encryption {
-        Encryption::None => "store and journal are in the clear",
-        Encryption::Values => {
-            "values of the store and records of the journal are encrypted (AES-256-GCM), their keys open"
-        }
-    }
 }
 
 /// What a terminal shows during long work.
@@ -226,21 +185,28 @@ fn rebuild_history(home: &std::path::Path) -> Result<(), NodeError> {
     Ok(())
 }
 
-fn run(home: &std::path::Path) -> Result<(), NodeError> {
+/// Whether a node takes part in the agreement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    Votes,
+    Follows,
+}
+
+fn run(home: &std::path::Path, voice: Voice) -> Result<(), NodeError> {
     // First of all, so that warnings about the home are seen.
     start_log(&Settings::load(home)?.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let outcome = runtime.block_on(run_until_signal(home));
+    let outcome = runtime.block_on(run_until_signal(home, voice));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     outcome
 }
 
 /// Runs epoch after epoch.
-async fn run_until_signal(home: &std::path::Path) -> Result<(), NodeError> {
+async fn run_until_signal(home: &std::path::Path, voice: Voice) -> Result<(), NodeError> {
     let mut signals =
         Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
     // What is read again for each epoch is the same home: its keys and its place are found anew.
-    while run_epoch(Home::read(home)?, &mut signals).await? == Ended::WithItsEpoch {}
+    while run_epoch(home, voice, &mut signals).await? == Ended::WithItsEpoch {}
     Ok(())
 }
 
@@ -256,17 +222,22 @@ enum Ended {
     WithItsEpoch,
 }
 
-async fn run_epoch(home: Home, signals: &mut Signals) -> Result<Ended, NodeError> {
-    let settings = home.settings().clone();
-    let epoch = home.epochs().present();
-    let mut node = Node::start(home).await?;
+async fn run_epoch(home: &std::path::Path, voice: Voice, signals: &mut Signals) -> Result<Ended, NodeError> {
+    let settings = Settings::load(home)?;
+    let (mut node, started) = match voice {
+        Voice::Votes => (Node::start(Home::read(home)?).await?, "validator started"),
+        Voice::Follows => {
+            (Node::follow(FollowerHome::read(home)?).await?, "started to follow, without a vote")
+        }
+    };
+    let epoch = node.epochs().present();
     tracing::info!(
         replica = settings.validator.index,
         %epoch,
         network = %settings.network.listen,
         api = %settings.api.listen,
         metrics = %settings.metrics.listen,
-        "validator started"
+        "{started}"
     );
     tokio::select! {
         _ = signals.terminate.recv() => tracing::info!("SIGTERM: stopping"),

@@ -90,6 +90,16 @@ pub struct Metrics {
     pub network_bytes_total: IntCounterVec,
     /// Frames that were dropped before they were sent.
     pub network_dropped_frames_total: IntCounter,
+    /// Followers that are connected.
+    pub followers_connected: IntGauge,
+    /// Questions of followers that were answered, by kind.
+    pub followers_answers_total: IntCounterVec,
+    /// Bytes sent to followers in answers.
+    pub followers_bytes_total: IntCounter,
+    /// Questions that waited for their follower's budget.
+    pub followers_delayed_total: IntCounter,
+    /// Frames of followers that were refused, by reason.
+    pub followers_refused_total: IntCounterVec,
     /// Seconds since this process started.
     pub process_uptime_seconds: Gauge,
 }
@@ -252,6 +262,25 @@ impl Metrics {
             )?,
             network_dropped_frames_total: declare
                 .counter("network_dropped_frames_total", "Frames dropped before they were sent")?,
+            followers_connected: declare.gauge("followers_connected", "Followers that frames reach")?,
+            followers_answers_total: declare.counters(
+                "followers_answers_total",
+                "Answers to followers, by what was asked for",
+                "answer",
+                &["blocks", "offer", "chunk"],
+            )?,
+            followers_bytes_total: declare
+                .counter("followers_bytes_total", "Bytes that followers were charged for")?,
+            followers_delayed_total: declare.counter(
+                "followers_delayed_total",
+                "Questions of followers that waited until their budget allowed the answer",
+            )?,
+            followers_refused_total: declare.counters(
+                "followers_refused_total",
+                "Frames of followers that were refused, by reason",
+                "reason",
+                &["undecodable", "other_epoch", "not_theirs", "over_budget"],
+            )?,
             process_uptime_seconds: declare
                 .float("process_uptime_seconds", "Seconds since this process started")?,
             registry,

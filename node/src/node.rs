@@ -11,89 +11,72 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use carat_api::{ConnectionLimits, Listener};
-use carat_consensus::effect::Halt;
-use carat_consensus::{ChainTip, KeptTransfer, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
-use carat_network::{BindConfig, Entrance, Event, Https, Inbox, Incoming, Lane, Limits, Network};
+use carat_consensus::{ChainTip, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
+use carat_network::{BindConfig, Bound, Event, Inbox, Incoming, Lane, Limits, Network};
 use carat_storage::journal::Journal;
 use carat_storage::store::Store;
 use carat_types::epoch::Epochs;
 use carat_types::message::{Message, StableCheckpoint};
 use carat_types::validators::Ed25519;
 use carat_types::{Epoch, Slot};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::admin::{self, Admin};
-use crate::chronicle::{Chronicle, Sources, Waiting};
 use crate::clock::Clock;
-use crate::control::Control;
 use crate::core_loop::{CoreLoop, Standing, Stop};
-use crate::entrance::Door;
 use crate::error::NodeError;
 use crate::evidence::EvidenceRoom;
-use crate::executor::Executor;
+use crate::followers::{self, FollowerServer};
 use crate::front_door::FrontDoor;
 use crate::handovers;
 use crate::health::Health;
 use crate::home::Home;
-use crate::https::SecureDoor;
-use crate::inbound::Inbound;
+use crate::inbound::Takes;
 use crate::keys::VoteKeys;
 use crate::mailbox::Mailbox;
-use crate::metrics::Metrics;
-use crate::payloads::Payloads;
-use crate::pool::Pool;
-use crate::porter::{Bell, Porter};
-use crate::proofs::Proofs;
+use crate::parts::{Listeners, Outlook, Parts, Served, describe};
+use crate::porter::Bell;
 use crate::pulse::Pulse;
-use crate::receipts::Receipts;
-use crate::rest::{Rest, SharedRest};
 use crate::scribe::{Scribe, encode};
-use crate::signatures::SignatureCache;
 use crate::signer::courier::{Ask, Courier};
 use crate::snapshots::Snapshots;
-use crate::trace::Trace;
-
-/// Threads that decode and check what peers send.
-const INBOUND_THREADS: usize = 2;
-/// How often the pool looks at what waits for long.
-const SWEEP_EVERY: Duration = Duration::from_millis(200);
+use crate::threads::Threads;
 
 /// How long the sockets of an epoch that is over may still be held.
 const SOCKETS_PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running validator.
+/// A running node: a validator, or one that follows ([`crate::follow`]).
 pub struct Node {
-    mailbox: Arc<Mailbox>,
-    store: Arc<Store>,
-    epochs: Arc<Epochs>,
-    data: PathBuf,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) epochs: Arc<Epochs>,
+    pub(crate) data: PathBuf,
     /// The addresses of QUIC.
-    sockets: Vec<SocketAddr>,
-    network: Arc<Network>,
-    stopping: watch::Sender<bool>,
-    failures: mpsc::UnboundedReceiver<NodeError>,
-    threads: Vec<JoinHandle<()>>,
-    api: tokio::task::JoinHandle<()>,
+    pub(crate) sockets: Vec<SocketAddr>,
+    pub(crate) network: Arc<Network>,
+    pub(crate) stopping: watch::Sender<bool>,
+    pub(crate) failures: mpsc::UnboundedReceiver<NodeError>,
+    pub(crate) threads: Vec<JoinHandle<()>>,
+    pub(crate) api: tokio::task::JoinHandle<()>,
     /// Everything that may be cut off at any moment: the operator's listener, gossip, the feeding of the
     /// checking threads, which end when it does.
-    tasks: JoinSet<()>,
+    pub(crate) tasks: JoinSet<()>,
 }
 
-/// Where others than validators come in, bound before anything is started.
-struct Listeners {
-    api: TcpListener,
-    https: Option<(TcpListener, Https)>,
-    metrics: TcpListener,
-    entrance: Option<Entrance>,
+/// The socket for peers; nobody is answered before they are known.
+pub(crate) fn bind_network(home: &Home) -> Result<Bound, NodeError> {
+    Ok(Network::bind(BindConfig {
+        me: home.identity.validator.0,
+        identity: home.keys.network.clone(),
+        chain_id: home.genesis.chain_id,
+        listen: home.settings.network.listen,
+        limits: Limits::default(),
+    })?)
 }
 
 impl Node {
@@ -102,30 +85,23 @@ impl Node {
     /// **Errors**: damaged or foreign data, a taken port; nothing was signed or sent then.
     pub async fn start(home: Home) -> Result<Self, NodeError> {
         let clock = Clock::start();
-        let api = admin::bind(home.settings.api.listen, "api.listen").await?;
-        let https = match home.https()? {
-            Some((listen, https)) => Some((admin::bind(listen, "api.tls.listen").await?, https)),
-            None => None,
-        };
-        let metrics = admin::bind(home.settings.metrics.listen, "metrics.listen").await?;
-        let bound = Network::bind(BindConfig {
-            me: home.identity.validator.0,
-            identity: home.keys.network.clone(),
-            chain_id: home.genesis.chain_id,
-            listen: home.settings.network.listen,
-            limits: Limits::default(),
-        })?;
-        let entrance = home.entrance().as_ref().map(Entrance::bind).transpose()?;
+        let listeners = Listeners::bind(&home).await?;
+        let bound = bind_network(&home)?;
         let (journal, records, store) = home.open()?;
         let parts = Parts::new(&home, clock, store)?;
-        let (network, inbox) = bound.start(&home.peers())?;
-        let listeners = Listeners { api, https, metrics, entrance };
+        let peers: Vec<_> = home.peers().into_iter().chain(home.followers()).collect();
+        let (network, inbox) = bound.start(&peers)?;
         parts.run(&home, journal, records, (Arc::new(network), inbox), listeners)
     }
 
     /// Waits until a part fails; never returns while all is well.
     pub async fn failed(&mut self) -> NodeError {
         self.failures.recv().await.unwrap_or(NodeError::Stopped)
+    }
+
+    /// The epochs that it started with.
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
     }
 
     /// Goes over to the next epoch, after [`NodeError::EpochEnded`]: stops, and writes who validates next beside the store. The
@@ -170,42 +146,7 @@ impl Node {
     }
 }
 
-/// What the threads share.
-struct Parts {
-    clock: Clock,
-    metrics: Arc<Metrics>,
-    trace: Arc<Trace>,
-    mailbox: Arc<Mailbox>,
-    store: Arc<Store>,
-    signatures: Arc<SignatureCache>,
-    waiting: Arc<Waiting>,
-    standing: Arc<RwLock<Standing>>,
-    /// Whether somebody signs.
-    signs: Arc<AtomicBool>,
-    tip: Arc<RwLock<carat_types::header::Header>>,
-    proofs: Arc<Proofs>,
-}
-
 impl Parts {
-    fn new(home: &Home, clock: Clock, store: Store) -> Result<Self, NodeError> {
-        let metrics = Arc::new(Metrics::new()?);
-        let me = home.identity.validator;
-        let tip = store.header(store.tip().slot)?.ok_or(NodeError::NoTip)?;
-        Ok(Parts {
-            clock,
-            trace: Arc::new(Trace::new(me, clock)),
-            mailbox: Arc::new(Mailbox::new(home.validators().ids().count())),
-            store: Arc::new(store),
-            signatures: Arc::new(SignatureCache::new(Arc::clone(&metrics))),
-            waiting: Arc::default(),
-            standing: Arc::default(),
-            signs: Arc::new(AtomicBool::new(true)),
-            tip: Arc::new(RwLock::new(tip)),
-            proofs: Arc::default(),
-            metrics,
-        })
-    }
-
     fn run(
         self,
         home: &Home,
@@ -214,50 +155,31 @@ impl Parts {
         (network, inbox): (Arc<Network>, Inbox),
         listeners: Listeners,
     ) -> Result<Node, NodeError> {
-        let (failed, failures) = mpsc::unbounded_channel();
-        let mut threads = Threads { failed, handles: Vec::new() };
+        let (mut threads, failures) = Threads::new();
         let (gossip, envelopes) = mpsc::unbounded_channel();
-        let front_door = Arc::new(self.front_door(home, gossip));
-        let health = Arc::new(self.health(home, Arc::clone(&network)));
-        let chronicle = self.chronicle(home);
-        let (history, indexed, halted) = (chronicle.history(), chronicle.indexed(), chronicle.halted());
-
+        let health = Arc::new(self.health(home, Arc::clone(&network), false));
         let (effects, effect_lists) = channel();
-        let (tasks, task_list) = channel();
-        let (chapters, chapter_list) = crate::chronicle::chapters();
         let (core, first) = self.core_loop(home, records, effects)?;
-        let snapshots = Snapshots::new(
-            Arc::clone(&self.store),
-            Arc::clone(&network),
-            home.epochs.set(),
-            home.leaves.clone(),
-        );
+        let (store, set) = (Arc::clone(&self.store), home.epochs.set());
+        let snapshots = Snapshots::new(store, Arc::clone(&network), set, home.leaves.clone());
         let snapshots = Arc::new(snapshots);
-        let executor = self.executor(home, Arc::clone(&front_door), chapters, Arc::clone(&snapshots))?;
+        let serves_followers = !home.followers().is_empty();
+        let (followers, follower_tasks) = channel();
+        let served = Served {
+            snapshots: Arc::clone(&snapshots),
+            followers: serves_followers.then(|| followers.clone()),
+        };
+        let ledger = self.start_ledger(home, gossip, Some(served), &mut threads)?;
+        let server = self.follower_server(home, &ledger.bell, Arc::clone(&network), Arc::clone(&snapshots));
         let signer = self.courier(home, &mut threads)?;
-        let scribe = self.scribe(
-            home,
-            journal,
-            Arc::clone(&front_door),
-            (tasks, signer),
-            Arc::clone(&network),
-            snapshots,
-        );
-
-        threads.spawn("chronicle", move || Ok(chronicle.run(&chapter_list)?))?;
-        threads.spawn("executor", move || Ok(executor.run(&task_list)?))?;
+        let front_door = Arc::clone(&ledger.front_door);
+        let executor = (ledger.executor.clone(), signer);
+        let scribe = self.scribe(home, journal, front_door, executor, Arc::clone(&network), snapshots);
         threads.spawn("scribe", move || Ok(scribe.run(&effect_lists)?))?;
-        let (porter, bell) = Porter::new(
-            home.genesis.network_id(),
-            Arc::clone(&front_door),
-            Arc::clone(&self.signatures),
-            Arc::clone(&self.metrics),
-        );
-        threads.spawn("porter", move || {
-            porter.run();
-            Ok(())
-        })?;
-        let frames = self.inbound(home, &bell, &mut threads)?;
+        if serves_followers {
+            threads.spawn("followers", move || Ok(server.run(&follower_tasks)?))?;
+        }
+        let frames = self.inbound(home, Takes::Everything, &ledger.bell, &mut threads)?;
         threads.spawn("core", move || match core.run(first) {
             Some(Stop::Halt(halt)) => Err(NodeError::Halted(describe(&halt))),
             Some(Stop::EpochEnds(last)) => Err(NodeError::EpochEnded(last)),
@@ -270,63 +192,19 @@ impl Parts {
         let (observed, network_state) = watch::channel(Arc::default());
         let mut tasks = JoinSet::new();
         tasks.spawn(self.pulse(home, &health, &evidence).run(observed));
-        tasks.spawn(route(
-            inbox,
+        let routes = Routes {
             frames,
-            Arc::clone(&health),
-            Arc::clone(&network),
-            Arc::clone(&self.standing),
-            home.epoch(),
-        ));
-        tasks.spawn(crate::gossip::run(home.epoch(), envelopes, Arc::clone(&network)));
-        tasks.spawn(sweep(Arc::clone(&front_door), Arc::clone(&self.waiting)));
-        let receipts = Receipts::new(Arc::clone(&self.store), &home.genesis, Arc::clone(&home.epochs))?;
-        let rest = Rest {
-            network: home.public_facts(),
-            genesis: Arc::clone(&home.genesis),
-            store: Arc::clone(&self.store),
-            receipts,
-            proofs: Arc::clone(&self.proofs),
-            history,
-            keeps_history: home.settings.history.enabled,
-            history_halted: halted,
-            indexed,
-            front_door,
-            bell,
-            waiting: Arc::clone(&self.waiting),
-            tip: Arc::clone(&self.tip),
-            network_state,
+            followers,
+            first_follower: home.behind_validators().0,
             health: Arc::clone(&health),
+            network: Arc::clone(&network),
+            standing: Arc::clone(&self.standing),
+            epoch: home.epoch(),
         };
-        let rest = Arc::new(rest);
-        self.control(home, &mut tasks);
-        if let Some(entrance) = listeners.entrance {
-            tasks.spawn(self.door(home, &rest)?.serve(entrance));
-        }
-        let rest = Arc::new(SharedRest(rest));
-        let reads = carat_api::Context::new(rest.clone(), home.api_settings(), stop.clone());
-        let admin = Admin {
-            metrics: Arc::clone(&self.metrics),
-            health,
-            trace: Arc::clone(&self.trace),
-            evidence,
-            reads: carat_api::router(&reads, Listener::Operator),
-        };
-        tasks.spawn(admin.serve(listeners.metrics));
-        let secure = listeners.https.map(|(listener, https)| {
-            let door = Arc::new(SecureDoor::new(https, Arc::clone(&self.metrics)));
-            if let Some(files) = home.certificate_files() {
-                tasks.spawn(Arc::clone(&door).follow(files));
-            }
-            (listener, door as Arc<dyn carat_api::Secure>)
-        });
-        let api = tokio::spawn(carat_api::serve(
-            carat_api::Doors { plain: listeners.api, secure },
-            rest,
-            home.api_settings(),
-            ConnectionLimits::default(),
-            stop,
-        ));
+        tasks.spawn(routes.run(inbox));
+        tasks.spawn(crate::gossip::run(home.epoch(), envelopes, Arc::clone(&network), home.peer_indices()));
+        let outlook = Outlook { health, evidence, network_state };
+        let api = self.open_doors(home, ledger, outlook, listeners, &mut tasks, stop)?;
         Ok(Node {
             mailbox: self.mailbox,
             store: self.store,
@@ -336,79 +214,30 @@ impl Parts {
             network,
             stopping,
             failures,
-            threads: threads.handles,
+            threads: threads.into_handles(),
             api,
             tasks,
         })
     }
 
-    /// The operator's socket. A validator works without it: no backup can be made while it runs.
-    fn control(&self, home: &Home, tasks: &mut JoinSet<()>) {
-        match Control::bind(&home.settings.validator.data, Arc::clone(&self.store)) {
-            Ok(control) => {
-                tasks.spawn(control.serve());
-            }
-            Err(error) => tracing::warn!(
-                %error,
-                "there is no operator's socket, so no backup while this runs (hint: the path of validator.data must be shorter \
-                 than about 90 characters, and the folder writable)"
-            ),
-        }
-    }
-
-    fn door(&self, home: &Home, rest: &Arc<Rest>) -> Result<Door, NodeError> {
-        let data = &home.settings.validator.data;
-        let payloads =
-            Payloads::open(data).map_err(|error| NodeError::file(data, "open the payloads of", error))?;
-        let patience = Duration::from_millis(home.settings.api.submit_timeout_ms);
-        let per_key = home.settings.entrance.under_way_per_key;
-        Ok(Door::new(Arc::clone(rest), Arc::new(payloads), patience, per_key, Arc::clone(&self.metrics)))
-    }
-
-    fn front_door(
+    fn follower_server(
         &self,
         home: &Home,
-        gossip: mpsc::UnboundedSender<carat_types::batch::Envelope>,
-    ) -> FrontDoor {
-        let capacity = usize::try_from(home.constants().pool).unwrap_or(usize::MAX);
-        FrontDoor {
+        bell: &Bell,
+        network: Arc<Network>,
+        snapshots: Arc<Snapshots>,
+    ) -> FollowerServer {
+        let shared = followers::Surroundings {
             store: Arc::clone(&self.store),
-            signatures: Arc::clone(&self.signatures),
-            tip: Arc::clone(&self.tip),
-            mailbox: Arc::clone(&self.mailbox),
-            gossip,
-            pool: Mutex::new(Pool::new(capacity, home.validators().ids().count())),
-            waiting: Arc::clone(&self.waiting),
-            me: home.identity.validator,
+            network,
+            snapshots,
+            bell: bell.clone(),
+            standing: Arc::clone(&self.standing),
+            epoch: home.epoch(),
             clock: self.clock,
             metrics: Arc::clone(&self.metrics),
-        }
-    }
-
-    fn health(&self, home: &Home, network: Arc<Network>) -> Health {
-        let constants = home.constants();
-        let patience_ms = constants.heartbeat_ms.saturating_add(constants.timeout_ms.saturating_mul(2));
-        Health {
-            index: home.identity.validator.0,
-            name: home.name.clone(),
-            quorum: home.quorum(),
-            trust: home.genesis.genesis.trust,
-            patience_us: patience_ms.saturating_mul(1_000),
-            checkpoint_interval: constants.checkpoint_interval,
-            standing: Arc::clone(&self.standing),
-            tip: Arc::clone(&self.tip),
-            store: Arc::clone(&self.store),
-            connected: Mutex::default(),
-            peers: home
-                .validators()
-                .ids()
-                .filter(|id| *id != home.identity.validator)
-                .map(|id| id.0)
-                .collect(),
-            network,
-            signs: Arc::clone(&self.signs),
-            clock: self.clock,
-        }
+        };
+        FollowerServer::new(shared, &home.followers(), &home.settings.followers)
     }
 
     fn pulse(&self, home: &Home, health: &Arc<Health>, evidence: &Arc<EvidenceRoom>) -> Pulse {
@@ -421,19 +250,6 @@ impl Parts {
             names: home.epochs.set().validators.iter().map(|validator| validator.name.clone()).collect(),
             clock: self.clock,
         }
-    }
-
-    fn chronicle(&self, home: &Home) -> Chronicle {
-        let sources = Sources {
-            store: Arc::clone(&self.store),
-            genesis: Arc::clone(&home.genesis),
-            leaves: home.leaves.clone(),
-            signatures: Arc::clone(&self.signatures) as Arc<_>,
-            waiting: Arc::clone(&self.waiting),
-            keep_blocks: home.settings.store.keep_blocks,
-            metrics: Arc::clone(&self.metrics),
-        };
-        Chronicle::start(sources, home.settings.history.enabled)
     }
 
     fn core_loop(
@@ -475,7 +291,7 @@ impl Parts {
 
     /// The end of the stored chain, as the replica wants it: two windows of blocks, and older ones that are not sealed.
     fn chain_tip(&self, window: u64) -> Result<ChainTip, NodeError> {
-        let header = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let header = self.tip_header();
         let back = |windows: u64| {
             header.slot.0.saturating_sub(window.saturating_mul(windows)).saturating_add(1).max(1)
         };
@@ -490,37 +306,7 @@ impl Parts {
                 recent.push(RecentBlock { header, sealed });
             }
         }
-        let transfer = self.store.transfer()?;
-        let transfer = transfer.map(|it| KeptTransfer { offer: Arc::new(it.offer), progress: it.progress });
-        Ok(ChainTip { header, recent, transfer })
-    }
-
-    fn executor(
-        &self,
-        home: &Home,
-        front_door: Arc<FrontDoor>,
-        chronicle: crate::chronicle::Chapters,
-        snapshots: Arc<Snapshots>,
-    ) -> Result<Executor, NodeError> {
-        let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Executor {
-            tree: self.store.state_tree(&home.leaves)?,
-            store: Arc::clone(&self.store),
-            tip,
-            tip_transactions: self.store.applied_at_tip()?,
-            network_id: home.genesis.network_id(),
-            signatures: Arc::clone(&self.signatures),
-            front_door,
-            mailbox: Arc::clone(&self.mailbox),
-            record_changes: home.settings.history.enabled,
-            chronicle,
-            shared_tip: Arc::clone(&self.tip),
-            snapshots,
-            metrics: Arc::clone(&self.metrics),
-            trace: Arc::clone(&self.trace),
-            proofs: Arc::clone(&self.proofs),
-            unsealed: BTreeMap::new(),
-        })
+        Ok(ChainTip { header, recent, transfer: self.kept_transfer()? })
     }
 
     /// The thread between the scribe and the signer; none where the keys are in this process.
@@ -562,64 +348,6 @@ impl Parts {
             epoch: home.epoch(),
         }
     }
-
-    /// Starts the checking threads. **Returns** their queues.
-    fn inbound(
-        &self,
-        home: &Home,
-        bell: &Bell,
-        threads: &mut Threads,
-    ) -> Result<Vec<Sender<Incoming>>, NodeError> {
-        let mut queues = Vec::new();
-        for _ in 0..INBOUND_THREADS {
-            let (frames, queue): (Sender<Incoming>, Receiver<Incoming>) = channel();
-            let inbound = Inbound {
-                validators: home.validators().clone(),
-                network_id: home.genesis.network_id(),
-                limits: home.constants().block,
-                mailbox: Arc::clone(&self.mailbox),
-                bell: bell.clone(),
-                trace: Arc::clone(&self.trace),
-                metrics: Arc::clone(&self.metrics),
-            };
-            threads.spawn("inbound", move || {
-                inbound.run(&queue);
-                Ok(())
-            })?;
-            queues.push(frames);
-        }
-        Ok(queues)
-    }
-}
-
-/// The threads of a node; what ends one with an error stops the process.
-struct Threads {
-    failed: mpsc::UnboundedSender<NodeError>,
-    handles: Vec<JoinHandle<()>>,
-}
-
-impl Threads {
-    fn spawn(
-        &mut self,
-        name: &'static str,
-        work: impl FnOnce() -> Result<(), NodeError> + Send + 'static,
-    ) -> Result<(), NodeError> {
-        let failed = self.failed.clone();
-        let guarded = move || {
-            // A panic is a defect of ours: the process must not go on without one of its parts.
-            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-            let failure = match outcome {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => error,
-                Err(_) => NodeError::Panicked(name),
-            };
-            // Nobody listens any more when the node is being stopped.
-            let _ = failed.send(failure);
-        };
-        let thread = std::thread::Builder::new().name(name.into()).spawn(guarded)?;
-        self.handles.push(thread);
-        Ok(())
-    }
 }
 
 /// Waits until nobody holds these UDP addresses.
@@ -631,70 +359,51 @@ async fn released(sockets: Vec<SocketAddr>) {
     }
 }
 
-/// Brings frames to the thread of their peer, and tells who is reachable.
-async fn route(
-    mut inbox: Inbox,
-    queues: Vec<Sender<Incoming>>,
+/// Brings frames to the thread of their peer, and tells who is reachable. Followers have a thread of their own: nothing of theirs
+/// reaches the replica.
+struct Routes {
+    frames: Vec<Sender<Incoming>>,
+    followers: Sender<followers::Task>,
+    /// Peers from this number on are followers.
+    first_follower: u16,
     health: Arc<Health>,
     network: Arc<Network>,
     standing: Arc<RwLock<Standing>>,
     epoch: Epoch,
-) {
-    while let Some(event) = inbox.recv().await {
+}
+
+impl Routes {
+    async fn run(self, mut inbox: Inbox) {
+        while let Some(event) = inbox.recv().await {
+            let (Event::Up { peer } | Event::Down { peer } | Event::Frame(Incoming { peer, .. })) = &event;
+            let goes_on = match *peer >= self.first_follower {
+                true => self.followers.send(followers::Task::Event(event)).is_ok(),
+                false => self.of_validator(event),
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    fn of_validator(&self, event: Event) -> bool {
         match event {
             Event::Up { peer } => {
                 tracing::info!(peer, "peer reachable");
-                health.peer(peer, true);
+                self.health.peer(peer, true);
                 // Whatever was sent before may be lost: it learns at once where this validator stands.
-                let status = standing.read().unwrap_or_else(PoisonError::into_inner).status;
-                network.send(peer, Lane::Urgent, encode(epoch, &Message::Status(status)));
+                let status = self.standing.read().unwrap_or_else(PoisonError::into_inner).status;
+                self.network.send(peer, Lane::Urgent, encode(self.epoch, &Message::Status(status)));
             }
             Event::Down { peer } => {
                 tracing::info!(peer, "peer unreachable");
-                health.peer(peer, false);
+                self.health.peer(peer, false);
             }
             Event::Frame(frame) => {
-                let queue = queues.get(usize::from(frame.peer) % queues.len().max(1));
-                if queue.is_none_or(|queue| queue.send(frame).is_err()) {
-                    return;
-                }
+                let queue = self.frames.get(usize::from(frame.peer) % self.frames.len().max(1));
+                return queue.is_some_and(|queue| queue.send(frame).is_ok());
             }
         }
-    }
-}
-
-async fn sweep(front_door: Arc<FrontDoor>, waiting: Arc<Waiting>) {
-    let mut ticks = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        ticks.tick().await;
-        waiting.tidy();
-        if let Err(error) = front_door.sweep() {
-            tracing::error!(%error, "the pool could not be looked through");
-        }
-    }
-}
-
-fn describe(halt: &Halt) -> String {
-    match halt {
-        Halt::Diverged { slot, own, sealed } => format!(
-            "this validator executed slot {slot} to header {own}, the others to {sealed} (hint: keep its data folder for \
-             analysis and rebuild it from its peers)"
-        ),
-        Halt::ForgottenVote { what } => format!(
-            "a peer holds a signature of this validator that its journal does not know: {what} (hint: the journal was \
-             rolled back or replaced; this key must never sign again, ask for a new one)"
-        ),
-        Halt::FastContradicted { slot, ours, theirs } => {
-            let theirs = theirs.map_or_else(|| "nothing".to_owned(), |theirs| theirs.to_string());
-            format!(
-                "slot {slot} was final by FAST with value {ours}, and a new view chose {theirs}: an acceptor lied or lost its \
-                 journal, which trust = \"crash\" rules out (hint: stop all payments, compare the receipts, and see the \
-                 evidence that is kept: carat evidence)"
-            )
-        }
-        Halt::Forked { slot, ours, theirs } => format!(
-            "two proofs of finality for slot {slot} disagree: {ours} and {theirs} (hint: more than f validators are \
-             dishonest; stop all payments and compare the receipts)"
-        ),
+        true
     }
 }

@@ -33,7 +33,7 @@ enum Arrival {
     /// A client at the native entrance, who learns only of what is not let in.
     Session { transactions: Vec<Arc<SignedTransaction>>, events: UnboundedSender<Event> },
     /// A peer. Its frame is kept until they are let in: that bounds what a peer can make wait here.
-    Peer { frame: Incoming, envelopes: Vec<Envelope> },
+    Peer { from: ValidatorId, frame: Incoming, envelopes: Vec<Envelope> },
 }
 
 /// The way to the porter.
@@ -66,10 +66,10 @@ impl Bell {
         self.arrivals.try_send(Arrival::Session { transactions, events }).is_ok()
     }
 
-    /// Hands in what a peer gossips. Where there is no room it is dropped: its validator gossips it again.
-    pub fn gossip(&self, frame: Incoming, envelopes: Vec<Envelope>) {
+    /// Hands in what a peer gossips; it counts as brought by `from`. Where there is no room it is dropped: its validator gossips it again.
+    pub fn gossip(&self, from: ValidatorId, frame: Incoming, envelopes: Vec<Envelope>) {
         let count = u64::try_from(envelopes.len()).unwrap_or(u64::MAX);
-        if self.arrivals.try_send(Arrival::Peer { frame, envelopes }).is_err() {
+        if self.arrivals.try_send(Arrival::Peer { from, frame, envelopes }).is_err() {
             self.metrics.pool_submissions_total.with_label_values(&["full"]).inc_by(count);
         }
     }
@@ -135,13 +135,11 @@ impl Porter {
                 let visitor = |transaction| Visitor { transaction, origin: Origin::Session(events.clone()) };
                 visitors.extend(transactions.into_iter().map(visitor));
             }
-            Arrival::Peer { frame, envelopes } => {
+            Arrival::Peer { from, frame, envelopes } => {
                 for envelope in envelopes {
                     match SignedTransaction::decode(&self.network_id, &envelope.0) {
-                        Ok(transaction) => visitors.push(Visitor {
-                            transaction: Arc::new(transaction),
-                            origin: Origin::Peer(ValidatorId(frame.peer)),
-                        }),
+                        Ok(transaction) => visitors
+                            .push(Visitor { transaction: Arc::new(transaction), origin: Origin::Peer(from) }),
                         Err(_) => {
                             self.metrics.pool_submissions_total.with_label_values(&["refused"]).inc();
                         }

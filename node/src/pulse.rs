@@ -132,10 +132,7 @@ impl Pulse {
             state_root: view.state_root,
             view: view.view,
             idle_ms: view.idle_ms,
-            trust: match self.health.trust {
-                Trust::Bft => "bft",
-                Trust::Crash => "crash",
-            },
+            trust: self.health.trust_name(),
             assumption: view.assumption,
             quorum,
             validators,

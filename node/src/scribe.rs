@@ -197,27 +197,37 @@ impl Scribe {
                     self.send(to, &Message::Data(Data::Payload(block.payload)));
                 }
             }
-            Fetch::Blocks(from) => self.serve_blocks(to, *from)?,
+            Fetch::Blocks(from) => _ = send_blocks((&self.store, &self.network), self.epoch, to, *from)?,
             Fetch::Snapshot(_) | Fetch::Chunk(_) => self.snapshots.serve(to, fetch)?,
             // Votes are the replica's to answer for.
             Fetch::HighestVotes(_) => {}
         }
         Ok(())
     }
+}
 
-    fn serve_blocks(&self, to: ValidatorId, from: Slot) -> Result<(), StoreError> {
-        let mut bytes = 0;
-        for slot in (from.0..).take(BLOCKS_AT_ONCE).map(Slot) {
-            let Some(block) = self.store.certified_block(slot)? else { break };
-            let frame = encode(self.epoch, &Message::Data(Data::Block(Arc::new(block))));
-            bytes += frame.len();
-            self.network.send(to.0, Lane::Bulk, frame);
-            if bytes >= BYTES_AT_ONCE {
-                break;
-            }
+/// Sends sealed blocks from `from` upward, as many as one answer may hold.
+///
+/// **Returns** their bytes: none where that block is not sealed, or not kept any more.
+///
+/// **Errors**: the store's.
+pub(crate) fn send_blocks(
+    (store, network): (&Store, &Network),
+    epoch: Epoch,
+    to: ValidatorId,
+    from: Slot,
+) -> Result<usize, StoreError> {
+    let mut bytes = 0;
+    for slot in (from.0..).take(BLOCKS_AT_ONCE).map(Slot) {
+        let Some(block) = store.certified_block(slot)? else { break };
+        let frame = encode(epoch, &Message::Data(Data::Block(Arc::new(block))));
+        bytes += frame.len();
+        network.send(to.0, Lane::Bulk, frame);
+        if bytes >= BYTES_AT_ONCE {
+            break;
         }
-        Ok(())
     }
+    Ok(bytes)
 }
 
 /// Blocks served for one request; the peer asks again from where it then stands.

@@ -13,7 +13,7 @@ use carat_types::key_file::KeyRole;
 use carat_types::{Epoch, PublicKey, ValidatorId};
 
 use crate::error::NodeError;
-use crate::home::JOURNAL;
+use crate::home::{JOURNAL, behind_validators};
 use crate::settings::Settings;
 
 /// In the folder of the key files: those that the set of a later epoch names.
@@ -24,8 +24,8 @@ pub(crate) const NEXT_KEYS: &str = "next";
 pub(crate) struct Seat {
     /// Its place and acceptor key, as journal and store name it.
     pub(crate) identity: Identity,
-    /// What the set says of it.
-    pub(crate) entry: GenesisValidator,
+    /// What the set says of it; nothing of a node that only follows.
+    pub(crate) entry: Option<GenesisValidator>,
     /// The folder with these keys.
     pub(crate) keys: PathBuf,
 }
@@ -39,11 +39,14 @@ impl Seat {
         genesis: &GenesisFile,
         epochs: &Epochs,
     ) -> Result<Self, NodeError> {
+        let Some(first) = settings.validator.index else {
+            return Ok(Seat::nobodys(settings, genesis, epochs));
+        };
         let validators = &epochs.set().validators;
         let index = match epochs.present() {
-            Epoch(0) => usize::from(settings.validator.index),
+            Epoch(0) => usize::from(first),
             epoch => {
-                let own = own_keys(settings, genesis)?;
+                let own = own_keys(settings, genesis, first)?;
                 let place = |key: &PublicKey| validators.iter().position(|listed| listed.acceptor == *key);
                 own.iter().find_map(place).ok_or_else(|| NodeError::NotListed {
                     epoch,
@@ -53,7 +56,7 @@ impl Seat {
             }
         };
         let count = validators.len();
-        let no_place = NodeError::Index { index: settings.validator.index, count };
+        let no_place = NodeError::Index { index: first, count };
         let entry = validators.get(index).ok_or(no_place)?.clone();
         let validator = ValidatorId(u16::try_from(index).unwrap_or(u16::MAX));
         let identity = Identity { chain_id: genesis.chain_id, key: entry.acceptor, validator };
@@ -62,16 +65,23 @@ impl Seat {
             true => next,
             false => settings.validator.keys.clone(),
         };
-        Ok(Seat { identity, entry, keys })
+        Ok(Seat { identity, entry: Some(entry), keys })
+    }
+
+    /// That of a node that follows. What it keeps is anybody's: it has no key of consensus, and its store says nothing of it.
+    fn nobodys(settings: &Settings, genesis: &GenesisFile, epochs: &Epochs) -> Self {
+        let (key, validator) = (PublicKey([0; 32]), behind_validators(epochs));
+        let identity = Identity { chain_id: genesis.chain_id, key, validator };
+        Seat { identity, entry: None, keys: settings.validator.keys.clone() }
     }
 }
 
 /// The acceptor keys that may be this validator's, those first that it has had for the shortest time.
-fn own_keys(settings: &Settings, genesis: &GenesisFile) -> Result<Vec<PublicKey>, NodeError> {
+fn own_keys(settings: &Settings, genesis: &GenesisFile, first: u16) -> Result<Vec<PublicKey>, NodeError> {
     let keys = &settings.validator.keys;
     let of_file = |folder: PathBuf| claimed(&folder, KeyRole::Acceptor);
     let journal = Journal::owner(&settings.validator.data.join(JOURNAL))?.map(|identity| identity.key);
-    let listed = genesis.genesis.validators.get(usize::from(settings.validator.index));
+    let listed = genesis.genesis.validators.get(usize::from(first));
     let own = [of_file(keys.join(NEXT_KEYS)), of_file(keys.clone()), journal, listed.map(|it| it.acceptor)];
     Ok(own.into_iter().flatten().collect())
 }

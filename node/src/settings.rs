@@ -1,9 +1,10 @@
-//! A validator's settings: built-in defaults, then the file, then the environment (`CARAT_…`), then flags.
+//! A node's settings: built-in defaults, then the file, then the environment (`CARAT_…`), then flags.
 //!
 //! An unknown key is an error that names it. Paths in the file are relative to the file's folder.
 
 pub(crate) mod bank;
 mod effective;
+pub mod followers;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,9 @@ use thiserror::Error;
 
 use crate::token::TokenSettings;
 pub use effective::Effective;
+pub use followers::FollowersSettings;
 
-/// All settings of a validator.
+/// All settings of a node.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -29,6 +31,8 @@ pub struct Settings {
     pub validator: ValidatorSettings,
     /// The other validators.
     pub network: NetworkSettings,
+    /// Those who are served without a vote.
+    pub followers: FollowersSettings,
     /// The REST interface.
     pub api: ApiSettings,
     /// The native entrance.
@@ -56,8 +60,9 @@ pub struct Settings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ValidatorSettings {
-    /// Its place in the genesis file, from 0.
-    pub index: u16,
+    /// Its place in the genesis file, from 0; none for a node that follows.
+    #[serde(default)]
+    pub index: Option<u16>,
     /// The genesis file.
     pub genesis: PathBuf,
     /// Folder of the three key files.
@@ -264,6 +269,9 @@ genesis = "../genesis.json"
 keys = "keys"
 data = "data"
 
+[followers]
+bytes_per_second = 10000000
+
 [api]
 listen = "127.0.0.1:8000"
 requests_per_second = 0
@@ -403,7 +411,7 @@ impl Settings {
                         in its signer.toml)"
                 .to_owned());
         }
-        let mut seen = std::collections::BTreeSet::from([self.validator.index]);
+        let mut seen: std::collections::BTreeSet<u16> = self.validator.index.into_iter().collect();
         for peer in &self.network.peers {
             if !seen.insert(peer.index) {
                 return Err(format!(
@@ -412,6 +420,7 @@ impl Settings {
                 ));
             }
         }
+        self.followers.check()?;
         Ok(self)
     }
 }
@@ -448,7 +457,7 @@ mod tests {
     #[test]
     fn minimal_file_takes_defaults_and_paths_of_its_folder() {
         let settings = load(MINIMAL).expect("valid");
-        assert_eq!(settings.validator.index, 1);
+        assert_eq!(settings.validator.index, Some(1));
         assert_eq!(settings.api.listen.port(), 8000);
         assert!(settings.validator.keys.is_absolute() && settings.validator.keys.ends_with("keys"));
     }

@@ -311,8 +311,8 @@ impl Cluster {
     }
 }
 
-/// The first of the ports of a network. Each test has its own, and nobody else has them now.
-fn free_ports(validators: u16) -> u16 {
+/// The first of the ports of a network, three a node. Each test has its own, and nobody else has them now.
+pub(crate) fn free_ports(validators: u16) -> u16 {
     // Processes that run beside each other begin in different places: between this look and the start of a node one could
     // take the other's.
     static OFFSET: LazyLock<AtomicU16> =

@@ -8,6 +8,7 @@ mod crash_only;
 mod encrypted;
 mod epochs;
 mod evidence;
+mod follow;
 mod governance;
 mod history;
 mod leaks;

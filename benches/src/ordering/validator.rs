@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, RwLock};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use carat_consensus::effect::Finality;
 use carat_consensus::{
     ChainTip, Config, Effect, Execute, Executed, FetchStates, Input, KeySigner, PendingTransaction, Record,
@@ -74,7 +74,7 @@ impl Validator {
     fn read(home: &Path) -> Result<Self> {
         let settings = Settings::load(home)?;
         let genesis = carat_node::home::read_genesis(&settings.validator.genesis)?;
-        let me = ValidatorId(settings.validator.index);
+        let me = ValidatorId(settings.validator.index.context("the home of a validator")?);
         let key = |role: KeyRole| {
             read_file(&settings.validator.keys.join(role.file_name()), role, &settings.passphrase())
         };

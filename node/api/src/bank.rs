@@ -37,10 +37,8 @@ pub struct Bank {
 pub struct Place<'a> {
     /// The network's passphrase.
     pub passphrase: &'a str,
-    /// The validator's name.
-    pub validator: &'a str,
-    /// The key with which the validator votes.
-    pub validator_key: PublicKey,
+    /// The validator's name and the key with which it votes; none for a node that follows.
+    pub validator: Option<(&'a str, PublicKey)>,
 }
 
 /// The two keys of a login.

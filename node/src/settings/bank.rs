@@ -67,13 +67,12 @@ pub enum BankSetupError {
 pub(crate) fn open(
     settings: &Settings,
     genesis: &GenesisFile,
-    listed: &GenesisValidator,
+    listed: Option<&GenesisValidator>,
 ) -> Result<Option<Bank>, BankSetupError> {
     let Some(bank) = &settings.bank else { return Ok(None) };
     let place = Place {
         passphrase: &genesis.genesis.network_passphrase,
-        validator: &listed.name,
-        validator_key: listed.acceptor,
+        validator: listed.map(|listed| (&*listed.name, listed.acceptor)),
     };
     let directory = match &bank.directory {
         None => None,

@@ -107,7 +107,8 @@ struct File<'a> {
     principals: &'a [BTreeMap<String, String>],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     currencies: &'a [Currency],
-    validators: [Validator<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validators: Option<[Validator<'a>; 1]>,
 }
 
 #[derive(Serialize)]
@@ -153,12 +154,14 @@ pub(super) fn text(
         documentation: documentation.map(|(name, text)| (name.to_uppercase(), text.as_str())).collect(),
         principals: &settings.principals,
         currencies: &settings.currencies,
-        validators: [Validator {
-            alias: alias(place.validator),
-            display_name: place.validator,
-            public_key: address(&place.validator_key),
-            host: settings.validator_host.as_deref(),
-        }],
+        validators: place.validator.map(|(name, key)| {
+            [Validator {
+                alias: alias(name),
+                display_name: name,
+                public_key: address(&key),
+                host: settings.validator_host.as_deref(),
+            }]
+        }),
     };
     let hint = "shorten the longest descriptions";
     let unwritable =

@@ -15,7 +15,7 @@ fn id(number: u8) -> String {
 }
 
 fn place() -> Place<'static> {
-    Place { passphrase: "Test net ; 1", validator: "Bank A", validator_key: key(9).public() }
+    Place { passphrase: "Test net ; 1", validator: Some(("Bank A", key(9).public())) }
 }
 
 fn settings(text: &str) -> BankSettings {

@@ -23,7 +23,7 @@ fn bank() -> Arc<Bank> {
         "domain = \"bank.example\"\ndirectory = \"d\"\n[login]\nsigning_key = \"s\"\ntoken_key = \"t\"\n",
     )
     .expect("settings");
-    let place = Place { passphrase: PASSPHRASE, validator: "v0", validator_key: key(9).public() };
+    let place = Place { passphrase: PASSPHRASE, validator: Some(("v0", key(9).public())) };
     let directory = format!(
         "[[record]]\nname = \"alice\"\naccount = \"{}\"\n\
          [[record]]\nname = \"bob\"\naccount = \"{1}\"\nmemo_type = \"id\"\nmemo = \"7\"\n\

@@ -60,7 +60,7 @@ pub(super) fn login_settings() -> Settings {
         "domain = \"bank.example\"\n[login]\nsigning_key = \"s\"\ntoken_key = \"t\"\nunknown_accounts = true\n",
     )
     .expect("settings");
-    let place = Place { passphrase: PASSPHRASE, validator: "v0", validator_key: public(9) };
+    let place = Place { passphrase: PASSPHRASE, validator: Some(("v0", public(9))) };
     let keys = LoginKeys { challenges: key(100), tokens: key(101) };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("later").as_secs();
     let bank = Bank::new(&bank, place, Some(""), Some(keys), now).expect("good");

@@ -8,7 +8,8 @@ use crate::identity::Difference;
 use crate::sealing::{self, DATA_KEY};
 use crate::vault::{PASSPHRASE_HINT, VaultError};
 
-const NEW_KEY: &str = "never copy a journal back from a backup; this validator needs a new acceptor key";
+const NEW_KEY: &str = "never copy a journal back from a backup; this validator needs a new acceptor key, and follows \
+     without a vote until then (carat-node follow)";
 
 /// Why a journal cannot be opened or written. Each is fatal for the process.
 #[derive(Debug, thiserror::Error)]

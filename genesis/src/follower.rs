@@ -1,0 +1,220 @@
+//! Makes the home of a node that follows without a vote, and says what each validator's operator adds to his settings.
+//!
+//! Like a network, it is made in a folder beside the one asked for and appears there at once, complete. What a follower holds is
+//! no secret of the consortium but for the salt of a members' network, which a member must have handed over.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use carat_network::certificate::certificate_pem;
+use carat_storage::key_file as key_at_rest;
+use carat_storage::vault::Passphrase;
+use carat_types::genesis::{GenesisFile, Visibility};
+use carat_types::key_file::{self, KeyRole};
+use carat_types::{PublicKey, SecretKey, leaf};
+use zeroize::Zeroizing;
+
+use crate::error::InitError;
+use crate::files::{PLAIN_MODE, SECRET_MODE, disk, make_folder, sync_folder, write_new};
+use crate::init::{identity_text, parent, random_key, unfinished_folder};
+use crate::layout::{self, NetworkDescription, NodeSettings};
+
+/// The choices of a follower.
+#[derive(Clone, Debug)]
+pub struct FollowerOptions {
+    /// Home to make.
+    pub out: PathBuf,
+    /// The genesis file, which is copied.
+    pub genesis: PathBuf,
+    /// The validators to ask, by their places in the genesis file, and where they are.
+    pub validators: BTreeMap<u16, SocketAddr>,
+    /// UDP address to listen on.
+    pub listen: SocketAddr,
+    /// Where validators reach it; none, and it is `listen`.
+    pub address: Option<SocketAddr>,
+    /// TCP address for clients.
+    pub api: SocketAddr,
+    /// TCP address for its operator.
+    pub metrics: SocketAddr,
+    /// The secret of the leaves, on a members' network.
+    pub salt: Option<PathBuf>,
+    /// The key file is encrypted with this; none, and it is plain.
+    pub key_passphrase: Option<Passphrase>,
+}
+
+/// What was made.
+#[derive(Debug)]
+pub struct MadeFollower {
+    /// The genesis file.
+    pub genesis: GenesisFile,
+    /// Its network key.
+    pub key: PublicKey,
+    /// Where validators reach it.
+    pub address: SocketAddr,
+}
+
+impl MadeFollower {
+    /// What the operator of each validator adds to its `node.toml`.
+    pub fn lines(&self) -> String {
+        format!("[[followers.peers]]\nkey = \"{}\"\naddress = \"{}\"\n", self.key, self.address)
+    }
+}
+
+/// The keys of a follower.
+struct Keys {
+    network: SecretKey,
+    /// Of the login without which nobody reads a members' network.
+    login: Option<(SecretKey, SecretKey)>,
+}
+
+/// Makes the home.
+///
+/// **Errors**: [`InitError`]; nothing is left behind.
+pub fn follower(options: &FollowerOptions) -> Result<MadeFollower, InitError> {
+    let genesis = read_genesis(&options.genesis)?;
+    check_validators(options, &genesis)?;
+    let address = reachable(options)?;
+    let salt = salt(options, &genesis)?;
+    let members_only = genesis.genesis.visibility() == Visibility::Members;
+    let login = if members_only { Some((random_key()?, random_key()?)) } else { None };
+    let keys = Keys { network: random_key()?, login };
+
+    let unfinished = unfinished_folder(&options.out)?;
+    let written = write_home(&unfinished, options, &genesis, &keys, salt.as_ref())
+        .and_then(|()| fs::rename(&unfinished, &options.out).map_err(|e| disk("make", &options.out, e)))
+        .and_then(|()| sync_folder(&parent(&options.out)));
+    if let Err(error) = written {
+        // Only what this call made; if even that fails, the next attempt says so.
+        let _ = fs::remove_dir_all(&unfinished);
+        return Err(error);
+    }
+    Ok(MadeFollower { genesis, key: keys.network.public(), address })
+}
+
+/// Where the validators of a network's folder are, as their homes there say.
+///
+/// **Errors**: a folder that is none.
+pub fn validators_of(network: &Path) -> Result<BTreeMap<u16, SocketAddr>, InitError> {
+    let path = network.join(layout::NETWORK);
+    let description: NetworkDescription = read_toml(&path)?;
+    let home = |home: &Path| {
+        let settings: NodeSettings = read_toml(&network.join(home).join(layout::SETTINGS))?;
+        Ok((settings.validator.index, settings.network.listen))
+    };
+    description.nodes.iter().map(|node| home(&node.home)).collect()
+}
+
+fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, InitError> {
+    let text = fs::read_to_string(path).map_err(|error| disk("read", path, error))?;
+    toml::from_str(&text).map_err(|error| InitError::Choice {
+        what: "--network",
+        seen: format!("a folder with {}: {}", path.display(), error.message()),
+        expected: "a folder that carat-genesis init made (hint: name the file and the validators by --genesis and --validator)"
+            .to_owned(),
+    })
+}
+
+fn read_genesis(path: &Path) -> Result<GenesisFile, InitError> {
+    let bytes = fs::read(path).map_err(|error| disk("read", path, error))?;
+    Ok(GenesisFile::parse(&bytes)?)
+}
+
+fn check_validators(options: &FollowerOptions, genesis: &GenesisFile) -> Result<(), InitError> {
+    let count = genesis.genesis.validators.len();
+    let strange = options.validators.keys().find(|index| usize::from(**index) >= count);
+    let seen = match strange {
+        Some(index) => index.to_string(),
+        None if options.validators.is_empty() => "absent".to_owned(),
+        None => return Ok(()),
+    };
+    Err(InitError::Choice {
+        what: "--validator",
+        seen,
+        expected: format!(
+            "at least one validator's place below {count}, =, and its UDP address (hint: name all of them)"
+        ),
+    })
+}
+
+/// What validators are to dial.
+fn reachable(options: &FollowerOptions) -> Result<SocketAddr, InitError> {
+    let address = options.address.unwrap_or(options.listen);
+    match address.ip().is_unspecified() || address.port() == 0 {
+        false => Ok(address),
+        true => Err(InitError::Choice {
+            what: "--address",
+            seen: address.to_string(),
+            expected: "an address and port that validators can reach (hint: --listen may be 0.0.0.0, --address may not)".to_owned(),
+        }),
+    }
+}
+
+/// The text of the secret's file, which must be this network's.
+fn salt(options: &FollowerOptions, genesis: &GenesisFile) -> Result<Option<Zeroizing<String>>, InitError> {
+    let Some(commitment) = &genesis.genesis.salt_commitment else { return Ok(None) };
+    let wrong = |seen: String| InitError::Choice {
+        what: "--salt",
+        seen,
+        expected: format!(
+            "the file with the secret of commitment {commitment} (hint: {} of any validator of this members' network, which must \
+             hand it over: a follower holds the whole state)",
+            leaf::SALT_FILE
+        ),
+    };
+    let path = options.salt.as_ref().ok_or_else(|| wrong("absent".to_owned()))?;
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| disk("read", path, error))?);
+    let secret =
+        leaf::read(&text, commitment).map_err(|error| wrong(format!("{}: {error}", path.display())))?;
+    Ok(Some(Zeroizing::new(leaf::write(&secret).to_string())))
+}
+
+fn write_home(
+    home: &Path,
+    options: &FollowerOptions,
+    genesis: &GenesisFile,
+    keys: &Keys,
+    salt: Option<&Zeroizing<String>>,
+) -> Result<(), InitError> {
+    make_folder(home)?;
+    write_new(&home.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;
+    let mut settings =
+        layout::follower_text(options.listen, options.api, options.metrics, &options.validators);
+    if keys.login.is_some() {
+        settings.push_str(&layout::login_text(options.api));
+    }
+    write_new(&home.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
+    write_keys(&home.join(layout::KEYS), keys, salt, options.key_passphrase.as_ref())?;
+    make_folder(&home.join(layout::DATA))?;
+    sync_folder(home)
+}
+
+fn write_keys(
+    folder: &Path,
+    keys: &Keys,
+    salt: Option<&Zeroizing<String>>,
+    passphrase: Option<&Passphrase>,
+) -> Result<(), InitError> {
+    make_folder(folder)?;
+    let role = KeyRole::Network;
+    let text = match passphrase {
+        Some(passphrase) => Zeroizing::new(key_at_rest::write_encrypted(role, &keys.network, passphrase)?),
+        None => key_file::write(role, &keys.network),
+    };
+    write_new(&folder.join(role.file_name()), SECRET_MODE, text.as_bytes())?;
+    let certificate = certificate_pem(&keys.network)?;
+    write_new(&folder.join(layout::CERTIFICATE), PLAIN_MODE, certificate.as_bytes())?;
+    if let Some(salt) = salt {
+        write_new(&folder.join(leaf::SALT_FILE), SECRET_MODE, salt.as_bytes())?;
+    }
+    if let Some((challenges, tokens)) = &keys.login {
+        for (name, key) in [(layout::CHALLENGE_KEY, challenges), (layout::TOKEN_KEY, tokens)] {
+            write_new(&folder.join(name), SECRET_MODE, identity_text(key).as_bytes())?;
+        }
+    }
+    sync_folder(folder)
+}
+
+#[cfg(test)]
+mod tests;

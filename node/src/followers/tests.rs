@@ -1,0 +1,38 @@
+//! What a follower is heard with.
+
+use carat_types::codec::Encode as _;
+use carat_types::message::ChunkRequest;
+use carat_types::{Digest, View};
+
+use super::*;
+
+fn frame(epoch: u32, message: Message) -> Vec<u8> {
+    Frame { epoch: Epoch(epoch), message }.to_bytes()
+}
+
+#[test]
+fn follower_is_heard_with_questions_and_transactions_and_nothing_else() {
+    let questions = [
+        Fetch::Blocks(Slot(7)),
+        Fetch::Snapshot(Slot(7)),
+        Fetch::Chunk(ChunkRequest { slot: Slot(7), from: Digest::ZERO }),
+    ];
+    for fetch in questions {
+        let read = Request::read(&frame(0, Message::Fetch(fetch.clone())), Epoch(0));
+        assert!(matches!(read, Ok(Request::Question(ref question)) if *question == fetch), "{fetch:?}");
+    }
+    let transactions = Message::Transactions(Transactions { envelopes: Vec::new() });
+    assert!(matches!(Request::read(&frame(0, transactions), Epoch(0)), Ok(Request::Transactions(_))));
+    // What acceptors ask each other, where one claims to stand, and noise.
+    let status = Status { view: View(9), ..Status::default() };
+    let refused = [
+        (frame(0, Message::Fetch(Fetch::HighestVotes(ValidatorId(0)))), Refusal::NotTheirs),
+        (frame(0, Message::Fetch(Fetch::Payload(Digest::ZERO))), Refusal::NotTheirs),
+        (frame(0, Message::Status(status)), Refusal::NotTheirs),
+        (frame(1, Message::Fetch(Fetch::Blocks(Slot(7)))), Refusal::OtherEpoch),
+        (vec![0xff; 40], Refusal::Undecodable),
+    ];
+    for (bytes, refusal) in refused {
+        assert_eq!(Request::read(&bytes, Epoch(0)).err(), Some(refusal));
+    }
+}
