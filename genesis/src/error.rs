@@ -13,6 +13,9 @@ pub enum InitError {
     /// A key could not be encrypted.
     #[error(transparent)]
     Encryption(#[from] carat_storage::key_file::KeyError),
+    /// A key of the bank's login could not be encrypted.
+    #[error(transparent)]
+    LoginEncryption(#[from] carat_storage::identity_file::IdentityError),
     /// There is something already.
     #[error(
         "{path} is not empty, expected an empty or absent folder (hint: name another folder; delete this one only \

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::error::InitError;
 use crate::files::{PLAIN_MODE, SECRET_MODE, disk, make_folder, sync_folder, write_new};
-use crate::init::{identity_text, parent, random_key, unfinished_folder};
+use crate::init::{parent, random_key, unfinished_folder, write_login_key};
 use crate::layout::{self, NetworkDescription, NodeSettings};
 
 /// The choices of a follower.
@@ -210,7 +210,7 @@ fn write_keys(
     }
     if let Some((challenges, tokens)) = &keys.login {
         for (name, key) in [(layout::CHALLENGE_KEY, challenges), (layout::TOKEN_KEY, tokens)] {
-            write_new(&folder.join(name), SECRET_MODE, identity_text(key).as_bytes())?;
+            write_login_key(&folder.join(name), key, passphrase)?;
         }
     }
     sync_folder(folder)

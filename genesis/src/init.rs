@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use carat_network::certificate::certificate_pem;
 use carat_storage::vault::Passphrase;
-use carat_storage::{Identity, Journal, key_file as key_at_rest};
+use carat_storage::{Identity, Journal, identity_file, key_file as key_at_rest};
 use carat_types::genesis::{
     AssetRule, ConsensusConstants, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile,
     Trust, Visibility,
@@ -19,7 +19,6 @@ use carat_types::key_file::{self, KeyRole};
 use carat_types::leaf::{self, SaltSecret};
 use carat_types::quorum::Quorum;
 use carat_types::{Digest, LeafRule, PublicKey, SecretKey, ValidatorId};
-use stellar_strkey::ed25519 as strkey;
 use zeroize::Zeroizing;
 
 use crate::error::InitError;
@@ -373,9 +372,15 @@ fn write_network(
     write_new(&folder.join(layout::NETWORK), PLAIN_MODE, layout::network_text(addresses).as_bytes())?;
     for (index, keys) in (0_u16..).zip(keys) {
         write_home(&folder.join(home_name(index)), index, genesis, keys, addresses, options.encrypt_store)?;
-        write_keys(&folder.join(home_name(index)).join(layout::KEYS), keys, options.key_passphrase.as_ref())?;
+        let key_folder = folder.join(home_name(index)).join(layout::KEYS);
+        write_keys(&key_folder, keys, has_login(genesis), options.key_passphrase.as_ref())?;
     }
     sync_folder(folder)
+}
+
+/// Nobody reads a members' network without logging in.
+pub(crate) fn has_login(genesis: &GenesisFile) -> bool {
+    genesis.genesis.visibility() == Visibility::Members
 }
 
 /// The secret of the leaves, the same in every home.
@@ -389,17 +394,11 @@ fn write_secret(folder: &Path, validators: u16, leaves: &LeafRule) -> Result<(),
     Ok(())
 }
 
-/// An identity file, as `carat keys generate` writes it.
-pub(crate) fn identity_text(key: &SecretKey) -> Zeroizing<String> {
-    let secret = strkey::PrivateKey(*key.to_seed());
-    let address = crate::show::address(&key.public());
-    Zeroizing::new(format!("address = \"{address}\"\nsecret = \"{}\"\n", secret.as_unredacted()))
-}
-
-/// The keys that were made here, in the clear or encrypted. Their folder is there.
+/// The keys that were made here, in the clear or encrypted, with those of the bank's login where there is one. Their folder is there.
 pub(crate) fn write_keys(
     folder: &Path,
     keys: &Keys,
+    login: bool,
     passphrase: Option<&Passphrase>,
 ) -> Result<(), InitError> {
     for (role, key) in KeyRole::ALL.into_iter().filter_map(|role| Some((role, keys.of(role)?))) {
@@ -409,7 +408,24 @@ pub(crate) fn write_keys(
         };
         write_new(&folder.join(role.file_name()), SECRET_MODE, text.as_bytes())?;
     }
+    let of_login = [(layout::CHALLENGE_KEY, &keys.challenges), (layout::TOKEN_KEY, &keys.tokens)];
+    for (name, key) in of_login.into_iter().filter(|_| login) {
+        write_login_key(&folder.join(name), key, passphrase)?;
+    }
     sync_folder(folder)
+}
+
+/// A key of a bank's login, in the clear or encrypted.
+pub(crate) fn write_login_key(
+    path: &Path,
+    key: &SecretKey,
+    passphrase: Option<&Passphrase>,
+) -> Result<(), InitError> {
+    let text = match passphrase {
+        Some(passphrase) => Zeroizing::new(identity_file::write_encrypted(key, passphrase)?),
+        None => identity_file::write(key),
+    };
+    write_new(path, SECRET_MODE, text.as_bytes())
 }
 
 /// The certificate of the network key, for people and their tools.
@@ -434,20 +450,14 @@ fn write_home(
     if encrypt_store {
         settings.push_str(layout::STORE_TEXT);
     }
-    let members_only = genesis.genesis.visibility() == Visibility::Members;
     let own = addresses.get(usize::from(index));
-    if let Some(own) = own.filter(|_| members_only) {
+    if let Some(own) = own.filter(|_| has_login(genesis)) {
         settings.push_str(&layout::login_text(own.api));
     }
     write_new(&home.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
 
     let key_folder = home.join(layout::KEYS);
     make_folder(&key_folder)?;
-    if members_only {
-        for (name, key) in [(layout::CHALLENGE_KEY, &keys.challenges), (layout::TOKEN_KEY, &keys.tokens)] {
-            write_new(&key_folder.join(name), SECRET_MODE, identity_text(key).as_bytes())?;
-        }
-    }
     write_certificate(&key_folder, keys)?;
     sync_folder(&key_folder)?;
 

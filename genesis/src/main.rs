@@ -198,7 +198,7 @@ struct InitArgs {
     /// Slots from checkpoint to checkpoint
     #[arg(long, default_value_t = ConsensusConstants::default().checkpoint_interval)]
     checkpoint_interval: u64,
-    /// Encrypt the validators' key files with the passphrase of --passphrase-file, CARAT_PASSPHRASE or the credential
+    /// Encrypt the validators' key files, and those of their banks' logins, with the passphrase of --passphrase-file, CARAT_PASSPHRASE or the credential
     /// carat-passphrase
     #[arg(long)]
     encrypt_keys: bool,

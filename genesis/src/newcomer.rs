@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use carat_storage::vault::Passphrase;
 use carat_storage::{Identity, Journal};
 use carat_types::ValidatorId;
-use carat_types::genesis::{GenesisFile, GenesisValidator, Visibility};
+use carat_types::genesis::{GenesisFile, GenesisValidator};
 
 use crate::error::InitError;
-use crate::files::{PLAIN_MODE, SECRET_MODE, disk, make_folder, sync_folder, write_new};
-use crate::init::{Keys, identity_text, write_certificate, write_keys};
+use crate::files::{PLAIN_MODE, disk, make_folder, sync_folder, write_new};
+use crate::init::{Keys, has_login, write_certificate, write_keys};
 use crate::layout;
 use crate::ports::Addresses;
 
@@ -52,7 +52,7 @@ pub fn next_keys(
     passphrase: Option<&Passphrase>,
 ) -> Result<GenesisValidator, InitError> {
     let keys = Keys::new(None)?;
-    write_folder(out, &keys, passphrase)?;
+    write_folder(out, &keys, false, passphrase)?;
     Ok(keys.entry(name))
 }
 
@@ -67,16 +67,9 @@ pub fn join(newcomer: &Newcomer) -> Result<GenesisValidator, InitError> {
     let keys = Keys::new(None)?;
     let (home, key_folder) = (&newcomer.out, newcomer.out.join(layout::KEYS));
     make_folder(home)?;
-    write_folder(&key_folder, &keys, newcomer.passphrase.as_ref())?;
-    let members_only = genesis.genesis.visibility() == Visibility::Members;
-    if members_only {
-        for (name, key) in [(layout::CHALLENGE_KEY, &keys.challenges), (layout::TOKEN_KEY, &keys.tokens)] {
-            write_new(&key_folder.join(name), SECRET_MODE, identity_text(key).as_bytes())?;
-        }
-        sync_folder(&key_folder)?;
-    }
+    write_folder(&key_folder, &keys, has_login(&genesis), newcomer.passphrase.as_ref())?;
     write_new(&home.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;
-    let settings = settings_text(newcomer, members_only);
+    let settings = settings_text(newcomer, has_login(&genesis));
     write_new(&home.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
     let data = home.join(layout::DATA);
     make_folder(&data)?;
@@ -90,14 +83,19 @@ pub fn join(newcomer: &Newcomer) -> Result<GenesisValidator, InitError> {
     Ok(entry)
 }
 
-fn write_folder(folder: &Path, keys: &Keys, passphrase: Option<&Passphrase>) -> Result<(), InitError> {
+fn write_folder(
+    folder: &Path,
+    keys: &Keys,
+    login: bool,
+    passphrase: Option<&Passphrase>,
+) -> Result<(), InitError> {
     make_folder(folder)?;
-    write_keys(folder, keys, passphrase)?;
+    write_keys(folder, keys, login, passphrase)?;
     write_certificate(folder, keys)?;
     sync_folder(folder)
 }
 
-fn settings_text(newcomer: &Newcomer, members_only: bool) -> String {
+fn settings_text(newcomer: &Newcomer, login: bool) -> String {
     let Newcomer { network, api, metrics, .. } = *newcomer;
     let own = Addresses { network, api, metrics };
     let mut text = layout::own_text(newcomer.place, layout::GENESIS, &own);
@@ -105,7 +103,7 @@ fn settings_text(newcomer: &Newcomer, members_only: bool) -> String {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n[[network.peers]]\nindex = {index}\naddress = \"{address}\"\n");
     }
-    if members_only {
+    if login {
         text.push_str(&layout::login_text(own.api));
     }
     text

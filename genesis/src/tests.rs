@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use carat_storage::vault::Passphrase;
-use carat_storage::{Identity, Journal};
+use carat_storage::vault::{Passphrase, PassphraseSource};
+use carat_storage::{Identity, Journal, identity_file};
 use carat_types::genesis::{AssetRule, GenesisFile, Profile, Visibility};
 use carat_types::key_file::{self, KeyRole};
 use carat_types::{Digest, LeafRule, ValidatorId, leaf};
@@ -477,6 +477,31 @@ fn genesis_file_with_any_constant_changed_is_refused() {
 }
 
 #[test]
+fn keys_of_the_login_are_encrypted_as_the_validators_are() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (out, words) = (folder.path().join("net"), "six random words in a row");
+    let options = InitOptions {
+        key_passphrase: Some(Passphrase::new(words)),
+        visibility: Some(Visibility::Members),
+        ..InitOptions::test(1, &out)
+    };
+    init(&options).expect("made");
+    let passphrase = folder.path().join("passphrase");
+    fs::write(&passphrase, words).expect("written");
+    fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).expect("set");
+    let source = PassphraseSource::of_keys(Some(passphrase));
+    for name in ["login.toml", "token.toml"] {
+        let path = out.join("v0/keys").join(name);
+        let text = read(&path);
+        assert!(text.contains("carat-identity-encrypted/1") && !text.contains("secret"), "{text}");
+        assert_eq!(mode(&path), 0o600);
+        let key = identity_file::read(&text, &source).expect("opens");
+        assert!(text.contains(&crate::show::address(&key.public())), "{text}");
+    }
+    assert_eq!(failures(&verify(&out)), [""; 0]);
+}
+
+#[test]
 fn encrypted_keys_are_found_in_their_places_without_being_opened() {
     let folder = tempfile::tempdir().expect("folder");
     let out = folder.path().join("net");
@@ -496,6 +521,8 @@ fn encrypted_keys_are_found_in_their_places_without_being_opened() {
     assert_eq!(failures(&report), [""; 0]);
 
     let keys = out.join("v0/keys");
+    let login = ["login.toml", "token.toml"].map(|name| keys.join(name));
+    assert!(login.iter().all(|path| !path.exists()), "an open network has no login");
     fs::copy(keys.join("acceptor.key.json"), keys.join("proposer.key.json")).expect("copied");
     let found = failures(&verify(&out)).join("\n");
     assert!(found.contains("Acceptor") && found.contains("Proposer"), "{found}");

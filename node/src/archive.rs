@@ -1,15 +1,16 @@
-//! Archives of blocks: a folder of files, each a run of blocks that proves itself. Making them beside the running validator, and
-//! checking them with nothing but the genesis file.
+//! Archives of blocks: a folder of files, each a run of blocks that proves itself. Making them beside the running validator,
+//! checking them with nothing but the genesis file, and putting what they hold back into a store ([`import`]).
 //!
 //! Format and checks are in `carat_storage::store::backup::archive`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, BufWriter};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use carat_storage::store::backup::archive::{ArchiveReader, Archived, Check, PURPOSE, Report};
-use carat_storage::store::backup::{BackupError, Source};
+use carat_storage::store::backup::{BackupError, Progress, Source};
 use carat_storage::vault::{Passphrase, VaultError, VaultReader, VaultWriter};
 use carat_types::genesis::GenesisFile;
 use carat_types::{LeafRule, Slot};
@@ -19,6 +20,10 @@ use crate::error::NodeError;
 use crate::handovers;
 use crate::home::Place;
 use crate::replay::{Replay, Replayed};
+
+mod import;
+
+pub use import::{Imported, Step, import};
 
 /// Blocks of one file, if nothing else is said.
 pub const BLOCKS_PER_FILE: u64 = 10_000;
@@ -36,7 +41,7 @@ pub struct Exported {
 }
 
 /// Writes what a validator has and the folder `out` has not: all blocks up to the newest sealed one, in files of at most
-/// `blocks_per_file`. The validator may run, or be stopped.
+/// `blocks_per_file`. The validator may run, or be stopped. `progress` hears of each block, and of the newest one.
 ///
 /// **Errors**: [`BackupFailure`]; a validator whose oldest block is not the next one here.
 pub fn export(
@@ -44,6 +49,7 @@ pub fn export(
     out: &Path,
     blocks_per_file: u64,
     passphrase: Option<&Passphrase>,
+    progress: Progress<'_>,
 ) -> Result<Exported, NodeError> {
     let place = Place::read(home)?;
     fs::create_dir_all(out).map_err(|error| NodeError::file(out, "create", error))?;
@@ -74,7 +80,7 @@ pub fn export(
         let wanted = Slot(first.0.saturating_add(blocks_per_file.max(1) - 1));
         let below = Slot(first.0.saturating_sub(1));
         let Some(last) = last_of_file(&source, below, wanted).map_err(failed)? else { break };
-        exported.bytes += write(&path, &source, first, last, passphrase).map_err(failed)?;
+        exported.bytes += write(&path, &source, (first, last), passphrase, progress).map_err(failed)?;
         let named = out.join(file_name(first, last));
         fs::rename(&path, &named).map_err(|error| NodeError::file(&named, "name", error))?;
         exported.files.push(named);
@@ -107,16 +113,16 @@ fn last_of_file(source: &Source, below: Slot, wanted: Slot) -> Result<Option<Slo
 fn write(
     path: &Path,
     source: &Source,
-    first: Slot,
-    last: Slot,
+    (first, last): (Slot, Slot),
     passphrase: Option<&Passphrase>,
+    progress: Progress<'_>,
 ) -> Result<u64, BackupError> {
     let failed = |error| BackupError::Vault(VaultError::Io(error));
     // What members settle among themselves is nobody else's business.
     let file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(failed)?;
     let out = BufWriter::with_capacity(BUFFER_BYTES, file);
-    let out = source.write_archive(VaultWriter::begin(out, PURPOSE, passphrase)?, first, last)?;
+    let out = source.write_archive(VaultWriter::begin(out, PURPOSE, passphrase)?, first, last, progress)?;
     let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
     file.sync_all().map_err(failed)?;
     Ok(file.metadata().map_err(failed)?.len())
@@ -133,8 +139,8 @@ struct ArchiveFile {
     last: Slot,
 }
 
-/// The archives of a folder, oldest blocks first, which join by their names.
-fn archives(folder: &Path) -> Result<Vec<ArchiveFile>, NodeError> {
+/// The archives of a folder, oldest blocks first, by their names.
+fn listed(folder: &Path) -> Result<Vec<ArchiveFile>, NodeError> {
     let listed = fs::read_dir(folder).map_err(|error| NodeError::file(folder, "list", error))?;
     let mut files = Vec::new();
     for entry in listed {
@@ -148,6 +154,12 @@ fn archives(folder: &Path) -> Result<Vec<ArchiveFile>, NodeError> {
         }
     }
     files.sort_by_key(|file| file.first);
+    Ok(files)
+}
+
+/// The same, which join.
+fn archives(folder: &Path) -> Result<Vec<ArchiveFile>, NodeError> {
+    let files = listed(folder)?;
     let apart = files.windows(2).find_map(|pair| match pair {
         [one, other] if other.first != one.last.next() => Some((one.last, other.first)),
         _ => None,
@@ -159,6 +171,20 @@ fn archives(folder: &Path) -> Result<Vec<ArchiveFile>, NodeError> {
         }
         None => Ok(files),
     }
+}
+
+/// The blocks that the archives of a folder hold by their names: each run without a gap.
+///
+/// **Errors**: a folder that cannot be read.
+pub(crate) fn runs(folder: &Path) -> Result<Vec<RangeInclusive<Slot>>, NodeError> {
+    let mut runs: Vec<RangeInclusive<Slot>> = Vec::new();
+    for ArchiveFile { first, last, .. } in listed(folder)? {
+        match runs.last_mut() {
+            Some(run) if first == run.end().next() => *run = *run.start()..=last,
+            _ => runs.push(first..=last),
+        }
+    }
+    Ok(runs)
 }
 
 /// Checks the archives of a folder against a genesis file: every block, payload, outcome and seal. Needs no validator.
@@ -205,19 +231,37 @@ fn walk(
     let epochs = handovers::read(folder, genesis)?;
     let mut check = Check::new(genesis, &epochs);
     let mut report = Report::default();
-    for ArchiveFile { path, .. } in &files {
-        let failed = |error| NodeError::from(BackupFailure::Archive { path: path.clone(), error });
-        let mut archive = open(path, passphrase).map_err(failed)?;
-        check.begin(&archive).map_err(failed)?;
-        while let Some(archived) = archive.next_block().map_err(failed)? {
-            check.block(&archived).map_err(failed)?;
-            each(&archived)?;
+    for file in &files {
+        report = walk_file(file, &mut check, passphrase, |archived| {
+            each(archived)?;
             progress(archived.block.header.slot, end);
-        }
-        archive.finish().map_err(failed)?;
-        report = check.end().map_err(failed)?;
+            Ok(())
+        })?;
     }
     Ok(report)
+}
+
+/// The next file, block by block.
+fn walk_file(
+    ArchiveFile { path, first, last }: &ArchiveFile,
+    check: &mut Check<'_>,
+    passphrase: Option<&Passphrase>,
+    mut each: impl FnMut(&Archived) -> Result<(), NodeError>,
+) -> Result<Report, NodeError> {
+    let failed = |error| NodeError::from(BackupFailure::Archive { path: path.clone(), error });
+    let mut archive = open(path, passphrase).map_err(failed)?;
+    let (begins, ends) = archive.range();
+    if (begins, ends) != (*first, *last) {
+        let what = format!("it has the blocks {begins} to {ends}, its name says {first} to {last}");
+        return Err(failed(BackupError::Contradiction(what)));
+    }
+    check.begin(&archive).map_err(failed)?;
+    while let Some(archived) = archive.next_block().map_err(failed)? {
+        check.block(&archived).map_err(failed)?;
+        each(&archived)?;
+    }
+    archive.finish().map_err(failed)?;
+    check.end().map_err(failed)
 }
 
 fn open(path: &Path, passphrase: Option<&Passphrase>) -> Result<ArchiveReader<BufReader<File>>, BackupError> {

@@ -1,10 +1,10 @@
-//! `carat-node archive export` and `carat-node archive verify`: arguments and answers.
+//! `carat-node archive export`, `verify` and `import`: arguments and answers.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use carat_node::NodeError;
-use carat_node::archive::{self, BLOCKS_PER_FILE};
+use carat_node::archive::{self, BLOCKS_PER_FILE, Imported, Step};
 use carat_storage::vault::PassphraseSource;
 use carat_types::Slot;
 use clap::{Args, Subcommand};
@@ -52,6 +52,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Put blocks that a stopped validator dropped, or never had, back into its store, with every check of `verify`
+    Import {
+        /// Folder of the archives
+        folder: PathBuf,
+        /// Home folder with node.toml; its validator must be stopped
+        #[arg(long, env = "CARAT_HOME")]
+        home: PathBuf,
+        /// File with the passphrase, readable by its owner alone
+        #[arg(long)]
+        passphrase_file: Option<PathBuf>,
+    },
 }
 
 impl Archive {
@@ -60,13 +71,29 @@ impl Archive {
             Command::Export { folder, home, blocks_per_file, encrypt, passphrase_file } => {
                 let source = PassphraseSource::of_backups(passphrase_file);
                 let passphrase = encrypt.then(|| source.demand()).transpose()?;
-                let exported = archive::export(&home, &folder, blocks_per_file, passphrase.as_ref())?;
-                print_export(&exported);
+                let bar = crate::progress_bar();
+                let progress = &mut crate::shown_on(&bar);
+                let exported =
+                    archive::export(&home, &folder, blocks_per_file, passphrase.as_ref(), progress);
+                bar.finish_and_clear();
+                print_export(&exported?);
                 Ok(())
             }
             Command::Verify { folder, trusted, replay, passphrase_file, json } => {
                 let passphrase = PassphraseSource::of_backups(passphrase_file).find()?;
                 verify(&Verifying { folder, trusted, replay, json }, passphrase.as_ref())
+            }
+            Command::Import { folder, home, passphrase_file } => {
+                let passphrase = PassphraseSource::of_backups(passphrase_file).find()?;
+                let bar = crate::progress_bar();
+                let mut progress = crate::shown_on(&bar);
+                let imported = archive::import(&home, &folder, passphrase.as_ref(), |step, done, of| {
+                    bar.set_message(if step == Step::Checked { "checked: " } else { "put back: " });
+                    progress(done, of);
+                });
+                bar.finish_and_clear();
+                print_import(imported?);
+                Ok(())
             }
         }
     }
@@ -78,6 +105,23 @@ fn print_export(exported: &archive::Exported) {
         println!("written      {}", file.display());
     }
     println!("archived     up to block {}, {} bytes written", exported.last, exported.bytes);
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command")]
+fn print_import(imported: Imported) {
+    let Imported { blocks, oldest, drops } = imported;
+    println!("put back     {blocks} blocks");
+    println!("oldest block {oldest}");
+    if blocks > 0 && oldest == Slot(1) {
+        println!("history      as it was; carat-node rebuild-history makes it from block 1 on");
+    } else if blocks > 0 {
+        println!("history      as it was; it can be made again only from block 1 on");
+    }
+    if drops {
+        println!(
+            "note         [store] in node.toml says which blocks are kept: a start drops the others again"
+        );
+    }
 }
 
 struct Verifying {
@@ -95,10 +139,7 @@ fn verify(
     let begun = Instant::now();
     let Verifying { folder, trusted, replay, json } = verifying;
     let bar = crate::progress_bar();
-    let progress = |slot: Slot, last: Slot| {
-        bar.set_length(last.0);
-        bar.set_position(slot.0);
-    };
+    let progress = crate::shown_on(&bar);
     let genesis = trusted.genesis()?;
     let (report, replayed) = match replay {
         true => {

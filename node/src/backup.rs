@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use carat_storage::store::backup::{self, BackupError, Report, Source, Written};
+use carat_storage::store::backup::{self, BackupError, Known, Progress, Report, Source, Written};
 use carat_storage::vault::{Passphrase, PassphraseError, VaultReader, VaultWriter};
 use carat_types::certificate::SealCertificate;
 use carat_types::codec::Decode as _;
@@ -105,10 +105,16 @@ pub struct Making {
     pub unsealed: bool,
 }
 
-/// Makes a backup of a validator's store in the new folder `out`: of the running one, or of one that is stopped.
+/// Makes a backup of a validator's store in the new folder `out`: of the running one, or of one that is stopped. `progress`
+/// hears of each block, and of the last one.
 ///
 /// **Errors**: [`BackupFailure`]; `out` holds no backup then.
-pub fn create(home: &Path, out: &Path, making: &Making) -> Result<Written, NodeError> {
+pub fn create(
+    home: &Path,
+    out: &Path,
+    making: &Making,
+    progress: Progress<'_>,
+) -> Result<Written, NodeError> {
     let place = Place::read(home)?;
     let taken = [FILE, UNFINISHED].map(|name| out.join(name)).into_iter().find(|path| path.exists());
     if let Some(path) = taken {
@@ -133,7 +139,7 @@ pub fn create(home: &Path, out: &Path, making: &Making) -> Result<Written, NodeE
         }
     }
     let unfinished = out.join(UNFINISHED);
-    let written = write(&unfinished, &source, seals.as_ref(), making)
+    let written = write(&unfinished, &source, seals.as_ref(), making, progress)
         .map_err(|error| BackupFailure::Backup { path: unfinished.clone(), error });
     if written.is_err() {
         // The failure is told; what is left of the file is in the way of the next attempt.
@@ -158,13 +164,14 @@ fn write(
     source: &Source,
     seals: Option<&SealCertificate>,
     making: &Making,
+    progress: Progress<'_>,
 ) -> Result<Written, BackupError> {
     let failed = |error| BackupError::Vault(carat_storage::vault::VaultError::Io(error));
     // What members settle among themselves is nobody else's business.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     let out = BufWriter::with_capacity(BUFFER_BYTES, file);
     let vault = VaultWriter::begin(out, backup::PURPOSE, making.passphrase.as_ref())?;
-    let (written, out) = source.write(vault, seals, !making.without_history)?;
+    let (written, out) = source.write(vault, seals, !making.without_history, progress)?;
     let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
     file.sync_all().map_err(failed)?;
     Ok(written)
@@ -179,10 +186,11 @@ pub fn verify(
     leaves: &LeafRule,
     passphrase: Option<&Passphrase>,
     unsealed: bool,
+    progress: Progress<'_>,
 ) -> Result<Report, NodeError> {
     let (path, epochs) = (folder.join(FILE), handovers::read(folder, genesis)?);
-    let walked =
-        open(&path, passphrase).and_then(|input| backup::walk(input, genesis, &epochs, leaves, unsealed));
+    let known = Known { genesis, epochs: &epochs, leaves };
+    let walked = open(&path, passphrase).and_then(|input| backup::walk(input, &known, unsealed, progress));
     walked.map_err(|error| BackupFailure::Backup { path, error }.into())
 }
 
@@ -196,6 +204,7 @@ pub fn restore(
     folder: &Path,
     passphrase: Option<&Passphrase>,
     unsealed: bool,
+    progress: Progress<'_>,
 ) -> Result<Restored, NodeError> {
     let place = Place::read(home)?;
     let leaves = place.leaves()?;
@@ -206,9 +215,9 @@ pub fn restore(
     let (path, epochs) = (folder.join(FILE), handovers::read(folder, &place.genesis)?);
     let of_store = place.store_passphrase()?;
     let to = (store.as_path(), of_store.as_ref());
-    let restored = open(&path, passphrase).and_then(|input| {
-        backup::restore(input, &place.genesis, &epochs, &leaves, &place.seat.identity, to, unsealed)
-    });
+    let known = Known { genesis: &place.genesis, epochs: &epochs, leaves: &leaves };
+    let restored = open(&path, passphrase)
+        .and_then(|input| backup::restore(input, &known, &place.seat.identity, to, unsealed, progress));
     let report = restored.map_err(|error| NodeError::from(BackupFailure::Backup { path, error }))?;
     if epochs.present() > place.epochs.present() {
         handovers::write(&place.settings.validator.data, &epochs)?;

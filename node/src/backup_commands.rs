@@ -92,7 +92,10 @@ impl Create {
         let source = PassphraseSource::of_backups(self.passphrase_file);
         let passphrase = self.encrypt.then(|| source.demand()).transpose()?;
         let making = Making { passphrase, without_history: self.without_history, unsealed: self.unsealed };
-        let written = backup::create(&home, &folder, &making)?;
+        let bar = crate::progress_bar();
+        let written = backup::create(&home, &folder, &making, &mut crate::shown_on(&bar));
+        bar.finish_and_clear();
+        let written = written?;
         println!("backup       {}", folder.join(backup::FILE).display());
         println!("newest block {}, header {}", written.tip.slot, written.tip.header);
         println!("records      {}", written.records);
@@ -110,8 +113,11 @@ impl Verify {
         let genesis = trusted.genesis()?;
         let leaves = trusted.leaves(&genesis)?;
         let passphrase = PassphraseSource::of_backups(passphrase_file).find()?;
-        let report = backup::verify(&folder, &genesis, &leaves, passphrase.as_ref(), unsealed)?;
-        print(&report, begun);
+        let bar = crate::progress_bar();
+        let progress = &mut crate::shown_on(&bar);
+        let report = backup::verify(&folder, &genesis, &leaves, passphrase.as_ref(), unsealed, progress);
+        bar.finish_and_clear();
+        print(&report?, begun);
         Ok(())
     }
 }
@@ -121,7 +127,12 @@ impl Restore {
     pub(crate) fn run(self) -> Result<(), NodeError> {
         let begun = Instant::now();
         let passphrase = PassphraseSource::of_backups(self.passphrase_file).find()?;
-        let restored = backup::restore(&self.home, &self.folder, passphrase.as_ref(), self.unsealed)?;
+        let bar = crate::progress_bar();
+        let progress = &mut crate::shown_on(&bar);
+        let (home, folder) = (&self.home, &self.folder);
+        let restored = backup::restore(home, folder, passphrase.as_ref(), self.unsealed, progress);
+        bar.finish_and_clear();
+        let restored = restored?;
         print(&restored.report, begun);
         match restored.journal {
             false if !restored.votes => {

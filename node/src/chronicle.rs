@@ -31,6 +31,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::entrance::Event;
 use crate::metrics::Metrics;
+use crate::retention::{Kept, Retention};
 
 /// Transactions whose blocks may wait whole, some kilobytes each; blocks behind them wait as numbers, and to index such a
 /// block costs several times as much.
@@ -227,8 +228,8 @@ pub struct Chronicle {
     indexed: watch::Sender<Toid>,
     /// Whether the index was given up.
     halted: Arc<AtomicBool>,
-    /// How many of the newest blocks are kept; none, and all are.
-    keep_blocks: Option<u64>,
+    /// Which old blocks are dropped; none, and all are kept.
+    retention: Option<Retention>,
     metrics: Arc<Metrics>,
 }
 
@@ -244,8 +245,8 @@ pub struct Sources {
     pub signatures: Arc<dyn SignatureOracle + Send + Sync>,
     /// Who waits.
     pub waiting: Arc<Waiting>,
-    /// How many of the newest blocks are kept; none, and all are.
-    pub keep_blocks: Option<u64>,
+    /// Which blocks are kept; none, and all are.
+    pub kept: Option<Kept>,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }
@@ -254,7 +255,8 @@ impl Chronicle {
     /// Opens the index, if one is kept, where it last stood still, and indexes what came since.
     pub fn start(sources: Sources, keep: bool) -> Self {
         let (indexed, _) = watch::channel(Toid::default());
-        let Sources { store, genesis, leaves, signatures, waiting, keep_blocks, metrics } = sources;
+        let Sources { store, genesis, leaves, signatures, waiting, kept, metrics } = sources;
+        let retention = kept.map(|kept| Retention::new(kept, Arc::clone(&metrics)));
         let (indexer, halted) = (None, Arc::default());
         let mut chronicle = Chronicle {
             store,
@@ -265,7 +267,7 @@ impl Chronicle {
             waiting,
             indexed,
             halted,
-            keep_blocks,
+            retention,
             metrics,
         };
         if keep && let Err(error) = chronicle.open() {
@@ -486,9 +488,13 @@ impl Chronicle {
     /// Drops a few of the oldest blocks, and their history, where not all are kept: more than came with the block `newest`, so that
     /// it ends, and few enough that new ones are not kept waiting. Everything up to `newest` is indexed.
     fn prune(&mut self, newest: Slot, applied: usize) -> Result<(), ChronicleError> {
-        let Some(keep) = self.keep_blocks else { return Ok(()) };
-        let last = Slot(newest.0.saturating_sub(keep));
-        let oldest = self.store.prune(last, PRUNED_BLOCKS)?;
+        let Some(retention) = &mut self.retention else { return Ok(()) };
+        let (store, base) = (&self.store, self.store.base()?.map(|base| base.slot));
+        let time = |slot| Ok::<_, StoreError>(store.header(slot)?.map(|header| header.time_ms));
+        let oldest = match retention.droppable(base.unwrap_or_default(), newest, time)? {
+            Some(droppable) => store.prune(&droppable, PRUNED_BLOCKS)?,
+            None => base.map(Slot::next),
+        };
         self.metrics
             .store_oldest_block
             .set(oldest.map_or(1, |slot| i64::try_from(slot.0).unwrap_or(i64::MAX)));

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use carat_consensus::effect::Finality;
 use carat_consensus::{Execute, Executed, Input};
-use carat_ledger::{ApplyError, BlockInput, BlockOutcome, SortKey, StateError, StateTree};
+use carat_ledger::{ApplyError, BlockInput, BlockOutcome, SortKey, StateError, StateKey, StateTree};
 use carat_storage::store::{Store, StoreError};
 use carat_types::batch::Payload;
 use carat_types::block::Block;
@@ -30,6 +30,7 @@ use crate::parts::Served;
 use crate::proofs::Proofs;
 use crate::signatures::SignatureCache;
 use crate::trace::Trace;
+use crate::upgrade_notice::UpgradeNotice;
 
 /// What the executor is told.
 #[derive(Debug)]
@@ -111,6 +112,8 @@ pub struct Executor {
     pub metrics: Arc<Metrics>,
     /// Recent messages.
     pub trace: Arc<Trace>,
+    /// Warns of rules to come that this build does not know.
+    pub upgrades: UpgradeNotice,
     /// Who waits for proofs of the state.
     pub proofs: Arc<Proofs>,
     /// What the newest blocks applied that are not sealed yet.
@@ -126,6 +129,7 @@ impl Executor {
     ///
     /// **Errors**: see [`ExecutorError`]; the block in question was not written.
     pub fn run(mut self, tasks: &Receiver<Task>) -> Result<(), ExecutorError> {
+        self.upgrades.look(&*self.store)?;
         while let Ok(task) = tasks.recv() {
             match task {
                 Task::Execute(execute) => self.execute(&execute)?,
@@ -157,6 +161,9 @@ impl Executor {
         let block = Block { header, payload: Arc::clone(payload) };
         self.store.commit_block(&block, &outcome)?;
         self.metrics.ledger_apply_seconds.observe(started.elapsed().as_secs_f64());
+        if outcome.delta.contains_key(&StateKey::Governance.to_bytes()) {
+            self.upgrades.look(&*self.store)?;
+        }
         if let Some(served) = &self.served {
             served.snapshots.executed(execute.slot);
         }
@@ -174,6 +181,7 @@ impl Executor {
         let leaves = self.tree.rule().clone();
         self.tree = StateTree::build(&leaves, std::iter::empty::<([u8; 0], [u8; 0])>());
         self.tree = self.store.install_state(offer, &leaves)?;
+        self.upgrades.look(&*self.store)?;
         let header = &offer.base.header;
         self.tip = header.clone();
         self.tip_transactions = offer.base_transactions();

@@ -26,11 +26,12 @@ use crate::handovers;
 use crate::keys::{Keys, OwnKeys, VoteKeys};
 use crate::metrics::Metrics;
 use crate::replay::{Replayed, replay};
+use crate::retention::Kept;
 use crate::salt;
 use crate::scribe::journal_record;
 use crate::seat::Seat;
 use crate::settings::followers::FollowerSettings;
-use crate::settings::{NetworkSettings, Settings, SettingsError, SignerPlace, bank};
+use crate::settings::{NetworkSettings, Settings, SettingsError, SignerPlace, StoreSettings, bank};
 use crate::signer::Link;
 
 /// In the data folder.
@@ -291,7 +292,7 @@ impl Home {
             leaves: self.leaves.clone(),
             signatures: Arc::new(Ed25519),
             waiting: Arc::default(),
-            keep_blocks: None,
+            kept: None,
             metrics: Arc::new(Metrics::new()?),
         })?;
         store.sync()?;
@@ -400,6 +401,16 @@ impl Home {
 
     fn store_folder(&self) -> PathBuf {
         self.settings.validator.data.join(STORE)
+    }
+
+    /// Which blocks are kept; none, and all are.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        let StoreSettings { keep_blocks, keep_days, archive, .. } = &self.settings.store;
+        self.settings.store.drops().then(|| Kept {
+            blocks: keep_blocks.unwrap_or_else(|| least_kept(&self.epochs.set().consensus)),
+            days: *keep_days,
+            archive: archive.clone(),
+        })
     }
 
     /// The thresholds of the present epoch.
@@ -547,7 +558,7 @@ struct Opened {
 const KEPT_WINDOWS_MIN: u64 = 4;
 
 fn check_kept_blocks(settings: &Settings, constants: &ConsensusConstants) -> Result<(), NodeError> {
-    let least = constants.window.saturating_mul(KEPT_WINDOWS_MIN);
+    let least = least_kept(constants);
     match settings.store.keep_blocks {
         Some(blocks) if blocks < least => {
             let reason = format!(
@@ -558,6 +569,10 @@ fn check_kept_blocks(settings: &Settings, constants: &ConsensusConstants) -> Res
         }
         _ => Ok(()),
     }
+}
+
+fn least_kept(constants: &ConsensusConstants) -> u64 {
+    constants.window.saturating_mul(KEPT_WINDOWS_MIN)
 }
 
 fn check_peers(settings: &Settings, genesis: &GenesisFile) -> Result<(), NodeError> {

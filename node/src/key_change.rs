@@ -8,16 +8,15 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use carat_storage::journal::Journal;
-use carat_storage::key_file;
 use carat_storage::store::Store;
 use carat_storage::vault::{Passphrase, PassphraseSource};
+use carat_storage::{identity_file, key_file};
 use carat_types::key_file::{KeyRole, write};
 use carat_types::{PublicKey, SecretKey};
 use zeroize::Zeroizing;
 
 use crate::error::NodeError;
 use crate::home::Place;
-use crate::identity_file;
 use crate::keys::{KeysError, read_file};
 use crate::settings::bank::{BankSetupError, identity};
 

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use carat_node::replay::Replayed;
 use carat_node::settings::{LogFormat, LogSettings, Settings};
 use carat_node::{FollowerHome, Home, Node, NodeError};
+use carat_types::Slot;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -30,7 +31,7 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What a terminal shows during long work; without a terminal nothing is shown.
-const BAR: &str = "block {pos} of {len} {wide_bar} {eta} left";
+const BAR: &str = "{msg}block {pos} of {len} {wide_bar} {eta} left";
 
 /// A validator of a Carat settlement chain.
 #[derive(Debug, Parser)]
@@ -142,15 +143,20 @@ fn progress_bar() -> ProgressBar {
     bar
 }
 
+/// Shows on the bar which block is done, and which is the last one.
+fn shown_on(bar: &ProgressBar) -> impl FnMut(Slot, Slot) + '_ {
+    |done, last| {
+        bar.set_length(last.0);
+        bar.set_position(done.0);
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "the answer of a command")]
 fn replay(home: &std::path::Path, json: bool) -> Result<(), NodeError> {
     let started = std::time::Instant::now();
     let home = Home::read(home)?;
     let bar = progress_bar();
-    let replayed = home.replay(|slot, last| {
-        bar.set_length(last.0);
-        bar.set_position(slot.0);
-    });
+    let replayed = home.replay(shown_on(&bar));
     bar.finish_and_clear();
     let replayed = replayed?;
     let seconds = started.elapsed().as_secs_f64();

@@ -50,12 +50,16 @@ pub struct Metrics {
     pub ledger_dropped_total: IntCounter,
     /// Time to execute a block and write it.
     pub ledger_apply_seconds: Histogram,
+    /// First slot of decided rules that this build does not know; 0 where there are none.
+    pub ledger_unknown_protocol_slot: IntGauge,
     /// Blocks that were executed and are not in the history yet.
     pub history_behind_blocks: IntGauge,
     /// Keys that the history has written.
     pub history_rows_total: IntCounter,
     /// The oldest block that is whole.
     pub store_oldest_block: IntGauge,
+    /// Blocks that would be dropped were they archived.
+    pub store_awaiting_archive_blocks: IntGauge,
     /// Whether the history was given up.
     pub history_halted: IntGauge,
     /// Submissions by what became of them at the front door.
@@ -195,12 +199,20 @@ impl Metrics {
                 .counter("ledger_dropped_total", "Transactions that the trim dropped")?,
             ledger_apply_seconds: declare
                 .seconds("ledger_apply_seconds", "Time to execute and write a block")?,
+            ledger_unknown_protocol_slot: declare.gauge(
+                "ledger_unknown_protocol_slot",
+                "First slot of a decided protocol version that this build does not know; 0 for none",
+            )?,
             history_behind_blocks: declare
                 .gauge("history_behind_blocks", "Blocks executed that are not in the history yet")?,
             history_rows_total: declare.counter("history_rows_total", "Keys that the history has written")?,
             store_oldest_block: declare.gauge(
                 "store_oldest_block",
                 "Oldest block that is kept; above 1 where old ones are dropped",
+            )?,
+            store_awaiting_archive_blocks: declare.gauge(
+                "store_awaiting_archive_blocks",
+                "Blocks that are kept only because they are in no archive yet",
             )?,
             history_halted: declare.gauge("history_halted", "1 if the history failed and is not served")?,
             pool_submissions_total: declare.counters(

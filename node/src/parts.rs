@@ -47,6 +47,7 @@ use crate::signatures::SignatureCache;
 use crate::snapshots::Snapshots;
 use crate::threads::Threads;
 use crate::trace::Trace;
+use crate::upgrade_notice::UpgradeNotice;
 
 /// Threads that decode and check what peers send.
 const INBOUND_THREADS: usize = 2;
@@ -203,7 +204,7 @@ impl Parts {
             leaves: home.leaves.clone(),
             signatures: Arc::clone(&self.signatures) as Arc<_>,
             waiting: Arc::clone(&self.waiting),
-            keep_blocks: home.settings.store.keep_blocks,
+            kept: home.kept(),
             metrics: Arc::clone(&self.metrics),
         };
         Chronicle::start(sources, home.settings.history.enabled)
@@ -231,6 +232,7 @@ impl Parts {
             served,
             metrics: Arc::clone(&self.metrics),
             trace: Arc::clone(&self.trace),
+            upgrades: UpgradeNotice::new(Arc::clone(&self.metrics)),
             proofs: Arc::clone(&self.proofs),
             unsealed: BTreeMap::new(),
         })

@@ -173,12 +173,35 @@ pub struct HistorySettings {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSettings {
-    /// How many of the newest are kept, with their history; none, and all are.
+    /// How many of the newest are kept at least, with their history; neither this nor days, and all are.
     #[serde(default)]
     pub keep_blocks: Option<u64>,
     /// What of the store is encrypted at rest, under the passphrase of key files. A store keeps what it was made with.
     #[serde(default)]
     pub encryption: Encryption,
+    /// Days before the newest block of which all blocks are kept.
+    #[serde(default)]
+    pub keep_days: Option<u64>,
+    /// Folder of archives: no block is dropped that is not in one.
+    #[serde(default)]
+    pub archive: Option<PathBuf>,
+}
+
+impl StoreSettings {
+    /// Whether old blocks are dropped.
+    pub fn drops(&self) -> bool {
+        self.keep_blocks.is_some() || self.keep_days.is_some()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.keep_days == Some(0) {
+            return Err("store.keep_days is 0, expected at least 1, or nothing".to_owned());
+        }
+        if self.archive.is_some() && !self.drops() {
+            return Err("store.archive is set and nothing is dropped, expected store.keep_blocks or store.keep_days with it".to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// How a validator catches up when it is behind.
@@ -387,7 +410,7 @@ impl Settings {
                 *path = home.join(&path);
             }
         }
-        if let Some(path) = &mut self.validator.passphrase_file {
+        for path in [&mut self.validator.passphrase_file, &mut self.store.archive].into_iter().flatten() {
             *path = home.join(&path);
         }
         if let Some(token) = &mut self.validator.token {
@@ -406,6 +429,7 @@ impl Settings {
             return Err("api.tls names one of certificate and key, expected both or neither".to_owned());
         }
         self.signer()?;
+        self.store.check()?;
         if self.validator.signer.is_some() && self.validator.token.is_some() {
             return Err("validator names a signer and a token, expected one of them (hint: with a signer, the token is named \
                         in its signer.toml)"
@@ -493,6 +517,8 @@ mod tests {
                 ),
                 "a signer and a token",
             ),
+            (format!("{MINIMAL}\n[store]\nkeep_days = 0\n"), "store.keep_days is 0"),
+            (format!("{MINIMAL}\n[store]\narchive = \"a\"\n"), "store.archive is set and nothing is dropped"),
             ("not toml".into(), "node.toml"),
         ];
         for (text, expected) in table {

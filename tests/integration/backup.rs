@@ -17,7 +17,10 @@ fn passphrase() -> Passphrase {
 /// Makes a backup as its own process would: off the threads that serve the validators.
 async fn create(cluster: &Cluster, index: usize, making: Making) -> PathBuf {
     let (home, out) = (cluster.homes[index].clone(), cluster.path().join("backup"));
-    let made = tokio::task::spawn_blocking(move || backup::create(&home, &out, &making).map(|_| out)).await;
+    let made = tokio::task::spawn_blocking(move || {
+        backup::create(&home, &out, &making, &mut |_, _| ()).map(|_| out)
+    })
+    .await;
     made.expect("no panic").expect("a backup")
 }
 
@@ -25,7 +28,8 @@ async fn create(cluster: &Cluster, index: usize, making: Making) -> PathBuf {
 fn restore(cluster: &Cluster, index: usize, folder: &Path) -> backup::Restored {
     let data = cluster.homes[index].join("data");
     fs::rename(data.join("store"), data.join("old-store")).expect("moved away");
-    backup::restore(&cluster.homes[index], folder, Some(&passphrase()), false).expect("restored")
+    backup::restore(&cluster.homes[index], folder, Some(&passphrase()), false, &mut |_, _| ())
+        .expect("restored")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,29 +78,38 @@ async fn backup_with_a_flipped_bit_or_a_missing_end_is_refused_with_a_sentence()
     cluster.fund(0, &key(1)).await;
     let folder = create(&cluster, 0, Making::default()).await;
     let genesis = Place::read(&cluster.homes[0]).expect("readable").genesis().clone();
-    backup::verify(&folder, &genesis, &LeafRule::Open, None, false).expect("sound");
+    backup::verify(&folder, &genesis, &LeafRule::Open, None, false, &mut |_, _| ()).expect("sound");
     let whole = fs::read(folder.join(FILE)).expect("readable");
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;
     for (what, bytes) in [("flipped", &flipped[..]), ("cut", &whole[..whole.len() - 40])] {
         fs::write(folder.join(FILE), bytes).expect("written");
-        let error =
-            backup::verify(&folder, &genesis, &LeafRule::Open, None, false).expect_err(what).to_string();
+        let error = backup::verify(&folder, &genesis, &LeafRule::Open, None, false, &mut |_, _| ())
+            .expect_err(what)
+            .to_string();
         assert!(error.contains(FILE) && error.contains("hint:"), "{what}: {error}");
     }
     // While a validator runs, or where a store is, nothing is restored.
     fs::write(folder.join(FILE), &whole).expect("written");
-    let error = backup::restore(&cluster.homes[0], &folder, None, false).expect_err("occupied").to_string();
+    let error = backup::restore(&cluster.homes[0], &folder, None, false, &mut |_, _| ())
+        .expect_err("occupied")
+        .to_string();
     assert!(error.contains("holds a store already"), "{error}");
     // A stopped validator is backed up from its own files, here as far as they are proven.
     cluster.stop_node(0).await;
     let stopped = cluster.path().join("stopped");
-    let written =
-        backup::create(&cluster.homes[0], &stopped, &Making { unsealed: true, ..Making::default() });
+    let written = backup::create(
+        &cluster.homes[0],
+        &stopped,
+        &Making { unsealed: true, ..Making::default() },
+        &mut |_, _| (),
+    );
     let written = written.expect("a backup");
-    let report = backup::verify(&stopped, &genesis, &LeafRule::Open, None, true).expect("sound");
+    let report =
+        backup::verify(&stopped, &genesis, &LeafRule::Open, None, true, &mut |_, _| ()).expect("sound");
     assert_eq!(report.tip, written.tip.slot);
-    let again =
-        backup::create(&cluster.homes[0], &stopped, &Making::default()).expect_err("there").to_string();
+    let again = backup::create(&cluster.homes[0], &stopped, &Making::default(), &mut |_, _| ())
+        .expect_err("there")
+        .to_string();
     assert!(again.contains("there already"), "{again}");
 }

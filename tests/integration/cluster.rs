@@ -138,6 +138,14 @@ impl Cluster {
         answer(self.http.get(format!("{}{page}", self.network.nodes[index].metrics))).await.1
     }
 
+    /// The value of a metric without labels.
+    pub(crate) async fn metric(&self, index: usize, name: &str) -> u64 {
+        let url = format!("{}/metrics", self.network.nodes[index].metrics);
+        let text = self.http.get(url).send().await.expect("served").text().await.expect("text");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name}")).parse().expect("a number")
+    }
+
     /// What a validator saw of a slot, asked for until it is as wanted.
     pub(crate) async fn await_trace(
         &self,

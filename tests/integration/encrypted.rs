@@ -117,13 +117,16 @@ async fn encrypted_store_becomes_one_in_the_clear_by_backup_and_restore() {
     cluster.fund(0, &key(1)).await;
     let (home, out) = (cluster.homes[3].clone(), cluster.path().join("backup"));
     let folder = out.clone();
-    let made = tokio::task::spawn_blocking(move || backup::create(&home, &folder, &Making::default())).await;
+    let made = tokio::task::spawn_blocking(move || {
+        backup::create(&home, &folder, &Making::default(), &mut |_, _| ())
+    })
+    .await;
     made.expect("no panic").expect("a backup of the running validator");
     cluster.stop_node(3).await;
     set_encryption(&cluster, 3, ENCRYPTED, CLEAR);
     let data = cluster.homes[3].join("data");
     fs::rename(data.join("store"), data.join("old-store")).expect("moved away");
-    assert!(backup::restore(&cluster.homes[3], &out, None, false).expect("restored").journal);
+    assert!(backup::restore(&cluster.homes[3], &out, None, false, &mut |_, _| ()).expect("restored").journal);
     assert!(!data.join("store/rocksdb/data.key").exists());
     cluster.start_node(3).await.expect("starts");
     cluster.await_ready(3).await;

@@ -134,10 +134,11 @@ async fn keys_of_a_validator_are_replaced_by_vote_and_the_network_settles_on() {
     assert!(replayed.sealed > 0);
     // So do a backup and an archive, by the handovers beside them.
     let (out, genesis) = (cluster.path().join("copies"), home.genesis().clone());
-    backup::create(&cluster.homes[3], &out, &Making::default()).expect("a backup");
-    archive::export(&cluster.homes[3], &out, 1_000, None).expect("an archive");
+    backup::create(&cluster.homes[3], &out, &Making::default(), &mut |_, _| ()).expect("a backup");
+    archive::export(&cluster.homes[3], &out, 1_000, None, &mut |_, _| ()).expect("an archive");
     let verified = || {
-        let of_backup = backup::verify(&out, &genesis, &LeafRule::Open, None, false).map(|_| ());
+        let of_backup =
+            backup::verify(&out, &genesis, &LeafRule::Open, None, false, &mut |_, _| ()).map(|_| ());
         let of_archive = archive::verify(&out, &genesis, None, |_, _| {}).map(|_| ());
         [of_backup, of_archive].map(|verdict| verdict.map_err(|error| error.to_string()))
     };

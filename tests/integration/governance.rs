@@ -131,6 +131,8 @@ async fn version_that_no_build_knows_stops_the_node_with_a_sentence_before_the_b
     let sentence = error.to_string();
     assert!(sentence.contains(&format!("protocol version {}", NEWEST_PROTOCOL + 1)), "{sentence}");
     assert!(sentence.contains("hint: upgrade this node"), "{sentence}");
+    let warned = cluster.metric(0, "ledger_unknown_protocol_slot").await;
+    assert!(sentence.contains(&format!("slot {warned} ")), "{warned}, known beforehand: {sentence}");
     let _ = node.stop().await;
     cluster.await_port_free(0).await;
     let refused = cluster.start_node(0).await.expect_err("the next block is of that version");

@@ -60,11 +60,19 @@ async fn validator_that_keeps_its_newest_blocks_settles_on_and_says_where_it_beg
     assert!(all.ends_with(&kept), "the newest, as the others have them");
     // A backup of it is proven as any other, and its store opens again.
     let (home, out) = (cluster.homes[3].clone(), cluster.path().join("backup"));
-    let made = tokio::task::spawn_blocking(move || backup::create(&home, &out, &Making::default()));
+    let made =
+        tokio::task::spawn_blocking(move || backup::create(&home, &out, &Making::default(), &mut |_, _| ()));
     made.await.expect("no panic").expect("a backup");
     let genesis = Home::read(&cluster.homes[3]).expect("sound").genesis().clone();
-    let report = backup::verify(&cluster.path().join("backup"), &genesis, &LeafRule::Open, None, false)
-        .expect("proven");
+    let report = backup::verify(
+        &cluster.path().join("backup"),
+        &genesis,
+        &LeafRule::Open,
+        None,
+        false,
+        &mut |_, _| (),
+    )
+    .expect("proven");
     assert!(report.base.0 > 1 && report.blocks < 150, "{report:?}");
     cluster.stop_node(3).await;
     cluster.start_node(3).await.expect("starts again");

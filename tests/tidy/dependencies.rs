@@ -11,7 +11,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("carat-ledger", &["carat-types"]),
     ("carat-confidential", &["carat-types"]),
     ("carat-network", &["carat-types"]),
-    ("carat-storage", &["carat-types", "carat-ledger"]),
+    ("carat-vault", &["carat-types"]),
+    ("carat-storage", &["carat-types", "carat-ledger", "carat-vault"]),
     ("carat-history", &["carat-types", "carat-ledger", "carat-storage"]),
     ("carat-api", &["carat-types", "carat-ledger", "carat-history"]),
     (
@@ -26,7 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "carat-api",
         ],
     ),
-    ("carat-client", &["carat-types", "carat-network"]),
+    ("carat-client", &["carat-types", "carat-network", "carat-vault"]),
     ("carat-genesis", &["carat-types", "carat-ledger", "carat-network", "carat-storage"]),
 ];
 

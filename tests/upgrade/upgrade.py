@@ -81,7 +81,9 @@ def old_build_left_behind_stops_with_a_sentence():
     print(f"        decided at slot {decided['slot']}, in force from slot {first} on", flush=True)
     assert first % 16 == 1, first
     wait("v3 stops by itself", lambda: not RUNNING.is_running(3))
-    said = (NETWORK / "run" / "v3.log").read_text()[-3000:]
+    log = (NETWORK / "run" / "v3.log").read_text()
+    assert "a protocol version that this build does not know" in log, "it warned before"
+    said = log[-3000:]
     assert f"from slot {first} on" in said and f"protocol version {AFTER}, expected at most {BEFORE}" in said, said
     goes_on("without v3")
     # Started again as it is, it says the same at once.

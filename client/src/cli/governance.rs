@@ -9,7 +9,9 @@ use carat_client::Client;
 use carat_client::keystore;
 use carat_types::epoch::EpochSet;
 use carat_types::governance::{Call, Change, Parameter, Proposal, SET, SETS_SINCE};
-use carat_types::{Digest, PublicKey, SecretKey, key_file};
+use carat_types::key_file::KeyRole;
+use carat_types::{Digest, PublicKey, SecretKey};
+use carat_vault::{PassphraseSource, key_file};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -63,9 +65,13 @@ pub(crate) enum Command {
 /// Who speaks, and who pays.
 #[derive(Debug, Args)]
 pub(crate) struct Speaker {
-    /// The validator that speaks: its acceptor key file, or an identity
+    /// The validator that speaks: its acceptor key file, plain or encrypted, or an identity
     #[arg(long, value_name = "FILE|IDENTITY")]
     signer: String,
+    /// File with the passphrase of an encrypted key file, readable by its owner alone; else CARAT_PASSPHRASE_FILE,
+    /// CARAT_PASSPHRASE or the credential carat-passphrase is asked
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
     /// The identity whose account pays the fee, and signs as well
     #[arg(long, value_name = "IDENTITY")]
     from: String,
@@ -214,7 +220,7 @@ async fn speak(
             "the genesis file names no governance account: nothing can be changed on this network",
         )
     })?;
-    let signer = signer(session, &speaker.signer)?;
+    let signer = signer(session, speaker)?;
     let (payer, payer_secret) = session.signer(&speaker.from)?;
     let operation = call(signer.public()).operation(&genesis.chain_id, &account);
     let builder = session.builder(client, &payer.public, vec![operation]).await?;
@@ -228,17 +234,19 @@ async fn speak(
 }
 
 /// The key of who speaks: of a key file, else of an identity.
-fn signer(session: &Session, name: &str) -> Result<SecretKey, Failure> {
-    let path = Path::new(name);
+fn signer(session: &Session, speaker: &Speaker) -> Result<SecretKey, Failure> {
+    let path = Path::new(&speaker.signer);
     if !path.is_file() {
-        return Ok(session.signer(name)?.1);
+        return Ok(session.signer(&speaker.signer)?.1);
     }
+    acceptor_key(path, &PassphraseSource::of_keys(speaker.passphrase_file.clone()))
+}
+
+/// The key of a validator's acceptor key file, plain or encrypted.
+fn acceptor_key(path: &Path, passphrase: &PassphraseSource) -> Result<SecretKey, Failure> {
     let text = Zeroizing::new(std::fs::read_to_string(path)?);
-    key_file::read(key_file::KeyRole::Acceptor, &text).map_err(|error| {
-        Failure::failed(format!(
-            "{name}: {error} (hint: an encrypted key file is first written plainly, by carat-node key decrypt on a copy)"
-        ))
-    })
+    let read = key_file::read(KeyRole::Acceptor, &text, passphrase);
+    read.map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
 }
 
 /// The one open proposal whose id begins with `text`, as the ledger would name it.
@@ -353,4 +361,41 @@ async fn show(session: &Session) -> Result<(), Failure> {
     }
     session.output.fields(&Report { state: &state, builds: &builds }, &fields);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use carat_types::key_file::write;
+    use carat_vault::Passphrase;
+
+    use super::*;
+
+    fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("set");
+        path
+    }
+
+    #[test]
+    fn validator_speaks_with_a_key_file_in_the_clear_or_encrypted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = SecretKey::from_seed(&[3; 32]);
+        let (words, others) = ("six random words in a row", "six other words in a row");
+        let right = PassphraseSource::of_keys(Some(file(&folder, "right", words)));
+        let wrong = PassphraseSource::of_keys(Some(file(&folder, "wrong", others)));
+        let none = PassphraseSource { file: None, variable: "CARAT_NOT_SET", credential: "carat-not-set" };
+        let plain = file(&folder, "plain.json", &write(KeyRole::Acceptor, &key));
+        assert_eq!(acceptor_key(&plain, &none).expect("in the clear").public(), key.public());
+        let text = key_file::write_encrypted(KeyRole::Acceptor, &key, &Passphrase::new(words));
+        let sealed = file(&folder, "sealed.json", &text.expect("encrypted"));
+        assert_eq!(acceptor_key(&sealed, &right).expect("opens").public(), key.public());
+        let refusal = |path, source| format!("{:?}", acceptor_key(path, source).expect_err("refused"));
+        assert!(refusal(&sealed, &wrong).contains("the passphrase is not the one"));
+        assert!(refusal(&sealed, &none).contains("no passphrase was given"));
+        let proposer = file(&folder, "proposer.json", &write(KeyRole::Proposer, &key));
+        assert!(refusal(&proposer, &none).contains("Proposer"));
+    }
 }

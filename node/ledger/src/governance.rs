@@ -70,6 +70,19 @@ pub fn check_version(state: &impl StateRead, slot: Slot) -> Result<(), ApplyErro
     begin_block(&mut Overlay::new(state, 0)?, slot)
 }
 
+/// The decided version of the rules that this build does not know, with the first slot of it: there the node will stop.
+///
+/// **Errors**: the state cannot be read.
+pub fn unknown_version(state: &(impl StateRead + ?Sized)) -> Result<Option<(Slot, u32)>, StateError> {
+    let scheduled = read(state)?.and_then(|governance| governance.scheduled);
+    Ok(scheduled.and_then(|scheduled| match scheduled.change {
+        Change::Value { parameter: Parameter::ProtocolVersion, value } if value > NEWEST_PROTOCOL => {
+            Some((scheduled.from, value))
+        }
+        _ => None,
+    }))
+}
+
 /// What happens before the first transaction of a block: a change whose slot has come comes into force.
 ///
 /// **Errors**: [`ApplyError::UnknownProtocol`], before anything of the block is executed.

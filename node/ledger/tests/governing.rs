@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
-use carat_ledger::governance::{check_version, read};
+use carat_ledger::governance::{check_version, read, unknown_version};
 use carat_ledger::{
     ApplyError, BlockInput, BlockOutcome, NEWEST_PROTOCOL, StateKey, StateValue, apply, genesis_entries,
     state_entries,
@@ -35,8 +35,12 @@ fn says(payer: &str, signer: &str, call: Call) -> Tx {
 
 /// A world in which the council has decided on a change in slot 100.
 fn decided(change: Change) -> World {
+    decided_in(World::new(), change)
+}
+
+fn decided_in(world: World, change: Change) -> World {
     let payers = ["alice", "bob", "carol"];
-    let mut world = payers.iter().fold(World::new(), |world, name| world.account(name, 1_000)).council();
+    let mut world = payers.iter().fold(world, |world, name| world.account(name, 1_000)).council();
     let (proposer, valid_until) = (id("one"), CLOSE_TIME);
     let id = Proposal { number: 0, proposer, change: change.clone(), valid_until }.id();
     let calls = [
@@ -92,6 +96,7 @@ fn change_is_made_by_the_first_block_at_or_above_its_slot_even_an_empty_one() {
 fn version_that_the_build_does_not_know_stops_it_before_the_first_block_of_it() {
     let value = NEWEST_PROTOCOL + 1;
     let mut world = decided(Change::Value { parameter: Parameter::ProtocolVersion, value });
+    assert_eq!(unknown_version(&world.state).expect("reads"), Some((Slot(FIRST), value)), "known beforehand");
     at(&mut world, FIRST - 1, &[]);
     check_version(&world.state, Slot(FIRST - 1)).expect("the rules of that block are known");
     let refused = apply(&world.state, &BlockInput { slot: Slot(FIRST), ..block(&[]) });
@@ -108,6 +113,18 @@ fn version_that_the_build_does_not_know_stops_it_before_the_first_block_of_it() 
     );
     // A node that starts again in that state says so at once.
     assert!(check_version(&world.state, Slot(FIRST)).is_err());
+}
+
+#[test]
+fn nothing_is_said_of_decisions_that_the_build_can_execute() {
+    let world = decided(Change::Value { parameter: Parameter::BaseFee, value: NEWEST_PROTOCOL + 1 });
+    assert!(governance(&world).scheduled.is_some());
+    assert_eq!(unknown_version(&world.state).expect("reads"), None, "a fee is no version");
+    let older = World::new().version(NEWEST_PROTOCOL - 1);
+    let change = Change::Value { parameter: Parameter::ProtocolVersion, value: NEWEST_PROTOCOL };
+    let world = decided_in(older, change);
+    assert!(governance(&world).scheduled.is_some());
+    assert_eq!(unknown_version(&world.state).expect("reads"), None, "the newest version that it knows");
 }
 
 fn four_validators() -> Genesis {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use carat_api::bank::{Bank, BankError, BankSettings, LoginKeys, Place};
+use carat_storage::identity_file::{self, IdentityError};
 use carat_storage::vault::PassphraseSource;
 use carat_types::SecretKey;
 use carat_types::genesis::{GenesisFile, GenesisValidator};
@@ -12,7 +13,6 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::Settings;
-use crate::identity_file::{self, IdentityError};
 
 /// Why the bank's part cannot be served.
 #[derive(Debug, Error)]

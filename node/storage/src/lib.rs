@@ -10,11 +10,11 @@ mod children;
 pub mod disk;
 mod identity;
 pub mod journal;
-pub mod key_file;
 mod sealing;
 pub mod store;
-pub mod vault;
 
+// Backups and archives are containers of it, and a journal belongs to a key.
+pub use carat_vault::{self as vault, identity_file, key_file};
 pub use identity::Identity;
 pub use journal::{Journal, JournalError};
 pub use sealing::{DATA_KEY, Encryption};

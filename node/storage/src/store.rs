@@ -31,6 +31,7 @@ mod history;
 mod memory;
 mod open;
 mod prune;
+mod put_back;
 mod record;
 mod rocks;
 mod sealed;
@@ -45,6 +46,7 @@ pub use error::StoreError;
 pub use history::HistoryColumn;
 pub use memory::MemoryEngine;
 pub use open::Genesis;
+pub use put_back::{Below, PutBack};
 pub use record::{Dropped, Execution, Outcome, Tip, TransactionPlace};
 use state_cache::{Found, StateCache};
 pub use transfer::{Base, Transfer};
@@ -404,6 +406,18 @@ fn check_next(tip: &Tip, block: &Block, outcome: &BlockOutcome) -> Result<(), St
 /// Everything of a block but its state change. **Returns** the new tip.
 fn put_block(batch: &mut Batch, block: &Block, execution: &Execution) -> Tip {
     let header = &block.header;
+    put_rows(batch, block, execution);
+    if *block.payload != Payload::null() {
+        batch.put(Column::Values, header.batch.0, header.slot.to_bytes());
+    }
+    let tip = Tip { slot: header.slot, header: header.hash() };
+    batch.put(Column::Meta, record::TIP_KEY, tip.to_bytes());
+    tip
+}
+
+/// A block, its outcomes, and where its transactions are found.
+fn put_rows(batch: &mut Batch, block: &Block, execution: &Execution) {
+    let header = &block.header;
     let (slot, key) = (header.slot, record::slot_key(header.slot));
     batch.put(Column::Headers, key, header.to_bytes());
     batch.put(Column::Payloads, key, block.payload.to_bytes());
@@ -412,12 +426,6 @@ fn put_block(batch: &mut Batch, block: &Block, execution: &Execution) -> Tip {
         let place = TransactionPlace { slot, outcome: place };
         batch.put(Column::Transactions, outcome.transaction.0, place.to_bytes());
     }
-    if *block.payload != Payload::null() {
-        batch.put(Column::Values, header.batch.0, slot.to_bytes());
-    }
-    let tip = Tip { slot, header: header.hash() };
-    batch.put(Column::Meta, record::TIP_KEY, tip.to_bytes());
-    tip
 }
 
 impl StateRead for Store {

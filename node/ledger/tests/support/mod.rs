@@ -309,6 +309,13 @@ impl World {
         self
     }
 
+    /// Another version of the rules.
+    pub(crate) fn version(mut self, protocol_version: u32) -> Self {
+        let totals = Totals { protocol_version, ..self.totals() };
+        self.state.insert(&StateKey::Totals, &StateValue::Totals(totals));
+        self
+    }
+
     pub(crate) fn totals(&self) -> Totals {
         let Ok(Some(StateValue::Totals(totals))) = self.state.value(&StateKey::Totals) else {
             panic!("no totals")

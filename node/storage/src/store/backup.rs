@@ -46,7 +46,7 @@ mod tests;
 mod walk;
 
 pub use restore::restore;
-pub use walk::{Report, walk};
+pub use walk::{Known, Report, walk};
 
 /// What the container of a backup says that it holds.
 pub const PURPOSE: &str = "backup of a Carat node";
@@ -54,6 +54,9 @@ pub const PURPOSE: &str = "backup of a Carat node";
 const VERSION: u32 = 1;
 const END: u8 = u8::MAX;
 const NO_BASE: Base = Base { slot: Slot(0), transactions: 0 };
+/// Who hears of each block, and of the last one.
+pub type Progress<'a> = &'a mut dyn FnMut(Slot, Slot);
+
 /// Longest key and value that are read. The longest value is a payload: at most 64 bodies within one frame.
 const KEY_BYTES_MAX: usize = 64 << 10;
 const VALUE_BYTES_MAX: usize = 256 << 20;
@@ -231,7 +234,8 @@ impl Source {
         Ok(BackupError::Unsealed { tip: self.tip.slot, sealed: sealed.unwrap_or_default() })
     }
 
-    /// Writes the backup. `seals` are those of the newest block, if they came after the copy was made.
+    /// Writes the backup. `seals` are those of the newest block, if they came after the copy was made. `progress` hears of each
+    /// block.
     ///
     /// **Errors**: the database's or the container's; what was written is to be thrown away then.
     pub fn write<W: Write>(
@@ -239,12 +243,13 @@ impl Source {
         out: VaultWriter<W>,
         seals: Option<&SealCertificate>,
         history: bool,
+        progress: Progress<'_>,
     ) -> Result<(Written, W), BackupError> {
         let mut records = Records { out, records: 0, bytes: 0 };
         let head =
             Head { version: VERSION, chain_id: self.chain_id, tip: self.tip, history, base: self.base };
         records.raw(&head.to_bytes())?;
-        self.write_blocks(&mut records, seals)?;
+        self.write_blocks(&mut records, seals, progress)?;
         self.write_state(&mut records)?;
         self.write_column(&mut records, Column::NewViews, KeyRange::default())?;
         let prefix = record::EVIDENCE_PREFIX;
@@ -265,6 +270,7 @@ impl Source {
         &self,
         records: &mut Records<W>,
         seals: Option<&SealCertificate>,
+        progress: Progress<'_>,
     ) -> Result<(), BackupError> {
         if self.base != NO_BASE {
             self.write_base(records)?;
@@ -287,6 +293,9 @@ impl Source {
                 (Some(pair), _) => records.pair(Column::Certificates, &key, &read(pair)?.1)?,
                 (None, Some(seals)) => records.pair(Column::Certificates, &key, &seals.to_bytes())?,
                 (None, None) => {}
+            }
+            if let Ok(slot) = key.try_into() {
+                progress(Slot(u64::from_be_bytes(slot)), self.tip.slot);
             }
         }
         Ok(())

@@ -92,6 +92,14 @@ pub enum StoreError {
         /// The store's folder.
         folder: PathBuf,
     },
+    /// There is none.
+    #[error(
+        "there is no store in {}\nhint: start the validator once, or put a backup back first", folder.display()
+    )]
+    Absent {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// What is stored contradicts itself or cannot be read.
     #[error("the store in {} is damaged: {what}\nhint: {REBUILD}", folder.display())]
     Damaged {

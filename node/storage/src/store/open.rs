@@ -48,18 +48,42 @@ impl Store {
         passphrase: Option<&Passphrase>,
         genesis: impl FnOnce() -> Genesis,
     ) -> Result<Self, StoreError> {
-        let failed = |doing| move |error: std::io::Error| StoreError::disk(folder, doing, &error);
-        fs::create_dir_all(folder).map_err(failed("create the folder"))?;
-        sync_parent(folder).map_err(failed("create the folder"))?;
-        let disk = FileDisk::lock(folder).map_err(failed("lock the folder"))?;
-        let disk = disk.ok_or_else(|| StoreError::InUse { folder: folder.into() })?;
+        let failed = |error| StoreError::disk(folder, "create the folder", &error);
+        fs::create_dir_all(folder).map_err(failed)?;
+        sync_parent(folder).map_err(failed)?;
+        let disk = lock(folder)?;
         let database = folder.join(DATABASE);
         if !database.exists() {
             check_empty(folder, &disk)?;
             create(folder, &database, identity, passphrase, genesis())?;
         }
-        let mark = durable_mark::read(&disk).map_err(failed("read the mark of the last sync"))?;
-        let engine = database::open(&database, passphrase)?;
+        Store::open_locked(folder, identity, passphrase, disk)
+    }
+
+    /// Opens the store in `folder` and checks it; makes none.
+    ///
+    /// **Errors**: as [`Store::open`]; [`StoreError::Absent`].
+    pub fn open_existing(
+        folder: &Path,
+        identity: &Identity,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Self, StoreError> {
+        if !folder.join(DATABASE).exists() {
+            return Err(StoreError::Absent { folder: folder.into() });
+        }
+        Store::open_locked(folder, identity, passphrase, lock(folder)?)
+    }
+
+    fn open_locked(
+        folder: &Path,
+        identity: &Identity,
+        passphrase: Option<&Passphrase>,
+        disk: FileDisk,
+    ) -> Result<Self, StoreError> {
+        let mark = durable_mark::read(&disk);
+        let mark =
+            mark.map_err(|error| StoreError::disk(folder, "read the mark of the last sync", &error))?;
+        let engine = database::open(&folder.join(DATABASE), passphrase)?;
         let store = Store::checked(engine, folder, identity)?;
         store.check_mark(mark)?;
         Ok(Store { disk: Some(Mutex::new(disk)), ..store })
@@ -193,6 +217,12 @@ impl Store {
             format!("it ends with block {tip}, but was synced up to block {durable}: the disk lost data");
         Err(StoreError::damaged(&self.folder, what))
     }
+}
+
+/// One process at a time.
+fn lock(folder: &Path) -> Result<FileDisk, StoreError> {
+    let disk = FileDisk::lock(folder).map_err(|error| StoreError::disk(folder, "lock the folder", &error))?;
+    disk.ok_or_else(|| StoreError::InUse { folder: folder.into() })
 }
 
 /// A folder without a database may hold nothing but what a crash left of the making of one.

@@ -4,6 +4,7 @@
 //! base is a sealed block, so that a backup of such a store is proven as any other. Each step is one atomic batch.
 //! **Source**: consensus specification, section 11.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 
 use carat_types::Slot;
@@ -18,20 +19,28 @@ use super::{Store, StoreError};
 const SEALED_WITHIN: usize = 64;
 
 impl Store {
-    /// Drops about `blocks_max` of the oldest blocks, none above `last`. Not synced: what a crash brings back is dropped again.
+    /// Drops about `blocks_max` of the oldest blocks, none but those of `droppable`. Not synced: what a crash brings back is dropped
+    /// again.
     ///
     /// **Returns** the oldest block that is whole, if it is not the first.
     ///
     /// **Errors**: the database's; nothing more is written afterwards.
-    pub fn prune(&self, last: Slot, blocks_max: usize) -> Result<Option<Slot>, StoreError> {
+    pub fn prune(
+        &self,
+        droppable: &RangeInclusive<Slot>,
+        blocks_max: usize,
+    ) -> Result<Option<Slot>, StoreError> {
         let base = self.base()?;
         let from = base.map_or(Slot(0), |base| base.slot);
         let oldest = base.map(|base| base.slot.next());
         if self.may_have_stranded.load(Ordering::Acquire) {
-            self.drop_stranded(from, blocks_max)?;
+            self.drop_stranded(*droppable.start(), from, blocks_max)?;
             return Ok(oldest);
         }
-        let last = last.min(Slot(self.tip().slot.0.saturating_sub(1)));
+        if *droppable.start() > from.next() {
+            return Ok(oldest);
+        }
+        let last = (*droppable.end()).min(Slot(self.tip().slot.0.saturating_sub(1)));
         let Some(new) = self.next_base(from, last, blocks_max)? else { return Ok(oldest) };
         let (mut batch, mut transactions) = (Batch::default(), 0);
         for slot in (from.0.max(1)..=new.0).map(Slot) {
@@ -49,8 +58,12 @@ impl Store {
     }
 
     /// Drops blocks that were executed before a state was fetched; nothing hangs together with them any more.
-    fn drop_stranded(&self, base: Slot, blocks_max: usize) -> Result<(), StoreError> {
-        let (from, to) = (record::slot_key(Slot(1)).into(), Some(record::slot_key(base).into()));
+    fn drop_stranded(&self, first: Slot, base: Slot, blocks_max: usize) -> Result<(), StoreError> {
+        if first >= base {
+            self.may_have_stranded.store(false, Ordering::Release);
+            return Ok(());
+        }
+        let (from, to) = (record::slot_key(first).into(), Some(record::slot_key(base).into()));
         let headers = self.engine.scan(Column::Headers, KeyRange { from, to, backwards: false });
         let mut batch = Batch::default();
         for pair in headers.take(blocks_max) {

@@ -21,6 +21,7 @@ mod encrypted;
 mod full_disk;
 mod kill;
 mod prune;
+mod put_back;
 pub(super) mod transfer;
 
 fn in_memory(engine: &Arc<MemoryEngine>) -> Result<Store, StoreError> {
@@ -406,6 +407,16 @@ fn copy_folder(from: &Path, to: &Path) {
         let entry = entry.expect("lists");
         fs::copy(entry.path(), to.join(entry.file_name())).expect("copies");
     }
+}
+
+#[test]
+fn store_that_must_be_there_is_not_made() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store");
+    let refused = Store::open_existing(&path, &identity(), None).err().expect("refused").to_string();
+    assert!(refused.contains("there is no store in") && !path.exists(), "{refused}");
+    drop(on_disk(&path).expect("made"));
+    Store::open_existing(&path, &identity(), None).expect("opens");
 }
 
 #[test]

@@ -28,7 +28,7 @@ use super::super::StoreError;
 use super::super::engine::Column;
 use super::super::record::{self, Execution};
 use super::checks::{check_execution, check_payload, check_seals};
-use super::{BackupError, Source, VALUE_BYTES_MAX, contradiction, read};
+use super::{BackupError, Progress, Source, VALUE_BYTES_MAX, contradiction, read};
 use crate::vault::{VaultError, VaultReader, VaultWriter};
 
 /// What the container of an archive says that it holds.
@@ -65,7 +65,7 @@ impl Source {
         Ok(None)
     }
 
-    /// Writes the blocks from `first` to `last`, a block with seals, as an archive.
+    /// Writes the blocks from `first` to `last`, a block with seals, as an archive. `progress` hears of each block.
     ///
     /// **Errors**: the database's or the container's; blocks that are not there. What was written is to be thrown away then.
     pub fn write_archive<W: Write>(
@@ -73,6 +73,7 @@ impl Source {
         mut out: VaultWriter<W>,
         first: Slot,
         last: Slot,
+        progress: Progress<'_>,
     ) -> Result<W, BackupError> {
         let head = [VERSION.to_bytes(), self.chain_id.to_bytes(), first.to_bytes(), last.to_bytes()];
         out.write(&head.concat())?;
@@ -89,6 +90,7 @@ impl Source {
                 out.write(&length.to_be_bytes())?;
                 out.write(&value)?;
             }
+            progress(slot, self.tip.slot);
         }
         Ok(out.finish()?)
     }

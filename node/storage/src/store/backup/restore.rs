@@ -3,18 +3,15 @@
 use std::io::Read;
 use std::path::Path;
 
-use carat_types::LeafRule;
 use carat_types::codec::Encode as _;
-use carat_types::epoch::Epochs;
-use carat_types::genesis::GenesisFile;
 
 use super::super::durable_mark;
 use super::super::engine::{Batch, Column};
 use super::super::open::{DATABASE, UNFINISHED, check_empty};
 use super::super::record;
 use super::super::{StoreError, VERSION, database};
-use super::walk::{Report, walk_with};
-use super::{BackupError, Head, NO_BASE};
+use super::walk::{Known, Report, walk_with};
+use super::{BackupError, Head, NO_BASE, Progress};
 use crate::disk::{FileDisk, sync_parent};
 use crate::identity::Identity;
 use crate::vault::{Passphrase, VaultReader};
@@ -24,16 +21,16 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Makes the store of `identity` in `folder` from a backup of any validator of its chain. The folder must be empty or absent; a
 /// crash or a refusal leaves no store. With a passphrase, which need not be the backup's, the store's values are encrypted at rest.
+/// `progress` hears of each block.
 ///
 /// **Errors**: [`BackupError`].
 pub fn restore<R: Read>(
     input: VaultReader<R>,
-    genesis: &GenesisFile,
-    epochs: &Epochs,
-    leaves: &LeafRule,
+    known: &Known<'_>,
     identity: &Identity,
     (folder, passphrase): (&Path, Option<&Passphrase>),
     unsealed: bool,
+    progress: Progress<'_>,
 ) -> Result<Report, BackupError> {
     let failed = |doing| move |error: std::io::Error| StoreError::disk(folder, doing, &error);
     std::fs::create_dir_all(folder).map_err(failed("create the folder"))?;
@@ -45,7 +42,7 @@ pub fn restore<R: Read>(
     if unfinished.exists() {
         std::fs::remove_dir_all(&unfinished).map_err(failed("clear the folder"))?;
     }
-    let loaded = load(input, genesis, epochs, leaves, identity, (&unfinished, passphrase), unsealed);
+    let loaded = load(input, known, identity, (&unfinished, passphrase), unsealed, progress);
     let (report, head) = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -63,12 +60,11 @@ pub fn restore<R: Read>(
 
 fn load<R: Read>(
     input: VaultReader<R>,
-    genesis: &GenesisFile,
-    epochs: &Epochs,
-    leaves: &LeafRule,
+    known: &Known<'_>,
     identity: &Identity,
     (folder, passphrase): (&Path, Option<&Passphrase>),
     unsealed: bool,
+    progress: Progress<'_>,
 ) -> Result<(Report, Head), BackupError> {
     let failed = |error| BackupError::from(StoreError::engine(folder, "write the database", error));
     let engine = database::create(folder, passphrase)?;
@@ -82,7 +78,7 @@ fn load<R: Read>(
         }
         Ok(())
     };
-    let (report, head) = walk_with(input, genesis, epochs, leaves, unsealed, &mut take)?;
+    let (report, head) = walk_with(input, known, unsealed, progress, &mut take)?;
     batch.put(Column::Meta, record::VERSION_KEY, VERSION.to_bytes());
     batch.put(Column::Meta, record::IDENTITY_KEY, identity.to_bytes());
     batch.put(Column::Meta, record::TIP_KEY, head.tip.to_bytes());

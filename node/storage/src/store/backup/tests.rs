@@ -114,7 +114,7 @@ impl Scene {
         change(&RocksEngine::open(&copy, false, Encryption::None).expect("opens"));
         let source = Source::open(&copy, None).expect("opens");
         let out = VaultWriter::begin(Vec::new(), PURPOSE, None).expect("begins");
-        let (_, bytes) = source.write(out, None, true).expect("written");
+        let (_, bytes) = source.write(out, None, true, &mut |_, _| ()).expect("written");
         (self.folder, bytes)
     }
 
@@ -133,22 +133,37 @@ fn reader(bytes: &[u8]) -> VaultReader<&[u8]> {
     VaultReader::open(bytes, PURPOSE, None).expect("a container")
 }
 
+/// The report, and the blocks that were heard of on the way.
+fn walked(input: VaultReader<&[u8]>, genesis: &GenesisFile, unsealed: bool) -> Result<Report, BackupError> {
+    let known = Known { genesis, epochs: &epochs(), leaves: &LeafRule::Open };
+    let mut heard = Vec::new();
+    let report = walk(input, &known, unsealed, &mut |slot, last| heard.push((slot, last)))?;
+    assert_eq!(
+        (heard.first(), heard.last()),
+        (Some(&(Slot(0), report.tip)), Some(&(report.tip, report.tip)))
+    );
+    Ok(report)
+}
+
+fn put_back(bytes: &[u8], identity: &Identity, path: &Path) -> Result<Report, BackupError> {
+    let known = Known { genesis: &genesis(), epochs: &epochs(), leaves: &LeafRule::Open };
+    restore(reader(bytes), &known, identity, (path, None), false, &mut |_, _| ())
+}
+
 fn refusal(bytes: &[u8]) -> String {
-    walk(reader(bytes), &genesis(), &epochs(), &LeafRule::Open, false).expect_err("refused").to_string()
+    walked(reader(bytes), &genesis(), false).expect_err("refused").to_string()
 }
 
 #[test]
 fn backup_put_back_is_the_store_that_it_was_made_from() {
     let (folder, bytes) = Scene::new(BLOCKS).backup();
-    let report = walk(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, false).expect("sound");
+    let report = walked(reader(&bytes), &genesis(), false).expect("sound");
     assert_eq!((report.tip, report.blocks, report.sealed), (Slot(BLOCKS), BLOCKS, BLOCKS));
     assert_eq!((report.transactions, report.history_rows), (2 * BLOCKS, 1));
     let original = on_disk(&folder.path().join("store"));
     let (path, other) =
         (folder.path().join("restored"), Identity { validator: ValidatorId(3), ..identity() });
-    let restored =
-        restore(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, &other, (&path, None), false)
-            .expect("restored");
+    let restored = put_back(&bytes, &other, &path).expect("restored");
     assert_eq!(restored, report);
     let restored = Store::open(&path, &other, None, Chain::genesis).expect("opens as another validator's");
     restored.state_tree(&LeafRule::Open).expect("the state of its newest block");
@@ -186,19 +201,12 @@ fn backup_of_an_encrypted_store_is_put_back_under_any_setting() {
     }
     let source = Source::open(&copy, Some(&passphrases[0])).expect("opens");
     let out = VaultWriter::begin(Vec::new(), PURPOSE, None).expect("begins");
-    let (_, bytes) = source.write(out, None, true).expect("written");
+    let (_, bytes) = source.write(out, None, true, &mut |_, _| ()).expect("written");
     for (name, passphrase) in [("clear", None), ("sealed", Some(&passphrases[1]))] {
         let path = folder.path().join(name);
-        restore(
-            reader(&bytes),
-            &genesis,
-            &epochs(),
-            &LeafRule::Open,
-            &identity(),
-            (&path, passphrase),
-            false,
-        )
-        .expect("restored");
+        let known = Known { genesis: &genesis, epochs: &epochs(), leaves: &LeafRule::Open };
+        let to = (path.as_path(), passphrase);
+        restore(reader(&bytes), &known, &identity(), to, false, &mut |_, _| ()).expect("restored");
         let restored = open(&path, passphrase);
         restored.state_tree(&LeafRule::Open).expect("the state of its newest block");
         for column in Column::ALL.into_iter().filter(|column| *column != Column::Meta) {
@@ -226,8 +234,7 @@ fn newest_block_without_seals_needs_a_word() {
     let (_folder, bytes) = Scene::new(BLOCKS - 2).backup();
     let error = refusal(&bytes);
     assert!(error.contains("newest block, 12") && error.contains("block 10"), "{error}");
-    let report =
-        walk(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, true).expect("accepted by word");
+    let report = walked(reader(&bytes), &genesis(), true).expect("accepted by word");
     assert_eq!((report.tip, report.last_sealed), (Slot(12), Slot(10)));
 }
 
@@ -239,9 +246,9 @@ fn seals_that_came_after_the_copy_prove_it() {
     let late = seals(&genesis(), source.tip().slot, source.tip().header);
     let passphrase = Passphrase::new("correct horse battery staple");
     let out = VaultWriter::begin(Vec::new(), PURPOSE, Some(&passphrase)).expect("begins");
-    let (_, bytes) = source.write(out, Some(&late), false).expect("written");
+    let (_, bytes) = source.write(out, Some(&late), false, &mut |_, _| ()).expect("written");
     let input = VaultReader::open(&*bytes, PURPOSE, Some(&passphrase)).expect("opens");
-    let report = walk(input, &genesis(), &epochs(), &LeafRule::Open, false).expect("proven");
+    let report = walked(input, &genesis(), false).expect("proven");
     assert!(report.encrypted && report.last_sealed == report.tip && report.history_rows == 0);
 }
 
@@ -344,19 +351,7 @@ fn backup_that_lies_is_refused() {
         let error = refusal(&bytes);
         assert!(error.contains(expected) && error.contains("hint:"), "{what}: {error}");
         let path = folder.path().join("restored");
-        assert!(
-            restore(
-                reader(&bytes),
-                &genesis(),
-                &epochs(),
-                &LeafRule::Open,
-                &identity(),
-                (&path, None),
-                false
-            )
-            .is_err(),
-            "{what}"
-        );
+        assert!(put_back(&bytes, &identity(), &path).is_err(), "{what}");
         assert!(
             !path.join("rocksdb").exists() && !path.join("rocksdb.unfinished").exists(),
             "{what} leaves nothing"
@@ -373,7 +368,7 @@ fn block_that_is_missing_is_noticed_when_the_backup_is_made() {
     engine.write(Batch { changes: vec![(Column::Payloads, key, None)] }).expect("written");
     drop(engine);
     let out = VaultWriter::begin(Vec::new(), PURPOSE, None).expect("begins");
-    let Err(error) = Source::open(&copy, None).expect("opens").write(out, None, true) else {
+    let Err(error) = Source::open(&copy, None).expect("opens").write(out, None, true, &mut |_, _| ()) else {
         panic!("it was written");
     };
     assert!(matches!(error, BackupError::Store(StoreError::Damaged { .. })), "{error}");
@@ -383,8 +378,7 @@ fn block_that_is_missing_is_noticed_when_the_backup_is_made() {
 fn backup_of_another_chain_is_refused() {
     let (_folder, bytes) = Scene::new(BLOCKS).backup();
     let other = GenesisFile { chain_id: Digest([8; 32]), ..genesis() };
-    let error =
-        walk(reader(&bytes), &other, &epochs(), &LeafRule::Open, false).expect_err("refused").to_string();
+    let error = walked(reader(&bytes), &other, false).expect_err("refused").to_string();
     assert!(error.contains("it is of chain") && error.contains("hint:"), "{error}");
 }
 
@@ -392,10 +386,7 @@ fn backup_of_another_chain_is_refused() {
 fn restore_never_touches_a_store_that_is_there() {
     let (folder, bytes) = Scene::new(BLOCKS).backup();
     let there = folder.path().join("store");
-    let error =
-        restore(reader(&bytes), &genesis(), &epochs(), &LeafRule::Open, &identity(), (&there, None), false)
-            .expect_err("refused")
-            .to_string();
+    let error = put_back(&bytes, &identity(), &there).expect_err("refused").to_string();
     assert!(error.contains("hint:"), "{error}");
     assert_eq!(on_disk(&there).tip().slot, Slot(BLOCKS));
 }
@@ -421,17 +412,8 @@ fn backup_of_a_fetched_state_begins_with_its_block() {
         store.checkpoint(&place("copy")).expect("copied");
         let out = VaultWriter::begin(Vec::new(), PURPOSE, None).expect("begins");
         let source = Source::open(&place("copy"), None).expect("opens");
-        let (_, bytes) = source.write(out, None, true).expect("written");
-        let report = restore(
-            reader(&bytes),
-            &genesis,
-            &epochs(),
-            &LeafRule::Open,
-            &identity(),
-            (&place("restored"), None),
-            false,
-        )
-        .expect("sound");
+        let (_, bytes) = source.write(out, None, true, &mut |_, _| ()).expect("written");
+        let report = put_back(&bytes, &identity(), &place("restored")).expect("sound");
         assert_eq!((report.tip, report.base, report.blocks), (Slot(blocks), Slot(20), blocks - 20));
         let restored = on_disk(&place("restored"));
         restored.state_tree(&LeafRule::Open).expect("the state of its newest block");
@@ -450,7 +432,7 @@ fn archive_of(change: impl FnOnce(&RocksEngine)) -> Vec<u8> {
     change(&RocksEngine::open(&copy, false, Encryption::None).expect("opens"));
     let source = Source::open(&copy, None).expect("opens");
     let out = VaultWriter::begin(Vec::new(), archive::PURPOSE, None).expect("begins");
-    source.write_archive(out, source.first_block(), Slot(BLOCKS)).expect("written")
+    source.write_archive(out, source.first_block(), Slot(BLOCKS), &mut |_, _| ()).expect("written")
 }
 
 fn check_archive(bytes: &[u8]) -> Result<archive::Report, BackupError> {

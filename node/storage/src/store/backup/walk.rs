@@ -16,7 +16,7 @@ use carat_types::{Digest, LeafRule, Slot};
 use super::super::engine::Column;
 use super::super::record::{self, Execution, Tip, TransactionPlace};
 use super::checks::{check_execution, check_payload, check_seals};
-use super::{BackupError, Head, NO_BASE, Pair, Reading, contradiction};
+use super::{BackupError, Head, NO_BASE, Pair, Progress, Reading, contradiction};
 use crate::vault::VaultReader;
 
 /// What a backup holds, all of it checked but what is said otherwise.
@@ -52,36 +52,35 @@ pub struct Report {
 pub(super) type Taker<'a> = &'a mut dyn FnMut(Column, &[u8], &[u8]) -> Result<(), BackupError>;
 
 /// Checks a whole backup against the genesis file. With `unsealed` the newest blocks need no seals: then nothing proves
-/// them but who kept the backup.
+/// them but who kept the backup. `progress` hears of each block.
 ///
 /// **Errors**: [`BackupError`], for the first thing that is wrong.
 pub fn walk<R: Read>(
     input: VaultReader<R>,
-    genesis: &GenesisFile,
-    epochs: &Epochs,
-    leaves: &LeafRule,
+    known: &Known<'_>,
     unsealed: bool,
+    progress: Progress<'_>,
 ) -> Result<Report, BackupError> {
-    walk_with(input, genesis, epochs, leaves, unsealed, &mut |_, _, _| Ok(())).map(|(report, _)| report)
+    walk_with(input, known, unsealed, progress, &mut |_, _, _| Ok(())).map(|(report, _)| report)
 }
 
 /// As [`walk`]. What the taker was given counts only if this succeeds.
 pub(super) fn walk_with<R: Read>(
     input: VaultReader<R>,
-    genesis: &GenesisFile,
-    epochs: &Epochs,
-    leaves: &LeafRule,
+    known: &Known<'_>,
     unsealed: bool,
+    progress: Progress<'_>,
     take: Taker<'_>,
 ) -> Result<(Report, Head), BackupError> {
     let encrypted = input.is_encrypted();
     let mut reading = Reading { input, records: 0, bytes: 0, last: None };
     let head = reading.head()?;
-    if head.chain_id != genesis.chain_id {
-        return Err(BackupError::Foreign { seen: head.chain_id, expected: genesis.chain_id });
+    let expected = known.genesis.chain_id;
+    if head.chain_id != expected {
+        return Err(BackupError::Foreign { seen: head.chain_id, expected });
     }
-    let mut walk = Walk { genesis, leaves, epochs, head, report: Report { encrypted, ..Report::default() } };
-    let (tip, next) = walk.blocks(&mut reading, take)?;
+    let mut walk = Walk { known: *known, head, report: Report { encrypted, ..Report::default() } };
+    let (tip, next) = walk.blocks(&mut reading, progress, take)?;
     let next = walk.state(&mut reading, next, &tip, take)?;
     walk.rest(&mut reading, next, take)?;
     walk.report.bytes = reading.bytes;
@@ -93,10 +92,19 @@ pub(super) fn walk_with<R: Read>(
     Ok((report, head))
 }
 
+/// What a backup is checked against.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The genesis file.
+    pub genesis: &'a GenesisFile,
+    /// The epochs to which handovers lead from it.
+    pub epochs: &'a Epochs,
+    /// How the leaves of the state are hashed.
+    pub leaves: &'a LeafRule,
+}
+
 struct Walk<'a> {
-    genesis: &'a GenesisFile,
-    leaves: &'a LeafRule,
-    epochs: &'a Epochs,
+    known: Known<'a>,
     head: Head,
     report: Report,
 }
@@ -113,9 +121,10 @@ impl Walk<'_> {
     fn blocks<R: Read>(
         &mut self,
         reading: &mut Reading<R>,
+        progress: Progress<'_>,
         take: Taker<'_>,
     ) -> Result<(Newest, Option<Pair>), BackupError> {
-        let (genesis, mut base_seen) = (self.genesis.header(), false);
+        let (genesis, mut base_seen) = (self.known.genesis.header(), false);
         let mut below: Option<(Header, Digest, Option<Totals>)> = None;
         let mut next = reading.next()?;
         while let Some(pair) = next.take_if(|pair| pair.column == Column::Headers) {
@@ -147,6 +156,7 @@ impl Walk<'_> {
                 next = reading.next()?;
             }
             self.report.blocks += u64::from(slot > Slot(0) && !is_base);
+            progress(slot, self.head.tip.slot);
             below = Some((header, hash, totals));
         }
         if self.head.base != NO_BASE && !base_seen {
@@ -202,7 +212,7 @@ impl Walk<'_> {
         if pair.key != record::slot_key(slot) {
             return Err(contradiction(format!("the certificate of block {slot} is of another block")));
         }
-        check_seals(self.epochs, &certificate, header, hash)?;
+        check_seals(self.known.epochs, &certificate, header, hash)?;
         self.report.sealed += 1;
         self.report.last_sealed = slot;
         Ok(())
@@ -235,7 +245,7 @@ impl Walk<'_> {
                 None
             })
         });
-        let root = StateTree::build(self.leaves, each.map(|pair| (pair.key, pair.value))).root();
+        let root = StateTree::build(self.known.leaves, each.map(|pair| (pair.key, pair.value))).root();
         if let Some(error) = failure {
             return Err(error);
         }

@@ -75,7 +75,7 @@ fn state_is_fetched_and_old_blocks_are_dropped_in_an_encrypted_store() {
     // The first call looks for what a transfer left below its base.
     let mut oldest = None;
     for _ in 0..4 {
-        oldest = store.prune(Slot(30), 10).expect("the store works");
+        oldest = store.prune(&(Slot(1)..=Slot(30)), 10).expect("the store works");
     }
     assert_eq!(oldest, Some(Slot(29)));
     assert_eq!(store.block(Slot(28)).expect("reads"), None);

@@ -1,15 +1,16 @@
 //! Identity files at rest, as the keys of the bank's login are: plain, or encrypted under the passphrase of the key files.
 //!
-//! An encrypted one says its address in the clear, bound into the [container](carat_storage::vault) as a key file's public key is.
+//! An encrypted one says its address in the clear, bound into the [container](crate) as a key file's public key is.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use carat_storage::vault::{self, Passphrase, PassphraseError, PassphraseSource, VaultError};
 use carat_types::SecretKey;
 use serde::Deserialize;
 use stellar_strkey::ed25519;
 use thiserror::Error;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+use crate::{Passphrase, PassphraseError, PassphraseSource, VaultError};
 
 const FORMAT: &str = "carat-identity-encrypted/1";
 /// Longest text of a plain identity file.
@@ -62,12 +63,12 @@ fn encrypted(text: &str) -> Option<Encrypted> {
 }
 
 /// Whether a file's text is that of an encrypted identity.
-pub(crate) fn is_encrypted(text: &str) -> bool {
+pub fn is_encrypted(text: &str) -> bool {
     encrypted(text).is_some()
 }
 
 /// The text of a plain identity file.
-pub(crate) fn write(key: &SecretKey) -> Zeroizing<String> {
+pub fn write(key: &SecretKey) -> Zeroizing<String> {
     let secret = ed25519::PrivateKey(*key.to_seed());
     Zeroizing::new(format!("address = \"{}\"\nsecret = \"{}\"\n", address_of(key), secret.as_unredacted()))
 }
@@ -75,9 +76,9 @@ pub(crate) fn write(key: &SecretKey) -> Zeroizing<String> {
 /// The text of an encrypted identity file.
 ///
 /// **Errors**: the system's random source.
-pub(crate) fn write_encrypted(key: &SecretKey, passphrase: &Passphrase) -> Result<String, IdentityError> {
+pub fn write_encrypted(key: &SecretKey, passphrase: &Passphrase) -> Result<String, IdentityError> {
     let address = address_of(key);
-    let sealed = vault::seal(&purpose(&address), passphrase, write(key).as_bytes())?;
+    let sealed = crate::seal(&purpose(&address), passphrase, write(key).as_bytes())?;
     let sealed = STANDARD.encode(sealed);
     Ok(format!("format = \"{FORMAT}\"\naddress = \"{address}\"\nsealed = \"{sealed}\"\n"))
 }
@@ -85,11 +86,11 @@ pub(crate) fn write_encrypted(key: &SecretKey, passphrase: &Passphrase) -> Resul
 /// Reads the text of an identity file, plain or encrypted; only for the latter a passphrase is looked for.
 ///
 /// **Errors**: [`IdentityError`].
-pub(crate) fn read(text: &str, passphrase: &PassphraseSource) -> Result<SecretKey, IdentityError> {
+pub fn read(text: &str, passphrase: &PassphraseSource) -> Result<SecretKey, IdentityError> {
     let Some(file) = encrypted(text) else { return read_plain(text) };
     let sealed = STANDARD.decode(&file.sealed).map_err(|_| IdentityError::Contents)?;
     let passphrase = passphrase.find()?;
-    let plain = vault::unseal(&purpose(&file.address), passphrase.as_ref(), &sealed, PLAIN_BYTES_MAX)?;
+    let plain = crate::unseal(&purpose(&file.address), passphrase.as_ref(), &sealed, PLAIN_BYTES_MAX)?;
     let key = read_plain(std::str::from_utf8(&plain).map_err(|_| IdentityError::Contents)?)?;
     if address_of(&key) == file.address { Ok(key) } else { Err(IdentityError::Contents) }
 }

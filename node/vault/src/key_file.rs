@@ -1,4 +1,4 @@
-//! Key files at rest: plain, or encrypted under a passphrase in a [container](crate::vault).
+//! Key files at rest: plain, or encrypted under a passphrase in a [container](crate).
 //!
 //! An encrypted one says in the clear what it is for and whose it is, so that a start can find exchanged files before
 //! it asks for a passphrase; both are bound into the container, so that they cannot be changed.
@@ -8,7 +8,7 @@ use carat_types::{PublicKey, SecretKey, key_file};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::vault::{self, Passphrase, PassphraseError, PassphraseSource, VaultError};
+use crate::{Passphrase, PassphraseError, PassphraseSource, VaultError};
 
 const FORMAT: &str = "carat-key-encrypted/1";
 /// Longest text of a plain key file.
@@ -84,7 +84,7 @@ pub fn named_key(role: KeyRole, text: &str) -> Result<Option<PublicKey>, KeyFile
 pub fn write_encrypted(role: KeyRole, key: &SecretKey, passphrase: &Passphrase) -> Result<String, KeyError> {
     let public_key = key.public();
     let plain = key_file::write(role, key);
-    let sealed = vault::seal(&purpose(role, &public_key), passphrase, plain.as_bytes())?;
+    let sealed = crate::seal(&purpose(role, &public_key), passphrase, plain.as_bytes())?;
     let file = Encrypted { format: FORMAT.into(), role, public_key, sealed: hex::encode(sealed) };
     // A struct of strings always serialises.
     Ok(serde_json::to_string_pretty(&file).unwrap_or_default())
@@ -101,7 +101,7 @@ pub fn read(role: KeyRole, text: &str, passphrase: &PassphraseSource) -> Result<
     let sealed = hex::decode(&file.sealed).map_err(|_| KeyFileError::Syntax)?;
     let passphrase = passphrase.find()?;
     let plain =
-        vault::unseal(&purpose(role, &file.public_key), passphrase.as_ref(), &sealed, PLAIN_BYTES_MAX)?;
+        crate::unseal(&purpose(role, &file.public_key), passphrase.as_ref(), &sealed, PLAIN_BYTES_MAX)?;
     let plain = std::str::from_utf8(&plain).map_err(|_| KeyFileError::Syntax)?;
     let key = key_file::read(role, plain)?;
     match key.public() == file.public_key {

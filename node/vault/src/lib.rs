@@ -1,4 +1,5 @@
-//! The container in which keys and backups rest: a stream of chunks, each checked by itself and in its place.
+//! The container in which keys and backups rest: a stream of chunks, each checked by itself and in its place. [Key files](key_file)
+//! and [identities](identity_file) are encrypted in it.
 //!
 //! ```text
 //! header   magic 8 | version u16 | cipher u8 | Argon2id: KiB u32, passes u32, lanes u32, salt 16
@@ -25,6 +26,8 @@ use thiserror::Error;
 use zeroize::{Zeroize as _, Zeroizing};
 
 mod header;
+pub mod identity_file;
+pub mod key_file;
 mod passphrase;
 #[cfg(test)]
 mod tests;
