@@ -38,6 +38,7 @@ async fn validator_restored_beside_its_journal_catches_up_and_votes() {
     cluster.fund(0, &key(1)).await;
     cluster.fund(0, &key(2)).await;
     let encrypted = Making { passphrase: Some(passphrase()), ..Making::default() };
+    cluster.await_caught_up(3).await;
     let folder = create(&cluster, 3, encrypted).await;
     assert!(!cluster.homes[3].join("data/backup.checkpoint").exists(), "the copy went with the connection");
     for amount in 1..=20 {
