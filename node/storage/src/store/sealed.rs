@@ -20,6 +20,10 @@ impl SealedEngine {
         SealedEngine { inner, resting }
     }
 
+    fn opening(&self) -> Opening<'_> {
+        Opening { inner: &*self.inner, key: &self.resting.key }
+    }
+
     fn sealed(&self, mut batch: Batch) -> Result<Batch, EngineError> {
         let failed = |error: std::io::Error| EngineError::Other(error.to_string());
         let mut seal = self.resting.key.batch().map_err(failed)?;
@@ -48,7 +52,7 @@ struct Opening<'a> {
     key: &'a DataKey,
 }
 
-impl Opening<'_> {
+impl<'a> Opening<'a> {
     fn opened(&self, column: Column, key: &[u8], mut value: Vec<u8>) -> Result<Vec<u8>, EngineError> {
         let mut place = Vec::with_capacity(16 + key.len());
         set_place(&mut place, column, key);
@@ -60,9 +64,7 @@ impl Opening<'_> {
         })?;
         Ok(value)
     }
-}
 
-impl<'a> Opening<'a> {
     fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         self.inner.get(column, key)?.map(|value| self.opened(column, key, value)).transpose()
     }
@@ -78,12 +80,6 @@ impl<'a> Opening<'a> {
             let value = self.opened(column, &key, value)?;
             Ok((key, value))
         }))
-    }
-}
-
-impl SealedEngine {
-    fn opening(&self) -> Opening<'_> {
-        Opening { inner: &*self.inner, key: &self.resting.key }
     }
 }
 

@@ -99,7 +99,16 @@ fn sealed_journal_is_rotated_and_compacted_as_any_other() {
     assert_eq!(segment_files(&disk).len(), 1);
     let bytes = disk.read(&newest(&disk)).expect("reads");
     assert!(!bytes.windows(4).any(|it| it == b"view" || it == b"xxxx"), "what is carried over is sealed too");
-    assert_eq!(open_sealed(disk).expect("opens").1, carry);
+    let (mut journal, found) = open_sealed(disk).expect("opens");
+    assert_eq!(found, carry);
+    let successor = Identity { validator: ValidatorId(5), ..identity() };
+    journal.begin_anew(successor, &carry[..1]).expect("the disk works");
+    journal.append(b"the next epoch", Slot(60)).expect("the disk works");
+    journal.sync().expect("the disk works");
+    let mut disk = journal.into_disk();
+    let found = read_segments(&mut disk, Path::new(FOLDER), &successor, Some(&key())).expect("opens");
+    let found: Vec<Record> = found.into_iter().flat_map(|segment| segment.records).collect();
+    assert_eq!(found, [record(0, "view 7"), record(60, "the next epoch")]);
 }
 
 /// Opens the journal under a setting, finds `expected`, and writes `text`.
