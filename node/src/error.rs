@@ -73,7 +73,8 @@ pub enum NodeError {
     Size(#[from] ImpossibleSize),
     /// A place that is none.
     #[error(
-        "validator {index} does not exist: the genesis file lists {count}, numbered from 0 (hint: see node.toml)"
+        "validator {index} does not exist: the genesis file lists {count}, numbered from 0 (hint: see \
+         node.toml; who comes with a later epoch starts with its file data/handovers: carat epochs fetch)"
     )]
     Index {
         /// The place in the settings.
