@@ -101,8 +101,8 @@ step "recorded closes" replay_recordings
 step "fuzzing" scripts/fuzz.sh 120
 # Two thousand runs with faults, each of which must come alive at its end; the tests of the simulator have played others.
 step "simulator" scripts/sim.sh --seeds 2000 --from 100000
-# Real validators behind a network with faults, killed while banks pay.
-live "chaos" scripts/chaos.sh --kills 50
+# Real validators behind a network with faults, killed while banks pay; and the power of their disks, where the kernel lets us.
+live "chaos" scripts/chaos.sh --kills 50 --power-cuts 20
 # Real processes, a real SIGKILL: the only part of the tests that a harness in one process cannot stand for.
 live "demo" scripts/demo.sh --json target/demo.json
 live "worked story" scripts/story.sh
