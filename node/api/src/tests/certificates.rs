@@ -13,9 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 
-use super::visibility::{
-    AUDITOR, COUNTERPARTY, OPERATOR, OWNER, STRANGER, block, login_settings, with_business,
-};
+use super::worlds::{AUDITOR, COUNTERPARTY, OPERATOR, OWNER, STRANGER, block, login_settings, with_business};
 use super::{Api, address, key};
 use crate::port::BoxFuture;
 use crate::secure::{Secure, Secured};

@@ -11,7 +11,7 @@ use carat_types::state_receipt::StateReceipt;
 use stellar_xdr::{String64, StringM};
 
 use super::node::Staged;
-use super::visibility::{AUDITOR, OWNER, with_business};
+use super::worlds::{AUDITOR, OWNER, with_business};
 use super::{Api, key, market};
 
 pub(super) fn account_key(number: u8) -> String {
