@@ -24,6 +24,7 @@ mod state_proofs;
 mod streams;
 mod submission;
 mod visibility;
+mod worlds;
 
 use std::sync::Arc;
 use std::time::Duration;
