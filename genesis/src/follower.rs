@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::error::InitError;
 use crate::files::{PLAIN_MODE, SECRET_MODE, disk, make_folder, sync_folder, write_new};
-use crate::init::{parent, random_key, unfinished_folder, write_login_key};
+use crate::init::{appear, random_key, write_login_key};
 use crate::layout::{self, NetworkDescription, NodeSettings};
 
 /// The choices of a follower.
@@ -76,20 +76,12 @@ pub fn follower(options: &FollowerOptions) -> Result<MadeFollower, InitError> {
     let genesis = read_genesis(&options.genesis)?;
     check_validators(options, &genesis)?;
     let address = reachable(options)?;
-    let salt = salt(options, &genesis)?;
+    let salt = salt(options.salt.as_deref(), &genesis)?;
     let members_only = genesis.genesis.visibility() == Visibility::Members;
     let login = if members_only { Some((random_key()?, random_key()?)) } else { None };
     let keys = Keys { network: random_key()?, login };
 
-    let unfinished = unfinished_folder(&options.out)?;
-    let written = write_home(&unfinished, options, &genesis, &keys, salt.as_ref())
-        .and_then(|()| fs::rename(&unfinished, &options.out).map_err(|e| disk("make", &options.out, e)))
-        .and_then(|()| sync_folder(&parent(&options.out)));
-    if let Err(error) = written {
-        // Only what this call made; if even that fails, the next attempt says so.
-        let _ = fs::remove_dir_all(&unfinished);
-        return Err(error);
-    }
+    appear(&options.out, |home| write_home(home, options, &genesis, &keys, salt.as_ref()))?;
     Ok(MadeFollower { genesis, key: keys.network.public(), address })
 }
 
@@ -116,7 +108,7 @@ fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, InitError
     })
 }
 
-fn read_genesis(path: &Path) -> Result<GenesisFile, InitError> {
+pub(crate) fn read_genesis(path: &Path) -> Result<GenesisFile, InitError> {
     let bytes = fs::read(path).map_err(|error| disk("read", path, error))?;
     Ok(GenesisFile::parse(&bytes)?)
 }
@@ -152,18 +144,21 @@ fn reachable(options: &FollowerOptions) -> Result<SocketAddr, InitError> {
 }
 
 /// The text of the secret's file, which must be this network's.
-fn salt(options: &FollowerOptions, genesis: &GenesisFile) -> Result<Option<Zeroizing<String>>, InitError> {
+pub(crate) fn salt(
+    path: Option<&Path>,
+    genesis: &GenesisFile,
+) -> Result<Option<Zeroizing<String>>, InitError> {
     let Some(commitment) = &genesis.genesis.salt_commitment else { return Ok(None) };
     let wrong = |seen: String| InitError::Choice {
         what: "--salt",
         seen,
         expected: format!(
-            "the file with the secret of commitment {commitment} (hint: {} of any validator of this members' network, which must \
-             hand it over: a follower holds the whole state)",
+            "the file with the secret of commitment {commitment} (hint: {} of any validator of this members' network, or of its founding; \
+             with it and the state, neighbours' balances are read)",
             leaf::SALT_FILE
         ),
     };
-    let path = options.salt.as_ref().ok_or_else(|| wrong("absent".to_owned()))?;
+    let path = path.ok_or_else(|| wrong("absent".to_owned()))?;
     let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| disk("read", path, error))?);
     let secret =
         leaf::read(&text, commitment).map_err(|error| wrong(format!("{}: {error}", path.display())))?;

@@ -39,8 +39,14 @@ pub const DEFAULT_TOTAL_COINS: i64 = 1_000_000_000_000_000_000;
 pub const DEFAULT_BASE_FEE: u32 = 100;
 /// Reserve of one entry, unless chosen otherwise. **Units**: stroops.
 pub const DEFAULT_BASE_RESERVE: u32 = 5_000_000;
+
 /// What the passphrase begins with, unless chosen otherwise.
-pub const DEFAULT_PASSPHRASE: &str = "Carat test network";
+pub fn default_passphrase(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Test => "Carat test network",
+        Profile::Main => "Carat main network",
+    }
+}
 
 /// The choices of a network.
 #[derive(Clone, Debug)]
@@ -97,7 +103,7 @@ impl InitOptions {
         InitOptions {
             validators,
             out: out.into(),
-            passphrase: DEFAULT_PASSPHRASE.to_owned(),
+            passphrase: default_passphrase(Profile::Test).to_owned(),
             base_port: None,
             profile: Profile::Test,
             trust: Trust::Bft,
@@ -142,18 +148,16 @@ pub fn init(options: &InitOptions) -> Result<Made, InitError> {
     let elsewhere = |index| options.acceptors.iter().find(|(of, _)| *of == index).map(|(_, key)| *key);
     let keys =
         (0..options.validators).map(|index| Keys::new(elsewhere(index))).collect::<Result<Vec<_>, _>>()?;
-    let (genesis, leaves) = genesis_file(options, &keys)?;
+    let validators = (0_u16..).zip(&keys).map(|(index, keys)| {
+        let name = options.names.get(usize::from(index)).cloned().unwrap_or_else(|| home_name(index));
+        keys.entry(&name)
+    });
+    let (genesis, leaves) = genesis_file(options, validators.collect())?;
 
-    let unfinished = unfinished_folder(&options.out)?;
-    let written = write_network(&unfinished, &genesis, &keys, &addresses, options)
-        .and_then(|()| write_secret(&unfinished, options.validators, &leaves))
-        .and_then(|()| fs::rename(&unfinished, &options.out).map_err(|e| disk("make", &options.out, e)))
-        .and_then(|()| sync_folder(&parent(&options.out)));
-    if let Err(error) = written {
-        // Only what this call made; if even that fails, the next attempt says so.
-        let _ = fs::remove_dir_all(&unfinished);
-        return Err(error);
-    }
+    appear(&options.out, |folder| {
+        write_network(folder, &genesis, &keys, &addresses, options)?;
+        write_secret(folder, options.validators, &leaves)
+    })?;
     let homes = (0..options.validators).map(|index| options.out.join(home_name(index))).collect();
     Ok(Made { genesis, homes })
 }
@@ -231,7 +235,7 @@ fn random_bytes() -> Result<Zeroizing<[u8; 32]>, InitError> {
     Ok(bytes)
 }
 
-fn check(options: &InitOptions) -> Result<(), InitError> {
+pub(crate) fn check(options: &InitOptions) -> Result<(), InitError> {
     let wrong = |what, seen: String, expected: String| Err(InitError::Choice { what, seen, expected });
     Quorum::of(usize::from(options.validators)).map_err(carat_types::genesis::GenesisError::from)?;
     if !options.names.is_empty() && options.names.len() != usize::from(options.validators) {
@@ -266,15 +270,14 @@ fn check(options: &InitOptions) -> Result<(), InitError> {
 }
 
 /// The genesis file, and how its network hashes leaves.
-fn genesis_file(options: &InitOptions, keys: &[Keys]) -> Result<(GenesisFile, LeafRule), InitError> {
+pub(crate) fn genesis_file(
+    options: &InitOptions,
+    validators: Vec<GenesisValidator>,
+) -> Result<(GenesisFile, LeafRule), InitError> {
     let mut suffix = [0; 16];
     getrandom::fill(&mut suffix).map_err(InitError::Random)?;
     let passphrase = format!("{} ; {}", options.passphrase, hex::encode(suffix));
     let root_account = options.root_account.unwrap_or_else(|| test_root_key(&passphrase).public());
-    let validators = (0_u16..).zip(keys).map(|(index, keys)| {
-        let name = options.names.get(usize::from(index)).cloned().unwrap_or_else(|| home_name(index));
-        keys.entry(&name)
-    });
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let mut genesis = Genesis {
         format: FORMAT.to_owned(),
@@ -284,7 +287,7 @@ fn genesis_file(options: &InitOptions, keys: &[Keys]) -> Result<(GenesisFile, Le
         auditors: options.auditors.clone(),
         salt_commitment: None,
         time_ms: u64::try_from(since_1970.as_millis()).unwrap_or(0),
-        validators: validators.collect(),
+        validators,
         consensus: options.consensus,
         ledger: LedgerConstants {
             total_coins: options.total_coins,
@@ -332,8 +335,21 @@ pub fn test_root_key(passphrase: &str) -> SecretKey {
     SecretKey::from_seed(&sha256(&[passphrase.as_bytes()]).0)
 }
 
+/// Makes a folder beside `out` and lets it appear there, complete.
+pub(crate) fn appear(out: &Path, make: impl FnOnce(&Path) -> Result<(), InitError>) -> Result<(), InitError> {
+    let unfinished = unfinished_folder(out)?;
+    let made = make(&unfinished)
+        .and_then(|()| fs::rename(&unfinished, out).map_err(|error| disk("make", out, error)))
+        .and_then(|()| sync_folder(&parent(out)));
+    if made.is_err() {
+        // Only what this call made; if even that fails, the next attempt says so.
+        let _ = fs::remove_dir_all(&unfinished);
+    }
+    made
+}
+
 /// The folder in which everything is made, beside the one asked for.
-pub(crate) fn unfinished_folder(out: &Path) -> Result<PathBuf, InitError> {
+fn unfinished_folder(out: &Path) -> Result<PathBuf, InitError> {
     let occupied = match fs::read_dir(out) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,

@@ -119,11 +119,15 @@ pub(crate) struct NodeDescription {
 /// The text of validator `index`'s settings.
 pub(crate) fn settings_text(index: u16, all: &[Addresses]) -> Option<String> {
     let mut text = own_text(index, &format!("../{GENESIS}"), all.get(usize::from(index))?);
-    for (peer, addresses) in (0_u16..).zip(all).filter(|(peer, _)| *peer != index) {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\n[[network.peers]]\nindex = {peer}\naddress = \"{}\"\n", addresses.network);
-    }
+    let others = (0_u16..).zip(all).filter(|(peer, _)| *peer != index);
+    text.push_str(&peers_text(others.map(|(peer, addresses)| (peer, addresses.network))));
     Some(text)
+}
+
+/// What settings say of where validators are.
+pub(crate) fn peers_text(peers: impl IntoIterator<Item = (u16, SocketAddr)>) -> String {
+    let text = |(index, address)| format!("\n[[network.peers]]\nindex = {index}\naddress = \"{address}\"\n");
+    peers.into_iter().map(text).collect()
 }
 
 /// The same without its peers.
@@ -177,10 +181,7 @@ pub(crate) fn follower_text(
          # The validators that it asks (UDP); each must list it under [[followers.peers]].\n\
          [network]\nlisten = \"{listen}\"\n"
     );
-    for (index, address) in validators {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\n[[network.peers]]\nindex = {index}\naddress = \"{address}\"\n");
-    }
+    text.push_str(&peers_text(validators.iter().map(|(index, address)| (*index, *address))));
     text
 }
 

@@ -1,5 +1,5 @@
 //! Keys, genesis file and node homes of a new network; and whether those of an old one still fit together. Homes of nodes that
-//! follow an old one ([`follower`]).
+//! follow an old one ([`follower`]). A network whose founders each keep their own keys ([`founding`]).
 //!
 //! [`init`] makes everything, [`verify`] trusts nothing of it and looks again, [`show`] explains a genesis file.
 //! What is made is described in `docs/operations/genesis.md`. Reading order: [`layout`] (names and forms of all
@@ -9,6 +9,7 @@ pub mod choices;
 mod error;
 mod files;
 pub mod follower;
+pub mod founding;
 pub mod init;
 pub mod layout;
 pub mod newcomer;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use error::InitError;
 pub use follower::{FollowerOptions, MadeFollower, follower};
+pub use founding::Founder;
 pub use init::{InitOptions, Made, init};
 pub use newcomer::Newcomer;
 pub use show::{Summary, show};

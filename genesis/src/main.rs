@@ -3,13 +3,14 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line's output")]
 
 mod follower_command;
+mod founding_command;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use carat_genesis::choices::{TrustChoice, VisibilityChoice};
-use carat_genesis::init::GOVERNORS_MAX;
+use carat_genesis::init::{GOVERNORS_MAX, default_passphrase};
 use carat_genesis::{InitError, InitOptions, Newcomer, Report, init, layout, newcomer, show, verify};
 use carat_storage::vault::{Passphrase, PassphraseError, PassphraseSource};
 use carat_types::PublicKey;
@@ -17,6 +18,7 @@ use carat_types::genesis::{AssetRule, ConsensusConstants, GenesisFile, Profile, 
 use carat_types::quorum::Quorum;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use follower_command::FollowerArgs;
+use founding_command::{HomeArgs, read_founders, run_found};
 
 /// Makes the keys, the genesis file and the node homes of a network, and checks them.
 ///
@@ -43,17 +45,22 @@ enum Output {
 enum Command {
     /// Make a network: keys, genesis file, a home for each validator
     Init(Box<InitArgs>),
-    /// Make keys for a later epoch, in a new folder, and print what the set of that epoch says of them
+    /// Make keys for a network to be founded or for a later epoch, in a new folder, and print what its set says of them
     Keys {
-        /// The folder to make: `keys/next` in the home of a validator that replaces its keys
+        /// The folder to make; `keys/next` in the home of a validator that replaces its keys
         #[arg(long)]
         out: PathBuf,
         /// The name that the set gives the validator
         #[arg(long)]
         name: String,
+        /// An acceptor key that was made in a token, as 64 hex digits: no file of it is made
+        #[arg(long)]
+        acceptor_key: Option<PublicKey>,
         #[command(flatten)]
         encryption: Encryption,
     },
+    /// Make the home of a validator of a network to be founded, around the keys that its bank made
+    Home(HomeArgs),
     /// Make the home of a validator that a later epoch brings, and print what the set of that epoch says of it
     Join(JoinArgs),
     /// Make the home of a node that follows a network without a vote, and print what each validator's operator adds
@@ -132,14 +139,18 @@ struct JoinArgs {
 #[derive(Args)]
 struct InitArgs {
     /// Number of validators: 1, or 4 to 64
-    #[arg(long, value_parser = validators)]
-    validators: u16,
+    #[arg(long, value_parser = validators, required_unless_present = "founders")]
+    validators: Option<u16>,
+    /// What `carat-genesis keys` printed for a bank that keeps its keys: only the genesis file is made, and each bank makes its
+    /// home (`carat-genesis home`). Once for each validator, in order
+    #[arg(long = "founder", conflicts_with_all = ["validators", "names", "base_port", "encrypt_keys", "encrypt_store", "acceptor_keys"])]
+    founders: Vec<PathBuf>,
     /// Folder to make; must be absent or empty
     #[arg(long)]
     out: PathBuf,
-    /// First part of the network's passphrase; random digits are always added
-    #[arg(long, default_value = carat_genesis::init::DEFAULT_PASSPHRASE)]
-    passphrase: String,
+    /// First part of the network's passphrase; random digits are always added [default: Carat test network, or Carat main network]
+    #[arg(long)]
+    passphrase: Option<String>,
     /// First of three ports a validator (QUIC, REST, metrics) [default: free ones]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     base_port: Option<u16>,
@@ -215,18 +226,27 @@ struct InitArgs {
 }
 
 impl InitArgs {
+    fn run(self, output: Output) -> Result<ExitCode, String> {
+        let founders = read_founders(&self.founders)?;
+        let options = self.options().map_err(|error| error.to_string())?;
+        if founders.is_empty() { run_init(&options, output) } else { run_found(&options, founders, output) }
+    }
+
     fn options(self) -> Result<InitOptions, PassphraseError> {
+        let validators =
+            self.validators.unwrap_or_else(|| u16::try_from(self.founders.len()).unwrap_or(u16::MAX));
         let source = PassphraseSource::of_keys(self.passphrase_file);
         let key_passphrase = self.encrypt_keys.then(|| source.demand()).transpose()?;
+        let profile = if self.main_network { Profile::Main } else { Profile::Test };
         Ok(InitOptions {
             key_passphrase,
             encrypt_store: self.encrypt_store,
             acceptors: self.acceptor_keys,
-            validators: self.validators,
+            validators,
             out: self.out,
-            passphrase: self.passphrase,
+            passphrase: self.passphrase.unwrap_or_else(|| default_passphrase(profile).to_owned()),
             base_port: self.base_port,
-            profile: if self.main_network { Profile::Main } else { Profile::Test },
+            profile,
             trust: self.trust.into(),
             visibility: self.visibility.map(Visibility::from),
             auditors: self.auditors,
@@ -239,7 +259,7 @@ impl InitArgs {
             base_fee: self.base_fee,
             base_reserve: self.base_reserve,
             protocol_version: self.protocol_version,
-            governance: !self.no_governance && self.validators <= GOVERNORS_MAX,
+            governance: !self.no_governance && validators <= GOVERNORS_MAX,
             consensus: ConsensusConstants {
                 timeout_ms: self.timeout_ms,
                 heartbeat_ms: self.heartbeat_ms,
@@ -277,11 +297,11 @@ fn peer(text: &str) -> Result<(u16, SocketAddr), String> {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
-        Command::Init(arguments) => arguments
-            .options()
-            .map_err(|error| error.to_string())
-            .and_then(|options| run_init(&options, cli.output)),
-        Command::Keys { out, name, encryption } => run_keys(&out, &name, encryption),
+        Command::Init(arguments) => arguments.run(cli.output),
+        Command::Keys { out, name, acceptor_key, encryption } => {
+            run_keys(&out, &name, acceptor_key, encryption)
+        }
+        Command::Home(arguments) => arguments.run(cli.output),
         Command::Join(arguments) => run_join(arguments),
         Command::Follower(arguments) => arguments.run(cli.output),
         Command::Show { path } => run_show(&path, cli.output),
@@ -319,9 +339,15 @@ fn run_init(options: &InitOptions, output: Output) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_keys(out: &Path, name: &str, encryption: Encryption) -> Result<ExitCode, String> {
+fn run_keys(
+    out: &Path,
+    name: &str,
+    acceptor: Option<PublicKey>,
+    encryption: Encryption,
+) -> Result<ExitCode, String> {
     let passphrase = encryption.passphrase()?;
-    let entry = newcomer::next_keys(out, name, passphrase.as_ref()).map_err(|error| error.to_string())?;
+    let entry =
+        newcomer::next_keys(out, name, acceptor, passphrase.as_ref()).map_err(|error| error.to_string())?;
     print_json(&entry)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,14 +3,13 @@
 //!
 //! **Source**: consensus specification, section 11; decision record 50.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use carat_storage::vault::Passphrase;
 use carat_storage::{Identity, Journal};
-use carat_types::ValidatorId;
 use carat_types::genesis::{GenesisFile, GenesisValidator};
+use carat_types::{PublicKey, ValidatorId};
 
 use crate::error::InitError;
 use crate::files::{PLAIN_MODE, disk, make_folder, sync_folder, write_new};
@@ -41,7 +40,7 @@ pub struct Newcomer {
     pub passphrase: Option<Passphrase>,
 }
 
-/// Makes three key files in a new folder.
+/// Makes three key files in a new folder; two, where the acceptor key was made elsewhere, in a token.
 ///
 /// **Returns** what a set says of them.
 ///
@@ -49,9 +48,10 @@ pub struct Newcomer {
 pub fn next_keys(
     out: &Path,
     name: &str,
+    acceptor: Option<PublicKey>,
     passphrase: Option<&Passphrase>,
 ) -> Result<GenesisValidator, InitError> {
-    let keys = Keys::new(None)?;
+    let keys = Keys::new(acceptor)?;
     write_folder(out, &keys, false, passphrase)?;
     Ok(keys.entry(name))
 }
@@ -99,10 +99,7 @@ fn settings_text(newcomer: &Newcomer, login: bool) -> String {
     let Newcomer { network, api, metrics, .. } = *newcomer;
     let own = Addresses { network, api, metrics };
     let mut text = layout::own_text(newcomer.place, layout::GENESIS, &own);
-    for (index, address) in &newcomer.peers {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\n[[network.peers]]\nindex = {index}\naddress = \"{address}\"\n");
-    }
+    text.push_str(&layout::peers_text(newcomer.peers.iter().copied()));
     if login {
         text.push_str(&layout::login_text(own.api));
     }

@@ -97,7 +97,7 @@ async fn keys_of_a_validator_are_replaced_by_vote_and_the_network_settles_on() {
     let mut set = founders(&cluster);
     let next = cluster.homes[3].join("keys/next");
     let old = set.validators[3].clone();
-    set.validators[3] = next_keys(&next, &old.name, None).expect("made");
+    set.validators[3] = next_keys(&next, &old.name, None, None).expect("made");
     // One sleeps over the end of the epoch.
     cluster.stop_node(2).await;
     cluster.start_node(2).await.expect("starts again");
@@ -168,7 +168,7 @@ async fn crash_while_an_epoch_begins_leads_into_it() {
     let mut cluster = start(1, NEWEST_PROTOCOL).await;
     let mut set = founders(&cluster);
     let home = cluster.homes[0].clone();
-    set.validators[0] = next_keys(&home.join("keys/next"), "other", None).expect("made");
+    set.validators[0] = next_keys(&home.join("keys/next"), "other", None, None).expect("made");
     decide(&cluster, &set, &[]).await;
     let last = end_of_epoch(&mut cluster, 0).await;
     cluster.nodes[0].take().expect("it runs").hand_over(&last).await.expect("handed over");

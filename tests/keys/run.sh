@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Keys encrypted at rest, those of a bank's login among them, and certificates that are replaced while a validator of a members' network
-# runs. Closes with a line "N passed, N failed".
+# runs; and a main network whose banks made their keys each for itself. Each part closes with a line "N passed, N failed".
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../network.sh"
 skip() {
@@ -13,4 +13,6 @@ have openssl || install_packages "certificates" openssl ||
 prepare_network keys
 "$TARGET/release/carat-genesis" init --validators 1 --visibility members --out "$NETWORK" >/dev/null ||
     die "no network could be made"
-python3 -B "$ROOT/tests/keys/keys.py" "$NETWORK" "$TARGET/release"
+python3 -B "$ROOT/tests/keys/keys.py" "$NETWORK" "$TARGET/release" || exit 1
+prepare_network founding
+python3 -B "$ROOT/tests/keys/founding.py" "$NETWORK" "$TARGET/release"

@@ -1,0 +1,234 @@
+//! A network whose founders' keys were never on one machine: each bank makes its own ([`crate::newcomer::next_keys`]) and hands over
+//! what a set says of them, one machine makes the genesis file ([`found`]), and each bank makes its home around its keys ([`home`]).
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use carat_storage::key_file as key_at_rest;
+use carat_storage::vault::Passphrase;
+use carat_storage::{Identity, Journal};
+use carat_types::genesis::{GenesisFile, GenesisValidator};
+use carat_types::key_file::{self, KeyRole};
+use carat_types::{LeafRule, PublicKey, ValidatorId, leaf};
+use zeroize::Zeroizing;
+
+use crate::error::InitError;
+use crate::files::{PLAIN_MODE, SECRET_MODE, disk, make_folder, sync_folder, write_new};
+use crate::follower;
+use crate::init::{InitOptions, appear, check, genesis_file, has_login, parent, random_key, write_login_key};
+use crate::layout;
+use crate::ports::Addresses;
+
+/// What a founder's machine is to have.
+#[derive(Clone, Debug)]
+pub struct Founder {
+    /// The genesis file of the network, which is copied.
+    pub genesis: PathBuf,
+    /// The folder of the keys that it lists for this validator. It is moved into the home: no second home can be made of it.
+    pub keys: PathBuf,
+    /// The secret of the leaves, on a members' network.
+    pub salt: Option<PathBuf>,
+    /// The home to make; must be absent or empty, and on the file system of `keys`.
+    pub out: PathBuf,
+    /// Where it listens for validators (UDP).
+    pub network: SocketAddr,
+    /// Where it listens for clients (TCP).
+    pub api: SocketAddr,
+    /// Where it listens for operators (TCP).
+    pub metrics: SocketAddr,
+    /// Where the other validators are, by their places in the genesis file.
+    pub peers: Vec<(u16, SocketAddr)>,
+    /// Encrypts the keys of the bank's login, on a members' network.
+    pub passphrase: Option<Passphrase>,
+    /// Lets the validator encrypt what it stores, under the passphrase of its key files.
+    pub encrypt_store: bool,
+}
+
+/// Makes the genesis file of a network of `founders`, in their order, in a new folder; beside it, on a members' network, the
+/// secret that all of them get. No other choice of `options` makes a file.
+///
+/// **Errors**: [`InitError`]; nothing is left behind.
+pub fn found(options: &InitOptions, founders: Vec<GenesisValidator>) -> Result<GenesisFile, InitError> {
+    check(options)?;
+    let (genesis, leaves) = genesis_file(options, founders)?;
+    appear(&options.out, |folder| {
+        make_folder(folder)?;
+        write_new(&folder.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;
+        if let LeafRule::Salted(secret) = &leaves {
+            write_new(&folder.join(leaf::SALT_FILE), SECRET_MODE, leaf::write(secret).as_bytes())?;
+        }
+        sync_folder(folder)
+    })?;
+    Ok(genesis)
+}
+
+/// Makes the home of a founder around its keys.
+///
+/// The keys move last: until then nothing was done that cannot be done again, and afterwards nobody finds them to give the same
+/// key a second journal.
+///
+/// **Returns** its place in the genesis file.
+///
+/// **Errors**: keys that the genesis file does not list together, peers that are not all others, a secret of another network;
+/// the system's.
+pub fn home(founder: &Founder) -> Result<u16, InitError> {
+    let genesis = follower::read_genesis(&founder.genesis)?;
+    let (place, own) = place_of(&founder.keys, &genesis)?;
+    check_peers(place, founder, &genesis)?;
+    check_passphrase(founder, &genesis)?;
+    let salt = follower::salt(founder.salt.as_deref(), &genesis)?;
+    let in_token = !founder.keys.join(KeyRole::Acceptor.file_name()).exists();
+    appear(&founder.out, |folder| write_home(folder, founder, &genesis, place, own, in_token))?;
+    complete_keys(founder, &genesis, salt.as_ref())?;
+    let keys = founder.out.join(layout::KEYS);
+    fs::rename(&founder.keys, &keys).map_err(|error| disk("move the keys to", &keys, error))?;
+    sync_folder(&parent(&founder.keys))?;
+    sync_folder(&founder.out)?;
+    Ok(place)
+}
+
+/// The validator of the genesis file that has these keys: by the network key, which is always a file, and no other key may differ.
+fn place_of<'a>(keys: &Path, genesis: &'a GenesisFile) -> Result<(u16, &'a GenesisValidator), InitError> {
+    let wrong = |seen: String, expected: String| InitError::Choice { what: "--keys", seen, expected };
+    let network = public_half(keys, KeyRole::Network)?.ok_or_else(|| {
+        let expected =
+            "the folder that carat-genesis keys made (hint: a home was made of it already, if it is gone)";
+        wrong(format!("{} without {}", keys.display(), KeyRole::Network.file_name()), expected.to_owned())
+    })?;
+    let mut listed = (0_u16..).zip(&genesis.genesis.validators);
+    let (place, own) = listed.find(|(_, validator)| validator.network == network).ok_or_else(|| {
+        let expected = "a network key that the genesis file lists (hint: carat-genesis show)";
+        wrong(format!("the folder of network key {network}"), expected.to_owned())
+    })?;
+    for (role, expected) in [(KeyRole::Acceptor, own.acceptor), (KeyRole::Proposer, own.proposer)] {
+        let seen = public_half(keys, role)?;
+        let elsewhere = seen.is_none() && role == KeyRole::Acceptor;
+        if seen != Some(expected) && !elsewhere {
+            let seen =
+                seen.map_or_else(|| format!("no {}", role.file_name()), |key| format!("{role:?} key {key}"));
+            return Err(wrong(
+                seen,
+                format!("{expected}, which the genesis file lists for validator {place}"),
+            ));
+        }
+    }
+    Ok((place, own))
+}
+
+/// The public key of a file, encrypted or not; none where there is no such file.
+fn public_half(keys: &Path, role: KeyRole) -> Result<Option<PublicKey>, InitError> {
+    let path = keys.join(role.file_name());
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(disk("read", &path, error)),
+    };
+    let unusable = |error: &dyn std::fmt::Display| InitError::Choice {
+        what: "--keys",
+        seen: format!("{}: {error}", path.display()),
+        expected: format!("the {role:?} key that carat-genesis keys made"),
+    };
+    match key_at_rest::named_key(role, &text).map_err(|error| unusable(&error))? {
+        Some(named) => Ok(Some(named)),
+        None => key_file::read(role, &text).map(|key| Some(key.public())).map_err(|error| unusable(&error)),
+    }
+}
+
+/// Every other validator once.
+fn check_peers(place: u16, founder: &Founder, genesis: &GenesisFile) -> Result<(), InitError> {
+    let mut listed: Vec<u16> = founder.peers.iter().map(|(index, _)| *index).collect();
+    listed.sort_unstable();
+    let others: Vec<u16> = (0_u16..)
+        .zip(&genesis.genesis.validators)
+        .map(|(index, _)| index)
+        .filter(|it| *it != place)
+        .collect();
+    if listed == others {
+        return Ok(());
+    }
+    Err(InitError::Choice {
+        what: "--peer",
+        seen: format!("given for {listed:?}"),
+        expected: format!(
+            "{others:?} once each, as these keys are validator {place}'s (hint: --peer 1=10.0.0.2:7000)"
+        ),
+    })
+}
+
+/// Whoever encrypts the validator's keys means those of the login too.
+fn check_passphrase(founder: &Founder, genesis: &GenesisFile) -> Result<(), InitError> {
+    let path = founder.keys.join(KeyRole::Network.file_name());
+    let text = Zeroizing::new(fs::read_to_string(&path).map_err(|error| disk("read", &path, error))?);
+    let encrypted = matches!(key_at_rest::named_key(KeyRole::Network, &text), Ok(Some(_)));
+    if !encrypted || !has_login(genesis) || founder.passphrase.is_some() {
+        return Ok(());
+    }
+    Err(InitError::Choice {
+        what: "--encrypt-keys",
+        seen: "absent".to_owned(),
+        expected: "given, as the validator's keys are encrypted and the home gets those of the bank's login beside them".to_owned(),
+    })
+}
+
+fn write_home(
+    folder: &Path,
+    founder: &Founder,
+    genesis: &GenesisFile,
+    place: u16,
+    own: &GenesisValidator,
+    in_token: bool,
+) -> Result<(), InitError> {
+    make_folder(folder)?;
+    write_new(&folder.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;
+    let Founder { network, api, metrics, .. } = *founder;
+    let mut settings = layout::own_text(place, layout::GENESIS, &Addresses { network, api, metrics });
+    settings.push_str(&layout::peers_text(founder.peers.iter().copied()));
+    if in_token {
+        settings.push_str(layout::TOKEN_TEXT);
+    }
+    if founder.encrypt_store {
+        settings.push_str(layout::STORE_TEXT);
+    }
+    if has_login(genesis) {
+        settings.push_str(&layout::login_text(api));
+    }
+    write_new(&folder.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
+    let data = folder.join(layout::DATA);
+    make_folder(&data)?;
+    make_folder(&data.join(layout::JOURNAL))?;
+    let identity = Identity { chain_id: genesis.chain_id, key: own.acceptor, validator: ValidatorId(place) };
+    Journal::create(&data.join(layout::JOURNAL), identity)?;
+    sync_folder(&data)?;
+    sync_folder(folder)
+}
+
+/// What a home's folder of keys holds besides: on a members' network the secret of the leaves and the keys of the login. What an
+/// attempt that was cut short left there is made anew.
+fn complete_keys(
+    founder: &Founder,
+    genesis: &GenesisFile,
+    salt: Option<&Zeroizing<String>>,
+) -> Result<(), InitError> {
+    if let Some(salt) = salt {
+        let path = founder.keys.join(leaf::SALT_FILE);
+        make_way(&path)?;
+        write_new(&path, SECRET_MODE, salt.as_bytes())?;
+    }
+    for name in [layout::CHALLENGE_KEY, layout::TOKEN_KEY].into_iter().filter(|_| has_login(genesis)) {
+        let path = founder.keys.join(name);
+        make_way(&path)?;
+        write_login_key(&path, &random_key()?, founder.passphrase.as_ref())?;
+    }
+    sync_folder(&founder.keys)
+}
+
+fn make_way(path: &Path) -> Result<(), InitError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(disk("replace", path, error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! `carat-genesis home` and `carat-genesis init --founder`: options and what they print.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use carat_genesis::founding::{self, Founder};
+use carat_genesis::{InitOptions, layout, show};
+use carat_types::genesis::{GenesisValidator, Visibility};
+use carat_types::leaf;
+use clap::Args;
+
+use crate::{Encryption, Output, peer, print_json};
+
+#[derive(Args)]
+pub(crate) struct HomeArgs {
+    /// The genesis file of the network, which is copied
+    #[arg(long)]
+    genesis: PathBuf,
+    /// The folder that `carat-genesis keys` made; it is moved into the home
+    #[arg(long)]
+    keys: PathBuf,
+    /// The home to make; must be absent or empty
+    #[arg(long)]
+    out: PathBuf,
+    /// Where it listens for validators (UDP)
+    #[arg(long)]
+    network: SocketAddr,
+    /// Where it listens for clients (TCP)
+    #[arg(long)]
+    api: SocketAddr,
+    /// Where it listens for operators (TCP)
+    #[arg(long)]
+    metrics: SocketAddr,
+    /// Another validator by its place in the genesis file, and its address: 0=10.0.0.1:7000. Each of them once
+    #[arg(long = "peer", value_parser = peer)]
+    peers: Vec<(u16, SocketAddr)>,
+    /// File with the secret of the leaves, which `init --founder` made, on a members' network
+    #[arg(long)]
+    salt: Option<PathBuf>,
+    /// Let the validator encrypt what it stores, under the passphrase that its start finds for the key files
+    #[arg(long)]
+    encrypt_store: bool,
+    #[command(flatten)]
+    encryption: Encryption,
+}
+
+impl HomeArgs {
+    pub(crate) fn run(self, output: Output) -> Result<ExitCode, String> {
+        let founder = Founder {
+            passphrase: self.encryption.passphrase()?,
+            genesis: self.genesis,
+            keys: self.keys,
+            salt: self.salt,
+            out: self.out,
+            network: self.network,
+            api: self.api,
+            metrics: self.metrics,
+            peers: self.peers,
+            encrypt_store: self.encrypt_store,
+        };
+        let place = founding::home(&founder).map_err(|error| error.to_string())?;
+        let home = founder.out.display();
+        match output {
+            Output::Json => print_json(&serde_json::json!({ "home": founder.out, "validator": place }))?,
+            Output::Text => println!(
+                "{home}: home of validator {place}; the keys are in it now\ncheck: carat-genesis verify {home}\nstart: \
+                 carat-node run --home {home}"
+            ),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What `carat-genesis keys` printed for each founder.
+pub(crate) fn read_founders(files: &[PathBuf]) -> Result<Vec<GenesisValidator>, String> {
+    files.iter().map(|path| read_founder(path)).collect()
+}
+
+fn read_founder(path: &Path) -> Result<GenesisValidator, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    serde_json::from_str(&text).map_err(|error| {
+        let hint = "what carat-genesis keys printed: name, acceptor, proposer, network";
+        format!("--founder is {} with {error}, expected {hint}", path.display())
+    })
+}
+
+/// Makes the genesis file of a network whose founders keep their keys.
+pub(crate) fn run_found(
+    options: &InitOptions,
+    founders: Vec<GenesisValidator>,
+    output: Output,
+) -> Result<ExitCode, String> {
+    let genesis = founding::found(options, founders).map_err(|error| error.to_string())?;
+    let summary = show(&genesis).map_err(|error| error.to_string())?;
+    if output == Output::Json {
+        print_json(&summary)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let out = options.out.display();
+    println!("{out}: chain {}", summary.chain_id);
+    println!("  {}  the same bytes for every validator and auditor", layout::GENESIS);
+    if genesis.genesis.visibility() == Visibility::Members {
+        println!("  {}  the secret of this network's leaves, for its validators alone", leaf::SALT_FILE);
+    }
+    println!(
+        "n = {}, f = {}, q = {}; passphrase: {}",
+        summary.n, summary.f, summary.q, summary.network_passphrase
+    );
+    println!("each bank, where its keys are: carat-genesis home --genesis {} --keys …", layout::GENESIS);
+    Ok(ExitCode::SUCCESS)
+}
