@@ -26,17 +26,31 @@ use crate::result_codes::ResultCodes;
 use crate::visibility::{View, Viewer};
 use stellar_xdr::TransactionResult;
 
+/// How long a stopping node still waits for outcomes: some slots.
+const STOPPING_PATIENCE: Duration = Duration::from_secs(1);
+
 pub(crate) async fn submit(request: Request, body: Body) -> Result<Response, Problem> {
     let form = request.accepts(OBJECT_OR_BYTES)?;
     let (text, transaction) = envelope(&request, body).await?;
     ready(&request.context)?;
     let patience = request.context.settings.submission_patience;
-    let submission = request.context.node.submit(Arc::clone(&transaction), patience).await;
+    let submission = tokio::select! {
+        submission = request.context.node.submit(Arc::clone(&transaction), patience) => submission,
+        () = stopped(&request.context) => Submission::TimedOut,
+    };
     let submission = seen(&request, &transaction, submission).await?;
     match submission {
         Submission::Applied(_) if form == Form::Raw => proof(&request, &transaction).await,
         submission => outcome(&request, submission, &text, &transaction).await,
     }
+}
+
+/// When a submission is given up because the node stops: its peers may settle it without this node, which sees nothing of it then.
+async fn stopped(context: &Context) {
+    let mut stopping = context.stopping.clone();
+    // A sender that is gone stops the server too.
+    _ = stopping.wait_for(|stopping| *stopping).await;
+    tokio::time::sleep(STOPPING_PATIENCE).await;
 }
 
 /// What the viewer learns of it. Nobody else's business is read for who sees everything, so that nothing waits for it.

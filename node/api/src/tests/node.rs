@@ -38,6 +38,7 @@ pub(super) enum Staged {
     Nothing,
     Busy,
     TimesOut,
+    NeverAnswers,
     Refuses(Refusal),
     NotReady,
     NotSealed,
@@ -139,7 +140,7 @@ impl TestNode {
             | Staged::NoHistory
             | Staged::HistoryFailed => {}
             Staged::Busy => return Submission::Busy { retry_after: Duration::from_millis(2_500) },
-            Staged::TimesOut => return Submission::TimedOut,
+            Staged::TimesOut | Staged::NeverAnswers => return Submission::TimedOut,
             Staged::Refuses(refusal) => return Submission::Refused(refusal),
         }
         if let Some(record) = self.history.transaction(transaction.hash()).expect("sound") {
@@ -246,7 +247,10 @@ impl Node for TestNode {
     }
 
     fn submit(&self, transaction: Arc<SignedTransaction>, _patience: Duration) -> BoxFuture<Submission> {
-        ready(self.execute(&transaction))
+        match self.staged() {
+            Staged::NeverAnswers => Box::pin(std::future::pending()),
+            _ => ready(self.execute(&transaction)),
+        }
     }
 
     fn submit_async(&self, transaction: Arc<SignedTransaction>) -> BoxFuture<Acceptance> {

@@ -185,6 +185,18 @@ async fn unknown_outcome_gives_the_hash_to_ask_for() {
 }
 
 #[tokio::test]
+async fn node_that_stops_keeps_nobody_waiting_for_what_its_peers_may_settle() {
+    let api = Api::funded();
+    let envelope = api.pay(&api.node.chain(), 1);
+    api.node.stage(Staged::NeverAnswers);
+    let submitting = api.submit(&envelope);
+    let stopping = async { api.stopping.send_replace(true) };
+    let both = async { tokio::join!(submitting, stopping).0 };
+    let answer = tokio::time::timeout(super::PATIENCE, both).await.expect("an answer");
+    problem(&answer, 504, "transaction_submission_timeout");
+}
+
+#[tokio::test]
 async fn node_that_is_behind_takes_no_transactions() {
     let api = Api::funded();
     let envelope = api.pay(&api.node.chain(), 1);
