@@ -10,6 +10,7 @@ pub mod corpus;
 pub mod ledger;
 pub mod network;
 pub mod replica;
+pub mod rest;
 pub mod seeds;
 pub mod storage;
 pub mod tls;
@@ -40,6 +41,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("stored_values", storage::stored_values),
     ("replica", replica::replica),
     ("tls_certificate", tls::tls_certificate),
+    ("rest_request", rest::rest_request),
+    ("history_row", rest::history_row),
     ("confidential_claim", confidential::confidential_claim),
 ];
 

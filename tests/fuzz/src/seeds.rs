@@ -61,6 +61,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "journal_record" => records().iter().map(Encode::to_bytes).collect(),
         "stored_values" => vec![NETWORK.header.to_bytes(), block().block.to_bytes()],
         "replica" => vec![script(&[]), script(&[8, 5, 1, 4]), script(&[40, 4, 40, 2, 60, 1])],
+        "rest_request" => crate::rest::requests(),
+        "history_row" => crate::rest::rows(),
         "tls_certificate" => crate::tls::certificates(),
         "confidential_claim" => crate::confidential::claims().to_vec(),
         _ => Vec::new(),
