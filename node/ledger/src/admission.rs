@@ -12,7 +12,7 @@ use crate::overlay::Overlay;
 use crate::results;
 use crate::state::StateRead;
 use crate::trim;
-use crate::validity::{self, Check, Moment, Pending, minimum_fee};
+use crate::validity::{self, Check, Moment, Pending, fee_asked};
 
 /// What the pool needs to know of an admitted transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub fn admit(
         let result = results::refused(Code::TxNotSupported, 0);
         return Ok(Err(Refusal { result, policy: Some(policy) }));
     }
-    let fee_asked = minimum_fee(ledger.totals().base_fee, transaction.fee_operations());
+    let fee_asked = fee_asked(ledger.totals(), transaction);
     let (check, _) = validity::check(ledger, moment, oracle, transaction, pending)?;
     let result = match check {
         Check::Valid => return Ok(Ok(Admitted::from(transaction))),

@@ -25,7 +25,7 @@ use crate::results::{self, Verdict};
 use crate::sponsorship::Sponsors;
 use crate::state::{StateDelta, StateRead};
 use crate::trim::{Dropped, trim};
-use crate::validity::{self, Common, Moment, minimum_fee};
+use crate::validity::{self, Common, Moment, fee_asked};
 use crate::{footprint, governance, sequence, sponsorship, supply};
 
 /// A block to be applied.
@@ -209,13 +209,13 @@ fn charge_fees(
 ) -> Result<Vec<(i64, Vec<EntryChange>)>, StateError> {
     const NO_PAYER: StateError = StateError::Inconsistent("the source of a fee does not exist");
     const OVERFLOW: StateError = StateError::Inconsistent("the fee pool left its range");
-    let base_fee = ledger.totals().base_fee;
+    let parameters = *ledger.totals();
     let mut pool = ledger.totals().fee_pool;
     let mut charged = Vec::with_capacity(candidates.len());
     for Candidate { transaction, .. } in candidates {
         // A level is for reading off what changed; nothing here is undone.
         let level = record_changes.then(|| ledger.begin());
-        let asked = transaction.fee().min(minimum_fee(base_fee, transaction.fee_operations()));
+        let asked = transaction.fee().min(fee_asked(&parameters, transaction));
         let mut fee = 0;
         if asked > 0 {
             let payer = ledger.account_mut(&transaction.fee_source())?.ok_or(NO_PAYER)?;

@@ -1,6 +1,7 @@
 //! Values of state entries, and their bytes.
 
 use carat_types::PublicKey;
+use carat_types::accountability::Accountability;
 use carat_types::codec::{Decode, DecodeError, Encode, Reader};
 use carat_types::governance::Governance;
 use stellar_xdr::{
@@ -34,6 +35,8 @@ pub enum StateValue {
     Listed,
     /// What the validators propose and have decided.
     Governance(Box<Governance>),
+    /// Which validators were convicted, and the sets that evidence is checked against.
+    Accountability(Box<Accountability>),
 }
 
 /// The reserved leaf: everything about the ledger that is no entry of an account.
@@ -193,6 +196,7 @@ impl StateValue {
             StateValue::Member | StateValue::Listed => {}
             StateValue::Creator(id) | StateValue::Seller(id) => id.encode(bytes),
             StateValue::Governance(governance) => governance.encode(bytes),
+            StateValue::Accountability(accountability) => accountability.encode(bytes),
         }
     }
 
@@ -209,6 +213,9 @@ impl StateValue {
             }
             StateKey::Governance => Governance::from_bytes(bytes)
                 .map(|governance| StateValue::Governance(Box::new(governance)))
+                .map_err(|error| error.to_string()),
+            StateKey::Accountability => Accountability::from_bytes(bytes)
+                .map(|accountability| StateValue::Accountability(Box::new(accountability)))
                 .map_err(|error| error.to_string()),
             StateKey::Supply(_) => <[u8; 16]>::try_from(bytes)
                 .map(|bytes| StateValue::Supply(i128::from_be_bytes(bytes)))

@@ -6,6 +6,7 @@
 //!
 //! **Source**: consensus specification, section 11; ledger specification 0.6; decision record 36.
 
+use carat_types::accountability::Acquittal;
 use carat_types::epoch::EpochSet;
 use carat_types::genesis::{ConsensusConstants, GenesisValidator};
 use carat_types::governance::{Call, Change, Governance, OpenProposal, Parameter, Proposal, Scheduled};
@@ -13,6 +14,7 @@ use carat_types::header::EpochEnd;
 use carat_types::{Digest, Epoch, PublicKey, Quorum, Slot};
 use stellar_xdr::{AccountEntry, Signer, SignerKey, Thresholds, Uint256};
 
+use crate::accountability;
 use crate::entry::{StateValue, Totals};
 use crate::error::{ApplyError, StateError};
 use crate::key::StateKey;
@@ -22,8 +24,9 @@ use crate::state::StateRead;
 use crate::validity::Moment;
 
 /// The newest version of the ledger's rules that this source knows. Version 27 counts offers that a path crosses in vain;
-/// up to 26 they are not counted. Version 28 knows calls that propose a set of validators.
-const NEWEST_WRITTEN: u32 = 28;
+/// up to 26 they are not counted. Version 28 knows calls that propose a set of validators, version 29 calls that submit
+/// evidence.
+const NEWEST_WRITTEN: u32 = 29;
 
 /// The newest version of the ledger's rules that this build executes. A build for the test of an upgrade is made to know
 /// fewer, by `CARAT_NEWEST_PROTOCOL` in the environment of the compiler; no build can be made to know more.
@@ -50,6 +53,8 @@ pub(crate) enum Refusal {
     NotOpen,
     /// Another change is decided and not in force yet.
     Blocked,
+    /// Evidence convicts nobody anew.
+    Acquitted(Acquittal),
 }
 
 /// The state of governance; none on a chain without it.
@@ -122,6 +127,7 @@ fn begin_epoch(ledger: &mut Overlay<'_>, governance: Governance, set: &EpochSet)
         Totals { max_transactions: block.transactions, max_operations: block.operations, ..*ledger.totals() };
     ledger.change_parameters(totals)?;
     seat(ledger, &governance.account, &set.validators)?;
+    accountability::begin_epoch(ledger, set)?;
     // Proposals stay open; what those said who are signers no more is forgotten with the next call.
     store(ledger, Governance { checkpoint_interval, window, ..governance })
 }
@@ -174,7 +180,7 @@ pub(crate) fn epoch_end(ledger: &mut Overlay<'_>) -> Result<Option<EpochEnd>, St
 
 /// Makes a call for `source`, the operation's account.
 ///
-/// **Returns** the id of the proposal.
+/// **Returns** the id of the proposal, or of the evidence.
 pub(crate) fn call(
     ledger: &mut Overlay<'_>,
     source: &PublicKey,
@@ -185,7 +191,7 @@ pub(crate) fn call(
         return Ok(Err(Refusal::NotPossible));
     };
     let Some(account) = ledger.account(source)?.cloned() else { return Ok(Err(Refusal::NotPossible)) };
-    if weight(&account, call.signer()) == 0 {
+    if call.signer().is_some_and(|signer| weight(&account, signer) == 0) {
         return Ok(Err(Refusal::NotPossible));
     }
     forget(&mut governance, &account, moment.close_time);
@@ -205,6 +211,9 @@ pub(crate) fn call(
             }
             open.approvals.push(*signer);
             *proposal
+        }
+        Call::Evidence(submission) => {
+            return Ok(accountability::submit(ledger, submission, moment)?.map_err(Refusal::Acquitted));
         }
     };
     let decided = decide(&mut governance, &account, &id, &present, moment.slot);

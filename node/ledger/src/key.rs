@@ -23,6 +23,7 @@ const KIND_OFFER_SELLER: u32 = 1005;
 const KIND_CLAIM: u32 = 1006;
 const KIND_ASSET_POOL: u32 = 1007;
 const KIND_GOVERNANCE: u32 = 1008;
+const KIND_ACCOUNTABILITY: u32 = 1009;
 
 /// The name of a state entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +48,8 @@ pub enum StateKey {
     AssetPool(Asset, PoolId),
     /// What the validators propose and have decided; one entry, on chains with governance.
     Governance,
+    /// Which validators were convicted, and the sets that evidence is checked against; one entry, once there is any.
+    Accountability,
 }
 
 /// The place of an offer among all offers: book by book, best first.
@@ -81,6 +84,7 @@ impl Hash for StateKey {
             StateKey::Ledger(key) => key.hash(state),
             StateKey::Totals => KIND_TOTALS.hash(state),
             StateKey::Governance => KIND_GOVERNANCE.hash(state),
+            StateKey::Accountability => KIND_ACCOUNTABILITY.hash(state),
             StateKey::Supply(asset) => asset.hash(state),
             StateKey::Member(id) | StateKey::Creator(id) | StateKey::Claim(id, _) => state.write(&id.0),
             StateKey::Book(place) => (place.offer_id, place.rank).hash(state),
@@ -185,6 +189,7 @@ impl StateKey {
             StateKey::Ledger(key) => append_xdr(bytes, key),
             StateKey::Totals => bytes.extend(KIND_TOTALS.to_be_bytes()),
             StateKey::Governance => bytes.extend(KIND_GOVERNANCE.to_be_bytes()),
+            StateKey::Accountability => bytes.extend(KIND_ACCOUNTABILITY.to_be_bytes()),
             StateKey::Supply(asset) => append_tagged(bytes, KIND_SUPPLY, asset),
             StateKey::Member(id) => append_tagged(bytes, KIND_MEMBER, &AccountId::from(*id)),
             StateKey::Creator(id) => append_tagged(bytes, KIND_CREATOR, &AccountId::from(*id)),
@@ -216,6 +221,7 @@ impl StateKey {
         match u32::from_be_bytes(*kind) {
             KIND_TOTALS if rest.is_empty() => Ok(StateKey::Totals),
             KIND_GOVERNANCE if rest.is_empty() => Ok(StateKey::Governance),
+            KIND_ACCOUNTABILITY if rest.is_empty() => Ok(StateKey::Accountability),
             KIND_SUPPLY => Asset::from_xdr(rest, STORED).map(StateKey::Supply).map_err(own),
             KIND_MEMBER => account(rest).map(StateKey::Member).map_err(own),
             KIND_CREATOR => account(rest).map(StateKey::Creator).map_err(own),

@@ -13,6 +13,7 @@
     clippy::iter_over_hash_type
 )]
 
+pub mod accountability;
 pub mod admission;
 pub mod apply;
 mod arithmetic;

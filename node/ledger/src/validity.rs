@@ -7,11 +7,12 @@ use carat_types::governance::Call;
 use carat_types::transaction::{SignedTransaction, account_of};
 use carat_types::{Digest, Epoch, PublicKey, Slot};
 use stellar_xdr::{
-    AccountEntry, LedgerBounds, OperationBody, OperationResult, Preconditions, PreconditionsV2, SignerKey,
-    TimeBounds, Transaction, TransactionExt, TransactionResultCode as Code, Uint256,
+    AccountEntry, LedgerBounds, Operation, OperationBody, OperationResult, Preconditions, PreconditionsV2,
+    SignerKey, TimeBounds, Transaction, TransactionExt, TransactionResultCode as Code, Uint256,
 };
 
 use crate::authorization::{SignatureOracle, Signatures};
+use crate::entry::Totals;
 use crate::error::StateError;
 use crate::operations::{self, Threshold};
 use crate::overlay::Overlay;
@@ -66,8 +67,29 @@ pub(crate) enum Common {
 }
 
 /// The fee that the base fee asks for so many operations. **Units**: stroops.
-pub(crate) fn minimum_fee(base_fee: u32, operations: i64) -> i64 {
+fn minimum_fee(base_fee: u32, operations: i64) -> i64 {
     i64::from(base_fee).saturating_mul(operations.max(1))
+}
+
+/// The fee that a transaction must offer. **Units**: stroops.
+pub(crate) fn fee_asked(totals: &Totals, transaction: &SignedTransaction) -> i64 {
+    minimum_fee(totals.base_fee, fee_operations(transaction, totals.protocol_version))
+}
+
+/// Number of operations that the fee is counted by: a signature that an operation brings along counts as one more.
+fn fee_operations(transaction: &SignedTransaction, version: u32) -> i64 {
+    transaction.fee_operations().saturating_add(signature_checks(transaction, version).into())
+}
+
+/// Signatures that operations bring along, for evidence: they are verified when it is executed.
+fn signature_checks(transaction: &SignedTransaction, version: u32) -> u32 {
+    let checks = |operation: &Operation| match &operation.body {
+        OperationBody::InvokeHostFunction(op) => {
+            Call::read(op, version).map_or(0, |(_, call)| call.signature_checks())
+        }
+        _ => 0,
+    };
+    transaction.operations().iter().fold(0, |sum: u32, operation| sum.saturating_add(checks(operation)))
 }
 
 /// The full check of an envelope against a state that does not change meanwhile.
@@ -93,7 +115,12 @@ pub(crate) fn check(
     }
     let mut signatures = Signatures::new(oracle, transaction.inner_hash(), transaction.signatures());
     let check = check_inner(ledger, moment, transaction, pending, &mut signatures)?;
-    Ok((check, verifications.saturating_add(signatures.verifications())))
+    verifications = verifications.saturating_add(signatures.verifications());
+    if check == Check::Valid {
+        let version = ledger.totals().protocol_version;
+        verifications = verifications.saturating_add(signature_checks(transaction, version));
+    }
+    Ok((check, verifications))
 }
 
 fn check_inner(
@@ -140,13 +167,12 @@ fn check_outer(
     pending_fees: i64,
 ) -> Result<(Option<(Code, i64)>, u32), StateError> {
     let Some(bump) = transaction.fee_bump() else { return Ok((None, 0)) };
-    let base_fee = ledger.totals().base_fee;
-    let needed = minimum_fee(base_fee, transaction.fee_operations());
+    let needed = fee_asked(ledger.totals(), transaction);
     let fee_bid = inclusion_fee(transaction);
     if fee_bid < needed {
         return Ok((Some((Code::TxInsufficientFee, needed)), 0));
     }
-    if let Some(fee) = fee_to_outbid(transaction, base_fee) {
+    if let Some(fee) = fee_to_outbid(transaction, ledger.totals()) {
         return Ok((Some((Code::TxInsufficientFee, fee)), 0));
     }
     let base_reserve = ledger.totals().base_reserve;
@@ -170,11 +196,11 @@ fn check_outer(
 }
 
 /// The fee that would be enough, if a fee bump offers less for an operation than the transaction in it.
-fn fee_to_outbid(transaction: &SignedTransaction, base_fee: u32) -> Option<i64> {
-    let inner_operations = transaction.fee_operations().saturating_sub(1);
+fn fee_to_outbid(transaction: &SignedTransaction, totals: &Totals) -> Option<i64> {
+    let inner_operations = fee_operations(transaction, totals.protocol_version).saturating_sub(1);
     let (outer_least, inner_least) = (
-        i128::from(minimum_fee(base_fee, transaction.fee_operations())),
-        i128::from(minimum_fee(base_fee, inner_operations)),
+        i128::from(fee_asked(totals, transaction)),
+        i128::from(minimum_fee(totals.base_fee, inner_operations)),
     );
     let outer_bid = i128::from(inclusion_fee(transaction));
     let inner_bid =
@@ -207,8 +233,7 @@ pub(crate) fn common(
     {
         return Ok(Common::Refused(code));
     }
-    let pays_too_little =
-        inclusion_fee(transaction) < minimum_fee(totals.base_fee, transaction.fee_operations());
+    let pays_too_little = inclusion_fee(transaction) < fee_asked(&totals, transaction);
     if charge.is_some() && pays_too_little {
         return Ok(Common::Refused(Code::TxInsufficientFee));
     }
@@ -245,9 +270,9 @@ pub(crate) fn signature_refusal(
     if let OperationBody::InvokeHostFunction(op) = &operation.body
         && let Some((_, call)) = Call::read(op, ledger.totals().protocol_version)
     {
-        // Whoever speaks has signed. Its weight is counted by the contract, over all who approve.
-        let signer = SignerKey::Ed25519(Uint256(call.signer().0));
-        return Ok((!signatures.reach_all(&[signer])).then_some(OperationResult::OpBadAuth));
+        // Whoever speaks has signed. Its weight is counted by the contract, over all who approve. Evidence speaks for itself.
+        let signer = call.signer().map(|signer| SignerKey::Ed25519(Uint256(signer.0)));
+        return Ok((!signatures.reach_all(signer.as_slice())).then_some(OperationResult::OpBadAuth));
     }
     let source = operations::source(transaction, operation);
     let Some(account) = ledger.account(&source)? else {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::accountability::Offence;
 use crate::certificate::{CertificateError, PreparedCertificate};
 use crate::codec::{Decode, DecodeError, Encode, Reader, codec_enum, codec_struct};
 use crate::hash::{Digest, h};
@@ -88,13 +89,17 @@ pub enum EvidenceError {
 impl Evidence {
     /// The code of section 13.
     pub fn code(&self) -> &'static str {
+        Offence::of(self).code()
+    }
+
+    /// Signatures that a check verifies at most.
+    pub fn signature_count(&self) -> usize {
         match self {
-            Evidence::Proposals(_) | Evidence::NewViews(_) => "E1",
-            Evidence::Votes(_) => "E2",
-            Evidence::DeniedVote(_) => "E3",
-            Evidence::DeniedCommit(_) => "E4",
-            Evidence::Seals(_) => "E5",
-            Evidence::Contradiction(_) => "FAST",
+            Evidence::Contradiction(Contradiction { fast, new_view }) => {
+                let votes = fast.signatures.len().saturating_add(new_view.body.view_changes.len());
+                votes.saturating_add(1)
+            }
+            _ => 2,
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! A call is an `InvokeHostFunction` operation whose source is the governance account of the genesis file. It names the
 //! signer that speaks, whose signature must be on the transaction; who pays is free. The ledger counts the signers' weights.
+//! Evidence needs nobody's word: whoever pays may submit it.
 //!
-//! **Source**: consensus specification, section 11; decision record 36.
+//! **Source**: consensus specification, section 11; decision records 36 and 54.
 
 use std::fmt;
 
@@ -12,11 +13,13 @@ use stellar_xdr::{
     OperationBody, ScAddress, ScSymbol, ScVal, VecM,
 };
 
+use crate::accountability::{EVIDENCE_SINCE, Submission};
 use crate::codec::{Decode, DecodeError, Encode, ListItem, Reader, codec_struct};
 use crate::epoch::EpochSet;
+use crate::evidence::Evidence;
 use crate::hash::{Digest, h};
 use crate::header::EpochEnd;
-use crate::ids::Slot;
+use crate::ids::{Epoch, Slot};
 use crate::signature::PublicKey;
 
 /// The id of the reserved contract: `H("governance", chain_id)`.
@@ -273,33 +276,49 @@ pub enum Call {
         /// [`Proposal::id`].
         proposal: Digest,
     },
+    /// `evidence(epoch, evidence, genesis)`: submits evidence. It proves itself, so nobody speaks for it.
+    Evidence(Box<Submission>),
 }
 
 const PROPOSE: &str = "propose";
 const APPROVE: &str = "approve";
+const EVIDENCE: &str = "evidence";
 /// The name of a set where parameters have theirs.
 pub const SET: &str = "set";
 
 impl Call {
-    /// Who speaks, and must have signed.
-    pub fn signer(&self) -> &PublicKey {
+    /// Who speaks, and must have signed; none where nobody's word counts.
+    pub fn signer(&self) -> Option<&PublicKey> {
         match self {
-            Call::Propose { signer, .. } | Call::Approve { signer, .. } => signer,
+            Call::Propose { signer, .. } | Call::Approve { signer, .. } => Some(signer),
+            Call::Evidence(_) => None,
+        }
+    }
+
+    /// Signatures that the contract itself verifies for the call: they are paid for and limited as others are.
+    pub fn signature_checks(&self) -> u32 {
+        match self {
+            Call::Propose { .. } | Call::Approve { .. } => 0,
+            Call::Evidence(submission) => submission.signature_checks(),
         }
     }
 
     /// The operation that makes the call on the chain with this id and governance account.
     pub fn operation(&self, chain_id: &Digest, account: &PublicKey) -> Operation {
-        let signer = ScVal::Address(ScAddress::Account(AccountId::from(*self.signer())));
         let (function_name, args) = match self {
-            Call::Propose { change, valid_until, .. } => {
+            Call::Propose { signer, change, valid_until } => {
                 let (parameter, value) = match change {
                     Change::Value { parameter, value } => (parameter.name(), ScVal::U32(*value)),
                     Change::Set(set) => (SET, bytes(&set.to_bytes())),
                 };
-                (PROPOSE, vec![signer, ScVal::Symbol(symbol(parameter)), value, ScVal::U64(*valid_until)])
+                let parameter = ScVal::Symbol(symbol(parameter));
+                (PROPOSE, vec![address(signer), parameter, value, ScVal::U64(*valid_until)])
             }
-            Call::Approve { proposal, .. } => (APPROVE, vec![signer, bytes(&proposal.0)]),
+            Call::Approve { signer, proposal } => (APPROVE, vec![address(signer), bytes(&proposal.0)]),
+            Call::Evidence(submission) => {
+                let Submission { epoch, evidence, genesis } = &**submission;
+                (EVIDENCE, vec![ScVal::U32(epoch.0), bytes(&evidence.to_bytes()), bytes(genesis)])
+            }
         };
         let host_function = HostFunction::InvokeContract(InvokeContractArgs {
             contract_address: ScAddress::Contract(ContractId(Hash(contract_id(chain_id).0))),
@@ -335,6 +354,12 @@ impl Call {
                 let proposal = Digest(<[u8; 32]>::try_from(proposal.0.as_slice()).ok()?);
                 Call::Approve { signer: account(signer)?, proposal }
             }
+            (name, [ScVal::U32(epoch), ScVal::Bytes(evidence), ScVal::Bytes(genesis)])
+                if name == EVIDENCE.as_bytes() && protocol_version >= EVIDENCE_SINCE =>
+            {
+                let (epoch, evidence) = (Epoch(*epoch), Evidence::from_bytes(evidence.0.as_slice()).ok()?);
+                Call::Evidence(Box::new(Submission { epoch, evidence, genesis: genesis.0.to_vec() }))
+            }
             _ => return None,
         };
         Some((Digest(*contract), call))
@@ -353,7 +378,7 @@ fn proposed(parameter: &ScSymbol, value: &ScVal) -> Option<Change> {
     }
 }
 
-/// A set of the most validators that are possible is far below what a value can hold.
+/// A value can hold more than an envelope can.
 fn bytes(value: &[u8]) -> ScVal {
     value.to_vec().try_into().map(ScVal::Bytes).unwrap_or(ScVal::Void)
 }
@@ -361,6 +386,10 @@ fn bytes(value: &[u8]) -> ScVal {
 /// The names used here are short enough for any symbol.
 fn symbol(name: &str) -> ScSymbol {
     ScSymbol(name.try_into().unwrap_or_default())
+}
+
+fn address(key: &PublicKey) -> ScVal {
+    ScVal::Address(ScAddress::Account(AccountId::from(*key)))
 }
 
 fn account(value: &ScVal) -> Option<PublicKey> {

@@ -11,6 +11,7 @@
     clippy::iter_over_hash_type
 )]
 
+pub mod accountability;
 pub mod batch;
 pub mod block;
 pub mod builder;

@@ -1,6 +1,7 @@
 //! Sets of validators: proposed, decided, in force. What the calls have in common with numbers is among the cases.
 
 use carat_types::SecretKey;
+use carat_types::accountability::EVIDENCE_SINCE;
 use carat_types::genesis::{AssetRule, FORMAT, Genesis, LedgerConstants, Profile, Trust};
 use carat_types::transaction::test_root_key;
 
@@ -48,6 +49,10 @@ fn constants() -> ConsensusConstants {
 }
 
 fn state() -> MemoryState {
+    state_of(NEWEST_PROTOCOL)
+}
+
+fn state_of(protocol_version: u32) -> MemoryState {
     let genesis = Genesis {
         format: FORMAT.into(),
         network_passphrase: NETWORK.into(),
@@ -63,7 +68,7 @@ fn state() -> MemoryState {
             total_coins: 1_000_000_000,
             base_fee: 100,
             base_reserve: 10,
-            protocol_version: NEWEST_PROTOCOL,
+            protocol_version,
             root_account: root(),
             admission_restricted: false,
             members: Vec::new(),
@@ -222,4 +227,25 @@ fn epoch_begins_although_the_governance_account_is_gone() {
     ledger.remove(&StateKey::account(&council_account())).expect("readable");
     begin_block(&mut ledger, Slot(109)).expect("a version that is known");
     assert_eq!(governance(&mut ledger).scheduled, None);
+}
+
+#[test]
+fn set_of_an_epoch_that_begins_is_kept_for_evidence_by_rules_that_know_it() {
+    let kept = |version| {
+        let state = state_of(version);
+        let mut ledger = Overlay::new(&state, 2).expect("a state");
+        decide_on(&mut ledger, next());
+        begin_block(&mut ledger, Slot(108)).expect("a version that is known");
+        assert_eq!(ledger.get(&StateKey::Accountability).expect("readable"), None, "in the epoch before");
+        begin_block(&mut ledger, Slot(109)).expect("a version that is known");
+        match ledger.get(&StateKey::Accountability).expect("readable") {
+            Some(StateValue::Accountability(kept)) => kept.sets.clone(),
+            other => {
+                assert_eq!(other, None);
+                Vec::new()
+            }
+        }
+    };
+    assert_eq!(kept(EVIDENCE_SINCE), [next()]);
+    assert_eq!(kept(EVIDENCE_SINCE - 1), []);
 }

@@ -1,5 +1,7 @@
 //! Golden bytes of keys and values: what is stored today must be readable for ever.
 
+use carat_types::accountability::{Accountability, Conviction, Offence};
+use carat_types::{Digest, Epoch, Slot, ValidatorId};
 use stellar_xdr::{AlphaNum4, AssetCode4};
 
 use super::*;
@@ -28,6 +30,7 @@ fn key_bytes_are_as_recorded_and_read_back() {
         (StateKey::Supply(euro()), format!("000003e9 00000001 45555200 00000000 {id}")),
         (StateKey::Member(ID), format!("000003ea 00000000 {id}")),
         (StateKey::Creator(ID), format!("000003eb 00000000 {id}")),
+        (StateKey::Accountability, "000003f1".to_owned()),
     ];
     for (key, golden) in table {
         assert_eq!(hex(&key.to_bytes()), golden.replace(' ', ""), "{key:?}");
@@ -49,6 +52,19 @@ fn value_bytes_are_as_recorded_and_read_back() {
         flags: 3,
     };
     let id = "ab".repeat(32);
+    let convicted = Conviction {
+        epoch: Epoch(1),
+        validator: ValidatorId(2),
+        key: ID,
+        offence: Offence::E5,
+        slot: Some(Slot(9)),
+        evidence: Digest([0xcd; 32]),
+        recorded: Slot(10),
+    };
+    let accountability = format!(
+        "00000000 00000001 00000001 0002 {id} 05 01 0000000000000009 {} 000000000000000a",
+        "cd".repeat(32)
+    );
     let table = [
         (
             StateKey::Totals,
@@ -58,6 +74,14 @@ fn value_bytes_are_as_recorded_and_read_back() {
         (StateKey::Supply(euro()), StateValue::Supply(5), "00000000000000000000000000000005"),
         (StateKey::Member(ID), StateValue::Member, ""),
         (StateKey::Creator(ID), StateValue::Creator(ID), id.as_str()),
+        (
+            StateKey::Accountability,
+            StateValue::Accountability(Box::new(Accountability {
+                sets: Vec::new(),
+                convictions: vec![convicted],
+            })),
+            accountability.as_str(),
+        ),
     ];
     for (key, value, golden) in table {
         assert_eq!(hex(&value.to_bytes()), golden.replace(' ', ""), "{key:?}");

@@ -1,6 +1,7 @@
 //! InvokeHostFunction: calls of the chain's own contract, which is part of the ledger. Other contracts are not built.
 
 use carat_types::Digest;
+use carat_types::accountability::Acquittal;
 use carat_types::governance::{self, Call};
 use stellar_xdr::{
     Hash, InvokeHostFunctionOp, InvokeHostFunctionResult as Code, OperationResult, OperationResultTr,
@@ -22,17 +23,23 @@ pub(super) fn check(op: &InvokeHostFunctionOp, version: u32) -> Result<(), Code>
     }
 }
 
-/// Makes the call. Its result is the id of the proposal.
+/// Makes the call. Its result is the id of the proposal, or of the evidence.
 pub(super) fn apply(context: &mut Context<'_, '_>, op: &InvokeHostFunctionOp) -> Outcome {
     let Context { ledger, source, moment, .. } = context;
     let Some(made) = native(op, &moment.chain_id, ledger.totals().protocol_version) else {
         return Err(OperationError::failed(OperationResult::OpNotSupported));
     };
     let result = match call(ledger, source, &made, *moment)? {
-        Ok(proposal) => Code::Success(Hash(proposal.0)),
-        Err(Refusal::NotPossible) => return Err(Code::Trapped.into()),
-        Err(Refusal::NotOpen) => return Err(Code::EntryArchived.into()),
-        Err(Refusal::Blocked) => return Err(Code::ResourceLimitExceeded.into()),
+        Ok(id) => Code::Success(Hash(id.0)),
+        Err(Refusal::NotPossible | Refusal::Acquitted(Acquittal::ProvesNothing)) => {
+            return Err(Code::Trapped.into());
+        }
+        Err(Refusal::NotOpen | Refusal::Acquitted(Acquittal::UnknownEpoch)) => {
+            return Err(Code::EntryArchived.into());
+        }
+        Err(Refusal::Blocked | Refusal::Acquitted(Acquittal::Recorded)) => {
+            return Err(Code::ResourceLimitExceeded.into());
+        }
     };
     Ok(OperationResultTr::InvokeHostFunction(result))
 }

@@ -16,7 +16,8 @@ pub(crate) fn assert_in_order(state: &MemoryState, what: &str) {
         let key = StateKey::from_bytes(bytes).expect("our key");
         assert_eq!(key.to_bytes(), bytes, "{what}: a key has one form");
         let value = StateValue::from_bytes(&key, value).expect("our value");
-        if bytes >= 1_004_u32.to_be_bytes().as_slice() && key != StateKey::Governance {
+        let is_single = matches!(key, StateKey::Governance | StateKey::Accountability);
+        if bytes >= 1_004_u32.to_be_bytes().as_slice() && !is_single {
             lists.insert(bytes.to_vec());
         }
         let StateValue::Ledger(entry) = value else { continue };

@@ -143,6 +143,7 @@ fn change_in_words(
         }
         StateKey::Totals => "totals".to_owned(),
         StateKey::Governance => "governance".to_owned(),
+        StateKey::Accountability => "accountability".to_owned(),
         StateKey::Supply(asset) => format!("supply {}", code_of(asset)),
         StateKey::Creator(id) => format!("creator of {}", name_of(names, &AccountId::from(*id))),
         other => format!("{other:?}"),

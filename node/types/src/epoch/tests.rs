@@ -12,7 +12,7 @@ use crate::state_receipt::StateReceipt;
 use crate::{PublicKey, SecretKey, ValidatorId};
 
 /// Validators are numbered through all sets of a chain; each has three keys.
-fn secret(validator: u8, role: u8) -> SecretKey {
+pub(crate) fn secret(validator: u8, role: u8) -> SecretKey {
     SecretKey::from_seed(&[role, validator].repeat(16).try_into().expect("32 bytes"))
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn set(epoch: u32) -> EpochSet {
     }
 }
 
-fn genesis() -> GenesisFile {
+pub(crate) fn genesis() -> GenesisFile {
     let genesis = Genesis {
         format: FORMAT.into(),
         network_passphrase: "epochs".into(),

@@ -2,6 +2,10 @@
 
 use super::*;
 use crate::epoch::tests::set;
+use crate::evidence::Both;
+use crate::ids::ValidatorId;
+use crate::message::{Seal, Signed};
+use crate::signature::Signature;
 
 const CHAIN: Digest = Digest([1; 32]);
 const SIGNER: PublicKey = PublicKey([2; 32]);
@@ -13,31 +17,47 @@ fn invoked(operation: Operation) -> InvokeHostFunctionOp {
     }
 }
 
-fn calls() -> [Call; 3] {
+fn calls() -> [Call; 4] {
     let change = Change::Value { parameter: Parameter::BaseFee, value: 200 };
     let set = Change::Set(Box::new(set(1)));
     [
         Call::Propose { signer: SIGNER, change, valid_until: 1_800_000_000 },
         Call::Propose { signer: SIGNER, change: set, valid_until: 1_800_000_000 },
         Call::Approve { signer: SIGNER, proposal: Digest([3; 32]) },
+        Call::Evidence(Box::new(submission())),
     ]
+}
+
+/// Two SEALs; whether they hold is another question.
+fn submission() -> Submission {
+    let seal = |header| Signed {
+        signer: ValidatorId(2),
+        body: Seal { slot: Slot(9), header: Digest([header; 32]) },
+        signature: Signature([header; 64]),
+    };
+    let evidence = Evidence::Seals(Both { first: seal(1), second: seal(2) });
+    Submission { epoch: Epoch(3), evidence, genesis: b"a genesis file".to_vec() }
 }
 
 #[test]
 fn calls_are_read_as_they_were_made() {
     for call in calls() {
         let operation = call.operation(&CHAIN, &PublicKey([9; 32]));
-        assert_eq!(Call::read(&invoked(operation), SETS_SINCE), Some((contract_id(&CHAIN), call)));
+        assert_eq!(Call::read(&invoked(operation), EVIDENCE_SINCE), Some((contract_id(&CHAIN), call)));
     }
 }
 
 #[test]
-fn call_that_proposes_a_set_is_none_before_the_version_that_knows_it() {
-    let known = calls().map(|call| {
-        let operation = invoked(call.operation(&CHAIN, &PublicKey([9; 32])));
-        Call::read(&operation, SETS_SINCE - 1).is_some()
-    });
-    assert_eq!(known, [true, false, true]);
+fn call_is_none_before_the_version_that_knows_it() {
+    let known = |version| {
+        calls().map(|call| {
+            let operation = invoked(call.operation(&CHAIN, &PublicKey([9; 32])));
+            Call::read(&operation, version).is_some()
+        })
+    };
+    assert_eq!(known(SETS_SINCE - 1), [true, false, true, false]);
+    assert_eq!(known(EVIDENCE_SINCE - 1), [true, true, true, false]);
+    assert_eq!(known(EVIDENCE_SINCE), [true; 4]);
 }
 
 #[test]
@@ -76,14 +96,14 @@ fn epoch_ends_below_the_slot_from_which_on_a_set_is_in_force() {
 fn calls_of_another_form_are_none() {
     type Spoil = fn(&mut InvokeContractArgs);
     let spoilt: [(&str, Spoil); 5] = [
-        ("another function", |call| call.function_name = symbol("evidence")),
+        ("another function", |call| call.function_name = symbol("transfer")),
         ("no arguments", |call| call.args = VecM::default()),
         ("an account for a contract", |call| {
             call.contract_address = ScAddress::Account(AccountId::from(SIGNER));
         }),
-        ("a number for a signer", |call| {
+        ("a truth value for a signer or an epoch", |call| {
             let mut args = call.args.to_vec();
-            args[0] = ScVal::U32(1);
+            args[0] = ScVal::Bool(true);
             call.args = args.try_into().expect("as many");
         }),
         ("too many arguments", |call| {
@@ -97,9 +117,19 @@ fn calls_of_another_form_are_none() {
             let mut op = invoked(call.operation(&CHAIN, &PublicKey([9; 32])));
             let HostFunction::InvokeContract(args) = &mut op.host_function else { panic!("{op:?}") };
             spoil(args);
-            assert_eq!(Call::read(&op, SETS_SINCE), None, "{what}: {call:?}");
+            assert_eq!(Call::read(&op, EVIDENCE_SINCE), None, "{what}: {call:?}");
         }
     }
+}
+
+#[test]
+fn evidence_that_cannot_be_read_to_its_end_is_no_call() {
+    let mut bytes = submission().evidence.to_bytes();
+    bytes.push(0);
+    let mut op = invoked(Call::Evidence(Box::new(submission())).operation(&CHAIN, &SIGNER));
+    let HostFunction::InvokeContract(invoked) = &mut op.host_function else { panic!("{op:?}") };
+    invoked.args = vec![ScVal::U32(3), super::bytes(&bytes), super::bytes(&[])].try_into().expect("three");
+    assert_eq!(Call::read(&op, EVIDENCE_SINCE), None);
 }
 
 #[test]
