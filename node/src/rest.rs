@@ -13,6 +13,7 @@ use carat_history::paths::{self, Found, PathQuery};
 use carat_history::{History, Toid, TransactionRecord};
 use carat_ledger::{StateError, StateRead as _};
 use carat_storage::store::Store;
+use carat_types::accountability::Conviction;
 use carat_types::genesis::GenesisFile;
 use carat_types::header::Header;
 use carat_types::transaction::{SignedTransaction, test_root_key};
@@ -272,6 +273,11 @@ impl Node for SharedRest {
         let state = self.0.store.snapshot().map_err(failed)?;
         let slot = self.0.tip.read().unwrap_or_else(PoisonError::into_inner).slot;
         state_view::governance(&state, slot).map_err(|error| NodeError::Other(error.into()))
+    }
+
+    fn convictions(&self) -> Result<Vec<Conviction>, NodeError> {
+        let state = carat_ledger::accountability::read(&*self.0.store);
+        state.map(|it| it.convictions).map_err(|error| NodeError::Other(error.into()))
     }
 
     fn paths(&self, query: &PathQuery) -> Result<Option<Found>, NodeError> {

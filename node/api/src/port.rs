@@ -11,6 +11,7 @@ use std::time::Duration;
 pub use carat_history::AccountState as Account;
 use carat_history::paths::{Found, PathQuery};
 use carat_history::{History, HistoryError, Toid, TransactionRecord};
+use carat_types::accountability::Conviction;
 use carat_types::epoch::Epochs;
 use carat_types::genesis::Visibility;
 use carat_types::receipt::{Receipt, Verdict};
@@ -47,6 +48,11 @@ pub trait Node: Send + Sync + 'static {
     ///
     /// **Errors**: the state cannot be read.
     fn governance(&self) -> Result<Option<Governance>, NodeError>;
+
+    /// Which validators were convicted, after the last executed block, the latest last.
+    ///
+    /// **Errors**: the state cannot be read.
+    fn convictions(&self) -> Result<Vec<Conviction>, NodeError>;
 
     /// Ways to pay, at the last executed state; none if the account in the query does not exist.
     ///

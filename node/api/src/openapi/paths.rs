@@ -71,7 +71,7 @@ pub(crate) const PATHS: &[Described] = &[
     get("/", "The network, how far this node is, links to everything", &[], Object("Root")),
     get("/openapi.json", "This description", &[], Free),
     get("/genesis", "The genesis file, byte for byte", &[], Free),
-    get("/epochs", "Who validates now and under which constants, and the proof that each epoch before handed over to the next", &[], Free),
+    get("/epochs", "Who validates now and under which constants, the proof that each epoch before handed over to the next, and which validators were convicted", &[], Free),
     get("/governance", "What the validators propose and have decided, and what is in force", &[], Free),
     get("/fee_stats", "Fees for one operation in the last ledgers", &[], Object("FeeStats")),
     get("/accounts", "Accounts by exactly one property", &[&["signer", "sponsor", "asset", "liquidity_pool"], PAGE], Page("Account")),

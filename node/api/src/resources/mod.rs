@@ -10,6 +10,7 @@ pub mod epochs;
 pub mod fee_stats;
 pub mod fields;
 pub mod governance;
+mod governance_call;
 pub mod ledger;
 pub mod liquidity_pool;
 pub mod muxed;

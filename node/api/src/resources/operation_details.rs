@@ -16,7 +16,7 @@ use stellar_xdr::{
 
 use crate::format;
 use crate::resources::fields::{self, Fields, set};
-use crate::resources::muxed;
+use crate::resources::{governance_call, muxed};
 
 /// The fields of the operation's kind.
 pub fn details(record: &OperationRecord, source: &MuxedAccount, body: &OperationBody) -> Fields {
@@ -88,7 +88,12 @@ fn later_stages(out: &mut Fields, record: &OperationRecord, source: &MuxedAccoun
         OperationBody::RevokeSponsorship(op) => revoke_sponsorship(out, op),
         OperationBody::LiquidityPoolDeposit(op) => deposit(out, record, op),
         OperationBody::LiquidityPoolWithdraw(op) => withdraw(out, record, op),
-        OperationBody::InvokeHostFunction(op) => set(out, "function", op.host_function.name()),
+        OperationBody::InvokeHostFunction(op) => {
+            set(out, "function", op.host_function.name());
+            if let Some(call) = governance_call::of(op) {
+                set(out, "governance", call);
+            }
+        }
         OperationBody::ExtendFootprintTtl(op) => set(out, "extend_to", op.extend_to),
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! `/epochs`: who validates, and what proves it. Whoever may read anything may read this.
+//! `/epochs`: who validates, what proves it, and who was convicted. Whoever may read anything may read this.
 
 use axum::response::Response;
 
@@ -9,5 +9,6 @@ use crate::resources::epochs::Epochs;
 
 pub(crate) async fn show(request: Request) -> Result<Response, Problem> {
     let _: Form = request.accepts(OBJECT)?;
-    plain_json(&Epochs::new(&request.context.node.network().epochs))
+    let read = request.context.of_node(|node| Ok(Epochs::new(&node.network().epochs, &node.convictions()?)));
+    plain_json(&read.await?)
 }

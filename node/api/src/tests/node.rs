@@ -8,6 +8,7 @@ use carat_history::{History, Toid, TransactionRecord};
 use carat_ledger::{
     Absence, Ed25519, Moment, Pending, StateKey, StateRead as _, StateTree, StateValue, admit,
 };
+use carat_types::accountability::Conviction;
 use carat_types::builder::operation::create_account;
 use carat_types::certificate::SealCertificate;
 use carat_types::epoch::{EpochSet, Epochs};
@@ -220,6 +221,11 @@ impl Node for TestNode {
     /// No chain of these tests has any; the integration tests read it of real ones.
     fn governance(&self) -> Result<Option<Governance>, NodeError> {
         Ok(None)
+    }
+
+    fn convictions(&self) -> Result<Vec<Conviction>, NodeError> {
+        let state = carat_ledger::accountability::read(&self.chain().state);
+        state.map(|it| it.convictions).map_err(|error| NodeError::Other(error.into()))
     }
 
     fn paths(&self, query: &PathQuery) -> Result<Option<Found>, NodeError> {

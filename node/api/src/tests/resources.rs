@@ -1,5 +1,7 @@
 //! The shapes, field by field where a client depends on the value.
 
+use carat_ledger::{StateKey, StateValue};
+use carat_types::accountability::{Accountability, Conviction, Offence};
 use carat_types::builder::asset::issued;
 use carat_types::builder::operation::{
     Options, account_merge, allow_trust, bump_sequence, by, change_trust, clawback, create_account,
@@ -7,7 +9,7 @@ use carat_types::builder::operation::{
 };
 use carat_types::builder::{fee_bump, text_memo};
 use carat_types::transaction::sign_envelope;
-use carat_types::{PublicKey, builder};
+use carat_types::{Digest, Epoch, PublicKey, Slot, ValidatorId, builder};
 use serde_json::{Value, json};
 use stellar_xdr::{
     Asset, LedgerBounds, LedgerHeader, Limits, Memo, MuxedAccount, MuxedAccountMed25519, Operation,
@@ -493,4 +495,27 @@ async fn answers_let_pages_of_all_origins_read_them() {
         response.headers()["access-control-expose-headers"].to_str().expect("text").to_ascii_lowercase();
     assert!(exposed.contains("date") && exposed.contains("latest-ledger"), "{exposed}");
     assert_eq!(response.headers()["cache-control"], "no-cache, no-store, max-age=0");
+}
+
+#[tokio::test]
+async fn epochs_show_who_was_convicted_by_name_and_of_what() {
+    let api = Api::new();
+    assert_eq!(api.get("/epochs").await.json()["convictions"], json!([]));
+    let conviction = Conviction {
+        epoch: Epoch(0),
+        validator: ValidatorId(0),
+        key: PublicKey([9; 32]),
+        offence: Offence::E5,
+        slot: Some(Slot(7)),
+        evidence: Digest([3; 32]),
+        recorded: Slot(12),
+    };
+    let state = Accountability { sets: Vec::new(), convictions: vec![conviction] };
+    let value = StateValue::Accountability(Box::new(state));
+    api.node.chain().state.insert(&StateKey::Accountability, &value);
+    let expected = json!([{
+        "epoch": 0, "place": 0, "name": "bank-a", "key": "09".repeat(32), "code": "E5", "slot": "7",
+        "evidence": "03".repeat(32), "recorded_slot": "12",
+    }]);
+    assert_eq!(api.get("/epochs").await.json()["convictions"], expected);
 }
