@@ -82,8 +82,8 @@ enum Command {
     /// The validators' books beside each other: roots, supply
     #[command(subcommand)]
     Audit(audit::Command),
-    /// What convicts validators: contradicting statements that they signed, checked against the genesis file
-    Evidence,
+    /// What convicts validators: contradicting statements that they signed, checked against the genesis file; submit, list
+    Evidence(evidence::Arguments),
     /// Accounts: show, create
     #[command(subcommand)]
     Account(account::Command),
@@ -173,7 +173,7 @@ async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
         Command::Top(arguments) => top::run(&session, &arguments).await,
         Command::Doctor(arguments) => doctor::run(&session, &arguments).await,
         Command::Audit(command) => audit::run(&session, command).await,
-        Command::Evidence => evidence::run(&session).await,
+        Command::Evidence(arguments) => evidence::run(&session, arguments).await,
         Command::Account(command) => account::run(&session, command).await,
         Command::Trust(command) => payment::trust(&session, command).await,
         Command::Pay(arguments) => payment::pay(&session, arguments).await,

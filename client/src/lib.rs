@@ -8,6 +8,7 @@
 
 pub mod client;
 pub mod delivery;
+pub mod evidence;
 pub mod gateway;
 pub mod keystore;
 pub mod login;

@@ -19,13 +19,13 @@ use crate::cluster::{Cluster, PATIENCE, key};
 use crate::governance::{approve, governance, speak, start};
 
 /// The set of the first epoch.
-fn founders(cluster: &Cluster) -> EpochSet {
+pub(crate) fn founders(cluster: &Cluster) -> EpochSet {
     let genesis = &cluster.network.genesis.genesis;
     EpochSet { epoch: Epoch(1), validators: genesis.validators.clone(), consensus: genesis.consensus }
 }
 
 /// Validator 0 proposes a set, and others approve it.
-async fn decide(cluster: &Cluster, set: &EpochSet, approve_too: &[usize]) {
+pub(crate) async fn decide(cluster: &Cluster, set: &EpochSet, approve_too: &[usize]) {
     let change = Change::Set(Box::new(set.clone()));
     let proposed = speak(cluster, 0, |key| Call::Propose {
         signer: key.public(),
@@ -62,7 +62,7 @@ async fn go_over(cluster: &mut Cluster, index: usize) {
 }
 
 /// A payment whose receipt walks over `handovers` handovers.
-async fn pay_after(cluster: &Cluster, handovers: usize) {
+pub(crate) async fn pay_after(cluster: &Cluster, handovers: usize) {
     let payment = carat_types::builder::operation::payment(
         crate::cluster::id(&key(2)),
         stellar_xdr::Asset::Native,
@@ -80,7 +80,7 @@ async fn pay_after(cluster: &Cluster, handovers: usize) {
 }
 
 /// The validators that run go over, and are ready then.
-async fn go_over_together(cluster: &mut Cluster, validators: &[usize]) {
+pub(crate) async fn go_over_together(cluster: &mut Cluster, validators: &[usize]) {
     for index in validators {
         go_over(cluster, *index).await;
     }

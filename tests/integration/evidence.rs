@@ -9,18 +9,27 @@ use carat_types::codec::Decode as _;
 use carat_types::evidence::{Contradiction, Evidence};
 use carat_types::key_file::{self, KeyRole};
 use carat_types::message::{Ballot, NewView, Prepare, Signed, SignedBody, SignerRole, ViewChange};
-use carat_types::validators::Ed25519;
+use carat_types::validators::{Ed25519, ValidatorSet};
 use carat_types::{Digest, SignerSet, Slot, ValidatorId, View};
 
 use crate::cluster::Cluster;
 
-/// Signs with the key of a validator of the cluster.
+/// Signs with the key of a validator of the cluster, in epoch 0.
 fn sign<B: SignedBody>(cluster: &Cluster, signer: u16, body: B) -> Signed<B> {
+    sign_in(cluster, &cluster.network.genesis.validators().expect("four"), signer, body)
+}
+
+/// Signs with the key of a validator of the cluster, which has this place in a set as well.
+pub(crate) fn sign_in<B: SignedBody>(
+    cluster: &Cluster,
+    set: &ValidatorSet,
+    signer: u16,
+    body: B,
+) -> Signed<B> {
     let role = if B::SIGNER == SignerRole::Acceptor { KeyRole::Acceptor } else { KeyRole::Proposer };
     let file = cluster.homes[usize::from(signer)].join("keys").join(role.file_name());
     let text = std::fs::read_to_string(file).expect("a key file");
     let key = key_file::read(role, &text).expect("a key");
-    let set = cluster.network.genesis.validators().expect("four");
     let signature = key.sign(&set.domain().signing_bytes(&body));
     Signed { signer: ValidatorId(signer), body, signature }
 }

@@ -4,6 +4,7 @@ mod archive;
 mod backup;
 mod bad_input;
 mod cluster;
+mod convictions;
 mod crash_only;
 mod encrypted;
 mod epochs;

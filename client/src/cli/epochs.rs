@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use carat_client::Client;
 use carat_client::rest::Rest;
+use carat_types::accountability;
 use carat_types::epoch::{EpochSet, Epochs, read_handovers, write_handovers};
 use carat_types::validators::Ed25519;
-use carat_types::{Digest, Epoch};
+use carat_types::{Digest, Epoch, PublicKey};
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
@@ -30,13 +32,37 @@ pub(crate) enum Command {
         out: PathBuf,
     },
     /// Print the present set as the next one, to be edited and proposed (carat governance propose-set)
-    Draft,
+    Draft {
+        /// Leave out whom the ledger has convicted
+        #[arg(long)]
+        without_convicted: bool,
+    },
 }
 
 /// What a node says.
 #[derive(Debug, Deserialize)]
 struct Answer {
     handovers: String,
+}
+
+/// What a node says of the ledger's record; one of an earlier release says nothing.
+#[derive(Debug, Default, Deserialize)]
+struct OnRecord {
+    #[serde(default)]
+    convictions: Vec<Conviction>,
+}
+
+/// A validator that the ledger has convicted.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Conviction {
+    pub(super) epoch: Epoch,
+    pub(super) place: u16,
+    pub(super) name: Option<String>,
+    pub(super) key: PublicKey,
+    pub(super) code: String,
+    pub(super) slot: Option<String>,
+    pub(super) evidence: Digest,
+    pub(super) recorded_slot: String,
 }
 
 /// What it proves.
@@ -54,8 +80,11 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
     let epochs = fetch(session).await?;
     match command {
         Command::Show => show(session, &epochs),
-        Command::Draft => {
-            let next = EpochSet { epoch: epochs.present().next(), ..epochs.set().clone() };
+        Command::Draft { without_convicted } => {
+            let next = draft(session, &epochs, without_convicted).await?;
+            if let Err(error) = next.check() {
+                session.say(&format!("as it is, it cannot be proposed: {error}"));
+            }
             line(&serde_json::to_string_pretty(&next).map_err(|error| failed(&error))?);
             Ok(())
         }
@@ -65,6 +94,42 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
             let count = epochs.handovers().len();
             session.say(&format!("{}: {count} handovers, to epoch {}", out.display(), epochs.present()));
             Ok(())
+        }
+    }
+}
+
+/// Whom the ledger has convicted, in the word of a node.
+///
+/// **Errors**: no node answers.
+pub(super) async fn convictions(client: &Client) -> Result<Vec<Conviction>, Failure> {
+    let answer = client.ask(|node| node.get::<OnRecord>("/epochs", TIMEOUT)).await?;
+    Ok(answer.convictions)
+}
+
+/// The present set as the next one, and if asked so without whom the ledger has convicted, who is named.
+///
+/// **Errors**: no node answers.
+pub(super) async fn draft(
+    session: &Session,
+    epochs: &Epochs,
+    without_convicted: bool,
+) -> Result<EpochSet, Failure> {
+    let convictions = if without_convicted { convictions(&session.client()?).await? } else { Vec::new() };
+    name_convicted(session, epochs.set(), &convictions);
+    let keys: Vec<PublicKey> = convictions.iter().map(|it| it.key).collect();
+    Ok(accountability::without_convicted(epochs.set(), &keys))
+}
+
+/// Says which validators of a set the ledger has convicted, and of what.
+pub(super) fn name_convicted(session: &Session, set: &EpochSet, convictions: &[Conviction]) {
+    for validator in &set.validators {
+        for Conviction { code, epoch, slot, evidence, .. } in
+            convictions.iter().filter(|it| accountability::is_convicted(validator, &[it.key]))
+        {
+            let slot = slot.as_ref().map(|slot| format!(", slot {slot}")).unwrap_or_default();
+            let name = &validator.name;
+            session
+                .say(&format!("{name} was convicted of {code} in epoch {epoch}{slot}: evidence {evidence}"));
         }
     }
 }

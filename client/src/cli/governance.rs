@@ -18,7 +18,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::session::now_seconds;
-use super::{Code, Failure, Session};
+use super::{Code, Failure, Session, epochs};
 
 /// How long a node may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,7 +46,11 @@ pub(crate) enum Command {
     /// Propose the validators and constants of the next epoch, which approves them as well
     ProposeSet {
         /// The set, as `carat epochs draft` prints one
-        set: PathBuf,
+        #[arg(required_unless_present = "without_convicted")]
+        set: Option<PathBuf>,
+        /// The present set without whom the ledger has convicted, instead of one in a file
+        #[arg(long, conflicts_with = "set")]
+        without_convicted: bool,
         /// Days for which it can be approved
         #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=365))]
         days: u64,
@@ -165,9 +169,14 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
             let call = |signer| Call::Propose { signer, change, valid_until };
             speak(session, &client, &speaker, call).await
         }
-        Command::ProposeSet { set, days, speaker } => {
+        // The parser has seen to it that there is a file unless the convicted are to be left out.
+        Command::ProposeSet { set, without_convicted: _, days, speaker } => {
             let client = session.client()?;
-            let set = next_set(&client, &set).await?;
+            let set = match set {
+                Some(path) => set_of_file(session, &client, &path).await?,
+                None => set_without_convicted(session).await?,
+            };
+            require_sets(&client).await?;
             session.say(&format!("proposing set {} for epoch {}", set.hash(), set.epoch));
             let valid_until = now_seconds().saturating_add(days.saturating_mul(SECONDS_A_DAY));
             let change = Change::Set(Box::new(set));
@@ -186,13 +195,39 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
     }
 }
 
-/// The set in a file, which the ledger can take now.
+/// The set in a file. Whom of it the ledger has convicted is said.
 ///
-/// **Errors**: one that is nobody's; rules in force that know no sets.
-async fn next_set(client: &Client, path: &Path) -> Result<EpochSet, Failure> {
+/// **Errors**: one that is nobody's.
+async fn set_of_file(session: &Session, client: &Client, path: &Path) -> Result<EpochSet, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::failed(format!("{}: {error}", path.display()));
     let text = std::fs::read(path).map_err(|error| failed(&error))?;
     let set = EpochSet::parse(&text).map_err(|error| failed(&error))?;
+    epochs::name_convicted(session, &set, &epochs::convictions(client).await?);
+    Ok(set)
+}
+
+/// The present set without whom the ledger has convicted.
+///
+/// **Errors**: nobody was; too few are left.
+async fn set_without_convicted(session: &Session) -> Result<EpochSet, Failure> {
+    let present = epochs::fetch(session).await?;
+    let set = epochs::draft(session, &present, true).await?;
+    if set.validators.len() == present.set().validators.len() {
+        return Err(Failure::failed(
+            "the ledger has convicted no validator of the present set (hint: carat evidence list)",
+        ));
+    }
+    set.check().map_err(|error| {
+        Failure::failed(format!(
+            "the set without the convicted: {error} (hint: put others in their place in what carat epochs draft \
+             --without-convicted prints)"
+        ))
+    })?;
+    Ok(set)
+}
+
+/// **Errors**: rules in force that know no sets.
+async fn require_sets(client: &Client) -> Result<(), Failure> {
     let version = ask(client).await?.protocol_version;
     if version < SETS_SINCE {
         return Err(Failure::failed(format!(
@@ -201,7 +236,15 @@ async fn next_set(client: &Client, path: &Path) -> Result<EpochSet, Failure> {
             version.saturating_add(1)
         )));
     }
-    Ok(set)
+    Ok(())
+}
+
+/// The version of the ledger's rules and the fee of an operation, in stroops.
+///
+/// **Errors**: no node answers; a network without governance.
+pub(super) async fn in_force(client: &Client) -> Result<(u32, u32), Failure> {
+    let State { protocol_version, base_fee, .. } = ask(client).await?;
+    Ok((protocol_version, base_fee))
 }
 
 async fn ask(client: &Client) -> Result<State, Failure> {

@@ -28,6 +28,13 @@ fn commands_of_the_documents_are_understood() {
         "network kill v2",
         "network restart v2",
         "status --cluster -o json",
+        "evidence",
+        "evidence list -o json",
+        "evidence submit 79ca45 --from alice",
+        "evidence submit --file piece.txt --from alice",
+        "epochs draft --without-convicted",
+        "governance propose-set set.json --signer v0/keys/acceptor.key.json --from acme",
+        "governance propose-set --without-convicted --signer v0/keys/acceptor.key.json --from acme",
         "account show alice",
         "account create bob --balance 5 --from alice",
         "trust set alice EUR:anchor --limit 100",
@@ -100,6 +107,10 @@ fn wrong_use_ends_with_the_exit_code_of_usage() {
         "offer sell alice 1 native --for EUR:anchor",
         "balance create frozen alice 5 native --for bob",
         "asset flags anchor --set blue",
+        "evidence submit 79ca45",
+        "evidence submit 79ca45 --file piece.txt --from alice",
+        "governance propose-set --signer v0/keys/acceptor.key.json --from acme",
+        "governance propose-set set.json --without-convicted --signer v0/keys/acceptor.key.json --from acme",
     ] {
         assert_eq!(parse(line).expect_err(line).exit_code(), Code::Usage as i32, "{line}");
     }
