@@ -13,13 +13,13 @@ ensure_build_tools
 # The build before: the same source, made to know one version less. A build cannot be made to know more.
 OLD=$ROOT/.run/upgrade-old
 rm -rf "$OLD" && mkdir -p "$OLD"
-say "building a validator that knows protocol versions up to 27"
-(cd "$ROOT" && CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target} CARAT_NEWEST_PROTOCOL=27 cargo build --release --locked -q -p carat-node)
+say "building a validator that knows protocol versions up to 28"
+(cd "$ROOT" && CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target} CARAT_NEWEST_PROTOCOL=28 cargo build --release --locked -q -p carat-node)
 cp "${CARGO_TARGET_DIR:-$ROOT/target}/release/carat-node" "$OLD/"
 say "building the present one"
 prepare_network upgrade
 # A program runs the validator beside it.
 cp "$TARGET/release/carat" "$OLD/"
-"$TARGET/release/carat-genesis" init --validators 4 --out "$NETWORK" --protocol-version 27 \
+"$TARGET/release/carat-genesis" init --validators 4 --out "$NETWORK" --protocol-version 28 \
     --checkpoint-interval 16 --heartbeat-ms 100 >/dev/null || die "no network could be made"
 python3 -B "$ROOT/tests/upgrade/upgrade.py" "$NETWORK" "$OLD" "$TARGET/release"

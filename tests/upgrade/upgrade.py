@@ -13,7 +13,7 @@ from running import Network, get, run
 NETWORK, OLD, NEW = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 RUNNING = Network(NETWORK, NEW)
 carat, APIS = RUNNING.carat, RUNNING.apis
-BEFORE, AFTER = 27, 28
+BEFORE, AFTER = 28, 29
 
 
 def governance():
