@@ -207,21 +207,23 @@ fn what_proves_nothing_here_is_refused_and_recorded_nowhere() {
     );
 }
 
-/// Signed as this chain's, but the chain is another.
+/// What holds on the chain that it was signed on is nothing on another, with the genesis file of either.
 #[test]
 fn evidence_of_another_chain_convicts_nobody() {
-    let mut world = world();
     let mut other = genesis().genesis;
     other.time_ms = 1;
     let other = GenesisFile::parse(&serde_json::to_vec(&other).expect("serialises")).expect("valid");
-    let submission = Submission { epoch: Epoch(0), evidence: seals(2, 9), genesis: other.bytes };
-    let operation = Call::Evidence(Box::new(submission)).operation(&other.chain_id, &id("council"));
-    let envelopes = [tx("bob").op_by("council", operation.body).fee(1_000).signed()];
-    let input = BlockInput { chain_id: other.chain_id, ..block(&envelopes) };
-    let outcome = apply(&world.state, &input).expect("a state without contradictions");
-    world.state.apply(&outcome.delta);
-    assert_eq!(in_words(&outcome.applied[0].result), PROVES_NOTHING);
-    assert_eq!(convictions(&world), []);
+    for (file, expected) in [(genesis().bytes, UNKNOWN_EPOCH), (other.bytes.clone(), PROVES_NOTHING)] {
+        let mut world = world();
+        let submission = Submission { epoch: Epoch(0), evidence: seals(2, 9), genesis: file };
+        let operation = Call::Evidence(Box::new(submission)).operation(&other.chain_id, &id("council"));
+        let envelopes = [tx("bob").op_by("council", operation.body).fee(1_000).signed()];
+        let input = BlockInput { chain_id: other.chain_id, ..block(&envelopes) };
+        let outcome = apply(&world.state, &input).expect("a state without contradictions");
+        world.state.apply(&outcome.delta);
+        assert_eq!(in_words(&outcome.applied[0].result), expected);
+        assert_eq!(convictions(&world), []);
+    }
 }
 
 #[test]
