@@ -284,6 +284,7 @@ impl Replica {
         self.log.forget_through(done);
         self.payloads.forget_through(done);
         self.log.forget_range(self.chain.last_final.max(done), slot);
+        self.bodies.forget_through(done);
         let last_final = self.chain.last_final;
         self.chain.certified.retain(|certified, _| *certified <= last_final || *certified > slot);
         self.seals.forget_through(slot, self.config.params.window);

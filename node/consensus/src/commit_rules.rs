@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use carat_types::batch::{WellFormed, null_digest};
+use carat_types::batch::{Value, WellFormed, null_digest};
 use carat_types::block::CertifiedBlock;
 use carat_types::certificate::{CommitCertificate, PreparedCertificate};
 use carat_types::genesis::Trust;
@@ -210,6 +210,13 @@ impl Replica {
         if let Some(payload) = self.payloads.get(digest) {
             return Some(payload.clone());
         }
+        let waits = self.put_together(slot, digest);
+        if let Some(payload) = self.payloads.get(digest) {
+            return Some(payload.clone());
+        }
+        if waits {
+            return None;
+        }
         let holders = match self.chain.certified.get(&slot).map(|certified| &certified.finality) {
             Some(Finality::Unanimous(certificate) | Finality::Fast(certificate)) => certificate.signers,
             Some(Finality::Commit(certificate)) => certificate.signers,
@@ -237,6 +244,9 @@ impl Replica {
         };
         let ordered = self.pending.mark_ordered(slot, payload.payload().envelopes(), self.now.monotonic_us);
         self.measure_ordered(slot, payload.payload(), &ordered);
+        if let Value::Batch(batch) = &payload.payload().value {
+            self.bodies.forget(&batch.bodies);
+        }
         let Decided { digest, prefix } = decided;
         self.chain.dispatched = slot;
         self.chain.dispatched_prefix = prefix;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use carat_types::batch::{Envelope, WellFormed};
+use carat_types::batch::{Batch, Body, Envelope, WellFormed};
 use carat_types::block::CertifiedBlock;
 use carat_types::certificate::CommitCertificate;
 use carat_types::header::Header;
@@ -47,6 +47,17 @@ pub enum Input {
     },
     /// A transaction passed admission against the last executed state and is executable next.
     Admitted(PendingTransaction),
+    /// A transaction of this validator's own clients passed admission: it is to be spread.
+    Submitted(PendingTransaction),
+    /// A body arrived over the channel of `from`. What of it passed admission was handed in before, each as `Admitted`.
+    Body {
+        /// Whose channel; so that validator holds it durably.
+        from: ValidatorId,
+        /// The body.
+        body: SpreadBody,
+    },
+    /// Whether validators spread bodies from now on, or gossip transactions. They gossip until told.
+    SpreadBodies(bool),
     /// Transactions that can no longer be executed (expired, replaced, refused by a newer state).
     Withdrawn(Vec<Digest>),
     /// A timer that [`crate::Effect::SetTimer`] set has run out.
@@ -79,6 +90,15 @@ pub enum VerifiedMessage {
         /// Whether the payload has the signed digest, so that the leader is to blame.
         leader_is_to_blame: bool,
     },
+    /// PRE-PREPARE with the batch alone, whose digest is the signed one.
+    Announcement {
+        /// The leader's statement.
+        signed: Verified<PrePrepare>,
+        /// What it names.
+        batch: Batch,
+    },
+    /// BODIES-HELD: the sender holds these bodies durably, it says.
+    BodiesHeld(Vec<Digest>),
     /// PREPARE.
     Prepare {
         /// The vote.
@@ -135,6 +155,19 @@ pub struct PendingTransaction {
     /// Its operations, counted against a block's limit.
     pub operations: u32,
     /// Its signatures, counted against a block's limit.
+    pub signatures: u32,
+}
+
+/// A body as a validator spread it: every envelope of it decodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpreadBody {
+    /// Its digest.
+    pub digest: Digest,
+    /// The envelopes.
+    pub body: Arc<Body>,
+    /// Operations of all of them, counted against a block's limit.
+    pub operations: u32,
+    /// Signatures of all of them, counted against a block's limit.
     pub signatures: u32,
 }
 

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use carat_types::batch::{Batch, Body, Envelope, Payload, Value, WellFormed};
+use carat_types::batch::{Batch, Body, Payload, Value, WellFormed};
 use carat_types::message::PrePrepare;
 use carat_types::{Slot, View};
 
@@ -59,7 +59,9 @@ impl Replica {
         if !room || self.chain.certified.contains_key(&slot) {
             return false;
         }
-        let is_heartbeat = !self.pending.has_waiting() || self.is_far_behind();
+        let has_work =
+            if self.bodies.are_spread { self.bodies.has_ready() } else { self.pending.has_waiting() };
+        let is_heartbeat = !has_work || self.is_far_behind();
         let last = self.position.proposed_count;
         let pause_us = if is_heartbeat {
             millis(self.config.params.heartbeat_ms)
@@ -75,8 +77,11 @@ impl Replica {
             self.propose_at(next);
             return false;
         }
-        let envelopes = if is_heartbeat { Vec::new() } else { self.pending.take_batch() };
-        self.propose_batch(slot, envelopes);
+        let bodies = if is_heartbeat { Vec::new() } else { self.take_bodies() };
+        // Of what f+1 hold, everything may be ordered already: then there is nothing ready any more.
+        if is_heartbeat || !bodies.is_empty() {
+            self.propose_batch(slot, bodies);
+        }
         true
     }
 
@@ -95,11 +100,17 @@ impl Replica {
         ahead.saturating_sub(self.chain.executed.0) > self.config.params.window / 4
     }
 
-    fn propose_batch(&mut self, slot: Slot, envelopes: Vec<Envelope>) {
+    /// What goes into the next batch: bodies that were spread, or else one of all that waits.
+    fn take_bodies(&mut self) -> Vec<Arc<Body>> {
+        if self.bodies.are_spread {
+            return self.take_ready();
+        }
+        vec![Arc::new(Body { envelopes: self.pending.take_batch() })]
+    }
+
+    fn propose_batch(&mut self, slot: Slot, bodies: Vec<Arc<Body>>) {
         let view = self.position.view;
-        self.position.proposed_count = envelopes.len();
-        let body = Body { envelopes };
-        let bodies = if body.envelopes.is_empty() { Vec::new() } else { vec![Arc::new(body)] };
+        self.position.proposed_count = bodies.iter().map(|body| body.envelopes.len()).sum();
         let batch =
             Batch { time_ms: self.now.wall_ms, bodies: bodies.iter().map(|body| body.digest()).collect() };
         let payload = WellFormed::trusted(Arc::new(Payload { value: Value::Batch(batch), bodies }));

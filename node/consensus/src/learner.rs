@@ -162,7 +162,13 @@ impl Learner {
             }
             Input::ChunkKept => self.on_chunk_kept(),
             Input::Installed(header) => self.on_installed(&header),
-            Input::Admitted(_) | Input::Withdrawn(_) | Input::Timer(_) | Input::Signed(..) => {}
+            Input::Admitted(_)
+            | Input::Submitted(_)
+            | Input::Body { .. }
+            | Input::SpreadBodies(_)
+            | Input::Withdrawn(_)
+            | Input::Timer(_)
+            | Input::Signed(..) => {}
         }
         std::mem::take(&mut self.effects)
     }

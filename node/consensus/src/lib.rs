@@ -1,7 +1,7 @@
 //! PBFT and the fast path as one pure state machine: `Replica::handle(now, input) -> effects`.
 //!
 //! Absent on purpose: clocks, files, sockets, threads, randomness, async, and everything about the ledger but
-//! the names of its blocks. Reading order: [`input`], [`effect`], [`record`], `replica`, `normal`, `leader`,
+//! the names of its blocks. Reading order: [`input`], [`effect`], [`record`], `replica`, `normal`, `leader`, `bodies`,
 //! `commit_rules`, `checkpoint`, `view_change` with `pick`, `performance`, `recovery` with `guard`, `delivery`, `catch_up`, `state_transfer`, `evidence`;
 //! apart from all of these, [`learner`].
 //!
@@ -17,6 +17,7 @@
     clippy::iter_over_hash_type
 )]
 
+mod bodies;
 mod catch_up;
 mod checkpoint;
 mod commit_rules;
@@ -47,7 +48,7 @@ mod view_change;
 
 pub use catch_up::BLOCKS_PER_FETCH;
 pub use effect::{Effect, Execute};
-pub use input::{Executed, Input, Now, PendingTransaction, VerifiedMessage};
+pub use input::{Executed, Input, Now, PendingTransaction, SpreadBody, VerifiedMessage};
 pub use learner::{Learner, LearnerConfig};
 pub use record::Record;
 pub use recovery::{ChainTip, LOOK_BACK_WINDOWS, RecentBlock, RecoverError};

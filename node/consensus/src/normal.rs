@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use carat_types::batch::{Value, WellFormed, null_digest};
+use carat_types::batch::{Batch, Payload, Value, WellFormed, null_digest};
 use carat_types::genesis::Trust;
 use carat_types::header::prefix_digest;
 use carat_types::message::{
@@ -62,7 +62,7 @@ impl Replica {
         Err(Rejection::BadPayload)
     }
 
-    fn check_proposal(&self, signed: &Signed<PrePrepare>) -> Result<(), Rejection> {
+    pub(crate) fn check_proposal(&self, signed: &Signed<PrePrepare>) -> Result<(), Rejection> {
         let PrePrepare { view, slot, .. } = signed.body;
         if signed.signer != self.leader_of(view) {
             return Err(Rejection::NotLeader);
@@ -89,7 +89,7 @@ impl Replica {
     /// Records a PRE-PREPARE that was checked.
     ///
     /// **Returns** whether it is the one on record for its view and slot.
-    fn record_proposal(&mut self, signed: Signed<PrePrepare>) -> Result<bool, Rejection> {
+    pub(crate) fn record_proposal(&mut self, signed: Signed<PrePrepare>) -> Result<bool, Rejection> {
         let (view, slot) = (signed.body.view, signed.body.slot);
         let round = self.round_mut(view, slot)?;
         match &round.proposal {
@@ -422,7 +422,13 @@ impl Replica {
         if self.log.get(slot).is_some_and(|state| state.journaled.contains(digest)) {
             return true;
         }
-        self.want_payload(slot, *digest, holders);
+        let waits = self.put_together(slot, digest);
+        if self.payloads.get(digest).is_some() {
+            return true;
+        }
+        if !waits {
+            self.want_payload(slot, *digest, holders);
+        }
         false
     }
 
@@ -461,6 +467,7 @@ impl Replica {
             state.journaled.push(digest);
             held.as_ref().map(|held| Arc::clone(held.payload()))
         };
+
         invariant!(
             "I4",
             payload.is_some() || digest == null_digest() || state.journaled.contains(&digest),
@@ -474,9 +481,24 @@ impl Replica {
             self.pending.mark_in_flight(held.payload().envelopes());
             self.payloads.insert(slot, held, true);
         }
-        // J3 before the PREPARE.
+        let batch = payload.as_ref().and_then(|payload| self.batch_of_durable_bodies(slot, payload));
+        // J3 before the PREPARE; bodies that the journal holds are not written twice.
+        let payload = payload.filter(|_| batch.is_none());
+        if let Some(batch) = batch {
+            self.emit(Effect::Persist(Record::Batch(slot, batch)));
+        }
         self.emit(Effect::Persist(Record::Vote(ballot, justification.clone(), payload)));
         self.say(Statement::Prepare(ballot, justification));
+    }
+
+    /// The batch of a payload all of whose bodies the journal holds for a vote at this slot.
+    fn batch_of_durable_bodies(&self, slot: Slot, payload: &Payload) -> Option<Batch> {
+        match &payload.value {
+            Value::Batch(batch) if !batch.bodies.is_empty() => {
+                self.bodies.are_durable(slot, &batch.bodies).then(|| batch.clone())
+            }
+            _ => None,
+        }
     }
 
     /// Sends every COMMIT that may be sent, in slot order (section 5.3). Under `trust = crash` none is sent and J4 is not

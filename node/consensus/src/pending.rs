@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use carat_types::batch::{BlockLimits, Envelope};
+use carat_types::batch::{BlockLimits, Body, Envelope};
 use carat_types::{Digest, Slot};
 
 use crate::input::PendingTransaction;
@@ -21,6 +21,8 @@ struct Entry {
     /// When it entered the share; none while outside.
     timed_since_us: Option<u64>,
     ordered: bool,
+    /// Whether a body that this replica held had it.
+    in_body: bool,
 }
 
 /// The node's pool decides who finds room, and it hears of what is settled before this does. So this takes more: what
@@ -136,7 +138,8 @@ impl Pending {
         self.by_envelope.insert(transaction.envelope.clone(), arrival);
         self.waiting.insert(arrival);
         self.untimed.insert(arrival);
-        let entry = Entry { transaction, admitted_us: now_us, timed_since_us: None, ordered: false };
+        let entry =
+            Entry { transaction, admitted_us: now_us, timed_since_us: None, ordered: false, in_body: false };
         self.entries.insert(arrival, entry);
         self.fill_share(now_us);
         true
@@ -169,6 +172,57 @@ impl Pending {
         }
         self.in_flight.append(&mut taken);
         envelopes
+    }
+
+    /// A body with these was spread.
+    ///
+    /// **Returns** whether any of them is known here.
+    pub(crate) fn note_body(&mut self, envelopes: &[Envelope]) -> bool {
+        let mut knows_any = false;
+        for envelope in envelopes {
+            let arrival = self.by_envelope.get(envelope);
+            if let Some(entry) = arrival.and_then(|arrival| self.entries.get_mut(arrival)) {
+                entry.in_body = true;
+                knows_any = true;
+            }
+        }
+        knows_any
+    }
+
+    /// A transaction that is known and in no body.
+    pub(crate) fn in_no_body(&self, hash: &Digest) -> Option<&PendingTransaction> {
+        let entry = self.by_hash.get(hash).and_then(|arrival| self.entries.get(arrival));
+        entry.filter(|entry| !entry.in_body && !entry.ordered).map(|entry| &entry.transaction)
+    }
+
+    /// Whether all of these passed admission here, and one of them is in no batch yet.
+    pub(crate) fn may_propose(&self, envelopes: &[Envelope]) -> bool {
+        let known: Option<Vec<u64>> =
+            envelopes.iter().map(|envelope| self.by_envelope.get(envelope).copied()).collect();
+        known.is_some_and(|known| known.iter().any(|arrival| self.waiting.contains(arrival)))
+    }
+
+    /// The oldest transactions in no batch that came up to `until_us` and are not among `covered`, as many as the limits let;
+    /// one at least.
+    pub(crate) fn waiting_outside(
+        &self,
+        covered: &BTreeSet<&Envelope>,
+        until_us: u64,
+        limits: &BlockLimits,
+    ) -> Vec<PendingTransaction> {
+        let mut room = Room::of(limits);
+        let mut found = Vec::new();
+        for entry in self.waiting.iter().filter_map(|arrival| self.entries.get(arrival)) {
+            let transaction = &entry.transaction;
+            if entry.admitted_us > until_us || covered.contains(&transaction.envelope) {
+                continue;
+            }
+            if !room.take(transaction) && !found.is_empty() {
+                break;
+            }
+            found.push(transaction.clone());
+        }
+        found
     }
 
     /// A batch that this leader did not make itself is on its way: do not propose its transactions again.
@@ -267,7 +321,7 @@ impl Pending {
 }
 
 /// What is left of a block's limits.
-struct Room {
+pub(crate) struct Room {
     bytes: u64,
     transactions: u32,
     operations: u32,
@@ -275,7 +329,7 @@ struct Room {
 }
 
 impl Room {
-    fn of(limits: &BlockLimits) -> Self {
+    pub(crate) fn of(limits: &BlockLimits) -> Self {
         Room {
             bytes: u64::from(limits.bytes),
             transactions: limits.transactions.min(BODY_ENVELOPES_MAX),
@@ -285,13 +339,24 @@ impl Room {
     }
 
     /// Takes room for a transaction, if there is enough of everything.
-    fn take(&mut self, transaction: &PendingTransaction) -> bool {
-        let bytes = u64::try_from(transaction.envelope.0.len()).unwrap_or(u64::MAX);
+    pub(crate) fn take(&mut self, transaction: &PendingTransaction) -> bool {
+        let bytes = transaction.envelope.0.len();
+        self.take_all(bytes, 1, transaction.operations, transaction.signatures)
+    }
+
+    /// Takes room for a whole body, if there is enough of everything.
+    pub(crate) fn take_body(&mut self, body: &Body, operations: u32, signatures: u32) -> bool {
+        self.take_all(body.bytes(), body.envelopes.len(), operations, signatures)
+    }
+
+    fn take_all(&mut self, bytes: usize, transactions: usize, operations: u32, signatures: u32) -> bool {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let transactions = u32::try_from(transactions).unwrap_or(u32::MAX);
         let left = (
             self.bytes.checked_sub(bytes),
-            self.transactions.checked_sub(1),
-            self.operations.checked_sub(transaction.operations),
-            self.signatures.checked_sub(transaction.signatures),
+            self.transactions.checked_sub(transactions),
+            self.operations.checked_sub(operations),
+            self.signatures.checked_sub(signatures),
         );
         let (Some(bytes), Some(transactions), Some(operations), Some(signatures)) = left else {
             return false;

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use carat_types::batch::Payload;
+use carat_types::batch::{Batch, Body, Payload};
 use carat_types::certificate::PreparedCertificate;
 use carat_types::codec::{Decode, DecodeError, Encode, Reader};
 use carat_types::message::{Ballot, Justification, NewView, Signed, StableCheckpoint, ViewChange};
-use carat_types::{Epoch, Slot, View};
+use carat_types::{Epoch, Slot, ValidatorId, View};
+
+use crate::input::SpreadBody;
 
 /// One journal record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +17,8 @@ pub enum Record {
     View(Epoch, View),
     /// J2: the accepted NEW-VIEW of the current view.
     NewView(Arc<Signed<NewView>>),
-    /// J3: a vote, with its payload unless the same journal already holds it.
+    /// J3: a vote, with its payload unless the same journal already holds it: with an earlier vote, or as [`Record::Batch`] and
+    /// bodies.
     Vote(Ballot, Justification, Option<Arc<Payload>>),
     /// J4: the prepared certificate behind a COMMIT.
     Prepared(PreparedCertificate),
@@ -25,6 +28,17 @@ pub enum Record {
     Stable(Arc<StableCheckpoint>),
     /// J7: this proposer may have led the view.
     Led(Epoch, View),
+    /// J3, ahead of the vote: a body that is held for votes up to a slot.
+    Body {
+        /// Who spread it.
+        origin: ValidatorId,
+        /// The last slot for which it is held.
+        through: Slot,
+        /// The body, with what it takes of a block.
+        body: SpreadBody,
+    },
+    /// J3: the batch that a vote at this slot is for, all of whose bodies the same journal holds.
+    Batch(Slot, Batch),
 }
 
 impl Record {
@@ -43,6 +57,8 @@ impl Record {
         match self {
             Record::Vote(ballot, ..) => Some(ballot.slot),
             Record::Prepared(certificate) => Some(certificate.body.0.slot),
+            Record::Body { through, .. } => Some(*through),
+            Record::Batch(slot, _) => Some(*slot),
             Record::View(..)
             | Record::NewView(_)
             | Record::ViewChange(_)
@@ -87,8 +103,29 @@ impl Encode for Record {
                 epoch.encode(out);
                 view.encode(out);
             }
+            Record::Body { origin, through, body } => {
+                out.push(8);
+                origin.encode(out);
+                through.encode(out);
+                body.operations.encode(out);
+                body.signatures.encode(out);
+                body.body.encode(out);
+            }
+            Record::Batch(slot, batch) => {
+                out.push(9);
+                slot.encode(out);
+                batch.encode(out);
+            }
         }
     }
+}
+
+fn decode_body(input: &mut Reader<'_>) -> Result<Record, DecodeError> {
+    let (origin, through) = (Decode::decode(input)?, Decode::decode(input)?);
+    let (operations, signatures) = (Decode::decode(input)?, Decode::decode(input)?);
+    let body = Arc::<Body>::decode(input)?;
+    let body = SpreadBody { digest: body.digest(), body, operations, signatures };
+    Ok(Record::Body { origin, through, body })
 }
 
 impl Decode for Record {
@@ -101,6 +138,8 @@ impl Decode for Record {
             5 => Record::ViewChange(Decode::decode(input)?),
             6 => Record::Stable(Decode::decode(input)?),
             7 => Record::Led(Decode::decode(input)?, Decode::decode(input)?),
+            8 => decode_body(input)?,
+            9 => Record::Batch(Decode::decode(input)?, Decode::decode(input)?),
             value => return Err(DecodeError::Tag { what: "journal record", value }),
         })
     }

@@ -6,17 +6,18 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use carat_types::batch::{WellFormed, null_digest};
+use carat_types::batch::{Batch, WellFormed, null_digest};
 use carat_types::header::{Header, prefix_digest};
 use carat_types::message::{Ballot, NewView, Signed};
-use carat_types::{Epoch, SignerSet, Slot, View};
+use carat_types::{Digest, Epoch, SignerSet, Slot, ValidatorId, View};
 use thiserror::Error;
 
+use crate::bodies::Bodies;
 use crate::catch_up::CatchUp;
 use crate::checkpoint::SealBook;
 use crate::effect::Effect;
 use crate::guard::Guard;
-use crate::input::Now;
+use crate::input::{Now, SpreadBody};
 use crate::log::{Decided, Log, OwnVote};
 use crate::payloads::Payloads;
 use crate::pending::Pending;
@@ -157,6 +158,7 @@ impl Replica {
             payloads: Payloads::default(),
             seals: SealBook::default(),
             pending,
+            bodies: Bodies::default(),
             performance: Performance::default(),
             peers,
             view_changes: BTreeMap::new(),
@@ -197,7 +199,8 @@ impl Replica {
     }
 
     fn load_journal(&mut self, journal: Journal) -> Result<(), RecoverError> {
-        let Journal { epochs, view, new_view, votes, prepared, view_change, stable, led } = journal;
+        let Journal { epochs, view, new_view, votes, prepared, view_change, stable, led, bodies, batches } =
+            journal;
         if epochs.iter().any(|epoch| *epoch != self.config.validators.domain().epoch) {
             let what = "a line of another epoch";
             return Err(RecoverError::Journal { what, slot: self.chain.stable });
@@ -218,7 +221,10 @@ impl Replica {
         }
         self.log.forget_through(self.chain.stable.min(self.chain.executed));
         self.seals.blocks.retain(|slot, block| *slot > self.chain.stable || !block.sealed);
-        self.load_votes(view, votes)?;
+        self.load_bodies(bodies);
+        self.load_votes(view, votes, &batches)?;
+        let is_executed = |(slot, _): &&(Slot, Batch)| *slot <= self.chain.executed;
+        batches.values().filter(is_executed).for_each(|(_, batch)| self.bodies.forget(&batch.bodies));
         for certificate in prepared {
             let slot = certificate.body.0.slot;
             if slot > self.chain.stable {
@@ -232,7 +238,22 @@ impl Replica {
         self.load_view(view, new_view)
     }
 
-    fn load_votes(&mut self, view: View, votes: BTreeMap<Ballot, JournaledVote>) -> Result<(), RecoverError> {
+    /// J3, ahead of votes: the bodies that are held still.
+    fn load_bodies(&mut self, bodies: Vec<JournaledBody>) {
+        let now_us = self.now.monotonic_us;
+        for JournaledBody { origin, through, body } in bodies {
+            if through > self.chain.stable {
+                self.bodies.insert(origin, through, &body, now_us);
+            }
+        }
+    }
+
+    fn load_votes(
+        &mut self,
+        view: View,
+        votes: BTreeMap<Ballot, JournaledVote>,
+        batches: &BTreeMap<Digest, (Slot, Batch)>,
+    ) -> Result<(), RecoverError> {
         let mut last = None;
         // Ascending by view, then slot: the last one of each slot is its highest.
         for (ballot, vote) in votes {
@@ -249,19 +270,23 @@ impl Replica {
             if slot <= self.chain.stable {
                 continue;
             }
-            let state = self.log.entry(slot);
-            if let Some(payload) = vote.payload {
+            let batch = batches.get(&ballot.digest);
+            let put_together =
+                || batch.and_then(|(_, batch)| self.bodies.payload_of(batch, &self.config.params.block));
+            if let Some(payload) = vote.payload.or_else(put_together) {
                 let payload = WellFormed::trusted(payload);
                 if payload.digest() != ballot.digest {
                     return Err(RecoverError::Journal { what: "a vote with another's payload", slot });
                 }
-                state.journaled.push(ballot.digest);
+                self.log.entry(slot).journaled.push(ballot.digest);
                 self.payloads.insert(slot, payload, true);
-            } else if ballot.digest != null_digest() && !state.journaled.contains(&ballot.digest) {
+            } else if ballot.digest != null_digest()
+                && !self.log.entry(slot).journaled.contains(&ballot.digest)
+            {
                 // I4.
                 return Err(RecoverError::Journal { what: "a vote without its payload", slot });
             }
-            state.last_vote = Some(OwnVote { ballot, justification: vote.justification });
+            self.log.entry(slot).last_vote = Some(OwnVote { ballot, justification: vote.justification });
         }
         Ok(())
     }
@@ -363,6 +388,14 @@ struct JournaledVote {
     payload: Option<Arc<carat_types::batch::Payload>>,
 }
 
+/// A body as journaled.
+#[derive(Debug)]
+struct JournaledBody {
+    origin: ValidatorId,
+    through: Slot,
+    body: SpreadBody,
+}
+
 /// The journal, sorted.
 #[derive(Debug, Default)]
 struct Journal {
@@ -375,6 +408,8 @@ struct Journal {
     view_change: Option<Arc<Signed<carat_types::message::ViewChange>>>,
     stable: Option<Arc<carat_types::message::StableCheckpoint>>,
     led: Option<View>,
+    bodies: Vec<JournaledBody>,
+    batches: BTreeMap<Digest, (Slot, Batch)>,
 }
 
 impl Journal {
@@ -409,6 +444,12 @@ impl Journal {
             Record::Led(epoch, view) => {
                 self.epochs.insert(epoch);
                 self.led = self.led.max(Some(view));
+            }
+            Record::Body { origin, through, body } => {
+                self.bodies.push(JournaledBody { origin, through, body });
+            }
+            Record::Batch(slot, batch) => {
+                self.batches.insert(batch.digest(), (slot, batch));
             }
         }
     }

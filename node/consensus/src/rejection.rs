@@ -45,6 +45,12 @@ pub enum Rejection {
     BadOffer,
     /// A part of a state that does not lead to the certified state root.
     BadChunk,
+    /// A body that fits no block, or holds nothing.
+    BadBody,
+    /// A body of which nothing waits here: all of it was refused, or settled before.
+    UselessBody,
+    /// More bodies of one validator than are held.
+    TooManyBodies,
     /// An answer to nothing that was asked.
     Unrequested,
 }
@@ -74,6 +80,9 @@ impl Rejection {
             Rejection::BadBlock => "bad_block",
             Rejection::BadOffer => "bad_offer",
             Rejection::BadChunk => "bad_chunk",
+            Rejection::BadBody => "bad_body",
+            Rejection::UselessBody => "useless_body",
+            Rejection::TooManyBodies => "too_many_bodies",
             Rejection::Unrequested => "unrequested",
         }
     }

@@ -13,6 +13,7 @@ use carat_types::message::{HighestVotes, Message, NewView, Signed, StableCheckpo
 use carat_types::validators::{Authenticator, ValidatorSet};
 use carat_types::{Digest, LeafRule, Quorum, Slot, ValidatorId, View};
 
+use crate::bodies::Bodies;
 use crate::catch_up::CatchUp;
 use crate::checkpoint::SealBook;
 use crate::commit_rules::{Certified, InFlight};
@@ -152,6 +153,7 @@ pub struct Replica {
     pub(crate) payloads: Payloads,
     pub(crate) seals: SealBook,
     pub(crate) pending: Pending,
+    pub(crate) bodies: Bodies,
     pub(crate) performance: Performance,
     pub(crate) peers: BTreeMap<ValidatorId, Peer>,
     /// The latest VIEW-CHANGE of each other acceptor.
@@ -203,6 +205,12 @@ impl Replica {
             Input::Admitted(transaction) => {
                 self.pending.admit(transaction, now.monotonic_us);
             }
+            Input::Submitted(transaction) => self.on_submitted(transaction),
+            Input::Body { from, body } => {
+                let done = self.on_body(from, &body);
+                self.settle(from, done);
+            }
+            Input::SpreadBodies(are_spread) => self.bodies.are_spread = are_spread,
             Input::Withdrawn(hashes) => self.pending.withdraw(&hashes, now.monotonic_us),
             Input::Timer(timer) => self.on_timer(timer),
             Input::Executed(executed) => self.on_executed(executed),
@@ -214,7 +222,7 @@ impl Replica {
         std::mem::take(&mut self.out)
     }
 
-    fn is_peer(&self, from: ValidatorId) -> bool {
+    pub(crate) fn is_peer(&self, from: ValidatorId) -> bool {
         from != self.config.me && self.peers.contains_key(&from)
     }
 
@@ -236,6 +244,13 @@ impl Replica {
             VerifiedMessage::Proposal { signed, payload } => self.on_proposal(signed.into_signed(), payload),
             VerifiedMessage::BadProposal { signed, leader_is_to_blame } => {
                 self.on_bad_proposal(signed.signed(), leader_is_to_blame)
+            }
+            VerifiedMessage::Announcement { signed, batch } => {
+                self.on_announcement(signed.into_signed(), batch)
+            }
+            VerifiedMessage::BodiesHeld(bodies) => {
+                self.on_bodies_held(from, &bodies);
+                Ok(())
             }
             VerifiedMessage::Prepare { vote, justification } => {
                 self.on_prepare(vote.signed(), &justification)
@@ -271,7 +286,7 @@ impl Replica {
             Timer::Idle => self.on_idle_timer(),
             Timer::Performance => self.on_performance_timer(),
             // `advance` looks again at what may be proposed or voted for.
-            Timer::Propose | Timer::Recheck => {}
+            Timer::Propose | Timer::Recheck | Timer::Bodies => {}
             Timer::Fetch => self.on_fetch_timer(),
         }
     }
@@ -284,6 +299,7 @@ impl Replica {
                 | self.advance_final()
                 | self.advance_execution()
                 | self.end_term()
+                | self.spread_bodies()
                 | self.propose();
             if !moved {
                 break;
@@ -491,7 +507,7 @@ impl Replica {
     /// windows, whatever peers send.
     pub fn buffered(&self) -> usize {
         let chain = self.chain.certified.len().saturating_add(self.chain.in_flight.len());
-        let log = self.log.len().saturating_add(self.seals.blocks.len());
+        let log = self.log.len().saturating_add(self.seals.blocks.len()).saturating_add(self.bodies.len());
         let fetched = self.catch_up.len().saturating_add(self.transfer.len());
         chain.saturating_add(log).saturating_add(self.payloads.len()).saturating_add(fetched)
     }

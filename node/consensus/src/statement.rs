@@ -10,10 +10,10 @@
 
 use std::sync::Arc;
 
-use carat_types::batch::Payload;
+use carat_types::batch::{Payload, Value};
 use carat_types::message::{
-    Ballot, Commit, Domain, Justification, Message, NewView, PrePrepare, Prepare, PrepareMessage, Proposal,
-    Seal, Signed, SignedBody, SignerRole, ViewChange,
+    Announcement, Ballot, Commit, Domain, Justification, Message, NewView, PrePrepare, Prepare,
+    PrepareMessage, Proposal, Seal, Signed, SignedBody, SignerRole, ViewChange,
 };
 use carat_types::{Signature, Slot, View};
 
@@ -158,7 +158,12 @@ impl Replica {
         if !stands {
             return;
         }
-        self.broadcast(Message::Proposal(Arc::new(Proposal { signed: signed.clone(), payload })));
+        self.broadcast(match &payload.value {
+            Value::Batch(batch) if self.was_spread(&payload) => {
+                Message::Announcement(Announcement { signed: signed.clone(), batch: batch.clone() })
+            }
+            _ => Message::Proposal(Arc::new(Proposal { signed: signed.clone(), payload })),
+        });
         // The own acceptor takes the same path as everyone else's: `advance_votes`.
         self.log.entry(slot).current.proposal = Some(signed);
     }

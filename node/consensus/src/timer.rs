@@ -17,6 +17,8 @@ pub enum Timer {
     Propose,
     /// A refused fresh proposal is looked at again (its time was ahead of the clock).
     Recheck,
+    /// A body or an acknowledgement is due, a missing body is fetched, or the leader looks for what is in no body.
+    Bodies,
     /// A missing payload or block is asked for again, of another peer.
     Fetch,
 }

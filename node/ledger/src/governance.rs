@@ -25,7 +25,7 @@ use crate::validity::Moment;
 
 /// The newest version of the ledger's rules that this source knows. Version 27 counts offers that a path crosses in vain;
 /// up to 26 they are not counted. Version 28 knows calls that propose a set of validators, version 29 calls that submit
-/// evidence.
+/// evidence; from version 29 on validators also spread transactions in bodies, for which no block is executed differently.
 const NEWEST_WRITTEN: u32 = 29;
 
 /// The newest version of the ledger's rules that this build executes. A build for the test of an upgrade is made to know

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::batch::{Payload, Value};
+use crate::batch::{Batch, Body, Payload, Value};
 use crate::block::CertifiedBlock;
 use crate::certificate::{CommitCertificate, PreparedCertificate, SealCertificate};
 use crate::codec::{Decode, DecodeError, Encode, ListItem, Reader, codec_enum, codec_struct};
@@ -409,6 +409,12 @@ pub enum Message {
     Data(Data),
     /// Admitted transactions, gossiped so that every acceptor times the same work.
     Transactions(Transactions),
+    /// A body of admitted transactions, spread before it is proposed; its sender holds it durably.
+    Body(Arc<Body>),
+    /// "I hold these bodies durably": authenticated by the channel.
+    BodiesHeld(BodiesHeld),
+    /// PRE-PREPARE with the batch alone: its bodies were spread before.
+    Announcement(Announcement),
 }
 
 /// Envelopes on their way from the validator that received them.
@@ -418,7 +424,30 @@ pub struct Transactions {
     pub envelopes: Vec<crate::batch::Envelope>,
 }
 
+/// A PRE-PREPARE with its batch, and none of the bodies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// The signed proposal.
+    pub signed: Signed<PrePrepare>,
+    /// Its batch, unsigned: the digest covers it.
+    pub batch: Batch,
+}
+
+/// Bodies that the sender holds durably, at most [`BodiesHeld::BODIES_MAX`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodiesHeld {
+    /// Their digests.
+    pub bodies: Vec<Digest>,
+}
+
+impl BodiesHeld {
+    /// The most digests in one message: as many as a batch may name.
+    pub const BODIES_MAX: usize = Batch::BODIES_MAX;
+}
+
 codec_struct!(Proposal { signed, payload });
+codec_struct!(Announcement { signed, batch });
+codec_struct!(BodiesHeld { bodies });
 codec_struct!(PrepareMessage { signed, justification });
 codec_struct!(Transactions { envelopes });
 codec_struct!(ChunkRequest { slot, from });
@@ -444,6 +473,9 @@ codec_enum!(Message {
     9 => Fetch,
     10 => Data,
     11 => Transactions,
+    12 => Body,
+    13 => BodiesHeld,
+    14 => Announcement,
 });
 
 impl Message {
@@ -460,7 +492,17 @@ impl Message {
             Message::Fetch(_) => "FETCH",
             Message::Data(_) => "DATA",
             Message::Transactions(_) => "TRANSACTIONS",
+            Message::Body(_) => "BODY",
+            Message::BodiesHeld(_) => "BODIES-HELD",
+            Message::Announcement(_) => "PRE-PREPARE",
         }
+    }
+}
+
+impl Announcement {
+    /// Whether the batch is the one that was signed for.
+    pub fn batch_matches(&self) -> bool {
+        self.batch.digest() == self.signed.body.digest
     }
 }
 

@@ -27,6 +27,10 @@ impl Cluster {
                 let Signed { signer, body, .. } = &proposal.signed;
                 return self.check_one((epoch, signer.0, 1, body.view.0, body.slot.0), body.digest);
             }
+            Message::Announcement(announcement) => {
+                let Signed { signer, body, .. } = &announcement.signed;
+                return self.check_one((epoch, signer.0, 1, body.view.0, body.slot.0), body.digest);
+            }
             _ => return,
         };
         let left = self.highest_view_change.get(&(epoch, signer.0)).copied().unwrap_or(0);
@@ -53,6 +57,8 @@ impl Cluster {
             .max()
             .unwrap_or(Slot(0));
         let in_view = |view: View| view == View(0) || has(&|r| matches!(r, Record::View(_, v) if *v == view));
+        let holds =
+            |body: &Digest| has(&|r| matches!(r, Record::Body { body: held, .. } if held.digest == *body));
         let (rule, recorded) = match message {
             Message::Prepare(prepare) if prepare.signed.signer == from => {
                 let ballot = prepare.signed.body.0;
@@ -76,6 +82,11 @@ impl Cluster {
             Message::Proposal(proposal) if proposal.signed.signer == from => {
                 ("J7", has(&|r| matches!(r, Record::Led(_, led) if *led >= proposal.signed.body.view)))
             }
+            Message::Announcement(it) if it.signed.signer == from => {
+                ("J7", has(&|r| matches!(r, Record::Led(_, led) if *led >= it.signed.body.view)))
+            }
+            Message::Body(sent) => ("a body", holds(&sent.digest())),
+            Message::BodiesHeld(held) => ("bodies", held.bodies.iter().all(holds)),
             Message::Seal(seal) if seal.signer == from => {
                 let written = node.blocks.get(index_of(seal.body.slot));
                 ("J8", written.is_some_and(|(header, ..)| header.hash() == seal.body.header))

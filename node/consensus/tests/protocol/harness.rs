@@ -1,7 +1,7 @@
 //! A cluster by hand: replicas, a queue of messages, virtual clocks, journals that survive a crash. Everything that
 //! a replica sends is checked against everything that it ever sent (I1, I2), and all blocks against each other.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use carat_consensus::effect::{Execute, Halt, Report};
@@ -98,6 +98,8 @@ pub(crate) struct Node {
     pub(crate) persists_left: Option<usize>,
     pub(crate) persists: usize,
     pub(crate) wall_offset_ms: i64,
+    /// Transactions that its admission refuses.
+    pub(crate) refuses: BTreeSet<u64>,
     /// Whether its ledger calls all transactions junk.
     pub(crate) sees_junk: bool,
     /// Executions wait in `held` while set.
@@ -187,6 +189,7 @@ impl Node {
             persists_left: None,
             persists: 0,
             wall_offset_ms: 0,
+            refuses: BTreeSet::new(),
             sees_junk: false,
             hold_execution: false,
             held: VecDeque::new(),
@@ -491,6 +494,9 @@ impl Cluster {
     pub(crate) fn step(&mut self) {
         if let Some(Letter { from, to, epoch, message }) = self.queue.pop_front() {
             self.standing_still += 1;
+            if let Message::Body(body) = message {
+                return self.hear_body(from, usize::from(to.0), body);
+            }
             assert!(self.standing_still < STANDING_STILL_MAX, "they talk without end\n{}", self.describe());
             if let Some(input) = self.arrival(from, usize::from(to.0), epoch, message) {
                 self.input(usize::from(to.0), input);
@@ -642,7 +648,16 @@ impl Cluster {
             Message::Data(Data::Snapshot(offer)) => VerifiedMessage::Snapshot(offer),
             Message::Data(Data::Chunk(chunk)) => VerifiedMessage::Chunk(chunk),
             Message::Data(Data::HighestVotes(votes)) => VerifiedMessage::HighestVotes(votes),
-            Message::Transactions(_) => return None,
+            Message::Announcement(announcement) => {
+                let fits = announcement.batch_matches();
+                let signed = check(set, announcement.signed)?;
+                match fits {
+                    true => VerifiedMessage::Announcement { signed, batch: announcement.batch },
+                    false => VerifiedMessage::BadProposal { signed, leader_is_to_blame: false },
+                }
+            }
+            Message::BodiesHeld(held) => VerifiedMessage::BodiesHeld(held.bodies),
+            Message::Transactions(_) | Message::Body(_) => return None,
         })
     }
 

@@ -3,6 +3,7 @@
 //! | module | sections |
 //! |---|---|
 //! | `normal` | 5, 6, 10 (heartbeats), 14 (term) |
+//! | `bodies` | 3, 5, J3: bodies spread before they are proposed |
 //! | `performance` | 14 (slow leaders) |
 //! | `crash_only` | 6: `trust = crash`, where FAST decides |
 //! | `evidence` | 13: who contradicts himself is convicted |
@@ -15,6 +16,7 @@
 //! | `epochs` | 11: another set of validators |
 //! | `refusals` | 2, 3, 5.2, 7.2: what a Byzantine peer may try |
 
+mod bodies;
 mod catch_up;
 mod checks;
 mod crash_only;

@@ -53,7 +53,12 @@ fn validator_whose_signer_is_away_follows_in_silence_and_votes_again_when_it_is_
     let is_signed = |message: &Message| {
         !matches!(
             message,
-            Message::Status(_) | Message::Fetch(_) | Message::Data(_) | Message::Transactions(_)
+            Message::Status(_)
+                | Message::Fetch(_)
+                | Message::Data(_)
+                | Message::Transactions(_)
+                | Message::Body(_)
+                | Message::BodiesHeld(_)
         )
     };
     cluster.filter = Box::new(move |from, _, message| {

@@ -1,6 +1,8 @@
 //! Bugs that no seed shows within minutes: each names the test of the protocol that catches it. Those tests are compiled
 //! here a second time, over the core with the bugs, and each is run in a process of its own with the bug switched on.
 
+#[path = "../../../../node/consensus/tests/protocol/bodies.rs"]
+mod bodies;
 #[path = "../../../../node/consensus/tests/protocol/catch_up.rs"]
 mod catch_up;
 #[path = "../../../../node/consensus/tests/protocol/checks.rs"]

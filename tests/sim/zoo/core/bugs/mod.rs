@@ -8,6 +8,7 @@
     reason = "every entry ends with its file's defaults, whether it needs them or not"
 )]
 
+mod bodies;
 mod choice;
 mod delivery;
 mod epochs;
@@ -61,6 +62,7 @@ const BLANK: Bug = Bug {
 /// Every bug.
 pub fn all() -> Vec<Bug> {
     [
+        bodies::BUGS,
         choice::BUGS,
         delivery::BUGS,
         epochs::BUGS,

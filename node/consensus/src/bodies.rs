@@ -1,0 +1,480 @@
+//! Bodies: transactions spread before they are ordered, so that a proposal names them by their digests alone.
+//! **Source**: consensus specification, sections 3 and 5, J3; decision record 53.
+//!
+//! | who | does |
+//! |---|---|
+//! | the validator that clients reached | gathers what it admitted, journals it as a body and sends it to all |
+//! | everybody | journals a body of which something waits here, then says that it holds it |
+//! | the leader | proposes, oldest first, what f+1 hold; what is in no such body for [`RESCUE_US`] it spreads itself |
+//! | an acceptor | puts the payload together from what it holds; what is missing after [`GRACE_US`] it fetches |
+//!
+//! That f+1 hold a body is a correct leader's policy and never a check: J3 with q votes guarantees the payload. So a body that is
+//! lost, refused, or announced by liars costs time and nothing else.
+//!
+//! A body's record says through which slot it matters: the window's end when it came. Until the checkpoint passes that slot the
+//! journal keeps it, and a vote up to that slot need not write its bytes again. Then it is forgotten.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use carat_types::batch::{Batch, BlockLimits, Body, Envelope, Payload, Value, WellFormed};
+use carat_types::message::{BodiesHeld, Message, PrePrepare, Signed};
+use carat_types::{Digest, Slot, ValidatorId};
+
+use crate::effect::Effect;
+use crate::input::{PendingTransaction, SpreadBody};
+use crate::pending::Room;
+use crate::record::Record;
+use crate::rejection::Rejection;
+use crate::replica::Replica;
+use crate::timer::Timer;
+
+/// From one body or acknowledgement of this validator to its next; the first of an idle one waits for nothing. **Units**:
+/// microseconds.
+const GATHER_US: u64 = 5_000;
+/// The same behind a body of [`BUSY`] transactions.
+const BUSY_GATHER_US: u64 = 20_000;
+/// A body with so many transactions tells of load.
+const BUSY: usize = 16;
+/// How long an acceptor waits for bodies that may be on their way before it fetches the payload. **Units**: microseconds.
+const GRACE_US: u64 = 20_000;
+/// How long a transaction waits in no body that f+1 hold, before the leader spreads it itself. **Units**: microseconds.
+const RESCUE_US: u64 = 250_000;
+/// Of a block's bytes, a body takes at most this part, so that several fit.
+const BODIES_A_BLOCK: u32 = 4;
+/// Bodies of one validator that are held and not final.
+const BODIES_PER_ORIGIN: usize = 256;
+/// Their bytes.
+const BYTES_PER_ORIGIN: usize = 8 << 20;
+/// Digests that each peer is remembered to hold; the oldest are forgotten first.
+const CLAIMS_PER_PEER: usize = 1_024;
+
+/// A body in the journal and in memory.
+#[derive(Debug)]
+struct Held {
+    body: Arc<Body>,
+    origin: ValidatorId,
+    arrival: u64,
+    /// The last slot for which the journal keeps it.
+    through: Slot,
+    operations: u32,
+    signatures: u32,
+    /// When it came, or was sent last.
+    spread_us: u64,
+}
+
+/// What one peer says that it holds.
+#[derive(Debug, Default)]
+struct Claims {
+    known: BTreeSet<Digest>,
+    order: VecDeque<Digest>,
+}
+
+impl Claims {
+    fn insert(&mut self, digest: Digest) {
+        if self.known.insert(digest) {
+            self.order.push_back(digest);
+        }
+        if self.order.len() > CLAIMS_PER_PEER
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+}
+
+/// A PRE-PREPARE whose payload is not put together yet.
+#[derive(Debug)]
+struct Announced {
+    digest: Digest,
+    batch: Batch,
+    since_us: u64,
+}
+
+/// What one validator has of others' bodies and its own.
+#[derive(Debug, Default)]
+pub(crate) struct Bodies {
+    /// Whether all validators know bodies: else transactions are gossiped, and the leader attaches them.
+    pub(crate) are_spread: bool,
+    next_arrival: u64,
+    held: BTreeMap<Digest, Held>,
+    /// Those that f+1 hold, by arrival, as far as they may still be proposed.
+    ready: BTreeMap<u64, Digest>,
+    claims: BTreeMap<ValidatorId, Claims>,
+    /// Bodies and bytes held of each validator.
+    shares: BTreeMap<ValidatorId, (usize, usize)>,
+    /// The own clients' transactions that are in no body yet, by id.
+    unspread: VecDeque<Digest>,
+    /// Bodies that are journaled and not acknowledged yet.
+    unsaid: BTreeSet<Digest>,
+    announced: BTreeMap<Slot, Announced>,
+    /// When the next body or acknowledgement may go out.
+    next_us: u64,
+    /// When the leader looks again for transactions in no body.
+    rescue_us: u64,
+    /// When the timer runs out, while it runs.
+    due_us: u64,
+}
+
+impl Bodies {
+    pub(crate) fn len(&self) -> usize {
+        self.held.len().saturating_add(self.announced.len())
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether the journal holds all these bodies for a vote at `slot`.
+    pub(crate) fn are_durable(&self, slot: Slot, bodies: &[Digest]) -> bool {
+        bodies.iter().all(|digest| self.held.get(digest).is_some_and(|held| held.through >= slot))
+    }
+
+    /// Whether all these bodies were spread.
+    fn holds_all(&self, bodies: &[Digest]) -> bool {
+        bodies.iter().all(|digest| self.held.contains_key(digest))
+    }
+
+    fn has_room(&self, origin: ValidatorId, bytes: usize) -> bool {
+        let (count, held) = self.shares.get(&origin).copied().unwrap_or_default();
+        count < BODIES_PER_ORIGIN && held.saturating_add(bytes) <= BYTES_PER_ORIGIN
+    }
+
+    /// Takes in a body that is in the journal.
+    pub(crate) fn insert(&mut self, origin: ValidatorId, through: Slot, spread: &SpreadBody, now_us: u64) {
+        let SpreadBody { digest, body, operations, signatures } = spread;
+        let (arrival, bytes) = (self.next_arrival, body.bytes());
+        self.next_arrival = arrival.saturating_add(1);
+        let (operations, signatures) = (*operations, *signatures);
+        let body = Arc::clone(body);
+        let held = Held { body, origin, arrival, through, operations, signatures, spread_us: now_us };
+        if self.held.insert(*digest, held).is_none() {
+            let (count, held) = self.shares.entry(origin).or_default();
+            (*count, *held) = (count.saturating_add(1), held.saturating_add(bytes));
+        }
+    }
+
+    fn remove(&mut self, digest: &Digest) {
+        let Some(held) = self.held.remove(digest) else { return };
+        self.ready.remove(&held.arrival);
+        self.unsaid.remove(digest);
+        if let Some((count, bytes)) = self.shares.get_mut(&held.origin) {
+            (*count, *bytes) = (count.saturating_sub(1), bytes.saturating_sub(held.body.bytes()));
+        }
+    }
+
+    /// The bodies of a final slot are needed here no more: its payload has them.
+    pub(crate) fn forget(&mut self, bodies: &[Digest]) {
+        bodies.iter().for_each(|digest| self.remove(digest));
+    }
+
+    /// A checkpoint is stable: what mattered through that slot at most is gone from the journal.
+    pub(crate) fn forget_through(&mut self, stable: Slot) {
+        let gone: Vec<Digest> =
+            self.held.iter().filter(|(_, held)| held.through <= stable).map(|(digest, _)| *digest).collect();
+        self.forget(&gone);
+        self.announced = self.announced.split_off(&stable.next());
+    }
+
+    /// How many validators say that they hold a body, this one included.
+    fn holders(&self, digest: &Digest) -> usize {
+        self.claims.values().filter(|claims| claims.known.contains(digest)).count().saturating_add(1)
+    }
+
+    /// Makes a body ready that enough validators hold, this one among them.
+    fn refresh(&mut self, digest: &Digest, enough: usize) {
+        if let Some(held) = self.held.get(digest)
+            && self.holders(digest) >= enough
+        {
+            self.ready.insert(held.arrival, *digest);
+        }
+    }
+
+    /// A view is over: what was proposed in it and is not ordered may be proposed again.
+    pub(crate) fn renew(&mut self, enough: usize) {
+        self.announced.clear();
+        let digests: Vec<Digest> = self.held.keys().copied().collect();
+        digests.iter().for_each(|digest| self.refresh(digest, enough));
+    }
+
+    /// The payload of a batch, if all its bodies are held and fit a block.
+    pub(crate) fn payload_of(&self, batch: &Batch, limits: &BlockLimits) -> Option<Arc<Payload>> {
+        let (bodies, fits) = self.collect(batch, limits)?;
+        fits.then(|| Arc::new(Payload { value: Value::Batch(batch.clone()), bodies }))
+    }
+
+    /// The bodies of a batch, if all are held, and whether they fit a block.
+    fn collect(&self, batch: &Batch, limits: &BlockLimits) -> Option<(Vec<Arc<Body>>, bool)> {
+        let held: Option<Vec<&Held>> = batch.bodies.iter().map(|digest| self.held.get(digest)).collect();
+        let held = held?;
+        let mut room = Room::of(limits);
+        let fits = held.iter().all(|held| room.take_body(&held.body, held.operations, held.signatures));
+        Some((held.into_iter().map(|held| Arc::clone(&held.body)).collect(), fits))
+    }
+}
+
+impl Replica {
+    // Bodies of others.
+
+    /// A body that a peer spread. Its transactions were handed in before, as far as they passed admission.
+    pub(crate) fn on_body(&mut self, from: ValidatorId, spread: &SpreadBody) -> Result<(), Rejection> {
+        if !self.is_peer(from) {
+            return Err(Rejection::Stranger);
+        }
+        let SpreadBody { digest, body, operations, signatures } = spread;
+        // Who sends it holds it.
+        self.bodies.claims.entry(from).or_default().insert(*digest);
+        if !self.bodies.held.contains_key(digest) {
+            let fits = Room::of(&self.config.params.block).take_body(body, *operations, *signatures);
+            if body.envelopes.is_empty() || !fits {
+                return Err(Rejection::BadBody);
+            }
+            if !self.bodies.has_room(from, body.bytes()) {
+                return Err(Rejection::TooManyBodies);
+            }
+            if !self.pending.note_body(&body.envelopes) {
+                return Err(Rejection::UselessBody);
+            }
+            self.keep_body(from, spread);
+        }
+        self.bodies.unsaid.insert(*digest);
+        self.bodies.refresh(digest, self.quorum.one_correct());
+        Ok(())
+    }
+
+    /// BODIES-HELD.
+    pub(crate) fn on_bodies_held(&mut self, from: ValidatorId, bodies: &[Digest]) {
+        let enough = self.quorum.one_correct();
+        for digest in bodies {
+            self.bodies.claims.entry(from).or_default().insert(*digest);
+            self.bodies.refresh(digest, enough);
+        }
+    }
+
+    /// The record comes before whatever says that the body is held.
+    fn keep_body(&mut self, origin: ValidatorId, spread: &SpreadBody) {
+        let through = self.window_end();
+        self.emit(Effect::Persist(Record::Body { origin, through, body: spread.clone() }));
+        self.bodies.insert(origin, through, spread, self.now.monotonic_us);
+    }
+
+    // Own bodies.
+
+    /// A transaction of the own clients: it goes into the next body.
+    pub(crate) fn on_submitted(&mut self, transaction: PendingTransaction) {
+        let hash = transaction.hash;
+        if self.pending.admit(transaction, self.now.monotonic_us) {
+            self.bodies.unspread.push_back(hash);
+        }
+    }
+
+    /// Spreads what has gathered, and says what is held.
+    ///
+    /// **Returns** whether a body was spread.
+    pub(crate) fn spread_bodies(&mut self) -> bool {
+        let is_idle = self.bodies.unspread.is_empty() && self.bodies.unsaid.is_empty();
+        if !is_idle && self.now.monotonic_us < self.bodies.next_us {
+            self.look_again_at(self.bodies.next_us);
+        } else if !is_idle {
+            let spread = self.spread_submitted();
+            let pause_us = if spread >= BUSY { BUSY_GATHER_US } else { GATHER_US };
+            self.bodies.next_us = self.now.monotonic_us.saturating_add(pause_us);
+            self.say_what_is_held();
+            if spread > 0 {
+                return true;
+            }
+        }
+        self.rescue()
+    }
+
+    fn spread_submitted(&mut self) -> usize {
+        let transactions = self.take_unspread();
+        let count = transactions.len();
+        if count > 0 {
+            self.spread(&transactions);
+        }
+        count
+    }
+
+    /// The oldest of the own clients' transactions that are in no body, as many as one body takes.
+    fn take_unspread(&mut self) -> Vec<PendingTransaction> {
+        let mut room = Room::of(&body_limits(&self.config.params.block));
+        let mut taken: Vec<PendingTransaction> = Vec::new();
+        while let Some(hash) = self.bodies.unspread.front() {
+            if let Some(transaction) = self.pending.in_no_body(hash) {
+                if !room.take(transaction) && !taken.is_empty() {
+                    break;
+                }
+                taken.push(transaction.clone());
+            }
+            self.bodies.unspread.pop_front();
+        }
+        taken
+    }
+
+    /// Journals a body of these and sends it to all.
+    fn spread(&mut self, transactions: &[PendingTransaction]) {
+        let envelopes: Vec<Envelope> = transactions.iter().map(|it| it.envelope.clone()).collect();
+        let sum = |part: fn(&PendingTransaction) -> u32| {
+            transactions.iter().map(part).fold(0u32, u32::saturating_add)
+        };
+        let (operations, signatures) = (sum(|it| it.operations), sum(|it| it.signatures));
+        let body = Arc::new(Body { envelopes });
+        let spread = SpreadBody { digest: body.digest(), body, operations, signatures };
+        if !self.bodies.held.contains_key(&spread.digest) {
+            self.pending.note_body(&spread.body.envelopes);
+            self.keep_body(self.config.me, &spread);
+        }
+        self.broadcast(Message::Body(Arc::clone(&spread.body)));
+        self.bodies.refresh(&spread.digest, self.quorum.one_correct());
+    }
+
+    fn say_what_is_held(&mut self) {
+        while !self.bodies.unsaid.is_empty() {
+            let rest = self.bodies.unsaid.iter().nth(BodiesHeld::BODIES_MAX).copied();
+            let rest = rest.map(|first| self.bodies.unsaid.split_off(&first)).unwrap_or_default();
+            let bodies = std::mem::replace(&mut self.bodies.unsaid, rest).into_iter().collect();
+            self.broadcast(Message::BodiesHeld(BodiesHeld { bodies }));
+        }
+    }
+
+    /// The leader's remedy for bodies that were lost with their origin, or hold what it does not know: what waits for long and
+    /// is in no body that may be proposed, it spreads itself.
+    fn rescue(&mut self) -> bool {
+        let now = self.now.monotonic_us;
+        if !self.bodies.are_spread || !self.is_leading() {
+            return false;
+        }
+        let Some(oldest) = self.pending.oldest_waiting_us() else { return false };
+        let due = oldest.saturating_add(RESCUE_US).max(self.bodies.rescue_us);
+        if now < due {
+            self.look_again_at(due);
+            return false;
+        }
+        self.bodies.rescue_us = now.saturating_add(RESCUE_US);
+        self.look_again_at(self.bodies.rescue_us);
+        let until = now.saturating_sub(RESCUE_US);
+        let unheard = self.unheard_bodies();
+        let ready = self.bodies.ready.values();
+        let hopeful = ready.chain(&unheard).filter_map(|digest| self.bodies.held.get(digest));
+        let covered: BTreeSet<&Envelope> = hopeful.flat_map(|held| &held.body.envelopes).collect();
+        let limits = body_limits(&self.config.params.block);
+        let lost = self.pending.waiting_outside(&covered, until, &limits);
+        self.send_again(&unheard, until);
+        if !lost.is_empty() {
+            self.spread(&lost);
+        }
+        !lost.is_empty()
+    }
+
+    /// The own bodies that fewer than f+1 hold, and that may be proposed when they do.
+    fn unheard_bodies(&self) -> Vec<Digest> {
+        let own = self.bodies.held.iter().filter(|(_, held)| held.origin == self.config.me);
+        let unheard = own.filter(|(_, held)| {
+            !self.bodies.ready.contains_key(&held.arrival) && self.pending.may_propose(&held.body.envelopes)
+        });
+        unheard.map(|(digest, _)| *digest).collect()
+    }
+
+    /// Sends those bodies again that were sent last before a time.
+    fn send_again(&mut self, bodies: &[Digest], before_us: u64) {
+        for digest in bodies {
+            let Some(held) = self.bodies.held.get_mut(digest).filter(|held| held.spread_us <= before_us)
+            else {
+                continue;
+            };
+            held.spread_us = self.now.monotonic_us;
+            let body = Arc::clone(&held.body);
+            self.broadcast(Message::Body(body));
+        }
+    }
+
+    // Proposals.
+
+    /// Takes bodies for a batch, oldest first, up to the limits of a block: those that f+1 hold, of which this replica knows
+    /// every transaction and something still waits. What turns out to be none of these is not looked at again.
+    pub(crate) fn take_ready(&mut self) -> Vec<Arc<Body>> {
+        let mut room = Room::of(&self.config.params.block);
+        let mut taken = Vec::new();
+        while let Some((arrival, digest)) = self.bodies.ready.pop_first() {
+            let Some(held) = self.bodies.held.get(&digest) else { continue };
+            if !self.pending.may_propose(&held.body.envelopes) {
+                continue;
+            }
+            let has_place = taken.len() < Batch::BODIES_MAX;
+            if !has_place || !room.take_body(&held.body, held.operations, held.signatures) {
+                self.bodies.ready.insert(arrival, digest);
+                break;
+            }
+            self.pending.mark_in_flight(held.body.envelopes.iter());
+            taken.push(Arc::clone(&held.body));
+        }
+        taken
+    }
+
+    /// Whether a payload may be announced by its batch alone.
+    pub(crate) fn was_spread(&self, payload: &Payload) -> bool {
+        match &payload.value {
+            Value::Batch(batch) => !batch.bodies.is_empty() && self.bodies.holds_all(&batch.bodies),
+            Value::Null => false,
+        }
+    }
+
+    /// PRE-PREPARE with the batch alone.
+    pub(crate) fn on_announcement(
+        &mut self,
+        signed: Signed<PrePrepare>,
+        batch: Batch,
+    ) -> Result<(), Rejection> {
+        self.check_proposal(&signed)?;
+        let PrePrepare { view, slot, digest, .. } = signed.body;
+        // Early PRE-PREPAREs of the next view keep the digest only.
+        if self.record_proposal(signed)? && view == self.position.view {
+            let since_us = self.now.monotonic_us;
+            self.bodies.announced.insert(slot, Announced { digest, batch, since_us });
+        }
+        Ok(())
+    }
+
+    /// Puts the announced payload of a slot together, if all its bodies are held.
+    ///
+    /// **Returns** whether it is better to wait for what is missing than to fetch it.
+    pub(crate) fn put_together(&mut self, slot: Slot, digest: &Digest) -> bool {
+        let Some(announced) = self.bodies.announced.get(&slot).filter(|it| it.digest == *digest) else {
+            return false;
+        };
+        let limits = self.config.params.block;
+        let Some((bodies, fits)) = self.bodies.collect(&announced.batch, &limits) else {
+            let due = announced.since_us.saturating_add(GRACE_US);
+            let waits = self.now.monotonic_us < due;
+            if waits {
+                self.look_again_at(due);
+            }
+            return waits;
+        };
+        let Some(announced) = self.bodies.announced.remove(&slot) else { return false };
+        if !fits {
+            // T3: as with a payload that came whole and is malformed.
+            self.accuse_leader(self.position.view, "signed a malformed batch");
+            return true;
+        }
+        let payload = Payload { value: Value::Batch(announced.batch), bodies };
+        self.payloads.insert(slot, WellFormed::trusted(Arc::new(payload)), true);
+        self.catch_up.forget_payload(digest);
+        false
+    }
+
+    /// Comes back then, or earlier if that was said before.
+    fn look_again_at(&mut self, due_us: u64) {
+        if !self.armed.contains(&Timer::Bodies) || due_us < self.bodies.due_us {
+            self.bodies.due_us = due_us;
+            self.disarm(Timer::Bodies);
+            self.arm(Timer::Bodies, due_us.saturating_sub(self.now.monotonic_us));
+        }
+    }
+}
+
+/// What one body may hold, so that several fit a block.
+fn body_limits(limits: &BlockLimits) -> BlockLimits {
+    BlockLimits { bytes: limits.bytes / BODIES_A_BLOCK, ..*limits }
+}

@@ -1,0 +1,74 @@
+//! Bugs of bodies that are spread before they are proposed (sections 3 and 5, J3).
+
+use super::Bug;
+
+const BODIES: Bug = Bug { origin: "decision record 53", file: "bodies.rs", ..super::BLANK };
+
+pub(super) const BUGS: &[Bug] = &[
+    Bug {
+        name: "body-proposed-before-f+1-hold-it",
+        within: "fn refresh(",
+        text: ">= enough",
+        instead: ">= 1",
+        test: Some("bodies::body_is_proposed_once_f_plus_1_hold_it"),
+        ..BODIES
+    },
+    Bug {
+        name: "body-acknowledged-before-it-is-durable",
+        within: "fn keep_body(",
+        text: "self.emit(Effect::Persist(Record::Body { origin, through, body: spread.clone() }));",
+        instead: "",
+        test: Some("bodies::body_is_proposed_by_its_digest_and_travels_and_is_written_once"),
+        ..BODIES
+    },
+    Bug {
+        name: "vote-without-the-body",
+        file: "normal.rs",
+        within: "fn holds_payload",
+        text: "self.payloads.get(digest).is_some()",
+        instead: "true",
+        test: Some("bodies::missing_body_is_fetched"),
+        ..BODIES
+    },
+    Bug {
+        name: "body-trusted-beyond-its-slot",
+        within: "fn are_durable",
+        text: "held.through >= slot",
+        instead: "true",
+        test: Some("bodies::vote_beyond_the_slot_up_to_which_its_body_is_kept_writes_it_again"),
+        ..BODIES
+    },
+    Bug {
+        name: "bodies-forgotten-at-the-restart",
+        file: "recovery.rs",
+        within: "fn load_journal",
+        text: "self.load_bodies(bodies);",
+        instead: "",
+        test: Some("bodies::vote_on_bodies_survives_a_restart"),
+        ..BODIES
+    },
+    Bug {
+        name: "body-with-a-refused-part-proposed",
+        within: "fn take_ready",
+        text: "!self.pending.may_propose(&held.body.envelopes)",
+        instead: "false",
+        test: Some("bodies::leader_proposes_no_body_of_which_it_refused_a_part_and_spreads_the_rest_itself"),
+        ..BODIES
+    },
+    Bug {
+        name: "bodies-without-a-limit",
+        within: "fn on_body(",
+        text: "!self.bodies.has_room(from, body.bytes())",
+        instead: "false",
+        test: Some("bodies::bodies_of_one_peer_are_refused_beyond_its_share"),
+        ..BODIES
+    },
+    Bug {
+        name: "announced-batch-larger-than-a-block-voted-for",
+        within: "fn put_together",
+        text: "!fits",
+        instead: "false",
+        test: Some("bodies::announcement_of_more_than_a_block_is_proof_against_its_leader"),
+        ..BODIES
+    },
+];
