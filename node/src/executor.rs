@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use carat_consensus::effect::Finality;
 use carat_consensus::{Execute, Executed, Input};
-use carat_ledger::{ApplyError, BlockInput, BlockOutcome, SortKey, StateError, StateKey, StateTree};
+use carat_ledger::{
+    ApplyError, BlockInput, BlockOutcome, SortKey, StateError, StateKey, StateTree, governance,
+};
 use carat_storage::store::{Store, StoreError};
 use carat_types::batch::Payload;
 use carat_types::block::Block;
@@ -106,7 +108,7 @@ pub struct Executor {
     pub chronicle: Chapters,
     /// The last header, for others to read.
     pub shared_tip: Arc<RwLock<Header>>,
-    /// Who is served what is made here; none where nobody is.
+    /// Who is served what is made here; none where nobody is, at a node that follows.
     pub(crate) served: Option<Served>,
     /// Counters.
     pub metrics: Arc<Metrics>,
@@ -129,7 +131,7 @@ impl Executor {
     ///
     /// **Errors**: see [`ExecutorError`]; the block in question was not written.
     pub fn run(mut self, tasks: &Receiver<Task>) -> Result<(), ExecutorError> {
-        self.upgrades.look(&*self.store)?;
+        self.look_at_version()?;
         while let Ok(task) = tasks.recv() {
             match task {
                 Task::Execute(execute) => self.execute(&execute)?,
@@ -162,7 +164,7 @@ impl Executor {
         self.store.commit_block(&block, &outcome)?;
         self.metrics.ledger_apply_seconds.observe(started.elapsed().as_secs_f64());
         if outcome.delta.contains_key(&StateKey::Governance.to_bytes()) {
-            self.upgrades.look(&*self.store)?;
+            self.look_at_version()?;
         }
         if let Some(served) = &self.served {
             served.snapshots.executed(execute.slot);
@@ -181,7 +183,7 @@ impl Executor {
         let leaves = self.tree.rule().clone();
         self.tree = StateTree::build(&leaves, std::iter::empty::<([u8; 0], [u8; 0])>());
         self.tree = self.store.install_state(offer, &leaves)?;
-        self.upgrades.look(&*self.store)?;
+        self.look_at_version()?;
         let header = &offer.base.header;
         self.tip = header.clone();
         self.tip_transactions = offer.base_transactions();
@@ -190,6 +192,16 @@ impl Executor {
         self.chronicle.installed();
         self.trace.step(header.slot, "INSTALLED", format!("state root {}", header.state_root.short()));
         self.mailbox.answer(Input::Installed(Box::new(header.clone())));
+        Ok(())
+    }
+
+    /// What follows from the version of the rules, beside execution.
+    fn look_at_version(&mut self) -> Result<(), StateError> {
+        self.upgrades.look(&*self.store)?;
+        // A node that follows has no replica: it hands on what clients bring.
+        if self.served.is_some() {
+            self.front_door.spread_bodies(governance::spreads_bodies(&*self.store)?);
+        }
         Ok(())
     }
 

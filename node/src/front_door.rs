@@ -3,10 +3,11 @@
 //! Admission is the ledger's full check against the last executed state and what waits already. What is
 //! admitted goes to the replica, and, if a client brought it, to all other validators.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use carat_consensus::{Input, PendingTransaction};
+use carat_consensus::{Input, PendingTransaction, SpreadBody};
 use carat_ledger::{Moment, Refusal, StateError, admit};
 use carat_storage::store::Store;
 use carat_types::batch::Envelope;
@@ -36,6 +37,8 @@ pub struct FrontDoor {
     pub mailbox: Arc<Mailbox>,
     /// The way to the other validators.
     pub gossip: UnboundedSender<Envelope>,
+    /// Whether what clients bring is spread in bodies, by the replica, or gossiped.
+    pub spreads_bodies: AtomicBool,
     /// What waits.
     pub pool: Mutex<Pool>,
     /// Clients who wait: they learn at once when theirs can no longer succeed.
@@ -73,14 +76,12 @@ const PARKED_GAPS: std::ops::RangeInclusive<i64> = 2..=1_000;
 const RECHECK_COUNT: usize = 1_024;
 
 impl FrontDoor {
-    /// Admits a client's transaction and gossips it.
+    /// Admits a client's transaction and spreads it.
     ///
     /// **Errors**: the state cannot be read.
     pub fn submit(&self, transaction: &Arc<SignedTransaction>) -> Result<Verdict, StateError> {
         let verdict = self.admit(transaction, None)?;
-        if matches!(verdict, Verdict::Admitted | Verdict::Parked) {
-            self.gossip(transaction);
-        }
+        self.spread(transaction, &verdict);
         Ok(verdict)
     }
 
@@ -94,10 +95,34 @@ impl FrontDoor {
         transaction: &Arc<SignedTransaction>,
     ) -> Result<(), StateError> {
         let verdict = self.admit(transaction, Some(from))?;
-        if from == self.followers && matches!(verdict, Verdict::Admitted | Verdict::Parked) {
-            self.gossip(transaction);
+        if from == self.followers {
+            self.spread(transaction, &verdict);
         }
         Ok(())
+    }
+
+    /// Hands in a body that a validator spread, after its transactions.
+    pub fn body(&self, from: ValidatorId, body: SpreadBody) {
+        self.mailbox.offer(from.index(), [Input::Body { from, body }]);
+    }
+
+    /// From now on the replica spreads what clients bring in bodies, or it is gossiped.
+    pub fn spread_bodies(&self, are_spread: bool) {
+        self.mailbox.answer(Input::SpreadBodies(are_spread));
+        self.spreads_bodies.store(are_spread, Ordering::Relaxed);
+    }
+
+    /// Gossips what the replica does not spread: all of it, or what waits for its predecessor.
+    fn spread(&self, transaction: &SignedTransaction, verdict: &Verdict) {
+        let in_body = self.spreads_bodies.load(Ordering::Relaxed) && *verdict == Verdict::Admitted;
+        if !in_body && matches!(verdict, Verdict::Admitted | Verdict::Parked) {
+            self.gossip(transaction);
+        }
+    }
+
+    /// Whether this node spreads what came from there.
+    fn is_own(&self, origin: Option<ValidatorId>) -> bool {
+        origin.is_none_or(|origin| origin == self.followers)
     }
 
     fn admit(
@@ -144,7 +169,7 @@ impl FrontDoor {
             }
             Err(refusal) => return Ok(Verdict::Refused(Box::new(refusal))),
         };
-        let input = Input::Admitted(PendingTransaction {
+        let pending_transaction = PendingTransaction {
             hash: *transaction.hash(),
             source: transaction.source().0,
             sequence: transaction.sequence(),
@@ -152,7 +177,11 @@ impl FrontDoor {
             envelope: Envelope(transaction.bytes().into()),
             operations: u32::try_from(transaction.operations().len()).unwrap_or(u32::MAX),
             signatures: u32::try_from(transaction.signature_count()).unwrap_or(u32::MAX),
-        });
+        };
+        let input = match self.is_own(origin) && self.spreads_bodies.load(Ordering::Relaxed) {
+            true => Input::Submitted(pending_transaction),
+            false => Input::Admitted(pending_transaction),
+        };
         let mut pool = self.lock();
         if pool.ahead_of(transaction).sequence != pending.sequence {
             drop(pool);
@@ -239,7 +268,7 @@ impl FrontDoor {
         let neglected = self.lock().neglected(now.saturating_sub(patience), now, RECHECK_COUNT);
         for entry in neglected {
             if self.is_still_admissible(&entry.transaction)? {
-                if entry.origin.is_none_or(|origin| origin == self.followers) {
+                if self.is_own(entry.origin) {
                     self.gossip(&entry.transaction);
                 }
             } else {

@@ -8,9 +8,9 @@ use std::sync::mpsc::Receiver;
 
 use carat_consensus::{Input, VerifiedMessage};
 use carat_network::Incoming;
-use carat_types::batch::Envelope;
+use carat_types::batch::{Body, Envelope};
 use carat_types::codec::Decode;
-use carat_types::message::{Data, Frame, Message, Proposal, SignedBody};
+use carat_types::message::{Announcement, Data, Frame, Message, Proposal, SignedBody};
 use carat_types::payload;
 use carat_types::validators::{Ed25519, ValidatorSet, Verified};
 use carat_types::{Digest, Epoch, ValidatorId, batch::BlockLimits, message::Signed};
@@ -72,6 +72,7 @@ enum Refusal {
 enum Inward {
     Replica(Epoch, Box<VerifiedMessage>),
     FrontDoor(Vec<Envelope>),
+    Body(Arc<Body>),
     Nowhere,
 }
 
@@ -103,6 +104,7 @@ impl Inbound {
                     }
                 }
                 Ok(Inward::FrontDoor(envelopes)) => self.bell.gossip(from, frame, envelopes),
+                Ok(Inward::Body(body)) => self.bell.body(from, frame, body),
                 Ok(Inward::Nowhere) => {}
                 Err(refusal) => {
                     self.metrics.consensus_rejections_total.with_label_values(&[refusal.name()]).inc();
@@ -143,6 +145,9 @@ impl Inbound {
                 Message::Fetch(fetch) => VerifiedMessage::Fetch(fetch),
                 Message::Data(data) => self.data(data)?,
                 Message::Transactions(transactions) => return Ok(Inward::FrontDoor(transactions.envelopes)),
+                Message::Body(body) => return Ok(Inward::Body(body)),
+                Message::BodiesHeld(held) => VerifiedMessage::BodiesHeld(held.bodies),
+                Message::Announcement(announcement) => self.announcement(announcement)?,
             }),
         ))
     }
@@ -153,6 +158,15 @@ impl Inbound {
 
     fn signed<B: SignedBody>(&self, signed: Signed<B>) -> Result<Verified<B>, Refusal> {
         self.validators.verify(&Ed25519, signed).ok_or(Refusal::BadSignature)
+    }
+
+    fn announcement(&self, announcement: Announcement) -> Result<VerifiedMessage, Refusal> {
+        let matches = announcement.batch_matches();
+        let signed = self.signed(announcement.signed)?;
+        Ok(match matches {
+            true => VerifiedMessage::Announcement { signed, batch: announcement.batch },
+            false => VerifiedMessage::BadProposal { signed, leader_is_to_blame: false },
+        })
     }
 
     fn proposal(&self, proposal: &Proposal) -> Result<VerifiedMessage, Refusal> {
@@ -193,7 +207,7 @@ impl Inbound {
 #[cfg(test)]
 mod tests {
     use carat_types::Slot;
-    use carat_types::message::{Fetch, Status, Transactions};
+    use carat_types::message::{BodiesHeld, Fetch, Status, Transactions};
 
     use super::*;
 
@@ -203,6 +217,8 @@ mod tests {
             (Message::Status(Status::default()), true),
             (Message::Fetch(Fetch::Blocks(Slot(1))), false),
             (Message::Transactions(Transactions { envelopes: Vec::new() }), false),
+            (Message::Body(Arc::default()), false),
+            (Message::BodiesHeld(BodiesHeld { bodies: Vec::new() }), false),
         ];
         for (message, taken) in said {
             assert_eq!(Takes::Blocks.takes(&message), taken, "{}", message.name());

@@ -188,6 +188,7 @@ impl Parts {
             tip: Arc::clone(&self.tip),
             mailbox: Arc::clone(&self.mailbox),
             gossip,
+            spreads_bodies: AtomicBool::new(false),
             pool: Mutex::new(Pool::new(capacity, home.validators().ids().count())),
             waiting: Arc::clone(&self.waiting),
             me: home.identity.validator,

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
+use carat_consensus::SpreadBody;
 use carat_ledger::StateError;
 use carat_network::Incoming;
-use carat_types::batch::Envelope;
+use carat_types::batch::{Body, Envelope};
 use carat_types::signature::{Claim, KnownKeys};
 use carat_types::transaction::{SignedTransaction, account_of};
 use carat_types::{Digest, PublicKey, Signature, ValidatorId};
@@ -34,6 +35,8 @@ enum Arrival {
     Session { transactions: Vec<Arc<SignedTransaction>>, events: UnboundedSender<Event> },
     /// A peer. Its frame is kept until they are let in: that bounds what a peer can make wait here.
     Peer { from: ValidatorId, frame: Incoming, envelopes: Vec<Envelope> },
+    /// A peer, in a body; its frame is kept likewise.
+    Body { from: ValidatorId, frame: Incoming, body: Arc<Body> },
 }
 
 /// The way to the porter.
@@ -73,6 +76,14 @@ impl Bell {
             self.metrics.pool_submissions_total.with_label_values(&["full"]).inc_by(count);
         }
     }
+
+    /// Hands in a body that a peer spreads. Where there is no room it is dropped: its validator gossips what is in it.
+    pub fn body(&self, from: ValidatorId, frame: Incoming, body: Arc<Body>) {
+        let count = u64::try_from(body.envelopes.len()).unwrap_or(u64::MAX);
+        if self.arrivals.try_send(Arrival::Body { from, frame, body }).is_err() {
+            self.metrics.pool_submissions_total.with_label_values(&["full"]).inc_by(count);
+        }
+    }
 }
 
 /// The porter's things.
@@ -83,6 +94,16 @@ pub struct Porter {
     signatures: Arc<SignatureCache>,
     keys: KnownKeys,
     metrics: Arc<Metrics>,
+}
+
+/// Who stands at the door in one round.
+#[derive(Default)]
+struct Round {
+    visitors: Vec<Visitor>,
+    /// They keep their share of the budget until the round is over.
+    frames: Vec<Incoming>,
+    /// They follow their transactions.
+    bodies: Vec<(ValidatorId, SpreadBody)>,
 }
 
 /// A transaction at the door, and who brought it.
@@ -113,20 +134,20 @@ impl Porter {
     /// Works until nobody can ring any more.
     pub fn run(mut self) {
         while let Some(first) = self.arrivals.blocking_recv() {
-            let mut visitors = Vec::new();
-            // Frames keep their share of the budget until the round is over.
-            let mut frames = Vec::new();
+            let mut round = Round::default();
             let mut next = Some(first);
             while let Some(arrival) = next {
-                self.welcome(arrival, &mut visitors, &mut frames);
-                next = if visitors.len() < ROUND { self.arrivals.try_recv().ok() } else { None };
+                self.welcome(arrival, &mut round);
+                next = if round.visitors.len() < ROUND { self.arrivals.try_recv().ok() } else { None };
             }
-            self.check_ahead(&visitors);
-            visitors.into_iter().for_each(|visitor| self.let_in(visitor));
+            self.check_ahead(&round.visitors);
+            round.visitors.into_iter().for_each(|visitor| self.let_in(visitor));
+            round.bodies.into_iter().for_each(|(from, body)| self.front_door.body(from, body));
         }
     }
 
-    fn welcome(&self, arrival: Arrival, visitors: &mut Vec<Visitor>, frames: &mut Vec<Incoming>) {
+    fn welcome(&self, arrival: Arrival, round: &mut Round) {
+        let visitors = &mut round.visitors;
         match arrival {
             Arrival::Client { transaction, answer } => {
                 visitors.push(Visitor { transaction, origin: Origin::Client(answer) });
@@ -136,18 +157,36 @@ impl Porter {
                 visitors.extend(transactions.into_iter().map(visitor));
             }
             Arrival::Peer { from, frame, envelopes } => {
-                for envelope in envelopes {
-                    match SignedTransaction::decode(&self.network_id, &envelope.0) {
-                        Ok(transaction) => visitors
-                            .push(Visitor { transaction: Arc::new(transaction), origin: Origin::Peer(from) }),
-                        Err(_) => {
-                            self.metrics.pool_submissions_total.with_label_values(&["refused"]).inc();
-                        }
-                    }
+                visitors.extend(envelopes.iter().filter_map(|envelope| self.visitor(from, envelope)));
+                round.frames.push(frame);
+            }
+            Arrival::Body { from, frame, body } => {
+                let first = visitors.len();
+                visitors.extend(body.envelopes.iter().filter_map(|envelope| self.visitor(from, envelope)));
+                let known = visitors.get(first..).unwrap_or_default();
+                // A body with an envelope that is no transaction is never voted for.
+                if known.len() == body.envelopes.len() {
+                    let sum = |part: fn(&SignedTransaction) -> usize| {
+                        let parts = known.iter().map(|visitor| part(&visitor.transaction));
+                        u32::try_from(parts.sum::<usize>()).unwrap_or(u32::MAX)
+                    };
+                    let (operations, signatures) =
+                        (sum(|it| it.operations().len()), sum(SignedTransaction::signature_count));
+                    let body = SpreadBody { digest: body.digest(), body, operations, signatures };
+                    round.bodies.push((from, body));
                 }
-                frames.push(frame);
+                round.frames.push(frame);
             }
         }
+    }
+
+    /// What a peer brings, if it is a transaction.
+    fn visitor(&self, from: ValidatorId, envelope: &Envelope) -> Option<Visitor> {
+        let Ok(transaction) = SignedTransaction::decode(&self.network_id, &envelope.0) else {
+            self.metrics.pool_submissions_total.with_label_values(&["refused"]).inc();
+            return None;
+        };
+        Some(Visitor { transaction: Arc::new(transaction), origin: Origin::Peer(from) })
     }
 
     /// Checks what the front door is going to ask, as far as can be guessed without the state: the signatures of

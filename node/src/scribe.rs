@@ -251,12 +251,15 @@ pub fn lane(message: &Message) -> Lane {
         | Message::Commit(_)
         | Message::Seal(_)
         | Message::Status(_)
-        | Message::Fetch(_) => Lane::Urgent,
+        | Message::Fetch(_)
+        | Message::BodiesHeld(_)
+        | Message::Announcement(_) => Lane::Urgent,
         Message::Proposal(_)
         | Message::ViewChange(_)
         | Message::NewView(_)
         | Message::Data(_)
-        | Message::Transactions(_) => Lane::Bulk,
+        | Message::Transactions(_)
+        | Message::Body(_) => Lane::Bulk,
     }
 }
 

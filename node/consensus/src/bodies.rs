@@ -4,14 +4,14 @@
 //! | who | does |
 //! |---|---|
 //! | the validator that clients reached | gathers what it admitted, journals it as a body and sends it to all |
-//! | everybody | journals a body of which something waits here, then says that it holds it |
+//! | everybody | journals a body of which something waits here, then says that it holds it: at once if the leader needs to know |
 //! | the leader | proposes, oldest first, what f+1 hold; what is in no such body for [`RESCUE_US`] it spreads itself |
 //! | an acceptor | puts the payload together from what it holds; what is missing after [`GRACE_US`] it fetches |
 //!
 //! That f+1 hold a body is a correct leader's policy and never a check: J3 with q votes guarantees the payload. So a body that is
 //! lost, refused, or announced by liars costs time and nothing else.
 //!
-//! A body's record says through which slot it matters: the window's end when it came. Until the checkpoint passes that slot the
+//! A body's record says through which slot it matters: the window's end when it is written. Until the checkpoint passes that slot the
 //! journal keeps it, and a vote up to that slot need not write its bytes again. Then it is forgotten.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -36,6 +36,9 @@ const GATHER_US: u64 = 5_000;
 const BUSY_GATHER_US: u64 = 20_000;
 /// A body with so many transactions tells of load.
 const BUSY: usize = 16;
+/// How long an acknowledgement waits that the leader does not need; most bodies are final by then, and it is not sent. **Units**:
+/// microseconds.
+const LAZY_US: u64 = 100_000;
 /// How long an acceptor waits for bodies that may be on their way before it fetches the payload. **Units**: microseconds.
 const GRACE_US: u64 = 20_000;
 /// How long a transaction waits in no body that f+1 hold, before the leader spreads it itself. **Units**: microseconds.
@@ -55,8 +58,9 @@ struct Held {
     body: Arc<Body>,
     origin: ValidatorId,
     arrival: u64,
-    /// The last slot for which the journal keeps it.
+    /// The last slot for which the journal keeps it, or memory before it is there.
     through: Slot,
+    is_journaled: bool,
     operations: u32,
     signatures: u32,
     /// When it came, or was sent last.
@@ -105,8 +109,10 @@ pub(crate) struct Bodies {
     shares: BTreeMap<ValidatorId, (usize, usize)>,
     /// The own clients' transactions that are in no body yet, by id.
     unspread: VecDeque<Digest>,
-    /// Bodies that are journaled and not acknowledged yet.
+    /// Bodies that are not acknowledged yet.
     unsaid: BTreeSet<Digest>,
+    /// When that is due, while there are any.
+    say_us: u64,
     announced: BTreeMap<Slot, Announced>,
     /// When the next body or acknowledgement may go out.
     next_us: u64,
@@ -125,9 +131,11 @@ impl Bodies {
         !self.ready.is_empty()
     }
 
-    /// Whether the journal holds all these bodies for a vote at `slot`.
-    pub(crate) fn are_durable(&self, slot: Slot, bodies: &[Digest]) -> bool {
-        bodies.iter().all(|digest| self.held.get(digest).is_some_and(|held| held.through >= slot))
+    /// Whether the journal holds all these bodies for a vote at `slot`, or can.
+    pub(crate) fn are_kept(&self, slot: Slot, bodies: &[Digest]) -> bool {
+        bodies.iter().all(|digest| {
+            self.held.get(digest).is_some_and(|held| !held.is_journaled || held.through >= slot)
+        })
     }
 
     /// Whether all these bodies were spread.
@@ -140,17 +148,32 @@ impl Bodies {
         count < BODIES_PER_ORIGIN && held.saturating_add(bytes) <= BYTES_PER_ORIGIN
     }
 
-    /// Takes in a body that is in the journal.
+    /// Takes in a body.
     pub(crate) fn insert(&mut self, origin: ValidatorId, through: Slot, spread: &SpreadBody, now_us: u64) {
         let SpreadBody { digest, body, operations, signatures } = spread;
         let (arrival, bytes) = (self.next_arrival, body.bytes());
         self.next_arrival = arrival.saturating_add(1);
         let (operations, signatures) = (*operations, *signatures);
         let body = Arc::clone(body);
-        let held = Held { body, origin, arrival, through, operations, signatures, spread_us: now_us };
+        let (is_journaled, spread_us) = (false, now_us);
+        let held = Held { body, origin, arrival, through, is_journaled, operations, signatures, spread_us };
         if self.held.insert(*digest, held).is_none() {
             let (count, held) = self.shares.entry(origin).or_default();
             (*count, *held) = (count.saturating_add(1), held.saturating_add(bytes));
+        }
+    }
+
+    /// Takes in a body that the journal has.
+    pub(crate) fn insert_journaled(
+        &mut self,
+        origin: ValidatorId,
+        through: Slot,
+        spread: &SpreadBody,
+        now_us: u64,
+    ) {
+        self.insert(origin, through, spread, now_us);
+        if let Some(held) = self.held.get_mut(&spread.digest) {
+            held.is_journaled = true;
         }
     }
 
@@ -235,9 +258,9 @@ impl Replica {
             if !self.pending.note_body(&body.envelopes) {
                 return Err(Rejection::UselessBody);
             }
-            self.keep_body(from, spread);
+            self.bodies.insert(from, self.window_end(), spread, self.now.monotonic_us);
         }
-        self.bodies.unsaid.insert(*digest);
+        self.owe_word(from, *digest);
         self.bodies.refresh(digest, self.quorum.one_correct());
         Ok(())
     }
@@ -251,11 +274,31 @@ impl Replica {
         }
     }
 
-    /// The record comes before whatever says that the body is held.
-    fn keep_body(&mut self, origin: ValidatorId, spread: &SpreadBody) {
+    /// This validator is to say that it holds a body: soon, if the leader may not count f+1 without it.
+    fn owe_word(&mut self, origin: ValidatorId, digest: Digest) {
+        let leader = self.leader_of(self.position.view);
+        let counted = if origin == leader { 1 } else { 2 };
+        let needed = counted < self.quorum.one_correct() && leader != self.config.me;
+        let due = match needed {
+            true => self.bodies.next_us,
+            false => self.now.monotonic_us.saturating_add(LAZY_US),
+        };
+        let earlier = if self.bodies.unsaid.is_empty() { u64::MAX } else { self.bodies.say_us };
+        self.bodies.say_us = due.min(earlier);
+        self.bodies.unsaid.insert(digest);
+    }
+
+    /// J3, ahead of the vote: the records come before whatever rests on these bodies being held.
+    pub(crate) fn persist_bodies(&mut self, bodies: &[Digest]) {
         let through = self.window_end();
-        self.emit(Effect::Persist(Record::Body { origin, through, body: spread.clone() }));
-        self.bodies.insert(origin, through, spread, self.now.monotonic_us);
+        for digest in bodies {
+            let held = self.bodies.held.get_mut(digest).filter(|held| !held.is_journaled);
+            let Some(held) = held else { continue };
+            (held.is_journaled, held.through) = (true, through);
+            let (origin, operations, signatures) = (held.origin, held.operations, held.signatures);
+            let body = SpreadBody { digest: *digest, body: Arc::clone(&held.body), operations, signatures };
+            self.emit(Effect::Persist(Record::Body { origin, through, body }));
+        }
     }
 
     // Own bodies.
@@ -272,14 +315,20 @@ impl Replica {
     ///
     /// **Returns** whether a body was spread.
     pub(crate) fn spread_bodies(&mut self) -> bool {
-        let is_idle = self.bodies.unspread.is_empty() && self.bodies.unsaid.is_empty();
-        if !is_idle && self.now.monotonic_us < self.bodies.next_us {
-            self.look_again_at(self.bodies.next_us);
-        } else if !is_idle {
+        let (has_own, owes) = (!self.bodies.unspread.is_empty(), !self.bodies.unsaid.is_empty());
+        if has_own || owes {
+            let now = self.now.monotonic_us;
+            let due = if has_own { self.bodies.next_us } else { self.bodies.say_us.max(self.bodies.next_us) };
+            if now < due {
+                self.look_again_at(due);
+                return self.rescue();
+            }
             let spread = self.spread_submitted();
             let pause_us = if spread >= BUSY { BUSY_GATHER_US } else { GATHER_US };
-            self.bodies.next_us = self.now.monotonic_us.saturating_add(pause_us);
-            self.say_what_is_held();
+            self.bodies.next_us = now.saturating_add(pause_us);
+            if owes && now >= self.bodies.say_us {
+                self.say_what_is_held();
+            }
             if spread > 0 {
                 return true;
             }
@@ -323,7 +372,8 @@ impl Replica {
         let spread = SpreadBody { digest: body.digest(), body, operations, signatures };
         if !self.bodies.held.contains_key(&spread.digest) {
             self.pending.note_body(&spread.body.envelopes);
-            self.keep_body(self.config.me, &spread);
+            self.bodies.insert(self.config.me, self.window_end(), &spread, self.now.monotonic_us);
+            self.persist_bodies(&[spread.digest]);
         }
         self.broadcast(Message::Body(Arc::clone(&spread.body)));
         self.bodies.refresh(&spread.digest, self.quorum.one_correct());
@@ -333,7 +383,8 @@ impl Replica {
         while !self.bodies.unsaid.is_empty() {
             let rest = self.bodies.unsaid.iter().nth(BodiesHeld::BODIES_MAX).copied();
             let rest = rest.map(|first| self.bodies.unsaid.split_off(&first)).unwrap_or_default();
-            let bodies = std::mem::replace(&mut self.bodies.unsaid, rest).into_iter().collect();
+            let bodies: Vec<Digest> = std::mem::replace(&mut self.bodies.unsaid, rest).into_iter().collect();
+            self.persist_bodies(&bodies);
             self.broadcast(Message::BodiesHeld(BodiesHeld { bodies }));
         }
     }
@@ -408,6 +459,7 @@ impl Replica {
             }
             self.pending.mark_in_flight(held.body.envelopes.iter());
             taken.push(Arc::clone(&held.body));
+            self.persist_bodies(&[digest]);
         }
         taken
     }

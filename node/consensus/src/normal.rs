@@ -481,21 +481,22 @@ impl Replica {
             self.pending.mark_in_flight(held.payload().envelopes());
             self.payloads.insert(slot, held, true);
         }
-        let batch = payload.as_ref().and_then(|payload| self.batch_of_durable_bodies(slot, payload));
+        let batch = payload.as_ref().and_then(|payload| self.batch_of_kept_bodies(slot, payload));
         // J3 before the PREPARE; bodies that the journal holds are not written twice.
         let payload = payload.filter(|_| batch.is_none());
         if let Some(batch) = batch {
+            self.persist_bodies(&batch.bodies);
             self.emit(Effect::Persist(Record::Batch(slot, batch)));
         }
         self.emit(Effect::Persist(Record::Vote(ballot, justification.clone(), payload)));
         self.say(Statement::Prepare(ballot, justification));
     }
 
-    /// The batch of a payload all of whose bodies the journal holds for a vote at this slot.
-    fn batch_of_durable_bodies(&self, slot: Slot, payload: &Payload) -> Option<Batch> {
+    /// The batch of a payload all of whose bodies the journal holds for a vote at this slot, or can.
+    fn batch_of_kept_bodies(&self, slot: Slot, payload: &Payload) -> Option<Batch> {
         match &payload.value {
             Value::Batch(batch) if !batch.bodies.is_empty() => {
-                self.bodies.are_durable(slot, &batch.bodies).then(|| batch.clone())
+                self.bodies.are_kept(slot, &batch.bodies).then(|| batch.clone())
             }
             _ => None,
         }

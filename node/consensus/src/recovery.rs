@@ -243,7 +243,7 @@ impl Replica {
         let now_us = self.now.monotonic_us;
         for JournaledBody { origin, through, body } in bodies {
             if through > self.chain.stable {
-                self.bodies.insert(origin, through, &body, now_us);
+                self.bodies.insert_journaled(origin, through, &body, now_us);
             }
         }
     }

@@ -28,6 +28,9 @@ use crate::validity::Moment;
 /// evidence; from version 29 on validators also spread transactions in bodies, for which no block is executed differently.
 const NEWEST_WRITTEN: u32 = 29;
 
+/// The first version in which bodies are spread.
+const VERSION_SPREADING_BODIES: u32 = 29;
+
 /// The newest version of the ledger's rules that this build executes. A build for the test of an upgrade is made to know
 /// fewer, by `CARAT_NEWEST_PROTOCOL` in the environment of the compiler; no build can be made to know more.
 pub const NEWEST_PROTOCOL: u32 = newest(option_env!("CARAT_NEWEST_PROTOCOL"));
@@ -86,6 +89,19 @@ pub fn unknown_version(state: &(impl StateRead + ?Sized)) -> Result<Option<(Slot
         }
         _ => None,
     }))
+}
+
+/// Whether validators spread transactions in bodies, by the version that the state is of: every build that executes it knows how.
+///
+/// **Errors**: the state cannot be read.
+pub fn spreads_bodies(state: &(impl StateRead + ?Sized)) -> Result<bool, StateError> {
+    let key = StateKey::Totals;
+    let value = state.get(&key.to_bytes())?.map(|bytes| StateValue::from_bytes(&key, &bytes)).transpose()?;
+    let version = match value {
+        Some(StateValue::Totals(totals)) => totals.protocol_version,
+        _ => 0,
+    };
+    Ok(version >= VERSION_SPREADING_BODIES)
 }
 
 /// What happens before the first transaction of a block: a change whose slot has come comes into force.

@@ -117,6 +117,12 @@ fn messages() -> Vec<Message> {
         Message::Data(Data::Stable(Arc::new(stable()))),
         Message::Data(Data::HighestVotes(Arc::new(votes))),
         Message::Transactions(Transactions { envelopes: vec![Envelope([9u8; 4].as_slice().into())] }),
+        Message::Body(Arc::clone(&payload().bodies[0])),
+        Message::BodiesHeld(BodiesHeld { bodies: vec![digest(1)] }),
+        Message::Announcement(Announcement {
+            signed: signed(PrePrepare { view: View(3), slot: Slot(7), parent: digest(1), digest: digest(2) }),
+            batch: Batch { time_ms: 5, bodies: vec![digest(3)] },
+        }),
     ]
 }
 
@@ -245,6 +251,9 @@ const GOLDEN_ENCODINGS: &[&str] = &[
     "DATA 475 fe2dd290",
     "DATA 1121 f65a714d",
     "TRANSACTIONS 13 d4b89f97",
+    "BODY",
+    "BODIES-HELD",
+    "PRE-PREPARE",
     "receipt 318 7602aa57",
     "receipt 318 557d0238",
     "receipt 586 09e4b826",

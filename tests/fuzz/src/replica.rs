@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use carat_consensus::effect::Effect;
-use carat_consensus::{ChainTip, Config, FetchStates, Input, Now, Replica, Signer, Timer, VerifiedMessage};
+use carat_consensus::{
+    ChainTip, Config, FetchStates, Input, Now, Replica, Signer, SpreadBody, Timer, VerifiedMessage,
+};
 use carat_types::batch::WellFormed;
 use carat_types::codec::Decode;
 use carat_types::genesis::{ConsensusConstants, Trust};
@@ -22,7 +24,7 @@ use crate::network::{LIAR, NETWORK, keys};
 const STEPS_MAX: usize = 200;
 /// The replica under test.
 const ME: ValidatorId = ValidatorId(0);
-const TIMERS: [Timer; 8] = [
+const TIMERS: [Timer; 9] = [
     Timer::Status,
     Timer::Progress,
     Timer::NewView,
@@ -31,6 +33,7 @@ const TIMERS: [Timer; 8] = [
     Timer::Propose,
     Timer::Recheck,
     Timer::Fetch,
+    Timer::Bodies,
 ];
 
 /// Signs by hashing: real keys would take most of the time.
@@ -75,6 +78,7 @@ pub fn replica(bytes: &[u8]) {
     let mut now = Now { monotonic_us: 1, wall_ms: NETWORK.header.time_ms };
     let tip = ChainTip { header: NETWORK.header.clone(), recent: Vec::new(), transfer: None };
     let (mut replica, _) = Replica::start(config, now, Vec::new(), tip).expect("a new validator starts");
+    replica.handle(now, Input::SpreadBodies(true));
     let mut rest = bytes;
     for _ in 0..STEPS_MAX {
         let Some((step, tail)) = rest.split_first() else { return };
@@ -91,9 +95,18 @@ pub fn replica(bytes: &[u8]) {
             let length = usize::from(u16::from_be_bytes(*length)).min(tail.len());
             let (frame, behind) = tail.split_at(length);
             rest = behind;
-            match Frame::from_bytes(frame).ok().and_then(|frame| verified(frame.message)) {
-                Some(message) => Input::Message { from: LIAR, message },
-                None => continue,
+            match Frame::from_bytes(frame).map(|frame| frame.message) {
+                Ok(Message::Body(body)) => {
+                    let count = u32::try_from(body.envelopes.len()).unwrap_or(u32::MAX);
+                    let (digest, operations, signatures) = (body.digest(), count, count);
+                    let body = SpreadBody { digest, body, operations, signatures };
+                    Input::Body { from: LIAR, body }
+                }
+                Ok(message) => match verified(message) {
+                    Some(message) => Input::Message { from: LIAR, message },
+                    None => continue,
+                },
+                Err(_) => continue,
             }
         };
         let halted = replica.handle(now, input).iter().any(|effect| matches!(effect, Effect::Halt(_)));
@@ -137,7 +150,16 @@ fn verified(message: Message) -> Option<VerifiedMessage> {
         Message::Data(Data::Snapshot(offer)) => VerifiedMessage::Snapshot(offer),
         Message::Data(Data::Chunk(chunk)) => VerifiedMessage::Chunk(chunk),
         Message::Data(Data::HighestVotes(votes)) => VerifiedMessage::HighestVotes(votes),
-        Message::Transactions(_) => return None,
+        Message::Announcement(announcement) => {
+            let matches = announcement.batch_matches();
+            let signed = check(announcement.signed)?;
+            match matches {
+                true => VerifiedMessage::Announcement { signed, batch: announcement.batch },
+                false => VerifiedMessage::BadProposal { signed, leader_is_to_blame: false },
+            }
+        }
+        Message::BodiesHeld(held) => VerifiedMessage::BodiesHeld(held.bodies),
+        Message::Transactions(_) | Message::Body(_) => return None,
     })
 }
 

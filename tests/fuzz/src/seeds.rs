@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use carat_consensus::Record;
+use carat_consensus::{Record, SpreadBody};
 use carat_ledger::{Absence, SnapshotPlan, StateTree};
 use carat_storage::Identity;
 use carat_storage::journal::format::{Header as SegmentHeader, encode_frame, encode_record};
@@ -19,9 +19,9 @@ use carat_types::governance::{Call, Change, Parameter};
 use carat_types::hash::sha256;
 use carat_types::header::Header;
 use carat_types::message::{
-    Ballot, Commit, Data, Fetch, Frame, Justification, Message, NewView, PrePrepare, Prepare, PrepareMessage,
-    Proposal, ProposalSignature, Seal, Signed, SignedBody, SignerRole, StableCheckpoint, Status,
-    Transactions, ViewChange,
+    Ballot, BodiesHeld, Commit, Data, Fetch, Frame, Justification, Message, NewView, PrePrepare, Prepare,
+    PrepareMessage, Proposal, ProposalSignature, Seal, Signed, SignedBody, SignerRole, StableCheckpoint,
+    Status, Transactions, ViewChange,
 };
 use carat_types::receipt::{Receipt, ResultBytes, ResultProof};
 use carat_types::snapshot::{Progress, SnapshotOffer};
@@ -295,7 +295,14 @@ fn messages() -> Vec<Message> {
         Message::Data(Data::Block(Arc::new(block()))),
         Message::Data(Data::Commit(commits())),
         Message::Transactions(Transactions { envelopes: body().envelopes }),
+        Message::Body(Arc::new(body())),
+        Message::BodiesHeld(BodiesHeld { bodies: vec![body().digest()] }),
     ]
+}
+
+fn spread_body() -> SpreadBody {
+    let body = Arc::new(body());
+    SpreadBody { digest: body.digest(), body, operations: 1, signatures: 1 }
 }
 
 fn records() -> Vec<Record> {
@@ -303,6 +310,8 @@ fn records() -> Vec<Record> {
         Record::View(Epoch(0), View(3)),
         Record::Led(Epoch(0), View(4)),
         Record::Vote(ballot(0), Justification::NewView(Digest::ZERO), Some(Arc::new(payload(1)))),
+        Record::Body { origin: LIAR, through: Slot(9), body: spread_body() },
+        Record::Batch(Slot(1), Batch { time_ms: 5, bodies: vec![body().digest()] }),
     ]
 }
 

@@ -3,8 +3,9 @@
 //! An adversary signs with its own keys only. What it may know is what it was sent and what it says itself.
 //! The strategies are named in [`Behaviour`]: `leader` holds those of proposers and voters, `view_changes` those of
 //! VIEW-CHANGE and NEW-VIEW, `forger` those of certificates, blocks and checkpoints, `thief` that of keys
-//! which an epoch has removed, `spam` the noise.
+//! which an epoch has removed, `bodies` those of bodies that are spread, `spam` the noise.
 
+mod bodies;
 mod forger;
 mod leader;
 mod spam;
@@ -173,7 +174,9 @@ impl Adversary {
     pub fn lag(&self, rng: &mut Rng, message: &Message) -> u64 {
         match (self.behaviour, message) {
             // Just under the time-out, most of the time.
-            (Behaviour::Slow, Message::Proposal(_)) => rng.between(0, self.identity.timeout_us),
+            (Behaviour::Slow, Message::Proposal(_) | Message::Announcement(_)) => {
+                rng.between(0, self.identity.timeout_us)
+            }
             (Behaviour::Slow, _) => rng.between(0, self.identity.timeout_us / 2),
             _ => 0,
         }
@@ -190,6 +193,7 @@ impl Adversary {
             | Behaviour::BadProposer
             | Behaviour::Schemer
             | Behaviour::FastPathLiar => self.twist_vote(rng, said),
+            Behaviour::BodyLiar => self.twist_body(rng, said),
             Behaviour::ViewChangeLiar | Behaviour::NewViewLiar => self.twist_view_change(rng, said),
             Behaviour::CertificateForger | Behaviour::SyncLiar | Behaviour::CheckpointLiar => {
                 self.twist_proof(rng, said)
@@ -211,6 +215,7 @@ impl Adversary {
         match self.acting(rng) {
             Behaviour::YesSayer | Behaviour::Equivocator => self.assent(rng, others, message),
             Behaviour::Schemer => self.release(rng, message),
+            Behaviour::BodyLiar => self.claim_bodies(others, message),
             Behaviour::KeyThief => self.impersonate(rng, others, message),
             Behaviour::Spammer if rng.chance(100) => self.babble(rng, others),
             Behaviour::StaleView if rng.chance(30) => self.again(rng, others),

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use carat_consensus::VerifiedMessage;
-use carat_types::batch::Envelope;
+use carat_types::batch::{Body, Envelope};
 use carat_types::codec::{Decode, Encode};
-use carat_types::message::{Data, Message, Proposal};
+use carat_types::message::{Announcement, Data, Message, Proposal};
 use carat_types::validators::{Authenticator, ValidatorSet};
 
 use crate::ledger::Rules;
@@ -34,6 +34,8 @@ pub enum Reading {
     Core(VerifiedMessage),
     /// For the pool.
     Transactions(Vec<Envelope>),
+    /// For the pool, and then for the core.
+    Body(Arc<Body>),
     /// Dropped and counted by the node: signature, signer or content is wrong.
     Refused,
 }
@@ -84,6 +86,9 @@ pub(crate) fn read(
         Message::Transactions(transactions) => {
             return Reading::Transactions(transactions.envelopes.clone());
         }
+        Message::Body(body) => return Reading::Body(body.clone()),
+        Message::BodiesHeld(held) => Some(VerifiedMessage::BodiesHeld(held.bodies.clone())),
+        Message::Announcement(announcement) => read_announcement(announcement, set, authenticator),
         Message::Proposal(proposal) => read_proposal(proposal, set, authenticator, rules),
         Message::Prepare(prepare) => set
             .verify(authenticator, prepare.signed.clone())
@@ -101,6 +106,18 @@ pub(crate) fn read(
         Message::Data(data) => read_data(data, rules),
     };
     verified.map_or(Reading::Refused, Reading::Core)
+}
+
+fn read_announcement(
+    announcement: &Announcement,
+    set: &ValidatorSet,
+    authenticator: &dyn Authenticator,
+) -> Option<VerifiedMessage> {
+    let signed = set.verify(authenticator, announcement.signed.clone())?;
+    Some(match announcement.batch_matches() {
+        true => VerifiedMessage::Announcement { signed, batch: announcement.batch.clone() },
+        false => VerifiedMessage::BadProposal { signed, leader_is_to_blame: false },
+    })
 }
 
 fn read_proposal(

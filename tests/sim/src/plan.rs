@@ -20,6 +20,9 @@ pub const SECOND: u64 = 1_000 * MS;
 
 /// Sets the choice of signers apart from all else that a seed decides.
 const SIGNERS: u64 = 0x5163;
+/// The same of bodies, and of those who lie about them.
+const BODIES: u64 = 0xb0d1;
+const BODY_LIARS: u64 = 0xb0d2;
 
 /// Numbers of validators, as often as they are drawn.
 const SIZES: [u16; 40] = {
@@ -72,6 +75,8 @@ pub struct Plan {
     pub fetches_states: FetchStates,
     /// Whether the validators' keys are with signers, processes of their own.
     pub signs_elsewhere: bool,
+    /// Whether transactions are spread in bodies; else they are gossiped, and the leader attaches them.
+    pub spreads_bodies: bool,
     /// The epochs above the first.
     pub epochs: Vec<EpochPlan>,
     /// One validator is cut off while epochs go by, until the faults end.
@@ -188,6 +193,8 @@ pub enum Behaviour {
     Mixed,
     /// Speaks for whoever had the keys that an epoch has removed.
     KeyThief,
+    /// Spreads another body to each, claims to hold what it does not, and proposes what nobody has.
+    BodyLiar,
 }
 
 impl Behaviour {
@@ -266,12 +273,14 @@ impl Behaviour {
             Behaviour::Censor => "censor",
             Behaviour::Mixed => "mixed",
             Behaviour::KeyThief => "key-thief",
+            Behaviour::BodyLiar => "body-liar",
         }
     }
 
     /// The strategy of this name.
     pub fn named(name: &str) -> Option<Behaviour> {
-        Behaviour::ALL.into_iter().chain([Behaviour::KeyThief]).find(|behaviour| behaviour.name() == name)
+        let others = [Behaviour::KeyThief, Behaviour::BodyLiar];
+        Behaviour::ALL.into_iter().chain(others).find(|behaviour| behaviour.name() == name)
     }
 
     /// Whether it is most dangerous where few know what was voted and certified: a lie in a VIEW-CHANGE counts only if
@@ -348,10 +357,20 @@ impl Plan {
             fetches_states: FetchStates::WhenBehind,
             // Not drawn: every other choice of a seed stays what it was.
             signs_elsewhere: mix(seed, SIGNERS).is_multiple_of(5),
+            spreads_bodies: mix(seed, BODIES).is_multiple_of(3) || adversary == Some(Behaviour::BodyLiar),
             epochs: Vec::new(),
             sleeper: false,
         }
+        .with_body_liars()
         .with_rare_faults(&mut rng)
+    }
+
+    /// In some runs with bodies, it is about them that is lied.
+    fn with_body_liars(mut self) -> Plan {
+        if self.spreads_bodies && self.trust == Trust::Bft && mix(self.seed, BODY_LIARS).is_multiple_of(3) {
+            self.adversaries.iter_mut().for_each(|(_, behaviour)| *behaviour = Behaviour::BodyLiar);
+        }
+        self
     }
 
     /// In a few runs nothing else happens but that views go by at once, without one of the validators; in others a disk

@@ -15,8 +15,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use carat_consensus::{Effect, Execute, Input, Now, PendingTransaction, Replica, Statement, Timer};
-use carat_types::batch::Envelope;
+use carat_consensus::{
+    Effect, Execute, Input, Now, PendingTransaction, Replica, SpreadBody, Statement, Timer,
+};
+use carat_types::batch::{Body, Envelope};
 use carat_types::validators::Authenticator;
 use carat_types::{Signature, Slot, ValidatorId};
 
@@ -392,6 +394,7 @@ impl Simulation {
             Reading::Transactions(envelopes) => {
                 envelopes.iter().try_for_each(|envelope| self.offer(index, envelope, false))
             }
+            Reading::Body(body) => self.hear_body(index, from, body, packet.hash),
             Reading::Core(message) => {
                 if self.planted == Some(Planted::Deaf) && packet.message.name() == "NEW-VIEW" {
                     return Ok(());
@@ -483,21 +486,47 @@ impl Simulation {
     fn offer(&mut self, index: usize, envelope: &Envelope, spread: bool) -> Verdict {
         let Some(process) = &mut self.nodes[index].process else { return Ok(()) };
         let admitted = process.pool.offer(&self.rules, &process.ledger, envelope);
-        if spread {
+        let in_body = spread && self.plan.spreads_bodies && admitted.is_some();
+        if spread && !in_body {
             let envelopes = vec![envelope.clone()];
             let gossip = carat_types::message::Transactions { envelopes };
             self.broadcast(index, carat_types::message::Message::Transactions(gossip))?;
         }
-        admitted.map_or(Ok(()), |pending| self.admit(index, pending))
+        match admitted {
+            Some(pending) if in_body => self.tell_core(index, pending, Input::Submitted),
+            Some(pending) => self.admit(index, pending),
+            None => Ok(()),
+        }
+    }
+
+    /// A body reaches a node: its transactions first, then, if all of them are such, it itself.
+    fn hear_body(&mut self, index: usize, from: ValidatorId, body: &Arc<Body>, hash: u64) -> Verdict {
+        body.envelopes.iter().try_for_each(|envelope| self.offer(index, envelope, false))?;
+        let known: Option<Vec<PendingTransaction>> =
+            body.envelopes.iter().map(|envelope| self.rules.decode(envelope)).collect();
+        let Some(known) = known else { return Ok(()) };
+        let operations = known.iter().map(|it| it.operations).sum();
+        let signatures = known.iter().map(|it| it.signatures).sum();
+        let body = SpreadBody { digest: body.digest(), body: body.clone(), operations, signatures };
+        self.input(index, Input::Body { from, body }, hash)
+    }
+
+    fn admit(&mut self, index: usize, pending: PendingTransaction) -> Verdict {
+        self.tell_core(index, pending, Input::Admitted)
     }
 
     /// Tells a core of a transaction, unless its validator is a censor.
-    fn admit(&mut self, index: usize, pending: PendingTransaction) -> Verdict {
+    fn tell_core(
+        &mut self,
+        index: usize,
+        pending: PendingTransaction,
+        input: fn(PendingTransaction) -> Input,
+    ) -> Verdict {
         if self.nodes[index].adversary.as_ref().is_some_and(|it| !it.admits(&pending)) {
             return Ok(());
         }
         let fingerprint = mix(3, u64::from_be_bytes(pending.hash.0[..8].try_into().unwrap_or_default()));
-        self.input(index, Input::Admitted(pending), fingerprint)
+        self.input(index, input(pending), fingerprint)
     }
 
     fn client_acts(&mut self, index: usize) {
@@ -621,6 +650,13 @@ fn describe(message: &carat_types::message::Message) -> String {
         Message::Status(status) => format!("{status:?}"),
         Message::Fetch(fetch) => format!("{fetch:?}"),
         Message::Transactions(transactions) => format!("{} envelopes", transactions.envelopes.len()),
+        Message::Body(body) => format!("{} ({} tx)", body.digest().short(), body.envelopes.len()),
+        Message::BodiesHeld(held) => format!("{} bodies", held.bodies.len()),
+        Message::Announcement(announcement) => {
+            let body = &announcement.signed.body;
+            let count = announcement.batch.bodies.len();
+            format!("view {} slot {} value {} ({count} bodies)", body.view, body.slot, body.digest.short())
+        }
     };
     format!("{} {text}", message.name())
 }

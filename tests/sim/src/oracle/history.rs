@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use carat_consensus::Record;
-use carat_types::batch::{Payload, null_digest};
+use carat_types::batch::{Batch, Payload, null_digest};
 use carat_types::codec::Encode;
 use carat_types::genesis::ConsensusConstants;
 use carat_types::message::{Ballot, NewView, Signed, StableCheckpoint, ViewChange};
@@ -31,6 +31,8 @@ pub(super) struct History {
     stable: (Slot, Digest),
     led: Option<View>,
     payloads: BTreeSet<Digest>,
+    /// The bodies that are held for votes, and up to which slot.
+    bodies: BTreeMap<Digest, Slot>,
 }
 
 /// An accepted NEW-VIEW.
@@ -54,6 +56,7 @@ impl History {
             stable: base,
             led: None,
             payloads: [null_digest()].into(),
+            bodies: BTreeMap::new(),
         }
     }
 
@@ -75,6 +78,11 @@ impl History {
     /// J3: whether the payload of a value became durable here.
     pub(super) fn holds(&self, payload: &Digest) -> bool {
         self.payloads.contains(payload)
+    }
+
+    /// J3, ahead of the vote: whether a body became durable here.
+    pub(super) fn holds_body(&self, body: &Digest) -> bool {
+        self.bodies.contains_key(body)
     }
 
     /// J4: the certified ballot at a slot and view.
@@ -137,6 +145,20 @@ impl History {
                 self.led = self.led.max(Some(*view));
                 demand(!back, "J7 led views go up", at, || format!("{view} after {:?}", self.led))
             }
+            Record::Body { through, body, .. } => {
+                let known = self.bodies.entry(body.digest).or_insert(*through);
+                *known = (*known).max(*through);
+                demand(body.body.digest() == body.digest, "a body is what its digest says", at, || {
+                    body.digest.to_string()
+                })
+            }
+            Record::Batch(slot, batch) => {
+                self.payloads.insert(batch.digest());
+                let kept = |body: &Digest| self.bodies.get(body).is_some_and(|through| through >= slot);
+                demand(batch.bodies.iter().all(kept), "I4 the bodies of every vote are durable", at, || {
+                    format!("{batch:?} at slot {slot}")
+                })
+            }
         }
     }
 
@@ -146,6 +168,7 @@ impl History {
         let (mut entered, mut left) = (None, None);
         let (mut votes, mut certified) = (BTreeSet::new(), BTreeSet::new());
         let mut payloads = BTreeSet::from([null_digest()]);
+        let (mut bodies, mut batches) = (BTreeSet::new(), Vec::new());
         for record in journal {
             match record {
                 Record::View(_, v) => view = view.max(*v),
@@ -160,8 +183,12 @@ impl History {
                 Record::Prepared(certificate) => {
                     certified.insert((certificate.body.0.slot, certificate.body.0.view));
                 }
+                Record::Body { body, .. } => _ = bodies.insert(body.digest),
+                Record::Batch(_, batch) => batches.push(batch),
             }
         }
+        let whole = batches.into_iter().filter(|batch| batch.bodies.iter().all(|body| bodies.contains(body)));
+        payloads.extend(whole.map(Batch::digest));
         let state = (view, led, stable);
         demand(state == (self.view, self.led, self.stable.0), "compaction keeps J1, J6, J7", at, || {
             format!("{state:?}, expected {:?}", (self.view, self.led, self.stable.0))

@@ -48,6 +48,9 @@ impl Court {
             Message::Seal(seal) => self.judge_seal(chain, from, seal),
             Message::Status(status) => self.judge_status(from, status),
             Message::Data(data) => self.judge_data(chain, from, data),
+            Message::Announcement(announcement) => self.judge_proposal(from, &announcement.signed),
+            Message::Body(body) => self.judge_claims(from, &[body.digest()]),
+            Message::BodiesHeld(held) => self.judge_claims(from, &held.bodies),
             Message::Fetch(_) | Message::Transactions(_) => Ok(()),
         }
     }
@@ -81,6 +84,13 @@ impl Court {
         })?;
         self.watches[from.index()].speech.proposals.insert((body.view, body.slot), body.digest);
         Ok(())
+    }
+
+    /// Who sends a body, or says that it holds some, has them in its journal.
+    fn judge_claims(&self, from: ValidatorId, bodies: &[Digest]) -> Verdict {
+        let history = &self.watch(from).history;
+        let missing = bodies.iter().find(|body| !history.holds_body(body));
+        demand(missing.is_none(), "a body is durable before it is spoken of", from, || format!("{missing:?}"))
     }
 
     fn judge_prepare(&mut self, chain: &Chain, from: ValidatorId, message: &PrepareMessage) -> Verdict {

@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use carat_consensus::{ChainTip, Config, ElsewhereSigner, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica};
+use carat_consensus::{
+    ChainTip, Config, ElsewhereSigner, Input, LOOK_BACK_WINDOWS, RecentBlock, Record, Replica,
+};
 use carat_types::{Slot, ValidatorId};
 
 use super::{Event, Node, Process, Simulation, heed};
 use crate::ledger::leaf_rule;
+use crate::mix::mix;
 use crate::oracle::{Verdict, Violation};
 use crate::outbox::Outbox;
 use crate::plan::{Behaviour, MS};
@@ -83,7 +86,12 @@ impl Simulation {
         }
         self.take_effects(index, effects)?;
         self.check_standpoint(index)?;
-        self.drain(index)
+        self.drain(index)?;
+        if self.plan.spreads_bodies {
+            self.input(index, Input::SpreadBodies(true), mix(8, 0))
+        } else {
+            Ok(())
+        }
     }
 
     /// What the journal holds; nothing, if it is damaged and the validator rightly stays down for good.

@@ -369,5 +369,7 @@ fn summarise(record: &Record) -> String {
         Record::ViewChange(change) => format!("J5 VIEW-CHANGE {}", change.body.view),
         Record::Stable(stable) => format!("J6 checkpoint {}", stable.header.slot),
         Record::Led(_, view) => format!("J7 led {view}"),
+        Record::Body { through, body, .. } => format!("J3 body {} through {through}", body.digest.short()),
+        Record::Batch(slot, batch) => format!("J3 batch {} slot {slot}", batch.digest().short()),
     }
 }

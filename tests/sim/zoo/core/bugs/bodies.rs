@@ -15,8 +15,8 @@ pub(super) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "body-acknowledged-before-it-is-durable",
-        within: "fn keep_body(",
-        text: "self.emit(Effect::Persist(Record::Body { origin, through, body: spread.clone() }));",
+        within: "fn persist_bodies(",
+        text: "self.emit(Effect::Persist(Record::Body { origin, through, body }));",
         instead: "",
         test: Some("bodies::body_is_proposed_by_its_digest_and_travels_and_is_written_once"),
         ..BODIES
@@ -32,7 +32,7 @@ pub(super) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "body-trusted-beyond-its-slot",
-        within: "fn are_durable",
+        within: "fn are_kept",
         text: "held.through >= slot",
         instead: "true",
         test: Some("bodies::vote_beyond_the_slot_up_to_which_its_body_is_kept_writes_it_again"),
