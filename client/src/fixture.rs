@@ -4,7 +4,8 @@ use carat_types::batch::{Batch, Envelope};
 use carat_types::builder::{TransactionBuilder, operation};
 use carat_types::certificate::Certificate;
 use carat_types::genesis::{
-    ConsensusConstants, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile, Trust,
+    ConsensusConstants, Deployment, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile,
+    Trust,
 };
 use carat_types::header::Header;
 use carat_types::merkle::Path as MerklePath;
@@ -43,6 +44,7 @@ pub(crate) fn genesis_trusting(passphrase: &str, trust: Trust) -> GenesisFile {
         salt_commitment: None,
         time_ms: 1_700_000_000_000,
         validators: validators.collect(),
+        deployment: Deployment::default(),
         consensus: ConsensusConstants::default(),
         ledger: LedgerConstants {
             total_coins: 1_000_000_000_000_000_000,

@@ -11,8 +11,8 @@ use carat_network::certificate::certificate_pem;
 use carat_storage::vault::Passphrase;
 use carat_storage::{Identity, Journal, identity_file, key_file as key_at_rest};
 use carat_types::genesis::{
-    AssetRule, ConsensusConstants, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile,
-    Trust, Visibility,
+    AssetRule, ConsensusConstants, Deployment, FORMAT, Genesis, GenesisFile, GenesisValidator,
+    LedgerConstants, Profile, Trust, Visibility,
 };
 use carat_types::hash::sha256;
 use carat_types::key_file::{self, KeyRole};
@@ -288,6 +288,7 @@ pub(crate) fn genesis_file(
         salt_commitment: None,
         time_ms: u64::try_from(since_1970.as_millis()).unwrap_or(0),
         validators,
+        deployment: Deployment::default(),
         consensus: options.consensus,
         ledger: LedgerConstants {
             total_coins: options.total_coins,

@@ -10,7 +10,8 @@ use carat_ledger::{
     state_entries,
 };
 use carat_types::genesis::{
-    AssetRule, ConsensusConstants, FORMAT, Genesis, GenesisValidator, LedgerConstants, Profile, Trust,
+    AssetRule, ConsensusConstants, Deployment, FORMAT, Genesis, GenesisValidator, LedgerConstants, Profile,
+    Trust,
 };
 use carat_types::governance::{Call, Change, Governance, Parameter, Proposal, Scheduled};
 use carat_types::transaction::SignedTransaction;
@@ -144,6 +145,7 @@ fn four_validators() -> Genesis {
         salt_commitment: None,
         time_ms: 0,
         validators: ["one", "two", "three", "four"].map(validator).to_vec(),
+        deployment: Deployment::default(),
         consensus: ConsensusConstants::default(),
         ledger: LedgerConstants {
             total_coins: 1_000_000,

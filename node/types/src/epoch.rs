@@ -83,7 +83,7 @@ impl EpochSet {
                 return Err(SetError::Name { index, name: name.clone() });
             }
         }
-        check_validators(&self.validators)?;
+        check_validators(&self.validators, &[])?;
         Ok(self.consensus.check()?)
     }
 

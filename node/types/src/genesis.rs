@@ -43,8 +43,11 @@ pub struct Genesis {
     pub salt_commitment: Option<Digest>,
     /// Time of ledger 1, milliseconds since 1970.
     pub time_ms: u64,
-    /// The validators, in order. Each runs a proposer as well (co-located deployment, n_p = n).
+    /// The validators, in order.
     pub validators: Vec<GenesisValidator>,
+    /// Where proposers run; beside the validators where it is not said.
+    #[serde(default, skip_serializing_if = "Deployment::is_co_located")]
+    pub deployment: Deployment,
     /// Constants of consensus.
     pub consensus: ConsensusConstants,
     /// Constants and members of the ledger.
@@ -106,6 +109,47 @@ impl AssetRule {
     pub fn is_any(&self) -> bool {
         *self == AssetRule::Any
     }
+}
+
+/// Where proposers run. **Source**: consensus specification, section 1; decision record 51.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Deployment {
+    /// Each validator runs a proposer as well: n_p = n.
+    #[default]
+    CoLocated,
+    /// Proposers are processes of their own, untrusted and without a vote; the proposer keys of validators order nothing.
+    Edge {
+        /// The proposers, in order: the leader of view v is number v mod n_p.
+        proposers: Vec<GenesisProposer>,
+    },
+}
+
+impl Deployment {
+    /// Whether each validator runs a proposer: what a genesis file leaves unsaid.
+    pub fn is_co_located(&self) -> bool {
+        *self == Deployment::CoLocated
+    }
+
+    /// The proposers that are processes of their own; none co-located.
+    pub fn edge_proposers(&self) -> &[GenesisProposer] {
+        match self {
+            Deployment::CoLocated => &[],
+            Deployment::Edge { proposers } => proposers,
+        }
+    }
+}
+
+/// A proposer of an edge network, and its two public keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisProposer {
+    /// Name for people.
+    pub name: String,
+    /// Orders.
+    pub proposer: PublicKey,
+    /// TLS.
+    pub network: PublicKey,
 }
 
 /// One validator and its three public keys.
@@ -239,9 +283,15 @@ pub enum GenesisError {
         /// The format seen.
         seen: String,
     },
-    /// An impossible number of validators.
+    /// An impossible number of validators or proposers.
     #[error("genesis lists {0}")]
     Validators(#[from] ImpossibleSize),
+    /// An edge network whose validators could change.
+    #[error(
+        "an edge network names a governance account, expected none (hint: the validators and proposers of an edge network are \
+         those of its genesis file)"
+    )]
+    GovernedEdge,
     /// A key listed twice, or one that must never sign.
     #[error("{whose}: {problem} key {key} (hint: make new keys with carat-genesis)")]
     Key {
@@ -292,11 +342,11 @@ impl GenesisFile {
         sha256(&[self.genesis.network_passphrase.as_bytes()])
     }
 
-    /// The validators of epoch 0.
+    /// The validators of epoch 0, with the proposers that order for them.
+    ///
+    /// **Errors**: [`ImpossibleSize`]; a file that was read has a possible number of either.
     pub fn validators(&self) -> Result<ValidatorSet, ImpossibleSize> {
-        let keys = self.genesis.validators.iter();
-        let keys = keys.map(|v| ValidatorKeys { acceptor: v.acceptor, proposer: v.proposer }).collect();
-        ValidatorSet::new(self.chain_id, Epoch(0), keys)
+        self.genesis.validator_set(self.chain_id)
     }
 
     /// Header of slot 0, ledger 1.
@@ -319,16 +369,36 @@ impl Genesis {
         })
     }
 
+    fn validator_set(&self, chain_id: Digest) -> Result<ValidatorSet, ImpossibleSize> {
+        let keys = self.validators.iter();
+        let keys = keys.map(|v| ValidatorKeys { acceptor: v.acceptor, proposer: v.proposer }).collect();
+        let set = ValidatorSet::new(chain_id, Epoch(0), keys)?;
+        match &self.deployment {
+            Deployment::CoLocated => Ok(set),
+            Deployment::Edge { proposers } => {
+                set.with_edge_proposers(proposers.iter().map(|it| it.proposer).collect())
+            }
+        }
+    }
+
     fn check(&self) -> Result<(), GenesisError> {
         if self.format != FORMAT {
             return Err(GenesisError::Format { seen: self.format.clone() });
         }
-        check_validators(&self.validators)?;
+        check_validators(&self.validators, self.deployment.edge_proposers())?;
+        self.check_deployment()?;
         self.check_auditors()?;
         self.check_governance()?;
         self.check_salt()?;
         self.consensus.check()?;
         self.ledger.check()
+    }
+
+    /// Sets that governance decides name validators alone: who orders could not be told from the set of a later epoch.
+    fn check_deployment(&self) -> Result<(), GenesisError> {
+        self.validator_set(Digest::ZERO)?;
+        let is_governed = self.governance.is_some();
+        if is_governed && !self.deployment.is_co_located() { Err(GenesisError::GovernedEdge) } else { Ok(()) }
     }
 
     /// A key without a secret must never read everything; on an open network an auditor would be an empty word.
@@ -374,24 +444,29 @@ impl Genesis {
     }
 }
 
-/// Checks that so many validators can be, and that their keys are distinct over all roles and not weak.
-pub(crate) fn check_validators(validators: &[GenesisValidator]) -> Result<(), GenesisError> {
+/// Checks that so many validators can be, and that their keys and those of edge proposers are distinct over all roles and
+/// not weak.
+pub(crate) fn check_validators(
+    validators: &[GenesisValidator],
+    edge: &[GenesisProposer],
+) -> Result<(), GenesisError> {
     Quorum::of(validators.len())?;
+    let of_validators = validators.iter().flat_map(|it| {
+        let roles = [("acceptor", it.acceptor), ("proposer", it.proposer), ("network", it.network)];
+        roles.map(|(role, key)| ("validator", &it.name, role, key))
+    });
+    let of_edge = edge.iter().flat_map(|it| {
+        let roles = [("proposer", it.proposer), ("network", it.network)];
+        roles.map(|(role, key)| ("edge proposer", &it.name, role, key))
+    });
     let mut seen = std::collections::BTreeSet::new();
-    for validator in validators {
-        let roles = [
-            ("acceptor", validator.acceptor),
-            ("proposer", validator.proposer),
-            ("network", validator.network),
-        ];
-        for (role, key) in roles {
-            let whose = || format!("validator {:?}, {role}", validator.name);
-            if key.is_weak() {
-                return Err(GenesisError::Key { whose: whose(), problem: "weak", key });
-            }
-            if !seen.insert(key) {
-                return Err(GenesisError::Key { whose: whose(), problem: "repeated", key });
-            }
+    for (kind, name, role, key) in of_validators.chain(of_edge) {
+        let whose = || format!("{kind} {name:?}, {role}");
+        if key.is_weak() {
+            return Err(GenesisError::Key { whose: whose(), problem: "weak", key });
+        }
+        if !seen.insert(key) {
+            return Err(GenesisError::Key { whose: whose(), problem: "repeated", key });
         }
     }
     Ok(())
@@ -471,3 +546,6 @@ mod decimal_string {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests;

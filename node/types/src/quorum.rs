@@ -12,12 +12,23 @@ pub struct Quorum {
     n: usize,
 }
 
-/// A number of validators that no network can have.
+/// A number of validators or edge proposers that no network can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("{n} validators; expected 1, or 4 to {max} (hint: f faults are tolerated by 3f+1 validators)", max = SignerSet::CAPACITY)]
-pub struct ImpossibleSize {
-    /// The number seen.
-    pub n: usize,
+pub enum ImpossibleSize {
+    /// Of validators.
+    #[error("{n} validators; expected 1, or 4 to {max} (hint: f faults are tolerated by 3f+1 validators)", max = SignerSet::CAPACITY)]
+    Validators {
+        /// The number seen.
+        n: usize,
+    },
+    /// Of proposers that are processes of their own.
+    #[error("{proposers} edge proposers beside {n} validators; expected 1 or more, and at most {max} of both together (hint: one set of signers names them all)", max = SignerSet::CAPACITY)]
+    Proposers {
+        /// The number seen.
+        proposers: usize,
+        /// Of the validators beside them.
+        n: usize,
+    },
 }
 
 impl Quorum {
@@ -26,7 +37,7 @@ impl Quorum {
     /// **Errors**: sizes other than 1 and 4 to 64: two or three validators tolerate no fault and stop at one.
     pub fn of(n: usize) -> Result<Self, ImpossibleSize> {
         let possible = n == 1 || (4..=usize::from(SignerSet::CAPACITY)).contains(&n);
-        if possible { Ok(Quorum { n }) } else { Err(ImpossibleSize { n }) }
+        if possible { Ok(Quorum { n }) } else { Err(ImpossibleSize::Validators { n }) }
     }
 
     /// Number of validators.
@@ -82,7 +93,7 @@ mod tests {
             assert_eq!((quorum.faults(), quorum.quorum(), quorum.overlap()), (f, q, t), "n = {n}");
         }
         for n in [0, 2, 3, 65] {
-            assert_eq!(Quorum::of(n), Err(ImpossibleSize { n }));
+            assert_eq!(Quorum::of(n), Err(ImpossibleSize::Validators { n }));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use carat_types::SecretKey;
 use carat_types::accountability::EVIDENCE_SINCE;
-use carat_types::genesis::{AssetRule, FORMAT, Genesis, LedgerConstants, Profile, Trust};
+use carat_types::genesis::{AssetRule, Deployment, FORMAT, Genesis, LedgerConstants, Profile, Trust};
 use carat_types::transaction::test_root_key;
 
 use super::*;
@@ -63,6 +63,7 @@ fn state_of(protocol_version: u32) -> MemoryState {
         salt_commitment: None,
         time_ms: 0,
         validators: validators(1, 4),
+        deployment: Deployment::default(),
         consensus: constants(),
         ledger: LedgerConstants {
             total_coins: 1_000_000_000,

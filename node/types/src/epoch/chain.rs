@@ -33,14 +33,14 @@ pub struct BrokenChain {
 impl Epochs {
     /// The one epoch that the genesis file tells of.
     ///
-    /// **Errors**: it lists an impossible set of validators.
+    /// **Errors**: it lists an impossible set of validators or proposers.
     pub fn of(genesis: &GenesisFile) -> Result<Self, ImpossibleSize> {
         let first = EpochSet {
             epoch: Epoch(0),
             validators: genesis.genesis.validators.clone(),
             consensus: genesis.genesis.consensus,
         };
-        Epochs::beginning_with(first, genesis.chain_id)
+        Ok(Epochs { validators: vec![genesis.validators()?], first, handovers: Vec::new() })
     }
 
     /// The one epoch of a chain whose genesis file lists this set.

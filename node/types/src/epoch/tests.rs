@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::certificate::Certificate;
-use crate::genesis::{AssetRule, FORMAT, Genesis, GenesisFile, LedgerConstants, Profile, Trust};
+use crate::genesis::{AssetRule, Deployment, FORMAT, Genesis, GenesisFile, LedgerConstants, Profile, Trust};
 use crate::message::{Seal, SignedBody};
 use crate::receipt::{
     Assumption, Receipt, ReceiptError, ResultBytes, ResultProof, Rule, Verdict, Verifier, outcome_leaf,
@@ -46,6 +46,7 @@ pub(crate) fn genesis() -> GenesisFile {
         salt_commitment: None,
         time_ms: 1_700_000_000_000,
         validators: set(0).validators,
+        deployment: Deployment::default(),
         consensus: set(0).consensus,
         ledger: LedgerConstants {
             total_coins: 1,

@@ -6,8 +6,8 @@ use std::path::Path;
 use carat_types::certificate::Certificate;
 use carat_types::epoch::Epochs;
 use carat_types::genesis::{
-    AssetRule, ConsensusConstants, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile,
-    Trust,
+    AssetRule, ConsensusConstants, Deployment, FORMAT, Genesis, GenesisFile, GenesisValidator,
+    LedgerConstants, Profile, Trust,
 };
 use carat_types::header::Header;
 use carat_types::message::Seal;
@@ -48,6 +48,7 @@ fn genesis() -> GenesisFile {
         salt_commitment: None,
         time_ms: header.time_ms,
         validators: (0..4).map(validator).collect(),
+        deployment: Deployment::default(),
         consensus: ConsensusConstants::default(),
         ledger: LedgerConstants {
             total_coins: 1,
