@@ -260,6 +260,7 @@ impl Replica {
     /// T6: the last slot of the view's term is final; the leader's turn is over.
     pub(crate) fn end_term(&mut self) -> bool {
         let over = self.position.active
+            && self.has_vote()
             && self.guard.is_none()
             && !self.halted
             && self.chain.last_final >= self.term_end();

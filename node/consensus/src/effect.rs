@@ -192,7 +192,7 @@ pub enum Report {
     LeaderDemoted {
         /// The view that is left for it.
         view: View,
-        /// Its leader.
+        /// The process of its leader.
         leader: ValidatorId,
         /// The bound.
         bound: Bound,
@@ -215,7 +215,7 @@ pub enum Report {
     },
     /// Two signed statements of one validator that no correct one makes.
     Misbehaviour {
-        /// Who.
+        /// Which process.
         validator: ValidatorId,
         /// What, in words.
         what: &'static str,

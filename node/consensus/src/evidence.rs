@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use carat_types::evidence::{Both, Contradiction, Denied, Evidence, denies_commit, denies_vote, gives_up};
 use carat_types::genesis::Trust;
-use carat_types::message::{Ballot, Commit, NewView, PrePrepare, Prepare, Seal, Signed, ViewChange};
+use carat_types::message::{
+    Ballot, Commit, NewView, PrePrepare, Prepare, Seal, Signed, SignerRole, ViewChange,
+};
 use carat_types::{Digest, Signature, Slot, ValidatorId};
 
 use crate::effect::{Effect, Halt, Report};
@@ -15,9 +17,13 @@ use crate::pick::Choice;
 use crate::replica::Replica;
 
 impl Replica {
-    /// Keeps evidence against a validator.
+    /// Keeps evidence against a validator, or against the proposer with this number (E1).
     fn convict(&mut self, validator: ValidatorId, evidence: Evidence) {
-        if validator != self.config.me && self.convicted.insert((validator, evidence.code())) {
+        let role = match evidence {
+            Evidence::Proposals(_) | Evidence::NewViews(_) => SignerRole::Proposer,
+            _ => SignerRole::Acceptor,
+        };
+        if self.place(role) != Some(validator) && self.convicted.insert((validator, evidence.code())) {
             self.emit(Effect::KeepEvidence(Arc::new(evidence)));
         }
     }

@@ -30,7 +30,7 @@ impl Replica {
         let answered = guard.answered;
         let me = self.config.me;
         let silent: Vec<ValidatorId> =
-            self.peers.keys().copied().filter(|peer| *peer != me && !answered.contains(*peer)).collect();
+            self.config.validators.ids().filter(|peer| *peer != me && !answered.contains(*peer)).collect();
         for peer in silent {
             self.send(peer, Message::Fetch(Fetch::HighestVotes(me)));
         }
@@ -56,7 +56,10 @@ impl Replica {
             self.halt(Halt::ForgottenVote { what });
             return Ok(());
         }
-        if let Some(guard) = &mut self.guard {
+        // Of edge proposers all may lie: what they show counts, that they have nothing to show does not.
+        if self.is_acceptor(from)
+            && let Some(guard) = &mut self.guard
+        {
             guard.answered.insert(from);
         }
         self.pass_guard();
@@ -98,9 +101,9 @@ impl Replica {
         if self.is_valid(signed) { Ok(()) } else { Err(Rejection::BadSignature) }
     }
 
-    /// Starts to sign once n-f-1 peers have answered.
+    /// Starts to sign once n-f-1 validators have answered. Who has no vote has none to forget: J7 alone bars a proposer.
     pub(crate) fn pass_guard(&mut self) {
-        let needed = self.quorum.quorum().saturating_sub(1);
+        let needed = if self.has_vote() { self.quorum.quorum().saturating_sub(1) } else { 0 };
         if self.guard.as_ref().is_none_or(|guard| guard.answered.len() < needed) {
             return;
         }
@@ -110,8 +113,7 @@ impl Replica {
         let view = self.position.view;
         self.position.entered_us = self.now.monotonic_us;
         self.begin_measuring();
-        if self.leader_of(view) == self.config.me && self.barred_through.is_some_and(|barred| view <= barred)
-        {
+        if self.leads(view) && self.barred_through.is_some_and(|barred| view <= barred) {
             // J7 and T7: the own proposer may not lead this view; say so at once.
             return self.change_view(view.next(), Trigger::Barred);
         }

@@ -31,7 +31,7 @@ impl Replica {
         let view = self.position.view;
         self.position.active
             && self.guard.is_none()
-            && self.leader_of(view) == self.config.me
+            && self.leads(view)
             && self.barred_through.is_none_or(|barred| view > barred)
     }
 

@@ -1,7 +1,7 @@
 //! PBFT and the fast path as one pure state machine: `Replica::handle(now, input) -> effects`.
 //!
 //! Absent on purpose: clocks, files, sockets, threads, randomness, async, and everything about the ledger but
-//! the names of its blocks. Reading order: [`input`], [`effect`], [`record`], `replica`, `normal`, `leader`, `bodies`,
+//! the names of its blocks. Reading order: [`input`], [`effect`], [`record`], `replica`, `normal`, `leader`, `bodies`, `proposer`,
 //! `commit_rules`, `checkpoint`, `view_change` with `pick`, `performance`, `recovery` with `guard`, `delivery`, `catch_up`, `state_transfer`, `evidence`;
 //! apart from all of these, [`learner`].
 //!
@@ -35,6 +35,7 @@ mod payloads;
 mod pending;
 mod performance;
 mod pick;
+mod proposer;
 pub mod record;
 mod recovery;
 pub mod rejection;

@@ -21,10 +21,10 @@ use crate::statement::Statement;
 use crate::timer::Timer;
 
 /// A vote that may be cast now.
-struct Castable {
-    digest: Digest,
-    prefix: Digest,
-    justification: Justification,
+pub(crate) struct Castable {
+    pub(crate) digest: Digest,
+    pub(crate) prefix: Digest,
+    pub(crate) justification: Justification,
 }
 
 impl Replica {
@@ -305,7 +305,7 @@ impl Replica {
 
     /// T3: proof against the leader of the own view ends the view.
     pub(crate) fn accuse_leader(&mut self, view: View, what: &'static str) {
-        self.misbehaviour(self.leader_of(view), what);
+        self.misbehaviour(self.config.validators.process_of(self.leader_of(view)), what);
         if view == self.position.view {
             self.change_view(view.next(), Trigger::LeaderProof);
         }
@@ -353,11 +353,14 @@ impl Replica {
 
     // Voting.
 
-    /// Casts every PREPARE that may be cast, in slot order.
+    /// Casts every PREPARE that may be cast, in slot order; an edge proposer follows the log where it would.
     pub(crate) fn advance_votes(&mut self) -> bool {
         let mut moved = false;
         while let Some(castable) = self.castable() {
-            self.cast_vote(castable);
+            match self.has_vote() {
+                true => self.cast_vote(castable),
+                false => self.follow(castable),
+            }
             moved = true;
         }
         moved
@@ -391,7 +394,7 @@ impl Replica {
                     return None;
                 }
                 let shown = ProposalSignature { parent: proposal.body.parent, signature: proposal.signature };
-                let holders = SignerSet::from_iter([proposal.signer]);
+                let holders = SignerSet::from_iter([self.config.validators.process_of(proposal.signer)]);
                 (proposal.body.digest, holders, Justification::Proposal(shown), true)
             }
         };
@@ -537,6 +540,9 @@ impl Replica {
             return true;
         }
         state.prepared = Some(certificate.clone());
+        if !self.has_vote() {
+            return true;
+        }
         // J4 before the COMMIT.
         self.emit(Effect::Persist(Record::Prepared(certificate)));
         self.say(Statement::Commit(ballot));

@@ -144,7 +144,7 @@ impl Replica {
     /// The view is left.
     pub(crate) fn end_measuring(&mut self) {
         let least_us = millis(self.config.params.leader.wait_ms);
-        let rotation = self.quorum.n();
+        let rotation = self.config.validators.proposers();
         self.performance.end(self.now.monotonic_us, least_us, rotation);
         self.disarm(Timer::Performance);
     }
@@ -186,12 +186,12 @@ impl Replica {
     }
 
     fn rotation(&self) -> u64 {
-        u64::try_from(self.quorum.n()).unwrap_or(u64::MAX)
+        u64::try_from(self.config.validators.proposers()).unwrap_or(u64::MAX)
     }
 
-    /// The bounds are looked at while something waits. A validator alone has nobody to pass the lead on to.
+    /// The bounds are looked at while something waits. A proposer alone has nobody to pass the lead on to.
     pub(crate) fn arm_performance(&mut self) {
-        if self.quorum.n() > 1 && self.pending.oldest_us().is_some() {
+        if self.config.validators.proposers() > 1 && self.pending.oldest_us().is_some() {
             let LeaderBounds { wait_ms, unfairness_ms, pause_ms, .. } = self.config.params.leader;
             let timeout_ms = self.config.params.timeout_ms;
             let least = millis(wait_ms.min(unfairness_ms).min(pause_ms).min(timeout_ms));
@@ -215,7 +215,7 @@ impl Replica {
             return;
         }
         let view = self.position.view;
-        let leader = self.leader_of(view);
+        let leader = self.config.validators.process_of(self.leader_of(view));
         self.report(Report::LeaderDemoted { view, leader, bound, measured, allowed });
         let rotation = self.rotation();
         self.performance.demote(view, rotation);
@@ -281,7 +281,7 @@ impl Replica {
         self.performance.view.window_us = now;
         self.performance.view.window_ordered = 0;
         let offered = ordered.saturating_add(self.pending.waiting_since(start));
-        let reference = self.performance.reference(self.quorum.n())?;
+        let reference = self.performance.reference(self.config.validators.proposers())?;
         let demanded = per_kiloseconds(offered, elapsed_us).min(reference);
         let percent = self.config.params.leader.rate_percent;
         // Relaxed downwards: divided by what a bound in time is multiplied with.

@@ -63,9 +63,9 @@ pub enum RecoverError {
         "validator {me} is not among the {n} of the genesis file (hint: the key belongs to another network)"
     )]
     Stranger {
-        /// The own place.
+        /// The own number.
         me: carat_types::ValidatorId,
-        /// Size of the set.
+        /// How many processes there are, edge proposers among them.
         n: usize,
     },
     /// The store holds another chain.
@@ -122,7 +122,7 @@ impl Replica {
         let quorum = config.validators.quorum();
         let params = &config.params;
         let pending = Pending::new(params.pool, quorum.n(), params.block);
-        let peers = config.validators.ids().map(|id| (id, Peer::default())).collect();
+        let peers = config.validators.processes().map(|id| (id, Peer::default())).collect();
         let base = config.base.as_ref().map_or(&config.genesis_header, |base| &base.header);
         let (base, base_prefix) = (base.slot, base.prefix);
         Replica {
@@ -363,7 +363,7 @@ pub(crate) struct OwnLog {
 
 fn check_config(config: &Config, tip: &ChainTip) -> Result<(), RecoverError> {
     let domain = config.validators.domain();
-    let n = config.validators.quorum().n();
+    let n = config.validators.processes().count();
     if config.me.index() >= n {
         return Err(RecoverError::Stranger { me: config.me, n });
     }

@@ -1,6 +1,6 @@
 //! `Replica`: the state of one validator, and the only `match` on [`Input`].
 //!
-//! The rules stand in the modules beside this one, each an `impl Replica`: `normal` (sections 5 and 6), `final_`
+//! The rules stand in the modules beside this one, each an `impl Replica`: `normal` (sections 5 and 6), `proposer` (section 1), `final_`
 //! order and execution in `commit_rules`, `checkpoint` (section 11), `view_change` (section 7), `catch_up`, `state_transfer`,
 //! `delivery` (section 10), `guard` and `recovery` (section 4).
 
@@ -43,9 +43,9 @@ pub(crate) use invariant;
 
 /// Who a replica is, and the rules that it plays by.
 pub struct Config {
-    /// The own place among the validators.
+    /// The own number among the processes of the network: that of a validator, or behind those one of an edge proposer.
     pub me: ValidatorId,
-    /// All validators.
+    /// All validators, and who orders for them.
     pub validators: ValidatorSet,
     /// The constants of the genesis file.
     pub params: ConsensusConstants,
@@ -322,7 +322,7 @@ impl Replica {
     }
 
     pub(crate) fn broadcast(&mut self, message: Message) {
-        if self.quorum.n() > 1 {
+        if self.peers.len() > 1 {
             self.emit(Effect::Broadcast(message));
         }
     }
@@ -357,9 +357,9 @@ impl Replica {
         }
     }
 
-    /// T(k) = T0 * 2^floor(k/r), at most T_max; r = f+1 consecutive views hold a correct proposer (section 10).
+    /// T(k) = T0 * 2^floor(k/r), at most T_max; r consecutive views hold a correct proposer (section 10).
     pub(crate) fn timeout_us(&self) -> u64 {
-        let r = u32::try_from(self.quorum.one_correct()).unwrap_or(u32::MAX);
+        let r = u32::try_from(self.config.validators.rotation_of_one_correct()).unwrap_or(u32::MAX);
         let doublings = self.views_without_final.checked_div(r).unwrap_or(0).min(32);
         let factor = 1u64.checked_shl(doublings).unwrap_or(u64::MAX);
         let params = &self.config.params;
@@ -386,7 +386,7 @@ impl Replica {
     }
 
     fn arm_view_timers(&mut self) {
-        if self.halted || self.is_over || !self.position.active || self.guard.is_some() {
+        if self.halted || self.is_over || !self.position.active || self.guard.is_some() || !self.has_vote() {
             return;
         }
         if let Some(left) = self.progress_left_us() {
@@ -446,7 +446,7 @@ impl Replica {
 
     // What the world may ask.
 
-    /// The own place among the validators.
+    /// The own number among the processes.
     pub fn me(&self) -> ValidatorId {
         self.config.me
     }
@@ -461,9 +461,11 @@ impl Replica {
         self.position.active
     }
 
-    /// The highest slot that somebody honest has executed, as far as peers have said: f higher claims may be lies.
+    /// The highest slot that somebody honest has executed, as far as validators have said: f higher claims may be lies. Of
+    /// edge proposers all may lie.
     pub fn honest_peers_at(&self) -> Slot {
-        let mut executed: Vec<Slot> = self.peers.values().map(|peer| peer.status.last_executed).collect();
+        let claims = self.peers.iter().filter(|(id, _)| self.is_acceptor(**id));
+        let mut executed: Vec<Slot> = claims.map(|(_, peer)| peer.status.last_executed).collect();
         executed.sort_unstable_by(|a, b| b.cmp(a));
         executed.get(self.quorum.faults()).copied().unwrap_or_default()
     }

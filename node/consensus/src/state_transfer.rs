@@ -155,7 +155,7 @@ impl Replica {
         };
         let missing = self.chain.stable.0.saturating_sub(self.chain.executed.0);
         let many = params.window.saturating_add(snapshot_interval(params));
-        let peers = u32::try_from(self.quorum.n()).unwrap_or(u32::MAX).saturating_sub(1);
+        let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).saturating_sub(1);
         let in_vain = self.transfer.blocks_in_vain >= peers.saturating_mul(VAIN_ROUNDS);
         if loses_nothing { missing > many || (missing > 0 && in_vain) } else { missing > many && in_vain }
     }
@@ -343,7 +343,7 @@ impl Replica {
 
     /// The fetch timer.
     pub(crate) fn on_transfer_tick(&mut self) {
-        let peers = self.quorum.n().saturating_sub(1);
+        let peers = self.peers.len().saturating_sub(1);
         if matches!(self.transfer.stage, Stage::Asking { .. }) && !self.needs_state() {
             // Blocks that were on their way have done it.
             self.transfer.stage = Stage::Idle;

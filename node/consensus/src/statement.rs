@@ -98,8 +98,12 @@ pub(crate) struct Asked {
 }
 
 impl Replica {
-    /// Says something: signs and sends it, or asks for the signature. Nothing is signed before the start-up guard has passed.
+    /// Says something: signs and sends it, or asks for the signature. Nothing is signed before the start-up guard has passed,
+    /// and nothing in a role in which this process has no place (I11).
     pub(crate) fn say(&mut self, statement: Statement) {
+        if self.place(statement.role()).is_none() {
+            return;
+        }
         invariant!("guard", self.guard.is_none(), "nothing is signed before the start-up guard has passed");
         let bytes = statement.signing_bytes(self.config.validators.domain());
         match self.config.signer.sign(statement.role(), &bytes) {
@@ -136,8 +140,10 @@ impl Replica {
         }
     }
 
-    fn signed<B>(&self, body: B, signature: Signature) -> Signed<B> {
-        Signed { signer: self.config.me, body, signature }
+    fn signed<B: SignedBody>(&self, body: B, signature: Signature) -> Signed<B> {
+        // What is signed was said, and so has a place.
+        let signer = self.place(B::SIGNER).unwrap_or(self.config.me);
+        Signed { signer, body, signature }
     }
 
     /// Whether the own vote for `ballot` still stands: in the current view, above the checkpoint, and contradicted by nothing.

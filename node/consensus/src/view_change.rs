@@ -19,9 +19,10 @@ impl Replica {
     // Leaving.
 
     /// Leaves every view below `view` for ever and sends VIEW-CHANGE (section 7.2). Before the start-up guard has
-    /// passed nothing is signed, so nothing is left either.
+    /// passed nothing is signed, so nothing is left either. Without a vote a replica goes where others have gone (T4).
     pub(crate) fn change_view(&mut self, view: View, trigger: Trigger) {
-        if self.halted || self.guard.is_some() || view <= self.position.view {
+        let may = self.has_vote() || trigger == Trigger::Followed;
+        if self.halted || self.guard.is_some() || view <= self.position.view || !may {
             return;
         }
         self.enter_passively(view);
@@ -55,6 +56,9 @@ impl Replica {
 
     /// J5: builds, journals and sends the VIEW-CHANGE of the current view, or sends again the very bytes.
     pub(crate) fn send_view_change(&mut self) {
+        if !self.has_vote() {
+            return;
+        }
         let view = self.position.view;
         match self.own_view_change.clone().filter(|sent| sent.body.view == view) {
             Some(sent) => self.broadcast(Message::ViewChange(sent)),
@@ -148,13 +152,14 @@ impl Replica {
         // Whoever has gone further has left this view too: were only VIEW-CHANGEs for this very view counted, two
         // validators here and one beyond, with the fourth dead, would wait for each other for ever.
         let others = self.view_changes.values().filter(|held| held.body.view >= view).count();
-        if others.saturating_add(1) < self.quorum.quorum() {
+        let own = usize::from(self.has_vote());
+        if others.saturating_add(own) < self.quorum.quorum() {
             return;
         }
-        if self.leader_of(view) == self.config.me {
+        if self.leads(view) {
             self.lead(view);
         }
-        if !self.position.active {
+        if !self.position.active && self.has_vote() {
             let patience = self.timeout_us();
             self.arm(Timer::NewView, patience);
         }

@@ -56,6 +56,7 @@ impl Cluster {
             })
             .max()
             .unwrap_or(Slot(0));
+        let leads = |signer: ValidatorId| self.epochs[node.epoch].set.process_of(signer) == from;
         let in_view = |view: View| view == View(0) || has(&|r| matches!(r, Record::View(_, v) if *v == view));
         let holds =
             |body: &Digest| has(&|r| matches!(r, Record::Body { body: held, .. } if held.digest == *body));
@@ -76,10 +77,10 @@ impl Cluster {
                 let sent = has(&|r| matches!(r, Record::ViewChange(held) if held == signed));
                 ("J1 J5", in_view(signed.body.view) && sent)
             }
-            Message::NewView(signed) if signed.signer == from => {
+            Message::NewView(signed) if leads(signed.signer) => {
                 ("J7", has(&|r| matches!(r, Record::Led(_, led) if *led >= signed.body.view)))
             }
-            Message::Proposal(proposal) if proposal.signed.signer == from => {
+            Message::Proposal(proposal) if leads(proposal.signed.signer) => {
                 ("J7", has(&|r| matches!(r, Record::Led(_, led) if *led >= proposal.signed.body.view)))
             }
             Message::Announcement(it) if it.signed.signer == from => {

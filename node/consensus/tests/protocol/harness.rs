@@ -70,6 +70,12 @@ pub(crate) fn validators(n: usize) -> ValidatorSet {
     ValidatorSet::new(chain_id(), Epoch(0), (0..n).map(keys_of).collect()).expect("a possible size")
 }
 
+/// The same with proposers that are processes of their own, behind the validators.
+pub(crate) fn edge(n: usize, proposers: usize) -> ValidatorSet {
+    let keys = (n..n + proposers).map(|index| keys_of(index).proposer);
+    validators(n).with_edge_proposers(keys.collect()).expect("a few proposers")
+}
+
 pub(crate) fn chain_id() -> Digest {
     h("genesis", &[b"test"])
 }
@@ -135,6 +141,7 @@ pub(crate) type Filter = Box<dyn Fn(ValidatorId, ValidatorId, &Message) -> bool>
 pub(crate) type Twist = Box<dyn Fn(ValidatorId, Message) -> Message>;
 
 pub(crate) struct Cluster {
+    /// Nodes: the validators, and the proposers of an edge network.
     pub(crate) n: usize,
     /// The validators of epoch 0.
     pub(crate) set: ValidatorSet,
@@ -215,10 +222,20 @@ impl Cluster {
     }
 
     pub(crate) fn trusting(n: usize, params: ConsensusConstants, trust: Trust) -> Self {
+        Self::of(validators(n), params, trust)
+    }
+
+    /// An edge network: its nodes are n validators and, behind them, its proposers.
+    pub(crate) fn edge(n: usize, proposers: usize) -> Self {
+        Self::of(edge(n, proposers), params(), Trust::Bft)
+    }
+
+    pub(crate) fn of(set: ValidatorSet, params: ConsensusConstants, trust: Trust) -> Self {
+        let n = set.processes().count();
         let mut cluster = Cluster {
             n,
-            set: validators(n),
-            epochs: vec![Members::first(n)],
+            epochs: vec![Members::first(set.clone())],
+            set,
             params,
             trust,
             fetches_states: FetchStates::WhenBehind,
@@ -351,7 +368,7 @@ impl Cluster {
                 Effect::Sign(statement) => self.nodes[index].unsigned.push_back(statement),
                 Effect::Send { to, message } => self.transmit(me, to, message),
                 Effect::Broadcast(message) => {
-                    for to in self.members(index).set.ids().filter(|to| *to != me) {
+                    for to in self.members(index).set.processes().filter(|to| *to != me) {
                         self.transmit(me, to, message.clone());
                     }
                 }
@@ -577,6 +594,13 @@ impl Cluster {
     pub(crate) fn run_to(&mut self, slot: u64) {
         self.run_until(&format!("slot {slot}"), |cluster| {
             cluster.running().all(|replica| replica.last_executed() >= Slot(slot) && !replica.is_guarded())
+        });
+    }
+
+    /// Runs until these have executed `slot`.
+    pub(crate) fn run_to_among(&mut self, nodes: &[usize], slot: u64) {
+        self.run_until(&format!("slot {slot}"), |cluster| {
+            nodes.iter().all(|index| cluster.replica(*index).last_executed() >= Slot(slot))
         });
     }
 

@@ -13,6 +13,7 @@
 //! | `catch_up` | 11 |
 //! | `transfer` | 11: a whole state |
 //! | `learner` | 6 (SEAL) and 11, by who has no vote |
+//! | `edge` | 1: proposers that are processes of their own |
 //! | `epochs` | 11: another set of validators |
 //! | `refusals` | 2, 3, 5.2, 7.2: what a Byzantine peer may try |
 
@@ -20,6 +21,7 @@ mod bodies;
 mod catch_up;
 mod checks;
 mod crash_only;
+mod edge;
 mod epochs;
 mod evidence;
 mod harness;

@@ -22,8 +22,9 @@ pub(crate) struct Members {
 
 impl Members {
     /// Those of epoch 0.
-    pub(crate) fn first(n: usize) -> Self {
-        Members { set: validators(n), keys: (0..n).collect(), end: None }
+    pub(crate) fn first(set: ValidatorSet) -> Self {
+        let keys = (0..set.processes().count()).collect();
+        Members { set, keys, end: None }
     }
 }
 

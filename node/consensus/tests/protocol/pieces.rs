@@ -5,15 +5,22 @@ use std::sync::Arc;
 use carat_consensus::PendingTransaction;
 use carat_types::batch::{Envelope, Payload, Value};
 use carat_types::hash::sha256;
-use carat_types::message::{Ballot, Message, PrePrepare, Proposal, Signed, SignedBody, ViewChange};
+use carat_types::message::{
+    Ballot, Message, PrePrepare, Proposal, Signed, SignedBody, SignerRole, ViewChange,
+};
 use carat_types::validators::ValidatorSet;
 use carat_types::{Digest, Slot, View};
 
 use crate::harness::{HashSigner, id, keys_of};
-/// Signs anything in anybody's name.
+
+/// Signs anything in the name of anybody who has a place in the body's role.
 pub(crate) fn forge<B: SignedBody>(set: &ValidatorSet, signer: usize, body: B) -> Signed<B> {
     let bytes = set.domain().signing_bytes(&body);
-    let signature = HashSigner(keys_of(signer)).signature(B::SIGNER, &bytes);
+    let process = match B::SIGNER {
+        SignerRole::Acceptor => id(signer),
+        SignerRole::Proposer => set.process_of(id(signer)),
+    };
+    let signature = HashSigner(keys_of(process.index())).signature(B::SIGNER, &bytes);
     Signed { signer: id(signer), body, signature }
 }
 

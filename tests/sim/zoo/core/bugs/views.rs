@@ -151,7 +151,7 @@ pub(super) const BUGS: &[Bug] = &[
         origin: "B1: restarted empty validators never rejoin (Besu 8307)",
         file: "guard.rs",
         within: "pub(crate) fn pass_guard",
-        text: "self.leader_of(view) == self.config.me",
+        text: "self.leads(view)",
         instead: "false",
         ..VIEWS
     },
