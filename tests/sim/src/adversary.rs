@@ -19,7 +19,7 @@ use carat_consensus::PendingTransaction;
 use carat_types::header::Header;
 use carat_types::message::{
     Ballot, Commit, Data, Justification, Message, Prepare, PrepareMessage, ProposalSignature, Signed,
-    StableCheckpoint, ViewChange,
+    SignerRole, StableCheckpoint, ViewChange,
 };
 use carat_types::validators::ValidatorSet;
 use carat_types::{Digest, Signature, Slot, ValidatorId, View};
@@ -101,6 +101,11 @@ struct Twin {
 }
 
 impl Identity {
+    /// Its place among the proposers, if it has one.
+    fn proposer(&self) -> Option<ValidatorId> {
+        self.set.place(self.id, SignerRole::Proposer)
+    }
+
     /// Validator `id` of the last of some epochs.
     ///
     /// **Panics** if it is not in it.

@@ -44,8 +44,8 @@ pub struct Setting<'a> {
     pub plan: &'a ClientPlan,
     /// How transactions are written.
     pub rules: &'a Rules,
-    /// Validators.
-    pub n: u16,
+    /// The machines that they reach.
+    pub entrances: &'a std::ops::Range<u16>,
 }
 
 /// Where to send an envelope.
@@ -53,7 +53,7 @@ pub struct Setting<'a> {
 pub struct Submission {
     /// The bytes.
     pub envelope: Envelope,
-    /// One validator, or all.
+    /// One machine, or all that clients reach.
     pub to: Option<ValidatorId>,
 }
 
@@ -101,7 +101,7 @@ impl Client {
     }
 
     fn begin(&mut self, rng: &mut Rng, setting: Setting<'_>, now: u64) -> Vec<Submission> {
-        let Setting { plan, rules, n } = setting;
+        let Setting { plan, rules, entrances } = setting;
         let now_second = (GENESIS_TIME_MS + now / 1_000) / 1_000;
         let valid_until = rng.chance(plan.expiring).then(|| now_second + rng.between(0, 4));
         let count = if rng.chance(plan.double_spend) { 2 } else { 1 };
@@ -114,10 +114,16 @@ impl Client {
         let competitors: Vec<(Digest, Envelope)> = (0..count).filter_map(|_| one(rng)).collect();
         let submit = |(_, envelope): &(Digest, Envelope)| Submission {
             envelope: envelope.clone(),
-            to: Some(ValidatorId(u16::try_from(rng.below(u64::from(n))).unwrap_or(0))),
+            to: Some(ValidatorId(
+                entrances.start + u16::try_from(rng.below(count_of(entrances))).unwrap_or(0),
+            )),
         };
         let submissions = competitors.iter().map(submit).collect();
         self.under_way = Some(UnderWay { competitors, valid_until, sent_at: now });
         submissions
     }
+}
+
+fn count_of(entrances: &std::ops::Range<u16>) -> u64 {
+    u64::from(entrances.end - entrances.start)
 }

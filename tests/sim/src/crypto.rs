@@ -82,8 +82,10 @@ impl Keys {
         }
     }
 
-    /// Signs a body as validator `signer`.
-    pub fn sign<B: SignedBody>(&self, set: &ValidatorSet, signer: ValidatorId, body: B) -> Signed<B> {
+    /// Signs a body as the machine `id`: in its place in the body's role or, without one, in its own number's, which nobody
+    /// believes.
+    pub fn sign<B: SignedBody>(&self, set: &ValidatorSet, id: ValidatorId, body: B) -> Signed<B> {
+        let signer = set.place(id, B::SIGNER).unwrap_or(id);
         let signature = self.sign_bytes(B::SIGNER, &set.domain().signing_bytes(&body));
         Signed { signer, body, signature }
     }

@@ -51,7 +51,9 @@ pub struct EpochPlan {
 pub struct Era {
     /// The validators.
     pub set: Arc<ValidatorSet>,
-    /// Their keys, by place.
+    /// Validators: so many votes there are.
+    pub n: u16,
+    /// The keys of the machines in it, by their number: validators, behind them the proposers of an edge network.
     pub keys: Vec<Keys>,
     /// Constants of the core.
     pub params: ConsensusConstants,
@@ -60,7 +62,7 @@ pub struct Era {
 }
 
 impl Era {
-    /// Whether a machine validates in it.
+    /// Whether a machine validates in it, or orders for it.
     pub fn has(&self, id: ValidatorId) -> bool {
         id.index() < self.keys.len()
     }
@@ -107,9 +109,9 @@ impl Plan {
         self
     }
 
-    /// Machines that are ever validators.
+    /// Machines that are ever validators, and the proposers of an edge network.
     pub fn machines(&self) -> u16 {
-        self.epochs.iter().map(|epoch| epoch.n).fold(self.n, u16::max)
+        self.epochs.iter().map(|epoch| epoch.n).fold(self.n, u16::max) + self.edge
     }
 
     /// Validators of each epoch.
@@ -189,18 +191,26 @@ impl Plan {
         (n, params, generations): (u16, ConsensusConstants, &Vec<u16>),
     ) -> Era {
         let generation = |id: u16| generations.get(usize::from(id)).copied().unwrap_or(0);
-        let keys = (0..n).map(|id| Keys::made(self.scheme, self.seed, ValidatorId(id), generation(id)));
+        let keys =
+            (0..n + self.edge).map(|id| Keys::made(self.scheme, self.seed, ValidatorId(id), generation(id)));
         let keys: Vec<Keys> = keys.collect();
-        let validators = keys.iter().zip(0..n).map(|(keys, id)| GenesisValidator {
+        let (voters, edge) = keys.split_at(usize::from(n));
+        let validators = voters.iter().zip(0..n).map(|(keys, id)| GenesisValidator {
             name: format!("v{id}"),
             acceptor: keys.public().acceptor,
             proposer: keys.public().proposer,
             network: PublicKey(keys.public().acceptor.0.map(|byte| !byte)),
         });
         let described = EpochSet { epoch, validators: validators.collect(), consensus: params };
-        let public = keys.iter().map(Keys::public).collect();
+        let public = voters.iter().map(Keys::public).collect();
         let set = ValidatorSet::new(chain_id, epoch, public).expect("the plan gives possible sizes only");
-        Era { set: Arc::new(set), keys, params, hash: described.hash() }
+        let set = if self.edge > 0 {
+            let proposers = edge.iter().map(|keys| keys.public().proposer).collect();
+            set.with_edge_proposers(proposers).expect("a few")
+        } else {
+            set
+        };
+        Era { set: Arc::new(set), n, keys, params, hash: described.hash() }
     }
 }
 

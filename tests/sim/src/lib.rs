@@ -8,6 +8,7 @@ pub mod adversary;
 pub mod clients;
 pub mod crypto;
 pub mod disk;
+pub mod edge;
 pub mod epochs;
 #[path = "../../../node/storage/src/journal/format.rs"]
 pub mod format;

@@ -81,6 +81,10 @@ pub struct Plan {
     pub epochs: Vec<EpochPlan>,
     /// One validator is cut off while epochs go by, until the faults end.
     pub sleeper: bool,
+    /// Proposers that are machines of their own; 0 where each validator runs one.
+    pub edge: u16,
+    /// Which of those lie, and how.
+    pub edge_liars: Vec<(ValidatorId, Behaviour)>,
 }
 
 /// How the network treats messages.
@@ -360,6 +364,8 @@ impl Plan {
             spreads_bodies: mix(seed, BODIES).is_multiple_of(3) || adversary == Some(Behaviour::BodyLiar),
             epochs: Vec::new(),
             sleeper: false,
+            edge: 0,
+            edge_liars: Vec::new(),
         }
         .with_body_liars()
         .with_rare_faults(&mut rng)
@@ -409,7 +415,8 @@ impl Plan {
 
     /// How `id` misbehaves, if it does.
     pub fn behaviour(&self, id: ValidatorId) -> Option<Behaviour> {
-        self.adversaries.iter().find(|(adversary, _)| *adversary == id).map(|(_, behaviour)| *behaviour)
+        let liars = self.adversaries.iter().chain(&self.edge_liars);
+        liars.into_iter().find(|(liar, _)| *liar == id).map(|(_, behaviour)| *behaviour)
     }
 
     /// Whether every acceptor is at worst crashing: assumption A-crash of the specification.

@@ -23,6 +23,8 @@ pub struct Options {
     pub trust: Option<Trust>,
     /// Whether the validators change, whatever the seed says.
     pub epochs: bool,
+    /// Whether proposers are machines of their own; else the seed decides.
+    pub edge: Option<bool>,
     /// An error to plant.
     pub planted: Option<Planted>,
 }
@@ -30,7 +32,10 @@ pub struct Options {
 impl Options {
     /// What a seed stands for.
     pub fn plan(&self, seed: u64) -> Plan {
-        Plan::of(seed, self.n, self.adversary, self.trust).with_epochs(self.epochs, self.adversary)
+        let plan = Plan::of(seed, self.n, self.adversary, self.trust);
+        // The validators of an edge network are those of its genesis file.
+        let plan = if self.edge == Some(true) { plan } else { plan.with_epochs(self.epochs, self.adversary) };
+        plan.with_edge(self.edge, self.adversary)
     }
 }
 

@@ -289,7 +289,9 @@ impl Simulation {
     }
 
     fn begin(&mut self) -> Verdict {
-        for index in 0..usize::from(self.plan.n) {
+        for index in
+            (0..self.nodes.len()).filter(|index| self.eras[0].has(self.nodes[*index].id)).collect::<Vec<_>>()
+        {
             self.boot(index)?;
         }
         for client in 0..self.clients.len() {
@@ -537,11 +539,13 @@ impl Simulation {
         if content {
             return;
         }
-        let setting = Setting { plan: &self.plan.clients, rules: &self.rules, n: self.plan.n };
+        let entrances = self.plan.entrances();
+        let setting = Setting { plan: &self.plan.clients, rules: &self.rules, entrances: &entrances };
         let submissions = client.act(&mut self.rng, setting, self.now, chain_second, |id| oracle.fate(id));
         for submission in submissions {
+            let everybody = || self.nodes.iter().map(|node| node.id).filter(|id| self.plan.serves(*id));
             let targets: Vec<ValidatorId> =
-                submission.to.map_or_else(|| self.nodes.iter().map(|node| node.id).collect(), |to| vec![to]);
+                submission.to.map_or_else(|| everybody().collect(), |to| vec![to]);
             for to in targets {
                 let delay = self.network.delay(&mut self.rng);
                 self.schedule(delay, Event::Submit { to, envelope: submission.envelope.clone() });

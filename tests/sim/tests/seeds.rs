@@ -43,6 +43,33 @@ fn seeds_with_epochs_are_clean() {
     assert!(summary.epochs > 300 && summary.transfers > 10, "epochs end, and who comes fetches: {summary:?}");
 }
 
+/// Proposers are machines of their own in every seed: all but one may lie or die, and come back.
+#[test]
+fn seeds_with_edge_proposers_are_clean() {
+    let options = Options { edge: Some(true), ..Options::default() };
+    let summary = run_seeds(0, 200, 2, options, |_, _| ());
+    assert_eq!(summary.failures, [], "hint: ./scripts/sim.sh --edge --seed S --trace shows a run");
+    assert!(
+        summary.acknowledged > 5_000 && summary.crashes > 500,
+        "proposers order and restart: {summary:?}"
+    );
+}
+
+/// Whoever of them contradicts himself is convicted by the acceptors, though none of these speaks for him.
+#[test]
+fn edge_proposers_that_lie_are_convicted() {
+    for liar in ["bad-proposer", "new-view-liar", "amnesia"] {
+        let adversary = Behaviour::named(liar);
+        let options = Options { n: Some(4), edge: Some(true), adversary, ..Options::default() };
+        let convicts = |seed: &u64| {
+            let plan = options.plan(*seed);
+            // Only proposers can be convicted of E1 here.
+            !plan.edge_liars.is_empty() && run_seed(*seed, options, Wanted::Hash).evidence.contains("E1")
+        };
+        assert!((0..200).find(convicts).is_some(), "{liar}: no E1 in 200 seeds");
+    }
+}
+
 #[test]
 fn holder_of_removed_keys_is_borne() {
     let options = Options { epochs: true, adversary: Some(Behaviour::KeyThief), ..Options::default() };

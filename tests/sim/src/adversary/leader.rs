@@ -18,9 +18,10 @@ impl Adversary {
     /// What leaves in place of a proposal or vote of the own core; none if the message passes as it is.
     pub(super) fn twist_vote(&mut self, rng: &mut Rng, said: Said<'_>) -> Option<Vec<Addressed>> {
         let (me, Said { acting, targets, message }) = (self.identity.id, said);
+        let proposer = self.identity.proposer();
         let schemes = matches!(acting, Behaviour::Schemer | Behaviour::FastPathLiar);
         match message {
-            Message::Proposal(proposal) if proposal.signed.signer == me => {
+            Message::Proposal(proposal) if Some(proposal.signed.signer) == proposer => {
                 if !schemes && rng.chance(300) {
                     return None;
                 }
@@ -52,7 +53,9 @@ impl Adversary {
                     if acting == Behaviour::Schemer { self.scheme(rng, change) } else { self.deny(change) };
                 Some(targets.iter().map(|to| (*to, Message::ViewChange(lie.clone()))).collect())
             }
-            Message::NewView(new_view) if acting == Behaviour::Schemer && new_view.signer == me => {
+            Message::NewView(new_view)
+                if acting == Behaviour::Schemer && Some(new_view.signer) == proposer =>
+            {
                 Some(self.lead_with_a_lie(rng, targets, new_view))
             }
             _ => None,

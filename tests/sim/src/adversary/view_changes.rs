@@ -14,11 +14,12 @@ impl Adversary {
     /// What leaves in place of a VIEW-CHANGE or NEW-VIEW of the own core; none if the message passes as it is.
     pub(super) fn twist_view_change(&mut self, rng: &mut Rng, said: Said<'_>) -> Option<Vec<Addressed>> {
         let (me, Said { acting, targets, message }) = (self.identity.id, said);
+        let proposer = self.identity.proposer();
         match (acting, message) {
             (Behaviour::ViewChangeLiar, Message::ViewChange(change)) if change.signer == me => {
                 Some(targets.iter().map(|to| (*to, self.lie(rng, change))).collect())
             }
-            (Behaviour::NewViewLiar, Message::NewView(new_view)) if new_view.signer == me => {
+            (Behaviour::NewViewLiar, Message::NewView(new_view)) if Some(new_view.signer) == proposer => {
                 let choose = |to: &ValidatorId| {
                     let other = rng.chance(700).then(|| self.other_new_view(rng, new_view));
                     (*to, other.unwrap_or_else(|| message.clone()))

@@ -13,8 +13,8 @@ use carat_sim::trace::{Line, Wanted};
 use carat_types::genesis::Trust;
 
 const USAGE: &str =
-    "usage: sim --seeds N [--from S] [--n N] [--adversary NAME] [--trust T] [--epochs] [--threads T] [--canary]
-       sim --seed S [--n N] [--adversary NAME] [--trust T] [--epochs] [--trace]
+    "usage: sim --seeds N [--from S] [--n N] [--adversary NAME] [--trust T] [--epochs] [--edge] [--threads T] [--canary]
+       sim --seed S [--n N] [--adversary NAME] [--trust T] [--epochs] [--edge] [--trace]
 
   --seeds N    run N seeds
   --from S     begin with seed S (default 0)
@@ -25,6 +25,7 @@ const USAGE: &str =
   --adversary NAME  what the liars do, and that there are some (docs/testing.md has the names)
   --trust T    bft or crash: what validators act on (default: the seed decides)
   --epochs     the validators change once to three times (default: in an eighth of the seeds)
+  --edge       proposers are machines of their own, and all but one may lie (default: in an eighth of the seeds)
   --threads T  default: one for each processor";
 
 /// Lines shown of a failed seed.
@@ -67,10 +68,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         match word.as_str() {
             "--trace" => arguments.trace = true,
             "--epochs" => arguments.options.epochs = true,
+            "--edge" => arguments.options.edge = Some(true),
             "--canary" => arguments.options.planted = Some(Planted::Canary),
             _ => {}
         }
-        if matches!(word.as_str(), "--trace" | "--canary" | "--epochs") {
+        if matches!(word.as_str(), "--trace" | "--canary" | "--epochs" | "--edge") {
             continue;
         }
         let value = words.next().ok_or(format!("{word}: a number is missing"))?;

@@ -13,6 +13,8 @@ use super::{Thresholds, Verdict, Violation, demand};
 /// Checks signatures and certificates of one set of validators.
 pub(super) struct Certificates {
     thresholds: Thresholds,
+    /// Proposers that are machines of their own, behind the validators; 0 where each validator runs one.
+    edge: u16,
     set: Arc<ValidatorSet>,
     authenticator: Arc<dyn Authenticator>,
     /// Where the epoch begins, and c of that slot.
@@ -27,12 +29,12 @@ impl std::fmt::Debug for Certificates {
 
 impl Certificates {
     pub(super) fn new(
-        thresholds: Thresholds,
+        (thresholds, edge): (Thresholds, u16),
         set: Arc<ValidatorSet>,
         authenticator: Arc<dyn Authenticator>,
         base: (Slot, Digest),
     ) -> Self {
-        Certificates { thresholds, set, authenticator, base }
+        Certificates { thresholds, edge, set, authenticator, base }
     }
 
     pub(super) fn thresholds(&self) -> Thresholds {
@@ -44,10 +46,17 @@ impl Certificates {
         self.base
     }
 
-    /// Who leads a view: as many proposers as validators, in turn.
+    /// Who leads a view: the proposers in turn, as many as validators where each runs one.
     pub(super) fn leader(&self, view: u64) -> ValidatorId {
-        let index = view % (self.thresholds.n as u64);
+        let proposers = if self.edge > 0 { u64::from(self.edge) } else { self.thresholds.n as u64 };
+        let index = view % proposers;
         ValidatorId(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
+    /// The machine of a proposer.
+    pub(super) fn machine_of(&self, proposer: ValidatorId) -> ValidatorId {
+        let before = if self.edge > 0 { u16::try_from(self.thresholds.n).unwrap_or(u16::MAX) } else { 0 };
+        proposer.plus(before)
     }
 
     /// Whom outsiders convict by a piece of evidence.

@@ -95,7 +95,7 @@ impl Court {
                 high: HighWater::default(),
             }
         };
-        let thresholds = Thresholds::of(era.keys.len());
+        let thresholds = Thresholds::of(usize::from(era.n));
         let machines = plan.machines();
         Court {
             params: era.params,
@@ -107,7 +107,7 @@ impl Court {
             decided: None,
             watches: (0..machines).map(ValidatorId).map(watch).collect(),
             called: vec![View(0); usize::from(machines)],
-            certificates: Certificates::new(thresholds, era.set.clone(), authenticator, base),
+            certificates: Certificates::new((thresholds, plan.edge), era.set.clone(), authenticator, base),
             ballots: Ballots::new(thresholds, plan, base),
         }
     }
@@ -261,7 +261,8 @@ impl Court {
         demand(convicted.is_ok(), "evidence convicts", at, || format!("{convicted:?}: {evidence:?}"))?;
         let of_proposers = matches!(evidence, Evidence::Proposals(_) | Evidence::NewViews(_));
         for convicted in convicted.iter().flat_map(|it| it.iter()) {
-            let accused = &self.watches[convicted.index()];
+            let machine = if of_proposers { self.certificates.machine_of(convicted) } else { convicted };
+            let accused = &self.watches[machine.index()];
             let innocent =
                 if of_proposers { accused.proposer_is_correct } else { accused.acceptor_is_correct };
             demand(!innocent, "no correct validator is convicted", at, || {

@@ -63,14 +63,14 @@ impl Court {
         let body = &signed.body;
         let watch = self.watch(from);
         // Relays of other leaders' proposals are legal; a bad proposer's own are not judged.
-        if signed.signer != from || !watch.proposer_is_correct {
+        if self.certificates.machine_of(signed.signer) != from || !watch.proposer_is_correct {
             return Ok(());
         }
         let led = watch.history.led();
         demand(led >= Some(body.view), "J7 before the first PRE-PREPARE", from, || {
             format!("{body:?}, led {led:?} is durable")
         })?;
-        demand(self.certificates.leader(body.view.0) == from, "leader of the view", from, || {
+        demand(self.certificates.leader(body.view.0) == signed.signer, "leader of the view", from, || {
             format!("{body:?}")
         })?;
         demand(self.certificates.is_signed(signed), "signature", from, || format!("{body:?}"))?;
@@ -307,7 +307,7 @@ impl Court {
 
     fn judge_new_view(&mut self, from: ValidatorId, new_view: &Signed<NewView>) -> Verdict {
         let watch = self.watch(from);
-        if new_view.signer != from || !watch.proposer_is_correct {
+        if self.certificates.machine_of(new_view.signer) != from || !watch.proposer_is_correct {
             return Ok(());
         }
         let view = new_view.body.view;

@@ -299,10 +299,14 @@ impl Simulation {
         let faults = self.plan.faults();
         // One whose disk is rotten may be down, and not know yet that it stays so.
         self.nodes.iter_mut().for_each(|node| node.gone |= node.disk.is_rotten());
-        let dead = self.nodes.iter().filter(|node| node.gone && node.adversary.is_none()).count();
+        let acceptors = self.nodes.iter().filter(|node| !self.plan.is_at_the_edge(node.id));
+        let dead = acceptors.filter(|node| node.gone && node.adversary.is_none()).count();
         // Who lacks the state at the beginning of an epoch seals nothing of it before the others have kept one.
         let lacking = if self.eras.len() > 1 { self.plan.lacking() } else { 0 };
         let mut spare = faults.saturating_sub(self.plan.adversaries.len() + dead + lacking);
+        // Of the proposers at the edge one that is correct must stay.
+        let correct = usize::from(self.plan.edge).saturating_sub(self.plan.edge_liars.len());
+        let mut spare_proposers = correct.saturating_sub(1);
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
         self.rng.shuffle(&mut order);
         let mut core = Vec::new();
@@ -311,14 +315,17 @@ impl Simulation {
             let dies = match behaviour {
                 Some(_) => !self.plan.adversaries_survive,
                 None if self.nodes[index].gone => true,
-                None if spare > 0 && self.rng.chance(400) => {
-                    spare -= 1;
-                    true
-                }
                 None => {
-                    let id = self.nodes[index].id;
-                    core.extend(self.last_era().has(id).then_some(id));
-                    false
+                    let at_the_edge = self.plan.is_at_the_edge(self.nodes[index].id);
+                    let spare = if at_the_edge { &mut spare_proposers } else { &mut spare };
+                    let dies = *spare > 0 && self.rng.chance(400);
+                    if dies {
+                        *spare -= 1;
+                    } else {
+                        let id = self.nodes[index].id;
+                        core.extend(self.last_era().has(id).then_some(id));
+                    }
+                    dies
                 }
             };
             if dies {
@@ -345,9 +352,9 @@ impl Simulation {
         Ok(())
     }
 
-    /// How long the end phase may take: 2(f+1) T_max, as the reliability goals demand of every seed, for each epoch.
+    /// How long the end phase may take: 2r T_max, as the reliability goals demand of every seed, for each epoch.
     fn patience(&self) -> u64 {
-        let views = 2 * (self.plan.faults() as u64 + 1);
+        let views = 2 * self.plan.rotation();
         views * self.plan.params.timeout_max_ms * MS * self.eras.len() as u64
     }
 

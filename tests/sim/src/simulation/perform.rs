@@ -156,13 +156,13 @@ impl Simulation {
         self.later(index, after, Happening::Signed(Box::new(statement), signature));
     }
 
-    /// The other validators of its epoch.
+    /// The other machines of its epoch.
     fn others(&self, index: usize) -> Vec<ValidatorId> {
         let Node { id, epoch, .. } = &self.nodes[index];
-        self.eras[*epoch].set.ids().filter(|other| other != id).collect()
+        self.eras[*epoch].set.processes().filter(|other| other != id).collect()
     }
 
-    /// Sends to every other validator.
+    /// Sends to every other validator and edge proposer.
     pub(super) fn broadcast(&mut self, index: usize, message: Message) -> Verdict {
         let others = self.others(index);
         self.send(index, &others, message)

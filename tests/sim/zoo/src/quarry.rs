@@ -70,7 +70,9 @@ pub(crate) fn hunt(quarry: &Quarry, seed: u64) -> Option<Kill> {
     // Most bugs show at n = 4; some only where n is not 3f+1, or where f > 1.
     let n = [4, 4, 5, 4, 4, 7][usize::try_from(seed % 6).unwrap_or(0)];
     let adversary = hunter.and_then(Behaviour::named);
-    let outcome = run_seed(seed, Options { n: Some(n), adversary, trust, epochs, planted }, Wanted::Hash);
+    let edge = Some(matches!(quarry, Quarry::Core(bug) if bug.edge));
+    let options = Options { n: Some(n), adversary, trust, epochs, edge, planted };
+    let outcome = run_seed(seed, options, Wanted::Hash);
     planted::choose("");
     outcome.violation.map(|violation| Kill { seed, violation })
 }

@@ -11,6 +11,7 @@
 mod bodies;
 mod choice;
 mod delivery;
+mod edge;
 mod epochs;
 mod fast;
 mod journal;
@@ -43,6 +44,8 @@ pub struct Bug {
     pub fast_decides: bool,
     /// Whether it is hunted in networks whose validators change.
     pub epochs: bool,
+    /// Whether it is hunted in networks whose proposers are machines of their own, and in no other.
+    pub edge: bool,
 }
 
 /// What each file's bugs have in common begins with this.
@@ -57,6 +60,7 @@ const BLANK: Bug = Bug {
     test: None,
     fast_decides: false,
     epochs: false,
+    edge: false,
 };
 
 /// Every bug.
@@ -65,6 +69,7 @@ pub fn all() -> Vec<Bug> {
         bodies::BUGS,
         choice::BUGS,
         delivery::BUGS,
+        edge::BUGS,
         epochs::BUGS,
         fast::BUGS,
         journal::BUGS,
