@@ -55,6 +55,15 @@ pub enum NodeError {
         /// What is wrong.
         error: GenesisError,
     },
+    /// An edge network, of which this build runs no process.
+    #[error(
+        "the genesis file has deployment \"edge\" with {proposers} proposers, expected \"co-located\" (hint: no program of this \
+         release proposes without a vote; see docs/gaps.md)"
+    )]
+    EdgeNetwork {
+        /// Proposers that it lists.
+        proposers: usize,
+    },
     /// The genesis file's ledger is impossible.
     #[error("the genesis file's ledger cannot be made: {0}")]
     GenesisState(String),

@@ -59,6 +59,10 @@ impl Place {
     pub fn read(folder: &Path) -> Result<Self, NodeError> {
         let settings = Settings::load(folder)?;
         let genesis = read_genesis(&settings.validator.genesis)?;
+        let proposers = genesis.genesis.deployment.edge_proposers().len();
+        if proposers > 0 {
+            return Err(NodeError::EdgeNetwork { proposers });
+        }
         let epochs = handovers::read(&settings.validator.data, &genesis)?;
         let seat = Seat::find(&settings, &genesis, &epochs)?;
         Ok(Place { settings, genesis: Arc::new(genesis), epochs: Arc::new(epochs), seat })
