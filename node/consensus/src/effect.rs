@@ -43,14 +43,14 @@ pub enum Effect {
     /// Have this signed by a key that is in another process, and answer with `Signed`. Like a message it waits for
     /// what was to be persisted before it; while nobody can sign, it waits too, or is dropped once it is overtaken.
     Sign(Statement),
-    /// Send to one validator.
+    /// Send to one process.
     Send {
         /// The receiver.
         to: ValidatorId,
         /// The message.
         message: Message,
     },
-    /// Send to every other validator.
+    /// Send to every other process: validators, and the proposers of an edge network.
     Broadcast(Message),
     /// Execute a final slot on the state of the slot below, write the block, and answer with `Executed`.
     Execute(Box<Execute>),

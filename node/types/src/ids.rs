@@ -72,7 +72,9 @@ number!(
     Epoch(u32)
 );
 number!(
-    /// A validator's place in the genesis file, from 0: its acceptor and, co-located, its proposer.
+    /// A validator's place in the genesis file, from 0: its acceptor and, co-located, its proposer. Also the number of a process
+    /// of the network, where edge proposers follow upon the validators, and the place of such a proposer among its like:
+    /// [`crate::validators::ValidatorSet`] says which is which.
     ValidatorId(u16)
 );
 
