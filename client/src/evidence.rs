@@ -146,7 +146,7 @@ mod tests {
         let last_vote = Some(LastVote { view: View(1), digest: Digest::ZERO });
         let report = |slot| SlotReport { slot: Slot(slot), last_vote, prepared: None };
         let change = ViewChange { view: View(2), stable: None, reports: (1..65).map(report).collect() };
-        let view_changes = vec![Arc::new(sign(change)); 40];
+        let view_changes = std::iter::repeat_n(Arc::new(sign(change)), 40).collect();
         Evidence::NewViews(Both {
             first: sign(NewView { view: View(2), view_changes }),
             second: sign(NewView { view: View(2), view_changes: Vec::new() }),

@@ -373,8 +373,9 @@ impl Replica {
         if !self.bodies.held.contains_key(&spread.digest) {
             self.pending.note_body(&spread.body.envelopes);
             self.bodies.insert(self.config.me, self.window_end(), &spread, self.now.monotonic_us);
-            self.persist_bodies(&[spread.digest]);
         }
+        // Another validator may have spread the very same one, of which nothing is written yet.
+        self.persist_bodies(&[spread.digest]);
         self.broadcast(Message::Body(Arc::clone(&spread.body)));
         self.bodies.refresh(&spread.digest, self.quorum.one_correct());
     }

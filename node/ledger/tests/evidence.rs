@@ -10,8 +10,8 @@ use carat_types::accountability::{Conviction, EVIDENCE_SINCE, Offence, Submissio
 use carat_types::certificate::Certificate;
 use carat_types::evidence::{Both, Contradiction, Evidence};
 use carat_types::genesis::{
-    AssetRule, ConsensusConstants, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile,
-    Trust,
+    AssetRule, ConsensusConstants, Deployment, FORMAT, Genesis, GenesisFile, GenesisValidator,
+    LedgerConstants, Profile, Trust,
 };
 use carat_types::governance::Call;
 use carat_types::message::{
@@ -45,6 +45,7 @@ fn genesis() -> GenesisFile {
         salt_commitment: None,
         time_ms: 0,
         validators: NAMES.map(validator).to_vec(),
+        deployment: Deployment::default(),
         consensus: ConsensusConstants::default(),
         ledger: LedgerConstants {
             total_coins: 1_000_000,

@@ -16,8 +16,12 @@ const SOON_US: u64 = 500_000;
 impl Cluster {
     /// All validators spread bodies.
     fn spreading(params: ConsensusConstants) -> Self {
-        let mut cluster = Cluster::with(4, params);
-        (0..4).for_each(|index| cluster.input(index, Input::SpreadBodies(true)));
+        Cluster::spreading_of(4, params)
+    }
+
+    fn spreading_of(n: usize, params: ConsensusConstants) -> Self {
+        let mut cluster = Cluster::with(n, params);
+        (0..n).for_each(|index| cluster.input(index, Input::SpreadBodies(true)));
         cluster.run_to(1);
         cluster.settle();
         cluster
@@ -38,7 +42,7 @@ impl Cluster {
     }
 
     fn ordered_everywhere(&self, number: u64) -> bool {
-        (0..4).filter(|index| self.nodes[*index].replica.is_some()).all(|index| {
+        (0..self.n).filter(|index| self.nodes[*index].replica.is_some()).all(|index| {
             let slots = self.slots_of(index, number);
             assert!(slots.len() <= 1, "{number} stands in slots {slots:?} of v{index}");
             slots.len() == 1
@@ -122,6 +126,18 @@ fn body_is_proposed_once_f_plus_1_hold_it() {
     cluster.run_for(SOON_US);
     cluster.filter = Box::new(|_, _, _| true);
     // It is sent again, and those who hold it say so again.
+    cluster.run_for(SOON_US);
+    assert!(cluster.ordered_everywhere(1));
+    assert_eq!(cluster.replica(0).view(), View(0));
+}
+
+#[test]
+fn body_of_another_that_the_leader_spreads_again_is_in_its_journal() {
+    let mut cluster = Cluster::spreading_of(7, params());
+    let is_held_back = |to, message: &Message| matches!(message, Message::Body(_)) && to != id(0);
+    cluster.filter = Box::new(move |from, to, message| from == id(0) || !is_held_back(to, message));
+    cluster.submit(2, 1);
+    // Origin and leader are two of three. The harness compares what is sent with the journal.
     cluster.run_for(SOON_US);
     assert!(cluster.ordered_everywhere(1));
     assert_eq!(cluster.replica(0).view(), View(0));

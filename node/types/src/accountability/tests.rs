@@ -13,7 +13,7 @@ const AT: Slot = Slot(900);
 /// Signs for a place in the set of an epoch, on the chain with this id.
 fn sign<B: SignedBody>(chain_id: Digest, epoch: u32, place: u16, body: B) -> Signed<B> {
     let keys = set(epoch).validators(chain_id).expect("a possible size");
-    let number = u8::try_from(epoch + u32::from(place)).expect("few validators");
+    let number = u8::try_from(epoch.saturating_add(place.into())).expect("few validators");
     let role = if B::SIGNER == SignerRole::Acceptor { 1 } else { 2 };
     let signature = secret(number, role).sign(&keys.domain().signing_bytes(&body));
     Signed { signer: ValidatorId(place), body, signature }

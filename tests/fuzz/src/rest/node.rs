@@ -21,6 +21,7 @@ use carat_api::routes::ROUTES;
 use carat_history::paths::{self, Found, PathQuery};
 use carat_history::{History, HistoryStore, Order, Toid, TransactionRecord};
 use carat_ledger::{MemoryState, StateRead as _};
+use carat_types::accountability::Conviction;
 use carat_types::builder::operation::payment;
 use carat_types::epoch::{EpochSet, Epochs};
 use carat_types::genesis::{ConsensusConstants, GenesisValidator, Visibility};
@@ -211,6 +212,10 @@ impl Node for Quiet {
 
     fn governance(&self) -> Result<Option<Governance>, NodeError> {
         Ok(None)
+    }
+
+    fn convictions(&self) -> Result<Vec<Conviction>, NodeError> {
+        Ok(Vec::new())
     }
 
     fn paths(&self, query: &PathQuery) -> Result<Option<Found>, NodeError> {

@@ -8,8 +8,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "body-proposed-before-f+1-hold-it",
         within: "fn refresh(",
-        text: ">= enough",
-        instead: ">= 1",
+        text: "self.holders(digest) >= enough",
+        instead: "self.holders(digest) >= 1",
         test: Some("bodies::body_is_proposed_once_f_plus_1_hold_it"),
         ..BODIES
     },
