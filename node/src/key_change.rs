@@ -1,4 +1,5 @@
-//! Encrypting the key files of a home folder and the keys of its bank's login, and the reverse. Each file is replaced at once.
+//! Encrypting the key files of a home folder, the keys of its bank's login and the one that it proves to a signer, and the
+//! reverse. Each file is replaced at once.
 //!
 //! The keys of what store and journal hold are under the same passphrase, and follow it: what they sealed stays as it is.
 
@@ -19,6 +20,7 @@ use crate::error::NodeError;
 use crate::home::Place;
 use crate::keys::{KeysError, read_file};
 use crate::settings::bank::{BankSetupError, identity};
+use crate::settings::{Settings, SettingsError, SignerPlace};
 
 /// What becomes of key files.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ pub struct Written {
 struct Opened {
     path: PathBuf,
     key: SecretKey,
-    /// None for an identity of the bank's login.
+    /// None for an identity: of the bank's login, or proved to a signer.
     role: Option<KeyRole>,
 }
 
@@ -77,7 +79,8 @@ impl Opened {
     }
 }
 
-/// All key files of a home folder: those of the validator that are not in a token, and those of its bank's login.
+/// All key files of a home folder: those of the validator that are neither in a token nor with a signer, the one that it proves
+/// to a signer on another machine, and those of its bank's login.
 fn open_all(place: &Place, passphrase: &PassphraseSource) -> Result<Vec<Opened>, NodeError> {
     let settings = &place.settings;
     let token = settings.validator.token.as_ref();
@@ -86,19 +89,33 @@ fn open_all(place: &Place, passphrase: &PassphraseSource) -> Result<Vec<Opened>,
         KeyRole::Proposer => token.is_some_and(|token| token.proposer.is_some()),
         KeyRole::Network => false,
     };
+    let link = link_key(settings)?;
     // A node that follows has a network key and no other.
-    let has = |role| role == KeyRole::Network || (settings.validator.index.is_some() && !in_token(role));
+    let is_here = |role| role == KeyRole::Network || (settings.validator.index.is_some() && !in_token(role));
+    let has = |role| settings.validator.signer.is_none() && is_here(role);
     let mut all = Vec::new();
     for role in KeyRole::ALL.into_iter().filter(|role| has(*role)) {
         let path = settings.validator.keys.join(role.file_name());
         all.push(Opened { key: read_file(&path, role, passphrase)?, path, role: Some(role) });
     }
     let login = settings.bank.as_ref().and_then(|bank| bank.login.as_ref());
-    for path in login.into_iter().flat_map(|login| [&login.signing_key, &login.token_key]) {
-        let key = identity("bank.login", path, passphrase)?;
-        all.push(Opened { key, path: path.clone(), role: None });
+    let login = login.into_iter().flat_map(|login| [&login.signing_key, &login.token_key]);
+    let login = login.map(|path| ("bank.login", path.clone()));
+    for (setting, path) in login.chain(link.map(|path| ("validator.signer_key", path))) {
+        let key = identity(setting, &path, passphrase)?;
+        all.push(Opened { key, path, role: None });
     }
     Ok(all)
+}
+
+/// The file of the key that the validator proves to a signer on another machine.
+fn link_key(settings: &Settings) -> Result<Option<PathBuf>, NodeError> {
+    let named = settings.signer();
+    let named = named.map_err(|reason| SettingsError::Invalid { path: settings.path.clone(), reason })?;
+    Ok(match named {
+        Some(SignerPlace::Remote(_, file)) => Some(file),
+        Some(SignerPlace::Socket(_)) | None => None,
+    })
 }
 
 /// Changes the key files of a home folder; `passphrase` opens those that are encrypted. All are opened before the first is changed.

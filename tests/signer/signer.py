@@ -135,6 +135,21 @@ def stranger_is_refused_by_key_and_counted():
     equal(metric(REMOTE, "signer_present"), 1, "the validator itself is served")
 
 
+def link_key_rests_encrypted():
+    """Under the passphrase that the validator's start finds."""
+    passphrase, link, settings = NETWORK / "passphrase", home(REMOTE) / "link" / "link.toml", NETWORK / f"v{REMOTE}" / "node.toml"
+    passphrase.write_text("correct horse battery staple\n")
+    passphrase.chmod(0o600)
+    secret = link.read_text().split('"')[3]
+    done = run(PROGRAMS / "carat-node", "key", "encrypt", "--home", settings.parent, "--passphrase-file", passphrase)
+    equal(done.returncode, 0, done.stderr)
+    assert str(link) in done.stdout and secret not in link.read_text(), done.stdout
+    settings.write_text(settings.read_text().replace("[validator]\n", f'[validator]\npassphrase_file = "{passphrase}"\n'))
+    RUNNING.carat("network", "restart", f"v{REMOTE}")
+    wait("its validator signs again", lambda: metric(REMOTE, "signer_present") == 1)
+    pay(1)
+
+
 def all_signers_killed_stop_the_network_and_it_goes_on():
     for index in range(4):
         kill(index)
@@ -156,6 +171,7 @@ try:
     check("a killed signer makes its validator mute and no more", killed_signer_makes_its_validator_mute_and_no_more)
     check("signers killed under payments lose nothing", signers_killed_under_payments_lose_nothing)
     check("a stranger is refused by its key, and counted", stranger_is_refused_by_key_and_counted)
+    check("the key that a validator proves to its signer rests encrypted", link_key_rests_encrypted)
     check("the network goes on when all signers are back", all_signers_killed_stop_the_network_and_it_goes_on)
 finally:
     RUNNING.try_carat("network", "down")
