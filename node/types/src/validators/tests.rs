@@ -2,17 +2,27 @@
 
 use super::*;
 
+const VALIDATORS: u8 = 10;
+const EDGE: u8 = 20;
+
 fn key(byte: u8) -> PublicKey {
     PublicKey([byte; 32])
 }
 
+/// The key of the proposer with this place, of one kind.
+fn proposer(kind: u8, place: u16) -> PublicKey {
+    key(kind.wrapping_add(u8::try_from(place).expect("few")))
+}
+
 fn four() -> ValidatorSet {
-    let keys = (0..4).map(|id| ValidatorKeys { acceptor: key(id), proposer: key(16 | id) });
+    let keys =
+        (0..4).map(|id| ValidatorKeys { acceptor: key(id), proposer: proposer(VALIDATORS, id.into()) });
     ValidatorSet::new(Digest([9; 32]), Epoch(0), keys.collect()).expect("four")
 }
 
-fn edge(proposers: u8) -> ValidatorSet {
-    four().with_edge_proposers((0..proposers).map(|id| key(32 | id)).collect()).expect("a possible number")
+fn edge(proposers: u16) -> ValidatorSet {
+    let keys = (0..proposers).map(|place| proposer(EDGE, place));
+    four().with_edge_proposers(keys.collect()).expect("a possible number")
 }
 
 fn numbers(ids: impl Iterator<Item = ValidatorId>) -> Vec<u16> {
@@ -27,7 +37,7 @@ fn co_located_validator_is_process_acceptor_and_proposer_of_one_number() {
         assert_eq!(set.place(id, SignerRole::Acceptor), Some(id));
         assert_eq!(set.place(id, SignerRole::Proposer), Some(id));
         assert_eq!(set.process_of(id), id);
-        assert_eq!(set.key(id, SignerRole::Proposer), Some(&key(16 | u8::try_from(id.0).expect("few"))));
+        assert_eq!(set.key(id, SignerRole::Proposer), Some(&proposer(VALIDATORS, id.0)));
     }
     assert_eq!((set.proposers(), set.rotation_of_one_correct()), (4, 2));
     assert_eq!(set.leader(View(6)), ValidatorId(2));
@@ -53,7 +63,7 @@ fn edge_proposers_follow_the_validators_and_have_no_vote() {
 #[test]
 fn statements_of_proposers_count_by_the_keys_of_the_deployment() {
     let set = edge(2);
-    assert_eq!(set.key(ValidatorId(1), SignerRole::Proposer), Some(&key(33)));
+    assert_eq!(set.key(ValidatorId(1), SignerRole::Proposer), Some(&proposer(EDGE, 1)));
     assert_eq!(set.key(ValidatorId(2), SignerRole::Proposer), None, "n_p is 2, whatever n is");
     assert_eq!(set.key(ValidatorId(3), SignerRole::Acceptor), Some(&key(3)));
     assert_eq!(
