@@ -144,6 +144,8 @@ impl Scribe {
                 self.ask_signer(Ask::Stable(checkpoint.header.slot));
             }
             Effect::Sign(statement) => self.ask_signer(Ask::Sign(statement.clone())),
+            // Nobody subscribes here to results before finality.
+            Effect::ExecuteTentatively(_) | Effect::DropTentative | Effect::Reply(_) => {}
             // Done before (records), at once by the event loop (timers, reports), or as a barrier.
             Effect::Persist(_)
             | Effect::SyncBlocks { .. }

@@ -248,6 +248,7 @@ impl Replica {
             self.bodies.forget(&batch.bodies);
         }
         let Decided { digest, prefix } = decided;
+        self.confirm_tentative(slot, &prefix);
         self.chain.dispatched = slot;
         self.chain.dispatched_prefix = prefix;
         self.chain.in_flight.insert(slot, InFlight { digest, prefix, sealed });

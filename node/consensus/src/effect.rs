@@ -13,7 +13,7 @@ use carat_types::batch::WellFormed;
 use carat_types::block::CertifiedBlock;
 use carat_types::certificate::{CommitCertificate, PreparedCertificate, SealCertificate};
 use carat_types::evidence::Evidence;
-use carat_types::message::{Fetch, Message, NewView, Signed, StableCheckpoint};
+use carat_types::message::{Fetch, Message, NewView, Signed, StableCheckpoint, TentativeReply};
 use carat_types::snapshot::{SnapshotOffer, StateChunk};
 use carat_types::{Digest, Slot, ValidatorId, View};
 
@@ -54,6 +54,14 @@ pub enum Effect {
     Broadcast(Message),
     /// Execute a final slot on the state of the slot below, write the block, and answer with `Executed`.
     Execute(Box<Execute>),
+    /// Execute a slot that is not final yet on an overlay that can be undone, above that of the slot below, and answer with
+    /// `TentativelyExecuted` where somebody waits for it. When the slot is final, `Execute` names it again: the overlay
+    /// may be kept then, since both have one prefix. The world may leave this undone.
+    ExecuteTentatively(Box<ExecuteTentatively>),
+    /// Undo every overlay: none of them is to become final here.
+    DropTentative,
+    /// TREPLY: hand to the clients that have subscribed.
+    Reply(Signed<TentativeReply>),
     /// Answer a peer from the store: blocks with their certificates, a payload no longer in memory, a state.
     Serve {
         /// Who asked.
@@ -121,6 +129,21 @@ pub struct Execute {
     pub stable: Slot,
     /// Transactions of the pool that it orders: they wait for nobody's proposal any more.
     pub ordered: Vec<Digest>,
+}
+
+/// A slot to execute before it is final. **Source**: consensus specification, section 11.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExecuteTentatively {
+    /// The view in which COMMIT was sent: TREPLYs of different views never count together.
+    pub view: View,
+    /// The slot.
+    pub slot: Slot,
+    /// Its value.
+    pub payload: WellFormed,
+    /// c(s-1).
+    pub parent_prefix: Digest,
+    /// c(s).
+    pub prefix: Digest,
 }
 
 /// Why a slot is final here; named after the rule that was met first.

@@ -12,7 +12,7 @@ use carat_types::message::{
 };
 use carat_types::snapshot::{SnapshotOffer, StateChunk};
 use carat_types::validators::Verified;
-use carat_types::{Digest, Epoch, Signature, Slot, ValidatorId};
+use carat_types::{Digest, Epoch, Signature, Slot, ValidatorId, View};
 
 use crate::statement::Statement;
 use crate::timer::Timer;
@@ -64,6 +64,8 @@ pub enum Input {
     Timer(Timer),
     /// A block was executed and written (J8); answers [`crate::Effect::Execute`], in slot order.
     Executed(Executed),
+    /// A slot was executed on an overlay; answers [`crate::Effect::ExecuteTentatively`] if somebody waits for it.
+    TentativelyExecuted(TentativelyExecuted),
     /// A chunk is kept; answers [`crate::Effect::KeepChunk`].
     ChunkKept,
     /// The state after the block with this header is in place; answers [`crate::Effect::InstallState`].
@@ -183,4 +185,15 @@ pub struct Executed {
     /// Bytes of the block's envelopes that were dropped for signatures that were invalid at the start of the block and
     /// at the last stable checkpoint: junk that no client can have caused by changing its signers (section 14).
     pub junk_bytes: u64,
+}
+
+/// The result of executing a slot tentatively.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TentativelyExecuted {
+    /// The view that was named.
+    pub view: View,
+    /// The slot.
+    pub slot: Slot,
+    /// Hash of the block's header.
+    pub header: Digest,
 }

@@ -168,6 +168,7 @@ impl Learner {
             | Input::SpreadBodies(_)
             | Input::Withdrawn(_)
             | Input::Timer(_)
+            | Input::TentativelyExecuted(_)
             | Input::Signed(..) => {}
         }
         std::mem::take(&mut self.effects)

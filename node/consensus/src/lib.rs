@@ -2,7 +2,7 @@
 //!
 //! Absent on purpose: clocks, files, sockets, threads, randomness, async, and everything about the ledger but
 //! the names of its blocks. Reading order: [`input`], [`effect`], [`record`], `replica`, `normal`, `leader`, `bodies`, `proposer`,
-//! `commit_rules`, `checkpoint`, `view_change` with `pick`, `performance`, `recovery` with `guard`, `delivery`, `catch_up`, `state_transfer`, `evidence`;
+//! `commit_rules`, `tentative`, `checkpoint`, `view_change` with `pick`, `performance`, `recovery` with `guard`, `delivery`, `catch_up`, `state_transfer`, `evidence`;
 //! apart from all of these, [`learner`].
 //!
 //! The rules and their tests are listed in `docs/protocol/rules.md`; a rule's id stands at its guard. The invariants
@@ -43,13 +43,16 @@ mod replica;
 pub mod signer;
 mod state_transfer;
 pub mod statement;
+mod tentative;
 pub mod timer;
 mod verify;
 mod view_change;
 
 pub use catch_up::BLOCKS_PER_FETCH;
-pub use effect::{Effect, Execute};
-pub use input::{Executed, Input, Now, PendingTransaction, SpreadBody, VerifiedMessage};
+pub use effect::{Effect, Execute, ExecuteTentatively};
+pub use input::{
+    Executed, Input, Now, PendingTransaction, SpreadBody, TentativelyExecuted, VerifiedMessage,
+};
 pub use learner::{Learner, LearnerConfig};
 pub use record::Record;
 pub use recovery::{ChainTip, LOOK_BACK_WINDOWS, RecentBlock, RecoverError};

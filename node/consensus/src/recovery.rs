@@ -27,6 +27,7 @@ use crate::record::Record;
 use crate::replica::{Chain, Config, Peer, Position, Replica};
 use crate::state_transfer::{KeptTransfer, StateTransfer};
 use crate::statement::Asked;
+use crate::tentative::Overlay;
 use crate::timer::Timer;
 use crate::verify::Checked;
 
@@ -156,6 +157,7 @@ impl Replica {
             },
             log: Log::default(),
             payloads: Payloads::default(),
+            overlay: Overlay::default(),
             seals: SealBook::default(),
             pending,
             bodies: Bodies::default(),

@@ -1,7 +1,8 @@
 //! `Replica`: the state of one validator, and the only `match` on [`Input`].
 //!
 //! The rules stand in the modules beside this one, each an `impl Replica`: `normal` (sections 5 and 6), `proposer` (section 1), `final_`
-//! order and execution in `commit_rules`, `checkpoint` (section 11), `view_change` (section 7), `catch_up`, `state_transfer`,
+//! order and execution in `commit_rules`, execution before that in `tentative` (section 11), `checkpoint` (section 11), `view_change`
+//! (section 7), `catch_up`, `state_transfer`,
 //! `delivery` (section 10), `guard` and `recovery` (section 4).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,7 @@ use crate::rejection::Rejection;
 use crate::signer::Signer;
 use crate::state_transfer::{FetchStates, StateTransfer};
 use crate::statement::Asked;
+use crate::tentative::Overlay;
 use crate::timer::Timer;
 use crate::verify::Checked;
 
@@ -151,6 +153,8 @@ pub struct Replica {
     pub(crate) chain: Chain,
     pub(crate) log: Log,
     pub(crate) payloads: Payloads,
+    /// What was executed tentatively.
+    pub(crate) overlay: Overlay,
     pub(crate) seals: SealBook,
     pub(crate) pending: Pending,
     pub(crate) bodies: Bodies,
@@ -214,6 +218,7 @@ impl Replica {
             Input::Withdrawn(hashes) => self.pending.withdraw(&hashes, now.monotonic_us),
             Input::Timer(timer) => self.on_timer(timer),
             Input::Executed(executed) => self.on_executed(executed),
+            Input::TentativelyExecuted(executed) => self.on_tentatively_executed(executed),
             Input::ChunkKept => self.on_chunk_kept(),
             Input::Installed(header) => self.on_installed(&header),
             Input::Signed(statement, signature) => self.on_signature(*statement, signature),
@@ -296,6 +301,7 @@ impl Replica {
         while !self.halted {
             let moved = self.advance_votes()
                 | self.advance_commits()
+                | self.advance_tentative()
                 | self.advance_final()
                 | self.advance_execution()
                 | self.end_term()

@@ -199,6 +199,7 @@ impl Replica {
             return;
         }
         self.catch_up.forget_blocks();
+        self.drop_tentative();
         self.report(Report::StateTransferBegun { slot: offer.slot() });
         self.emit(Effect::BeginTransfer(Arc::clone(&offer)));
         self.fetch_from(offer, Digest::ZERO, holders);

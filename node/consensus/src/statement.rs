@@ -13,7 +13,7 @@ use std::sync::Arc;
 use carat_types::batch::{Payload, Value};
 use carat_types::message::{
     Announcement, Ballot, Commit, Domain, Justification, Message, NewView, PrePrepare, Prepare,
-    PrepareMessage, Proposal, Seal, Signed, SignedBody, SignerRole, ViewChange,
+    PrepareMessage, Proposal, Seal, Signed, SignedBody, SignerRole, TentativeReply, ViewChange,
 };
 use carat_types::{Signature, Slot, View};
 
@@ -37,6 +37,8 @@ pub enum Statement {
     NewView(Box<NewView>),
     /// SEAL.
     Seal(Seal),
+    /// TREPLY.
+    TentativeReply(TentativeReply),
 }
 
 impl Statement {
@@ -49,6 +51,7 @@ impl Statement {
             Statement::ViewChange(_) => ViewChange::SIGNER,
             Statement::NewView(_) => NewView::SIGNER,
             Statement::Seal(_) => Seal::SIGNER,
+            Statement::TentativeReply(_) => TentativeReply::SIGNER,
         }
     }
 
@@ -61,6 +64,7 @@ impl Statement {
             Statement::ViewChange(body) => domain.signing_bytes(body.as_ref()),
             Statement::NewView(body) => domain.signing_bytes(body.as_ref()),
             Statement::Seal(body) => domain.signing_bytes(body),
+            Statement::TentativeReply(body) => domain.signing_bytes(body),
         }
     }
 
@@ -71,6 +75,7 @@ impl Statement {
             Statement::Prepare(ballot, _) | Statement::Commit(ballot) => Some(ballot.view),
             Statement::ViewChange(body) => Some(body.view),
             Statement::NewView(body) => Some(body.view),
+            Statement::TentativeReply(body) => Some(body.view),
             Statement::Seal(_) => None,
         }
     }
@@ -81,6 +86,7 @@ impl Statement {
             Statement::Proposal(body, _) => Some(body.slot),
             Statement::Prepare(ballot, _) | Statement::Commit(ballot) => Some(ballot.slot),
             Statement::Seal(body) => Some(body.slot),
+            Statement::TentativeReply(body) => Some(body.slot),
             Statement::ViewChange(_) | Statement::NewView(_) => None,
         }
     }
@@ -137,6 +143,7 @@ impl Replica {
             Statement::ViewChange(body) => self.on_signed_view_change(self.signed(*body, signature)),
             Statement::NewView(body) => self.on_signed_new_view(self.signed(*body, signature)),
             Statement::Seal(body) => self.on_signed_seal(self.signed(body, signature)),
+            Statement::TentativeReply(body) => self.on_signed_reply(self.signed(body, signature)),
         }
     }
 

@@ -37,6 +37,7 @@ impl Replica {
     /// The state of a view whose NEW-VIEW is not known.
     fn enter_passively(&mut self, view: View) {
         self.end_measuring();
+        self.drop_tentative();
         self.log.change_view(self.position.view, view, self.quorum.quorum());
         self.pending.release_in_flight();
         self.bodies.renew(self.quorum.one_correct());

@@ -76,6 +76,14 @@ pub enum Refusal {
         /// Its slot.
         slot: Slot,
     },
+    /// A TREPLY for a slot whose COMMIT was not signed in its view: nothing would report its certificate (I6).
+    #[error("a TREPLY for view {view}, slot {slot} without the COMMIT of that view (I6)")]
+    NoCommit {
+        /// Its view.
+        view: View,
+        /// Its slot.
+        slot: Slot,
+    },
     /// An epoch that is over.
     #[error("epoch {epoch} is over: statements of epoch {newest} were signed")]
     OldEpoch {
@@ -88,9 +96,14 @@ pub enum Refusal {
 
 impl Refusal {
     /// Whether it shows that whoever asks has forgotten what it said, or is another one. A SEAL that is asked for again after
-    /// very long shows nothing.
+    /// very long shows nothing. Nor does a TREPLY for which nobody waited before a restart; without one no vote is missing.
     pub fn is_grave(&self) -> bool {
-        !matches!(self, Refusal::Below { kind: Kind::Seal, .. } | Refusal::OldEpoch { .. })
+        !matches!(
+            self,
+            Refusal::Below { kind: Kind::Seal | Kind::TentativeReply, .. }
+                | Refusal::NoCommit { .. }
+                | Refusal::OldEpoch { .. }
+        )
     }
 }
 
@@ -214,10 +227,21 @@ impl Page {
         {
             return Err(Refusal::LeftView { kind, view, left_for });
         }
+        if kind == Kind::TentativeReply && fresh.is_some() {
+            self.check_reply(statement)?;
+        }
         if let Some(change) = &statement.view_change {
             self.check_view_change(change)?;
         }
         Ok(fresh)
+    }
+
+    /// A TREPLY follows the COMMIT of its view and slot. So the VIEW-CHANGE that owns up to the one owns up to the other.
+    fn check_reply(&self, reply: &Statement) -> Result<(), Refusal> {
+        let Statement { view, slot, .. } = *reply;
+        let commit = self.line(Kind::Commit).and_then(|line| line.said.get(&slot));
+        let follows = commit.is_some_and(|commit| commit.view == view);
+        if follows { Ok(()) } else { Err(Refusal::NoCommit { view, slot }) }
     }
 
     /// I6, and what E3 and E4 would convict of: for each slot above its checkpoint, the last vote or a later one, and a

@@ -201,6 +201,7 @@ fn encodings_are_the_frozen_ones() {
 #[test]
 fn hashes_and_signed_bytes_are_the_frozen_ones() {
     let domain = Domain { chain_id: digest(9), epoch: Epoch(1) };
+    let reply = TentativeReply { view: View(4), slot: Slot(2), header: digest(3) };
     let seen = [
         ("H", h("tag", &[b"x"])),
         ("M", m("tag", &[b"x"])),
@@ -210,6 +211,7 @@ fn hashes_and_signed_bytes_are_the_frozen_ones() {
         ("payload", payload().value.digest()),
         ("PREPARE", m("golden", &[&domain.signing_bytes(&Prepare(ballot()))])),
         ("COMMIT", m("golden", &[&domain.signing_bytes(&Commit(ballot()))])),
+        ("TREPLY", m("golden", &[&domain.signing_bytes(&reply)])),
         ("NEW-VIEW", NewView { view: View(4), view_changes: vec![view_change()] }.hash()),
     ];
     let seen: Vec<String> = seen.iter().map(|(name, digest)| format!("{name} {digest}")).collect();
@@ -217,6 +219,9 @@ fn hashes_and_signed_bytes_are_the_frozen_ones() {
     let bytes = domain.signing_bytes(&Seal { slot: Slot(2), header: digest(3) });
     let expected = format!("{}{}{}{}", hex::encode("carat-bft/1\0"), "09".repeat(32), "00000001", "06");
     assert_eq!(hex::encode(bytes), format!("{expected}{}{}", "0000000000000002", "03".repeat(32)));
+    let expected = format!("{}{}{}{}", hex::encode("carat-bft/1\0"), "09".repeat(32), "00000001", "07");
+    let body = format!("{}{}{}", "0000000000000004", "0000000000000002", "03".repeat(32));
+    assert_eq!(hex::encode(domain.signing_bytes(&reply)), format!("{expected}{body}"));
 }
 
 #[test]
@@ -267,5 +272,6 @@ const GOLDEN_HASHES: &[&str] = &[
     "payload 51697c6105394317687f0aec35d235c9ba84d3792c97c9cd12bb8d73c55671b2",
     "PREPARE cee08103a9c4456eccc05b2f00630fb34eb66fcc3bad385f65b84621485f62d9",
     "COMMIT b39e761962d61e45aa167312884d6fe215cb717cb9ac389662a5afd91c41d8f5",
+    "TREPLY 3ae818c10feabcd025de0c48f10b8388ec76c4a36f0b83c4488a7e129f982036",
     "NEW-VIEW 784de5454c3d15c7e64b10fe0d33c53077fbe391765303fb38ecda40007a1bb0",
 ];

@@ -38,6 +38,7 @@ pub mod snapshot;
 pub mod state_proof;
 pub mod state_receipt;
 pub mod submission;
+pub mod tentative;
 pub mod transaction;
 pub mod validators;
 pub mod verifiable;

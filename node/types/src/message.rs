@@ -210,7 +210,8 @@ pub struct Seal {
     pub header: Digest,
 }
 
-/// The result of an execution before finality (issue B); the kind is reserved here.
+/// "I sent COMMIT for this slot in this view, and executed it to this block on what I committed below." Clients count
+/// equal ones only: of one view, slot and header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TentativeReply {
     /// View of the tentative execution.

@@ -8,7 +8,8 @@
 //! Every epoch has its own court, and none counts what was signed in another; the chain is one.
 //!
 //! Reading order: `court` (the rules of one epoch), `epochs` (how one follows upon another), `ballots` (what is final), `history` (what is durable), `speech` (what may be said), `hearing` (what may
-//! be taken), `choice` (what a NEW-VIEW forces), `chain` (what was executed), `transfer` (what was fetched).
+//! be taken), `choice` (what a NEW-VIEW forces), `chain` (what was executed), `transfer` (what was fetched),
+//! `tentative` (what was said before finality).
 
 mod ballots;
 mod certificates;
@@ -19,16 +20,17 @@ mod epochs;
 mod hearing;
 mod history;
 mod speech;
+mod tentative;
 mod transfer;
 
 use std::sync::Arc;
 
 use carat_consensus::effect::{Halt, Report};
-use carat_consensus::{Execute, Record, RecoverError};
+use carat_consensus::{Execute, ExecuteTentatively, Record, RecoverError};
 use carat_types::certificate::SealCertificate;
 use carat_types::evidence::Evidence;
 use carat_types::header::Header;
-use carat_types::message::{Data, Message};
+use carat_types::message::{Data, Message, Signed, TentativeReply};
 use carat_types::validators::Authenticator;
 use carat_types::{Digest, Epoch, Slot, ValidatorId, View};
 
@@ -39,6 +41,7 @@ use crate::epochs::Era;
 use crate::plan::Plan;
 use chain::Chain;
 use court::{Court, Watch};
+use tentative::{Audience, Hall};
 
 /// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +98,7 @@ pub struct Oracle {
     /// The epoch of each validator's replica.
     present: Vec<usize>,
     chain: Chain,
+    audience: Audience,
 }
 
 impl std::fmt::Debug for Oracle {
@@ -127,6 +131,7 @@ impl Oracle {
             courts: vec![first],
             present: vec![0; usize::from(plan.machines())],
             chain: Chain::new(genesis.clone()),
+            audience: Audience::default(),
         }
     }
 
@@ -208,7 +213,38 @@ impl Oracle {
         }
         watch.executed = header.slot;
         chain.executed(at, header, applied)?;
+        self.audience.executed(header.slot, header.hash())?;
         self.judge_header(at, header)
+    }
+
+    /// A validator is about to execute a slot on an overlay.
+    pub fn executing_tentatively(&mut self, at: ValidatorId, execute: &ExecuteTentatively) -> Verdict {
+        self.present(at).0.executing_tentatively(at, execute)
+    }
+
+    /// A validator undoes its overlays.
+    pub fn dropped_tentative(&mut self, at: ValidatorId) {
+        self.present(at).0.watches[at.index()].overlays.dropped();
+    }
+
+    /// A validator of an epoch replies to its clients.
+    pub fn replied(&mut self, from: ValidatorId, epoch: usize, signed: &Signed<TentativeReply>) -> Verdict {
+        self.courts.get_mut(epoch).map_or(Ok(()), |court| court.replied(from, signed))
+    }
+
+    /// Clients hear a TREPLY, which may be a lie.
+    pub fn told(&mut self, epoch: usize, reply: &Signed<TentativeReply>) -> Verdict {
+        let hall = Hall {
+            set: &self.eras[epoch].set,
+            authenticator: &*self.authenticator,
+            acceptors_only_crash: self.plan.acceptors_only_crash(),
+        };
+        self.audience.hears(hall, reply, self.chain.hash(reply.body.slot))
+    }
+
+    /// Slots that clients were told of before they were final anywhere.
+    pub fn told_early(&self) -> usize {
+        self.audience.early()
     }
 
     /// A validator tells callers that a block is sealed, and so acknowledges its transactions.

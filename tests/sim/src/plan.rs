@@ -23,6 +23,8 @@ const SIGNERS: u64 = 0x5163;
 /// The same of bodies, and of those who lie about them.
 const BODIES: u64 = 0xb0d1;
 const BODY_LIARS: u64 = 0xb0d2;
+/// The same for the seeds in which slots are executed tentatively.
+const REPLIES: u64 = 0x7265;
 
 /// Numbers of validators, as often as they are drawn.
 const SIZES: [u16; 40] = {
@@ -77,6 +79,8 @@ pub struct Plan {
     pub signs_elsewhere: bool,
     /// Whether transactions are spread in bodies; else they are gossiped, and the leader attaches them.
     pub spreads_bodies: bool,
+    /// Whether slots are executed before they are final, and clients told.
+    pub tentative: bool,
     /// The epochs above the first.
     pub epochs: Vec<EpochPlan>,
     /// One validator is cut off while epochs go by, until the faults end.
@@ -362,6 +366,7 @@ impl Plan {
             // Not drawn: every other choice of a seed stays what it was.
             signs_elsewhere: mix(seed, SIGNERS).is_multiple_of(5),
             spreads_bodies: mix(seed, BODIES).is_multiple_of(3) || adversary == Some(Behaviour::BodyLiar),
+            tentative: mix(seed, REPLIES).is_multiple_of(4),
             epochs: Vec::new(),
             sleeper: false,
             edge: 0,

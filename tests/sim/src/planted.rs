@@ -48,6 +48,8 @@ pub enum Planted {
     ExecutesTwice,
     /// Validator 0 executes to another state in one seed of a hundred: shows that a failing seed is reported.
     Canary,
+    /// Clients add up TREPLYs of different views.
+    AddsViews,
     /// Takes the signatures of earlier epochs for those of the present one.
     BelievesRemovedKeys,
     /// Never hears a NEW-VIEW: safe, and useless once the first leader is gone.
@@ -70,7 +72,7 @@ impl Speaker<'_> {
 
 impl Planted {
     /// Every error, but for the canary.
-    pub const ALL: [Planted; 17] = [
+    pub const ALL: [Planted; 18] = [
         Planted::SendsBeforeSync,
         Planted::ForgetsJournal,
         Planted::StartsWithoutItsJournal,
@@ -86,6 +88,7 @@ impl Planted {
         Planted::CompactsEarly,
         Planted::Diverges,
         Planted::ExecutesTwice,
+        Planted::AddsViews,
         Planted::BelievesRemovedKeys,
         Planted::Deaf,
     ];
@@ -123,6 +126,7 @@ impl Planted {
             Planted::CompactsEarly => ("compacts-early", "section 15: garbage collection on tentative state"),
             Planted::Diverges => ("diverges", "B7: one peer has another state (fabric 1857)"),
             Planted::ExecutesTwice => ("executes-twice", "B11: SmartBFT 15e8114"),
+            Planted::AddsViews => ("adds-views", "section 15: adding TREPLYs of different views"),
             Planted::BelievesRemovedKeys => {
                 ("believes-removed-keys", "decision record 39: a signature without its epoch")
             }

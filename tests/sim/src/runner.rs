@@ -56,6 +56,8 @@ pub struct Summary {
     pub crashes: u64,
     /// States that were fetched whole.
     pub transfers: u64,
+    /// Slots that clients were told of by TREPLY before they were final anywhere.
+    pub told_early: u64,
     /// Highest view of any seed.
     pub views: u64,
     /// Longest recovery of the end phase. **Units**: milliseconds of virtual time.
@@ -114,6 +116,7 @@ impl Summary {
         self.acknowledged += outcome.acknowledged as u64;
         self.crashes += outcome.crashes;
         self.transfers += outcome.transfers;
+        self.told_early += outcome.told_early as u64;
         self.views = self.views.max(outcome.views);
         self.recovery_ms = self.recovery_ms.max(outcome.recovery_ms);
         self.trace_hash ^= crate::mix::mix(seed, outcome.trace_hash);

@@ -2,11 +2,12 @@
 //!
 //! An event is one input delivered to a replica. Time stands still while a replica handles it; what it asks for
 //! comes back later as another event. Reading order: here (the loop and the inputs), `perform` (the effects: what
-//! a node's shell does), `transfer` (states), `epochs` (from one set of validators to the next), `faults` (crashes, partitions, the end phase).
+//! a node's shell does), `tentative` (execution), `transfer` (states), `epochs` (from one set of validators to the next), `faults` (crashes, partitions, the end phase).
 
 mod epochs;
 mod faults;
 mod perform;
+mod tentative;
 mod transfer;
 
 use std::cmp::Reverse;
@@ -16,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use carat_consensus::{
-    Effect, Execute, Input, Now, PendingTransaction, Replica, SpreadBody, Statement, Timer,
+    Effect, Input, Now, PendingTransaction, Replica, SpreadBody, Statement, Timer,
 };
 use carat_types::batch::{Body, Envelope};
 use carat_types::validators::Authenticator;
@@ -63,6 +64,8 @@ pub struct Outcome {
     pub recovery_ms: u64,
     /// Codes of the evidence that correct validators kept.
     pub evidence: BTreeSet<&'static str>,
+    /// Slots that clients were told of by TREPLY before they were final anywhere.
+    pub told_early: usize,
     /// The broken rule, if one was.
     pub violation: Option<Violation>,
     /// What the run left for the properties, if it was observed.
@@ -134,7 +137,9 @@ struct Process {
     pool: Pool,
     /// Number of the latest request for each timer that runs.
     timers: BTreeMap<Timer, u64>,
-    executions: VecDeque<Execute>,
+    executions: VecDeque<tentative::Job>,
+    /// Above the ledger, in order.
+    overlays: VecDeque<tentative::Overlay>,
     /// States for validators that are far behind.
     snapshots: Vec<transfer::Snapshot>,
     journal_syncing: bool,
@@ -270,6 +275,7 @@ impl Simulation {
             crashes: self.crashes,
             transfers: self.transfers,
             recovery_ms: self.end.as_ref().map_or(0, |end| (self.now - end.began_at) / MS),
+            told_early: self.told_early(),
             evidence: self.evidence,
             violation,
             witness: self.witness,
@@ -445,7 +451,10 @@ impl Simulation {
     fn take_effects(&mut self, index: usize, effects: Vec<Effect>) -> Verdict {
         let is_timer = |effect: &Effect| matches!(effect, Effect::SetTimer { .. } | Effect::CancelTimer(_));
         let at_once = self.plan.process.timers_at_once;
-        let (timers, effects) = effects.into_iter().partition(|effect| at_once && is_timer(effect));
+        let (timers, effects) = effects
+            .into_iter()
+            .filter(|effect| !self.ignores(effect))
+            .partition(|effect| at_once && is_timer(effect));
         if let Some(process) = &mut self.nodes[index].process {
             process.outbox.extend(effects);
         }

@@ -163,7 +163,12 @@ fn shell_that_sends_before_sync_is_caught() {
 fn validator_that_forgets_its_journal_is_caught() {
     check_caught(
         Planted::ForgetsJournal,
-        &["no correct validator halts", "I1 one PREPARE a view and slot", "J1 the view never goes back"],
+        &[
+            "no correct validator halts",
+            "I1 one PREPARE a view and slot",
+            "J1 the view never goes back",
+            "compaction keeps J1, J6, J7",
+        ],
     );
 }
 
@@ -225,6 +230,11 @@ fn validator_that_executes_to_another_state_is_caught() {
 #[test]
 fn transaction_that_executes_twice_is_caught() {
     check_caught(Planted::ExecutesTwice, &["exactly once"]);
+}
+
+#[test]
+fn clients_that_add_up_views_are_caught() {
+    check_caught(Planted::AddsViews, &["q TREPLYs are of one view, slot and header"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use carat_consensus::Record;
 use carat_types::hash::h;
-use carat_types::message::{Message, Signed};
+use carat_types::message::{Message, Signed, TentativeReply};
 use carat_types::{Digest, Slot, ValidatorId, View};
 
 use crate::harness::{Cluster, index_of};
@@ -40,6 +40,17 @@ impl Cluster {
             ballot.view
         );
         self.check_one((epoch, signer.0, kind, ballot.view.0, ballot.slot.0), ballot.prefix);
+    }
+
+    /// The same of a TREPLY: it follows the COMMIT of its view, and so J4.
+    pub(crate) fn check_reply(&mut self, index: usize, signed: &Signed<TentativeReply>) {
+        let TentativeReply { view, slot, header } = signed.body;
+        let (epoch, signer) = (self.nodes[index].epoch, signed.signer);
+        let left = self.highest_view_change.get(&(epoch, signer.0)).copied().unwrap_or(0);
+        assert!(view.0 >= left, "I2: {signer:?} replies in view {view} after leaving for {left}");
+        let committed = self.sent.contains_key(&(epoch, signer.0, 3, view.0, slot.0)) || self.n == 1;
+        assert!(committed, "{signer:?} replies for slot {slot} without a COMMIT in view {view}");
+        self.check_one((epoch, signer.0, 7, view.0, slot.0), header);
     }
 
     /// J1 to J8: what a message of a running node rests on is in its journal already. (A filter may hold the message

@@ -25,6 +25,7 @@ use carat_types::{Digest, Epoch, LeafRule, PublicKey, Signature, Slot, Validator
 use crate::members::Members;
 pub(crate) use crate::pieces::*;
 use crate::states::{Incoming, state_root};
+use crate::tentative::Desk;
 
 /// A keyed hash in place of a signature: the "secret" is the public key. Sound enough where nobody cheats but the
 /// test itself.
@@ -113,6 +114,8 @@ pub(crate) struct Node {
     pub(crate) held: VecDeque<Executed>,
     /// Every stable checkpoint that was journaled.
     pub(crate) checkpoints: BTreeMap<Slot, Arc<StableCheckpoint>>,
+    /// What it executed tentatively.
+    pub(crate) desk: Desk,
     /// A state on its way.
     pub(crate) incoming: Option<Incoming>,
     /// The states that were fetched.
@@ -201,6 +204,7 @@ impl Node {
             hold_execution: false,
             held: VecDeque::new(),
             checkpoints: BTreeMap::new(),
+            desk: Desk::default(),
             incoming: None,
             installed: Vec::new(),
             unsigned: VecDeque::new(),
@@ -305,6 +309,7 @@ impl Cluster {
         node.timers.clear();
         node.executed.clear();
         node.held.clear();
+        node.desk.crash();
         self.perform(index, effects);
     }
 
@@ -373,6 +378,9 @@ impl Cluster {
                     }
                 }
                 Effect::Execute(execute) => self.execute(index, *execute),
+                tentative @ (Effect::ExecuteTentatively(_) | Effect::DropTentative | Effect::Reply(_)) => {
+                    self.perform_tentative(index, tentative);
+                }
                 Effect::Serve { to, fetch } => self.serve(index, to, &fetch),
                 Effect::Sealed { slot, certificate } => {
                     self.nodes[index].blocks[index_of(slot)].2 = Some(certificate);
@@ -401,6 +409,7 @@ impl Cluster {
             }
         }
         // Answers come when all that was asked before them is done.
+        self.answer_tentative(index);
         if !self.nodes[index].hold_execution {
             self.release_executions(index);
         }
@@ -427,17 +436,19 @@ impl Cluster {
         self
     }
 
-    fn execute(&mut self, index: usize, execute: Execute) {
+    /// Of what a node executed for good.
+    pub(crate) fn newest_header(&self, index: usize) -> Header {
         let node = &self.nodes[index];
-        let parent = node
-            .held
-            .back()
-            .map(|held| held.header.clone())
-            .or_else(|| node.blocks.last().map(|block| block.0.clone()))
-            .unwrap_or_else(genesis_header);
+        let held = node.held.back().map(|held| held.header.clone());
+        held.or_else(|| node.blocks.last().map(|block| block.0.clone())).unwrap_or_else(genesis_header)
+    }
+
+    fn execute(&mut self, index: usize, execute: Execute) {
+        self.confirm_overlay(index, &execute);
+        let parent = self.newest_header(index);
         assert_eq!(execute.slot, parent.slot.next(), "blocks are executed in order");
         assert_eq!(execute.parent_prefix, parent.prefix);
-        let header = self.fix_end(next_header(&parent, &execute));
+        let header = self.fix_end(next_header(&parent, &execute.payload));
         let node = &mut self.nodes[index];
         let settled = execute.payload.payload().envelopes().map(|envelope| sha256(&[&envelope.0])).collect();
         let junk_bytes = if node.sees_junk { payload_bytes(&execute) } else { 0 };
@@ -701,9 +712,9 @@ fn payload_bytes(execute: &Execute) -> u64 {
     execute.payload.payload().bodies.iter().map(|body| body.bytes() as u64).sum()
 }
 
-pub(crate) fn next_header(parent: &Header, execute: &Execute) -> Header {
-    let above = parent.above(0, &execute.payload.payload().value);
+pub(crate) fn next_header(parent: &Header, payload: &WellFormed) -> Header {
+    let above = parent.above(0, &payload.payload().value);
     // The harness's ledgers are all one: their numbers are not its matter.
-    let state_root = state_root(parent, &execute.payload.digest());
+    let state_root = state_root(parent, &payload.digest());
     Header { ledger: parent.ledger, first_transaction: 0, state_root, ..above }
 }

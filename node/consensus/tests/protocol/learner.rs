@@ -108,7 +108,7 @@ impl Student {
                 Effect::Execute(execute) => {
                     let parent = self.chain.last().expect("genesis at least");
                     assert_eq!(execute.parent_prefix, parent.prefix);
-                    let header = next_header(parent, &execute);
+                    let header = next_header(parent, &execute.payload);
                     self.chain.push(header.clone());
                     let slot = execute.slot;
                     inputs.push_back(Input::Executed(Executed {

@@ -9,6 +9,7 @@
 //! | `evidence` | 13: who contradicts himself is convicted |
 //! | `view_change` | 7 |
 //! | `recovery` | 4 (journal, guard) |
+//! | `tentative` | 11: results before finality |
 //! | `signers` | 4, with keys in another process |
 //! | `catch_up` | 11 |
 //! | `transfer` | 11: a whole state |
@@ -34,5 +35,6 @@ mod recovery;
 mod refusals;
 mod signers;
 mod states;
+mod tentative;
 mod transfer;
 mod view_change;

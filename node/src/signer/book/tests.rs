@@ -3,6 +3,7 @@
 use carat_types::certificate::Certificate;
 use carat_types::message::{
     Ballot, Commit, Domain, LastVote, NewView, PrePrepare, Prepare, Seal, SignedBody, SlotReport,
+    TentativeReply,
 };
 use carat_types::{Signature, ValidatorId};
 
@@ -60,11 +61,51 @@ fn verdict(before: &[Statement], then: &Statement) -> &'static str {
         Err(Refusal::Below { .. }) => "below",
         Err(Refusal::LeftView { .. }) => "left",
         Err(Refusal::Denies { .. }) => "denies",
+        Err(Refusal::NoCommit { .. }) => "no commit",
         Err(Refusal::OldEpoch { .. }) => "old epoch",
     });
     let [went_on, restarted] = judged;
     assert_eq!(went_on, restarted, "{then:?}");
     went_on
+}
+
+fn reply(view: u64, slot: u64, header: u8) -> Statement {
+    let header = Digest([header; 32]);
+    statement(0, &TentativeReply { view: View(view), slot: Slot(slot), header })
+}
+
+#[test]
+fn reply_is_signed_behind_its_commit_once_for_a_view_and_slot_and_never_in_a_view_that_was_left() {
+    let said = [prepare(0, 1, 1), prepare(0, 2, 2), commit(0, 1, 1), commit(0, 2, 2), reply(0, 2, 7)];
+    let left: Vec<Statement> = said
+        .iter()
+        .cloned()
+        .chain([view_change(1, &[(1, Some((0, 1)), Some((0, 1))), (2, Some((0, 2)), Some((0, 2)))])])
+        .collect();
+    let table = [
+        (&said[..4], reply(0, 1, 7), "signed", "its COMMIT was"),
+        (&said[..2], reply(0, 1, 7), "no commit", "I6"),
+        (&said[..4], reply(1, 1, 7), "no commit", "the COMMIT is of another view"),
+        (&said[..], reply(0, 2, 7), "signed again", "after a restart"),
+        (&said[..], reply(0, 2, 8), "conflict", "two results of one slot in one view"),
+        (&said[..], reply(0, 1, 7), "below", "nobody waited for it before a restart"),
+        (&left[..], reply(0, 2, 7), "signed again", "the same does no harm"),
+        (&left[..5], reply(0, 3, 7), "no commit", "no vote, no reply"),
+    ];
+    for (before, then, expected, why) in table {
+        assert_eq!(verdict(before, &then), expected, "{why}");
+    }
+    let before_left: Vec<Statement> = said[..4].iter().chain(&left[5..]).cloned().collect();
+    assert_eq!(verdict(&before_left, &reply(0, 2, 7)), "left", "I2");
+}
+
+#[test]
+fn refusal_of_a_reply_stops_nobody_but_for_a_second_result() {
+    let (view, slot) = (View(0), Slot(1));
+    let below =
+        Refusal::Below { kind: Kind::TentativeReply, view, slot, highest_view: view, highest_slot: slot };
+    let conflict = Refusal::Conflict { kind: Kind::TentativeReply, epoch: Epoch(0), view, slot };
+    assert!(!below.is_grave() && !Refusal::NoCommit { view, slot }.is_grave() && conflict.is_grave());
 }
 
 #[test]

@@ -119,13 +119,14 @@ fn many(arguments: &Arguments) -> ExitCode {
         explain(*seed, outcome.events, outcome.violation.as_ref(), &outcome.lines);
     }
     println!(
-        "slots={} epochs={} transactions={} crashes={} transfers={} highest_view={} longest_recovery_ms={} trace={:016x} \
+        "slots={} epochs={} transactions={} crashes={} transfers={} told_early={} highest_view={} longest_recovery_ms={} trace={:016x} \
          events_per_cpu_second={:.0}",
         summary.slots,
         summary.epochs,
         summary.acknowledged,
         summary.crashes,
         summary.transfers,
+        summary.told_early,
         summary.views,
         summary.recovery_ms,
         summary.trace_hash,

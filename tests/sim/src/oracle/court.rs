@@ -19,6 +19,7 @@ use super::chain::Chain;
 use super::hearing::Hearing;
 use super::history::History;
 use super::speech::Speech;
+use super::tentative::Overlays;
 use super::{Standpoint, Thresholds, Verdict, demand};
 use crate::epochs::Era;
 use crate::plan::Plan;
@@ -56,6 +57,7 @@ pub(super) struct Watch {
     pub(super) history: History,
     pub(super) speech: Speech,
     pub(super) hearing: Hearing,
+    pub(super) overlays: Overlays,
     /// Executed up to here.
     pub(super) executed: Slot,
     /// Handed to execution up to here.
@@ -89,6 +91,7 @@ impl Court {
                 history: History::new(base),
                 speech: Speech::default(),
                 hearing: Hearing::default(),
+                overlays: Overlays::default(),
                 executed: Slot(0),
                 dispatched: Slot(0),
                 skipped: None,
@@ -175,6 +178,7 @@ impl Court {
         watch.high = HighWater::default();
         watch.speech.restarted(watch.history.led());
         watch.hearing = Hearing::default();
+        watch.overlays.crashed();
     }
 
     /// A validator is about to execute a slot.

@@ -34,6 +34,11 @@ impl Speech {
     pub(super) fn restarted(&mut self, led: Option<View>) {
         self.barred = led;
     }
+
+    /// The highest view for which it sent a VIEW-CHANGE.
+    pub(super) fn left_for(&self) -> View {
+        self.left_for
+    }
 }
 
 impl Court {

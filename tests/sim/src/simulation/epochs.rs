@@ -108,9 +108,9 @@ impl Simulation {
         process.replica = None;
         process.outbox = Outbox::default();
         process.timers.clear();
-        process.executions.clear();
         (process.journal_syncing, process.blocks_syncing) = (false, false);
         let pending = process.pool.admitted();
+        self.forget_jobs(index);
         self.start_replica(index, records)?;
         // The pool is the node's, and stays.
         pending.into_iter().try_for_each(|pending| self.admit(index, pending))

@@ -60,6 +60,7 @@ impl Simulation {
             pool: Pool::default(),
             timers: BTreeMap::new(),
             executions: VecDeque::new(),
+            overlays: VecDeque::new(),
             snapshots: Vec::new(),
             journal_syncing: false,
             blocks_syncing: false,

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use carat_consensus::{Effect, Input, Record, Statement};
+use carat_consensus::{Effect, Execute, Input, Record, Statement};
 use carat_types::block::{Block, CertifiedBlock};
 use carat_types::message::{Data, Fetch, Message};
 use carat_types::{Slot, ValidatorId};
 
+use super::tentative::Job;
 use super::{Event, Happening, Node, Simulation, describe, heed};
 use crate::disk::StoredBlock;
 use crate::epochs::Era;
@@ -85,12 +86,11 @@ impl Simulation {
                 if let Some(witness) = &mut self.witness {
                     witness.learned(id, &execute);
                 }
-                let Some(process) = &mut self.nodes[index].process else { return Ok(()) };
-                process.executions.push_back(*execute);
-                if process.executions.len() == 1 {
-                    self.begin_execution(index);
-                }
+                self.queue_job(index, Job::Final(*execute));
                 Ok(())
+            }
+            tentative @ (Effect::ExecuteTentatively(_) | Effect::DropTentative | Effect::Reply(_)) => {
+                self.perform_tentative(index, tentative)
             }
             Effect::Serve { to, fetch } => self.serve(index, to, &fetch),
             Effect::Sealed { slot, certificate } => {
@@ -298,16 +298,10 @@ impl Simulation {
         self.drain(index)
     }
 
-    fn begin_execution(&mut self, index: usize) {
-        let after = self.rng.between(1, self.plan.process.execute_max);
-        self.later(index, after, Happening::ExecutionDone);
-    }
-
-    pub(super) fn execution_done(&mut self, index: usize) -> Verdict {
+    /// A final slot is executed: the block is written, and everybody who waits for it hears of it.
+    pub(super) fn executed_for_good(&mut self, index: usize, execute: &Execute) -> Verdict {
         let node = &mut self.nodes[index];
-        let Some(process) = &mut node.process else { return Ok(()) };
-        let Some(execute) = process.executions.pop_front() else { return Ok(()) };
-        let mut outcome = process.ledger.perform(&execute);
+        let Some(mut outcome) = Self::take_outcome(node, execute)? else { return Ok(()) };
         if let Some(planted) = self.planted {
             planted.spoil(self.plan.seed, node.id, &mut outcome);
         }
@@ -317,11 +311,7 @@ impl Simulation {
         let Some(process) = &mut node.process else { return Ok(()) };
         node.disk.store(StoredBlock { header: header.clone(), payload: execute.payload.payload().clone() });
         let change = process.pool.follow(&process.ledger, &outcome.executed.settled);
-        let more = !process.executions.is_empty();
         heed(self.strict, self.oracle.executed(node.id, &header, &outcome.applied))?;
-        if more {
-            self.begin_execution(index);
-        }
         self.input(index, Input::Executed(outcome.executed), mix(4, header.slot.0))?;
         if !change.withdrawn.is_empty() {
             self.input(index, Input::Withdrawn(change.withdrawn), mix(5, header.slot.0))?;

@@ -248,6 +248,9 @@ impl<'a> Run<'a> {
                 | Effect::BeginTransfer(_)
                 | Effect::KeepChunk(_)
                 | Effect::InstallState(_)
+                | Effect::ExecuteTentatively(_)
+                | Effect::DropTentative
+                | Effect::Reply(_)
                 | Effect::EpochEnds(_)
                 | Effect::Halt(_) => {}
             }

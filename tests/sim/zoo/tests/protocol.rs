@@ -25,6 +25,8 @@ mod pieces;
 mod signers;
 #[path = "../../../../node/consensus/tests/protocol/states.rs"]
 mod states;
+#[path = "../../../../node/consensus/tests/protocol/tentative.rs"]
+mod tentative;
 #[path = "../../../../node/consensus/tests/protocol/transfer.rs"]
 mod transfer;
 #[path = "../../../../node/consensus/tests/protocol/view_change.rs"]

@@ -17,6 +17,7 @@ mod fast;
 mod journal;
 mod leaders;
 mod proofs;
+mod tentative;
 mod transfer;
 mod views;
 mod votes;
@@ -75,6 +76,7 @@ pub fn all() -> Vec<Bug> {
         journal::BUGS,
         leaders::BUGS,
         proofs::BUGS,
+        tentative::BUGS,
         transfer::BUGS,
         views::BUGS,
         votes::BUGS,
