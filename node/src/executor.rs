@@ -1,15 +1,16 @@
 //! The executor: turns final slots into blocks, one after another, on a thread of its own.
 //!
-//! It is the only writer of blocks and state. **Invariant** I12: a header is a pure function of the parent's
+//! With nothing else to do it executes the slot above ahead of its finality (`ahead.rs`); when that slot is final with the
+//! same value, it is written as it is. It is the only writer of blocks and state. **Invariant** I12: a header is a pure function of the parent's
 //! state and header and the payload; nothing of this process but its checked signatures goes in.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use carat_consensus::effect::Finality;
-use carat_consensus::{Execute, Executed, Input};
+use carat_consensus::{Execute, ExecuteTentatively, Executed, Input};
 use carat_ledger::{
     ApplyError, BlockInput, BlockOutcome, SortKey, StateError, StateKey, StateTree, governance,
 };
@@ -23,6 +24,7 @@ use carat_types::transaction::{EnvelopeError, SignedTransaction};
 use carat_types::{Digest, Slot};
 use thiserror::Error;
 
+use crate::ahead::{Ahead, Overlay};
 use crate::chronicle::Chapters;
 use crate::followers;
 use crate::front_door::FrontDoor;
@@ -39,6 +41,10 @@ use crate::upgrade_notice::UpgradeNotice;
 pub enum Task {
     /// A slot is final.
     Execute(Box<Execute>),
+    /// A slot may be executed before it is final.
+    ExecuteTentatively(Box<ExecuteTentatively>),
+    /// What was executed so is not to be final.
+    DropTentative,
     /// A block is sealed by f+1 validators.
     Sealed(SealCertificate),
     /// The state after another block is being fetched.
@@ -68,6 +74,19 @@ pub enum ExecutorError {
         slot: Slot,
         /// What is wrong.
         error: EnvelopeError,
+    },
+    /// What was executed tentatively could not be undone.
+    #[error(
+        "undoing what was executed above slot {slot} gave state root {root}, the state has {expected} (hint: a fault of \
+         this program or of memory; start again, and report it)"
+    )]
+    Undo {
+        /// The tip.
+        slot: Slot,
+        /// Root of the tree.
+        root: Digest,
+        /// That of the tip's header.
+        expected: Digest,
     },
     /// Execution gave another block than f+1 validators sealed.
     #[error(
@@ -120,6 +139,8 @@ pub struct Executor {
     pub proofs: Arc<Proofs>,
     /// What the newest blocks applied that are not sealed yet.
     pub unsealed: BTreeMap<Slot, Vec<Digest>>,
+    /// What is executed ahead of its finality.
+    pub(crate) ahead: Ahead,
 }
 
 /// Blocks of which is remembered what they applied until they are sealed. Behind them clients are told at their next
@@ -132,9 +153,14 @@ impl Executor {
     /// **Errors**: see [`ExecutorError`]; the block in question was not written.
     pub fn run(mut self, tasks: &Receiver<Task>) -> Result<(), ExecutorError> {
         self.look_at_version()?;
-        while let Ok(task) = tasks.recv() {
+        while let Some(task) = self.next_task(tasks)? {
             match task {
                 Task::Execute(execute) => self.execute(&execute)?,
+                Task::ExecuteTentatively(execute) => self.ahead.queue(*execute),
+                Task::DropTentative => {
+                    self.ahead.forget_waiting();
+                    self.undo()?;
+                }
                 Task::Sealed(certificate) => self.sealed(certificate)?,
                 Task::BeginTransfer(offer) => self.store.begin_transfer(&offer)?,
                 Task::KeepChunk(chunk) => {
@@ -147,12 +173,58 @@ impl Executor {
         Ok(())
     }
 
-    fn execute(&mut self, execute: &Execute) -> Result<(), ExecutorError> {
+    /// The next task; before there is none to wait for, the slot above the tip is executed.
+    ///
+    /// **Returns** none when the source has ended.
+    fn next_task(&mut self, tasks: &Receiver<Task>) -> Result<Option<Task>, ExecutorError> {
+        match tasks.try_recv() {
+            Ok(task) => return Ok(Some(task)),
+            Err(TryRecvError::Disconnected) => return Ok(None),
+            Err(TryRecvError::Empty) => {}
+        }
+        if let Some(execute) = self.ahead.due(&self.tip) {
+            let overlay = self.compute(execute.slot, execute.payload.payload(), execute.parent_prefix)?;
+            self.ahead.keep(overlay);
+        }
+        Ok(tasks.recv().ok())
+    }
+
+    /// A block above the tip; the tree is the one behind it then.
+    fn compute(
+        &mut self,
+        slot: Slot,
+        payload: &Payload,
+        parent_prefix: Digest,
+    ) -> Result<Overlay, ExecutorError> {
         let started = Instant::now();
-        let payload = execute.payload.payload();
-        let envelopes = self.decode(execute.slot, payload)?;
-        let (mut header, outcome) = self.apply(execute, &envelopes)?;
+        let envelopes = self.decode(slot, payload)?;
+        let (mut header, outcome) = self.apply(payload, parent_prefix, &envelopes)?;
         header.state_root = self.tree.update(&outcome.delta);
+        Ok(Overlay { header, outcome, took: started.elapsed() })
+    }
+
+    /// The tree is the tip's again.
+    fn undo(&mut self) -> Result<(), ExecutorError> {
+        let Some(root) = self.ahead.undo(&mut self.tree, &*self.store)? else { return Ok(()) };
+        self.metrics.ledger_tentative_total.with_label_values(&["undone"]).inc();
+        let (slot, expected) = (self.tip.slot, self.tip.state_root);
+        if root == expected { Ok(()) } else { Err(ExecutorError::Undo { slot, root, expected }) }
+    }
+
+    /// The block of a final slot: the one that was executed ahead, or another that is executed now.
+    fn block_of(&mut self, execute: &Execute) -> Result<Overlay, ExecutorError> {
+        if let Some(overlay) = self.ahead.confirm(execute.slot, &execute.prefix) {
+            self.metrics.ledger_tentative_total.with_label_values(&["written"]).inc();
+            return Ok(overlay);
+        }
+        self.undo()?;
+        self.compute(execute.slot, execute.payload.payload(), execute.parent_prefix)
+    }
+
+    fn execute(&mut self, execute: &Execute) -> Result<(), ExecutorError> {
+        let payload = execute.payload.payload();
+        let Overlay { header, outcome, took } = self.block_of(execute)?;
+        let started = Instant::now();
         let junk_bytes = self.junk_bytes(execute, &outcome)?;
         if let Finality::Sealed(certified) = &execute.finality {
             let (own, sealed) = (header.hash(), certified.certificate.body.header);
@@ -162,7 +234,7 @@ impl Executor {
         }
         let block = Block { header, payload: Arc::clone(payload) };
         self.store.commit_block(&block, &outcome)?;
-        self.metrics.ledger_apply_seconds.observe(started.elapsed().as_secs_f64());
+        self.metrics.ledger_apply_seconds.observe((took + started.elapsed()).as_secs_f64());
         if outcome.delta.contains_key(&StateKey::Governance.to_bytes()) {
             self.look_at_version()?;
         }
@@ -179,6 +251,7 @@ impl Executor {
 
     /// The state that was fetched takes the place of the present one.
     fn install(&mut self, offer: &SnapshotOffer) -> Result<(), ExecutorError> {
+        self.ahead = Ahead::default();
         // Two trees at a time are one too many for the memory.
         let leaves = self.tree.rule().clone();
         self.tree = StateTree::build(&leaves, std::iter::empty::<([u8; 0], [u8; 0])>());
@@ -217,12 +290,13 @@ impl Executor {
     /// The block's header, but for its state root, and what the ledger made of it. **Source**: section 11.
     fn apply(
         &self,
-        execute: &Execute,
+        payload: &Payload,
+        parent_prefix: Digest,
         envelopes: &[Arc<SignedTransaction>],
     ) -> Result<(Header, BlockOutcome), ExecutorError> {
-        let place = self.tip.above(self.tip_transactions, &execute.payload.payload().value);
+        let place = self.tip.above(self.tip_transactions, &payload.value);
         let input = BlockInput {
-            sort_key: SortKey::Prefix(execute.parent_prefix),
+            sort_key: SortKey::Prefix(parent_prefix),
             ledger_seq: place.ledger,
             chain_id: place.chain_id,
             epoch: place.epoch,

@@ -5,6 +5,7 @@
 //! Without a vote: [`follow`]; serving those: [`followers`].
 
 pub mod admin;
+mod ahead;
 pub mod archive;
 pub mod backup;
 pub mod chronicle;

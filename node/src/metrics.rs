@@ -48,6 +48,8 @@ pub struct Metrics {
     pub ledger_transactions_total: IntCounterVec,
     /// Transactions that the trim dropped.
     pub ledger_dropped_total: IntCounter,
+    /// Blocks that were executed before they were final, by what became of them.
+    pub ledger_tentative_total: IntCounterVec,
     /// Time to execute a block and write it.
     pub ledger_apply_seconds: Histogram,
     /// First slot of decided rules that this build does not know; 0 where there are none.
@@ -197,6 +199,12 @@ impl Metrics {
             )?,
             ledger_dropped_total: declare
                 .counter("ledger_dropped_total", "Transactions that the trim dropped")?,
+            ledger_tentative_total: declare.counters(
+                "ledger_tentative_total",
+                "Blocks that were executed before they were final, by what became of them",
+                "outcome",
+                &["written", "undone"],
+            )?,
             ledger_apply_seconds: declare
                 .seconds("ledger_apply_seconds", "Time to execute and write a block")?,
             ledger_unknown_protocol_slot: declare.gauge(

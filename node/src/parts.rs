@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::admin::{self, Admin};
+use crate::ahead::Ahead;
 use crate::chronicle::{Chapters, Chronicle, Sources, Waiting, chapters};
 use crate::clock::Clock;
 use crate::control::Control;
@@ -236,6 +237,7 @@ impl Parts {
             upgrades: UpgradeNotice::new(Arc::clone(&self.metrics)),
             proofs: Arc::clone(&self.proofs),
             unsealed: BTreeMap::new(),
+            ahead: Ahead::default(),
         })
     }
 

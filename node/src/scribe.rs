@@ -144,10 +144,14 @@ impl Scribe {
                 self.ask_signer(Ask::Stable(checkpoint.header.slot));
             }
             Effect::Sign(statement) => self.ask_signer(Ask::Sign(statement.clone())),
-            // Nobody subscribes here to results before finality.
-            Effect::ExecuteTentatively(_) | Effect::DropTentative | Effect::Reply(_) => {}
-            // Done before (records), at once by the event loop (timers, reports), or as a barrier.
+            Effect::ExecuteTentatively(execute) => {
+                self.hand_over(Task::ExecuteTentatively(execute.clone()));
+            }
+            Effect::DropTentative => self.hand_over(Task::DropTentative),
+            // Done before (records), at once by the event loop (timers, reports), or as a barrier; and TREPLYs, which only who
+            // answers for tentative execution brings about.
             Effect::Persist(_)
+            | Effect::Reply(_)
             | Effect::SyncBlocks { .. }
             | Effect::Compact { .. }
             | Effect::SetTimer { .. }

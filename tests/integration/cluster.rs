@@ -138,7 +138,7 @@ impl Cluster {
         answer(self.http.get(format!("{}{page}", self.network.nodes[index].metrics))).await.1
     }
 
-    /// The value of a metric without labels.
+    /// The value of a metric: its name, with its labels if it has any.
     pub(crate) async fn metric(&self, index: usize, name: &str) -> u64 {
         let url = format!("{}/metrics", self.network.nodes[index].metrics);
         let text = self.http.get(url).send().await.expect("served").text().await.expect("text");

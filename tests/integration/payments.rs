@@ -3,7 +3,7 @@
 use carat_types::codec::Encode;
 use carat_types::receipt::Receipt;
 
-use crate::cluster::{Cluster, key};
+use crate::cluster::{Cluster, eventually, key};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn network_of_one_settles_payments() {
@@ -22,6 +22,9 @@ async fn four_validators_settle_while_the_leader_is_gone() {
     cluster.fund(0, &key(1)).await;
     cluster.fund(1, &key(2)).await;
     cluster.pay(&key(1), &key(2), 1).await;
+    // A slot is executed when COMMIT was sent for it, and written as it is when it is final.
+    let written = r#"ledger_tentative_total{outcome="written"}"#;
+    eventually("a block executed ahead of its finality", async || cluster.metric(1, written).await > 0).await;
     let leader = cluster.status(1).await["leader"].as_u64().expect("a leader");
     let leader = usize::try_from(leader).expect("small");
     cluster.stop_node(leader).await;
