@@ -50,9 +50,7 @@ mod view_change;
 
 pub use catch_up::BLOCKS_PER_FETCH;
 pub use effect::{Effect, Execute, ExecuteTentatively};
-pub use input::{
-    Executed, Input, Now, PendingTransaction, SpreadBody, TentativelyExecuted, VerifiedMessage,
-};
+pub use input::{Executed, Input, Now, PendingTransaction, SpreadBody, TentativelyExecuted, VerifiedMessage};
 pub use learner::{Learner, LearnerConfig};
 pub use record::Record;
 pub use recovery::{ChainTip, LOOK_BACK_WINDOWS, RecentBlock, RecoverError};

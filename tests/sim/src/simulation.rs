@@ -16,9 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use carat_consensus::{
-    Effect, Input, Now, PendingTransaction, Replica, SpreadBody, Statement, Timer,
-};
+use carat_consensus::{Effect, Input, Now, PendingTransaction, Replica, SpreadBody, Statement, Timer};
 use carat_types::batch::{Body, Envelope};
 use carat_types::validators::Authenticator;
 use carat_types::{Signature, Slot, ValidatorId};
