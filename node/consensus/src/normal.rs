@@ -470,7 +470,6 @@ impl Replica {
             state.journaled.push(digest);
             held.as_ref().map(|held| Arc::clone(held.payload()))
         };
-
         invariant!(
             "I4",
             payload.is_some() || digest == null_digest() || state.journaled.contains(&digest),

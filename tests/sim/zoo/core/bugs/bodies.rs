@@ -24,8 +24,8 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "vote-without-the-body",
         file: "normal.rs",
-        within: "fn holds_payload",
-        text: "self.payloads.get(digest).is_some()",
+        within: "fn holds_payload(",
+        text: "*digest == null_digest() || self.payloads.get(digest).is_some()",
         instead: "true",
         test: Some("bodies::missing_body_is_fetched"),
         ..BODIES

@@ -44,7 +44,7 @@ pub(super) const BUGS: &[Bug] = &[
         name: "votes-forgotten-at-the-restart",
         origin: "B2: amnesia (bsc 2598)",
         within: "fn load_journal",
-        text: "self.load_votes(view, votes)?;",
+        text: "self.load_votes(view, votes, &batches)?;",
         instead: "",
         ..JOURNAL
     },
