@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carat_types::{PublicKey, SecretKey};
-use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -24,6 +23,7 @@ use tokio_rustls::server::TlsStream;
 use crate::certificate::public_key;
 use crate::error::NetworkError;
 use crate::network_key::NetworkKey;
+use crate::provider::provider;
 use crate::tls::{Identity, anonymous, https};
 
 pub use watch::CertificateWatch;
@@ -121,10 +121,6 @@ impl Https {
         let client = session.peer_certificates().and_then(<[_]>::first).and_then(public_key);
         Ok(Secured { client, stream })
     }
-}
-
-fn provider() -> CryptoProvider {
-    rustls::crypto::ring::default_provider()
 }
 
 fn refused(path: &Path, problem: &str) -> NetworkError {

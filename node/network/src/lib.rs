@@ -31,6 +31,7 @@ pub mod network;
 pub mod network_key;
 mod peer;
 pub mod private;
+mod provider;
 mod queue;
 pub mod stats;
 mod tls;

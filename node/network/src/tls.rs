@@ -25,6 +25,7 @@ use crate::certificate::{check_own_word, public_key};
 use crate::error::NetworkError;
 use crate::limits::PROTOCOL_VERSION;
 use crate::network_key::NetworkKey;
+use crate::provider::provider;
 
 /// What the certificate of the other side is refused for.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +76,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn new(key: &NetworkKey, protocol: String) -> Result<Self, NetworkError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(provider());
         let certified = Arc::new(key.certified()?);
         Ok(Identity { provider, certified, protocol })
     }
@@ -98,19 +99,12 @@ impl Identity {
     /// Settings for accepting any of `keys`. `offer` learns what the client offers to speak.
     pub(crate) fn server(&self, keys: &Keys, offer: &Arc<Offer>) -> Result<QuicServerConfig, NetworkError> {
         let resolver = Resolver { certified: Arc::clone(&self.certified), offer: Arc::clone(offer) };
-        let mut config = rustls::ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_client_cert_verifier(Arc::new(KeyHolders {
-                keys: keys.clone(),
-                anonymous: false,
-                signatures: Signatures(Arc::clone(&self.provider)),
-            }))
-            .with_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = vec![self.protocol.clone().into_bytes()];
-        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-        config.max_early_data_size = 0;
-        Ok(QuicServerConfig::try_from(config)?)
+        let verifier = KeyHolders {
+            keys: keys.clone(),
+            anonymous: false,
+            signatures: Signatures(Arc::clone(&self.provider)),
+        };
+        Ok(QuicServerConfig::try_from(server(&self.provider, verifier, resolver, &self.protocol)?)?)
     }
 
     /// Settings for dialling the peer whose key is `expected`.
@@ -160,7 +154,7 @@ pub(crate) fn https(
 ) -> Result<rustls::ServerConfig, NetworkError> {
     let verifier =
         KeyHolders { keys: Keys::Any, anonymous: true, signatures: Signatures(Arc::clone(provider)) };
-    over_tcp(provider, verifier, certified, crate::https::PROTOCOL)
+    server(provider, verifier, Resolver { certified, offer: Arc::default() }, crate::https::PROTOCOL)
 }
 
 /// Settings for a TCP port at which the holder of one key alone is let in.
@@ -173,20 +167,22 @@ pub(crate) fn private_server(
         anonymous: false,
         signatures: Signatures(Arc::clone(&own.provider)),
     };
-    over_tcp(&own.provider, verifier, own.certified(), &own.protocol)
+    let resolver = Resolver { certified: own.certified(), offer: Arc::default() };
+    server(&own.provider, verifier, resolver, &own.protocol)
 }
 
-fn over_tcp(
+/// Nothing is resumed, and the suite is chosen by our order, not by the client's.
+fn server(
     provider: &Arc<CryptoProvider>,
     verifier: KeyHolders,
-    certified: Arc<CertifiedKey>,
+    resolver: Resolver,
     protocol: &str,
 ) -> Result<rustls::ServerConfig, NetworkError> {
-    let resolver = Resolver { certified, offer: Arc::default() };
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(Arc::new(resolver));
+    config.ignore_client_order = true;
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use carat_types::{PublicKey, SecretKey};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519, date_time_ymd};
+use rustls::CipherSuite;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,8 +14,9 @@ use tokio_rustls::TlsConnector;
 
 use super::harness::*;
 use crate::certificate::{certificate, certificate_pem, key_pem, pkcs8};
-use crate::https::{CertificateFiles, CertificateWatch, HandshakeRefused, Https, Secured, client};
-use crate::tls::client_protocol;
+use crate::https::{CertificateFiles, CertificateWatch, HandshakeRefused, Https, PROTOCOL, Secured, client};
+use crate::provider::provider;
+use crate::tls::{Identity, anonymous, client_protocol};
 
 /// The client of most cases.
 const CLIENT: u16 = 5;
@@ -157,6 +159,21 @@ async fn client_that_speaks_something_else_is_refused() {
     config.alpn_protocols = vec![client_protocol(&CHAIN).into_bytes()];
     let (refused, _) = meet(&https(), config).await;
     assert_eq!(refused.expect_err("no protocol").label(), "handshake");
+}
+
+#[tokio::test]
+async fn aes_256_is_offered_first_and_chosen_whatever_a_client_prefers() {
+    const FIRST: CipherSuite = CipherSuite::TLS13_AES_256_GCM_SHA384;
+    let identity = Identity::new(&secret(0).into(), String::new()).expect("a key");
+    for config in [client(None, public(0)), identity.client_tls(public(1))] {
+        let suites = &config.expect("settings").crypto_provider().cipher_suites;
+        assert_eq!(suites.first().map(|suite| suite.suite()), Some(FIRST));
+    }
+    let mut backwards = provider();
+    backwards.cipher_suites.reverse();
+    let config = anonymous(&Arc::new(backwards), public(0), PROTOCOL).expect("settings");
+    let stream = meet(&https(), config).await.0.expect("let in").stream;
+    assert_eq!(stream.get_ref().1.negotiated_cipher_suite().map(|suite| suite.suite()), Some(FIRST));
 }
 
 #[tokio::test]
