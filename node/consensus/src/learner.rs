@@ -23,11 +23,11 @@ use carat_types::message::{Fetch, Message};
 use carat_types::validators::{Authenticator, ValidatorSet};
 use carat_types::{Digest, LeafRule, Quorum, Slot, ValidatorId};
 
+use crate::chunks::{FetchStates, KeptTransfer};
 use crate::effect::{Effect, Execute, Finality, Halt, Report};
 use crate::input::{Input, Now, VerifiedMessage};
 use crate::rejection::Rejection;
 use crate::replica::millis;
-use crate::state_transfer::{FetchStates, KeptTransfer};
 use crate::timer::Timer;
 use crate::verify::are_seals_on;
 use transfer::Transfer;

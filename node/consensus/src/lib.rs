@@ -2,7 +2,7 @@
 //!
 //! Absent on purpose: clocks, files, sockets, threads, randomness, async, and everything about the ledger but
 //! the names of its blocks. Reading order: [`input`], [`effect`], [`record`], `replica`, `normal`, `leader`, `bodies`, `proposer`,
-//! `commit_rules`, `tentative`, `checkpoint`, `view_change` with `pick`, `performance`, `recovery` with `guard`, `delivery`, `catch_up`, `state_transfer`, `evidence`;
+//! `commit_rules`, `tentative`, `checkpoint`, `view_change` with `pick`, `performance`, `recovery` with `guard`, `delivery`, `catch_up`, `state_transfer` with `chunks`, `evidence`;
 //! apart from all of these, [`learner`].
 //!
 //! The rules and their tests are listed in `docs/protocol/rules.md`; a rule's id stands at its guard. The invariants
@@ -20,6 +20,7 @@
 mod bodies;
 mod catch_up;
 mod checkpoint;
+mod chunks;
 mod commit_rules;
 mod delivery;
 pub mod effect;
@@ -49,6 +50,7 @@ mod verify;
 mod view_change;
 
 pub use catch_up::BLOCKS_PER_FETCH;
+pub use chunks::{FetchStates, KeptTransfer, is_snapshot_slot};
 pub use effect::{Effect, Execute, ExecuteTentatively};
 pub use input::{Executed, Input, Now, PendingTransaction, SpreadBody, TentativelyExecuted, VerifiedMessage};
 pub use learner::{Learner, LearnerConfig};
@@ -57,6 +59,6 @@ pub use recovery::{ChainTip, LOOK_BACK_WINDOWS, RecentBlock, RecoverError};
 pub use rejection::Rejection;
 pub use replica::{Config, Replica};
 pub use signer::{ElsewhereSigner, KeySigner, Signer};
-pub use state_transfer::{FetchStates, KeptTransfer, is_snapshot_slot};
+
 pub use statement::Statement;
 pub use timer::Timer;

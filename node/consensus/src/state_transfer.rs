@@ -1,76 +1,24 @@
 //! Fetching a whole state instead of the blocks that made it, when this replica is far behind. **Source**: consensus
 //! specification, section 11; decision record 28.
 //!
-//! Peers are asked which states they can send. An offer is a stable checkpoint with its q SEALs, so it proves itself; each
-//! chunk proves itself against the state root of that header. So nothing rests on who sends: a peer that lies is counted
-//! and passed over, one that is silent is followed by the next. What was checked is kept by the node, and a restart goes
-//! on where the last start came to. Until all of it is there the replica stands on its old state; it votes meanwhile, for
+//! Peers are asked which states they can send. An offer is a stable checkpoint with its q SEALs, so it proves itself, as each
+//! chunk does (`chunks`). What was checked is kept by the node, and a restart goes on where the last start came to. Until all of it is there the replica stands on its old state; it votes meanwhile, for
 //! votes need no state, and it never SEALs a block that it did not execute.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use carat_types::genesis::ConsensusConstants;
 use carat_types::header::Header;
-use carat_types::message::{ChunkRequest, Fetch, Message};
+use carat_types::message::{Fetch, Message};
 use carat_types::snapshot::{Progress, SnapshotOffer, StateChunk};
-use carat_types::{Digest, SignerSet, Slot, ValidatorId};
+use carat_types::{Digest, SignerSet, ValidatorId};
 
+use crate::chunks::{ChunkFetch, GATHER_TICKS, KeptTransfer, NO_OFFER_TICKS, Offers, REST_TICKS, best_offer};
 use crate::effect::{Effect, Halt, Report};
 use crate::rejection::Rejection;
 use crate::replica::{Replica, invariant, millis};
 
-/// Validators keep the state of every so many-th checkpoint for whoever is behind: all of them of the same slots.
-const SNAPSHOT_CHECKPOINTS: u64 = 8;
-
-/// Chunks that may wait to be kept before the next one is asked for.
-const CHUNKS_IN_HAND: u32 = 4;
-
-// Times in ticks of the fetch timer, T0/4.
-/// Offers are gathered for so long once there is one.
-const GATHER_TICKS: u32 = 2;
-/// Without an offer, blocks are fetched instead.
-const NO_OFFER_TICKS: u32 = 8;
-/// Without a chunk, too. Longer: a server first has to put its state in order.
-const NO_CHUNK_TICKS: u32 = 120;
-/// For so long, then, no state is asked for.
-const REST_TICKS: u64 = 120;
 /// Blocks are asked for so often in vain, of each peer, before a state is asked for.
 const VAIN_ROUNDS: u32 = 4;
-
-/// Of this many blocks of the chain a validator that is new has one at most.
-const NEW_SHARE: u64 = 16;
-
-/// When a validator fetches a state instead of blocks. What lies below a fetched state it does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FetchStates {
-    /// Never: it executes all blocks, or stays behind.
-    Never,
-    /// Where many blocks are missing and it has next to none, or nobody can serve them.
-    WhenNew,
-    /// Where many blocks are missing, or nobody can serve them.
-    WhenBehind,
-}
-
-/// Whether validators keep the state after `slot` for those who are behind.
-pub fn is_snapshot_slot(params: &ConsensusConstants, slot: Slot) -> bool {
-    let interval = snapshot_interval(params);
-    slot.0 > 0 && slot.0.checked_rem(interval) == Some(0)
-}
-
-/// Slots from one kept state to the next.
-pub(crate) fn snapshot_interval(params: &ConsensusConstants) -> u64 {
-    params.checkpoint_interval.saturating_mul(SNAPSHOT_CHECKPOINTS)
-}
-
-/// A transfer that an earlier start began, as the node kept it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptTransfer {
-    /// The state that is being fetched.
-    pub offer: Arc<SnapshotOffer>,
-    /// What comes next.
-    pub progress: Progress,
-}
 
 /// What is going on.
 #[derive(Debug, Default)]
@@ -87,26 +35,12 @@ enum Stage {
     #[default]
     Idle,
     Asking {
-        offers: BTreeMap<ValidatorId, Arc<SnapshotOffer>>,
+        offers: Offers,
         ticks: u32,
     },
-    Fetching(Fetching),
+    Fetching(ChunkFetch),
     /// All chunks are kept; the node puts the state in place.
     Installing(Arc<SnapshotOffer>),
-}
-
-#[derive(Debug)]
-struct Fetching {
-    offer: Arc<SnapshotOffer>,
-    /// The lowest tree key of the chunk that is asked for.
-    from: Digest,
-    /// Who may be asked: they offered this state and have not lied.
-    holders: SignerSet,
-    latest: Option<ValidatorId>,
-    /// Chunks that were handed to the node and are not kept yet.
-    unkept: u32,
-    /// Since the last chunk came.
-    ticks: u32,
 }
 
 impl StateTransfer {
@@ -143,26 +77,17 @@ impl Replica {
         self.transfer.is_idle() && self.now.monotonic_us >= self.transfer.rest_until_us && self.needs_state()
     }
 
-    /// Whether a state would be better than blocks: so many are missing that executing them all takes longer, or nobody
-    /// can serve them any more. Who has blocks of his own gives up what was between only where there is no other way.
+    /// Whether a state would be better than blocks.
     fn needs_state(&self) -> bool {
-        let params = &self.config.params;
-        let is_new = self.chain.executed.0 <= self.chain.stable.0 / NEW_SHARE;
-        let loses_nothing = match self.config.fetches_states {
-            FetchStates::Never => return false,
-            FetchStates::WhenNew => is_new,
-            FetchStates::WhenBehind => true,
-        };
-        let missing = self.chain.stable.0.saturating_sub(self.chain.executed.0);
-        let many = params.window.saturating_add(snapshot_interval(params));
+        let (config, chain) = (&self.config, &self.chain);
         let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).saturating_sub(1);
         let in_vain = self.transfer.blocks_in_vain >= peers.saturating_mul(VAIN_ROUNDS);
-        if loses_nothing { missing > many || (missing > 0 && in_vain) } else { missing > many && in_vain }
+        config.fetches_states.prefers_state(&config.params, chain.executed, chain.stable, in_vain)
     }
 
     /// Asks everybody for a state.
     pub(crate) fn ask_for_states(&mut self) {
-        self.transfer.stage = Stage::Asking { offers: BTreeMap::new(), ticks: 0 };
+        self.transfer.stage = Stage::Asking { offers: Offers::new(), ticks: 0 };
         self.broadcast(Message::Fetch(Fetch::Snapshot(self.chain.executed)));
         self.arm_fetch();
     }
@@ -188,11 +113,8 @@ impl Replica {
     /// Takes the state that most can send; of several the newest.
     fn choose_offer(&mut self) {
         let Stage::Asking { offers, .. } = &self.transfer.stage else { return };
-        let holders = |slot: Slot| offers.values().filter(|offer| offer.slot() == slot).count();
-        let best = offers.values().max_by_key(|offer| (holders(offer.slot()), offer.slot())).cloned();
-        let Some(offer) = best.filter(|offer| offer.slot() > self.chain.executed) else { return };
-        let of_it = offers.iter().filter(|(_, other)| other.slot() == offer.slot());
-        let holders: SignerSet = of_it.map(|(holder, _)| *holder).collect();
+        let best = best_offer(offers).filter(|(offer, _)| offer.slot() > self.chain.executed);
+        let Some((offer, holders)) = best else { return };
         self.raise_stable(Arc::new(offer.base.clone()));
         // What is still being executed would answer for the old state: then later.
         if self.halted || !self.chain.in_flight.is_empty() {
@@ -206,8 +128,8 @@ impl Replica {
     }
 
     fn fetch_from(&mut self, offer: Arc<SnapshotOffer>, from: Digest, holders: SignerSet) {
-        let fetching = Fetching { offer, from, holders, latest: None, unkept: 0, ticks: 0 };
-        self.transfer.stage = Stage::Fetching(fetching);
+        let fetch = ChunkFetch::new(offer, from, holders, Some(self.config.me));
+        self.transfer.stage = Stage::Fetching(fetch);
         self.ask_for_chunk(None);
     }
 
@@ -231,62 +153,37 @@ impl Replica {
     /// Asks one holder: `preferred`, or the next in turn.
     fn ask_for_chunk(&mut self, preferred: Option<ValidatorId>) {
         self.arm_fetch();
-        let Stage::Fetching(fetching) = &self.transfer.stage else { return };
-        if fetching.unkept >= CHUNKS_IN_HAND {
-            return;
+        let Stage::Fetching(fetch) = &mut self.transfer.stage else { return };
+        if let Some((holder, request)) = fetch.ask(preferred) {
+            self.send(holder, Message::Fetch(Fetch::Chunk(request)));
         }
-        let (holders, latest) = (fetching.holders, fetching.latest);
-        let request = ChunkRequest { slot: fetching.offer.slot(), from: fetching.from };
-        let next = preferred.or_else(|| self.next_peer(latest, |peer| holders.contains(peer)));
-        let Some(peer) = next else { return };
-        if let Stage::Fetching(fetching) = &mut self.transfer.stage {
-            fetching.latest = Some(peer);
-        }
-        self.send(peer, Message::Fetch(Fetch::Chunk(request)));
     }
 
     /// DATA: a chunk of the state.
     pub(crate) fn on_chunk(&mut self, from: ValidatorId, chunk: Arc<StateChunk>) -> Result<(), Rejection> {
-        let Stage::Fetching(fetching) = &mut self.transfer.stage else { return Err(Rejection::Unrequested) };
-        let asked_for = fetching.holders.contains(from)
-            && chunk.slot == fetching.offer.slot()
-            && chunk.from == fetching.from
-            && fetching.unkept < CHUNKS_IN_HAND;
-        if !asked_for {
-            return Err(Rejection::Unrequested);
-        }
-        if chunk.root(&self.config.leaves) != Some(fetching.offer.base.header.state_root) {
-            fetching.holders = fetching.holders.iter().filter(|holder| *holder != from).collect();
-            if fetching.holders.is_empty() {
-                self.give_transfer_up();
-            } else {
-                self.ask_for_chunk(None);
+        let Stage::Fetching(fetch) = &mut self.transfer.stage else { return Err(Rejection::Unrequested) };
+        let taken = fetch.take(from, &chunk, &self.config.leaves);
+        let (offer, is_forsaken) = (Arc::clone(&fetch.offer), fetch.is_forsaken());
+        match taken {
+            Ok(progress) => {
+                self.emit(Effect::KeepChunk(chunk));
+                match progress {
+                    Progress::At(_) => self.ask_for_chunk(Some(from)),
+                    Progress::Complete => self.install(offer),
+                }
             }
-            return Err(Rejection::BadChunk);
+            Err(Rejection::BadChunk) if is_forsaken => self.give_transfer_up(),
+            Err(Rejection::BadChunk) => self.ask_for_chunk(None),
+            Err(_) => {}
         }
-        fetching.ticks = 0;
-        fetching.unkept = fetching.unkept.saturating_add(1);
-        let end = chunk.end();
-        let offer = Arc::clone(&fetching.offer);
-        if let Progress::At(next) = end {
-            fetching.from = next;
-        }
-        self.emit(Effect::KeepChunk(chunk));
-        match end {
-            Progress::At(_) => self.ask_for_chunk(Some(from)),
-            Progress::Complete => self.install(offer),
-        }
-        Ok(())
+        taken.map(drop)
     }
 
     /// A chunk is kept: the next one may be asked for.
     pub(crate) fn on_chunk_kept(&mut self) {
-        let Stage::Fetching(fetching) = &mut self.transfer.stage else { return };
-        let waited = fetching.unkept >= CHUNKS_IN_HAND;
-        fetching.unkept = fetching.unkept.saturating_sub(1);
-        let latest = fetching.latest;
-        if waited {
-            self.ask_for_chunk(latest);
+        let Stage::Fetching(fetch) = &mut self.transfer.stage else { return };
+        if let Some(latest) = fetch.kept() {
+            self.ask_for_chunk(Some(latest));
         }
     }
 
@@ -329,8 +226,8 @@ impl Replica {
     }
 
     fn give_transfer_up(&mut self) {
-        if let Stage::Fetching(fetching) = &self.transfer.stage {
-            let slot = fetching.offer.slot();
+        if let Stage::Fetching(fetch) = &self.transfer.stage {
+            let slot = fetch.offer.slot();
             self.report(Report::StateTransferEnded { slot, installed: false });
         }
         // Who comes into an epoch without a state can execute no block of it: there is nothing to fetch instead.
@@ -366,14 +263,11 @@ impl Replica {
                     self.broadcast(Message::Fetch(Fetch::Snapshot(self.chain.executed)));
                 }
             }
-            Stage::Fetching(fetching) => {
-                fetching.ticks = fetching.ticks.saturating_add(1);
-                match fetching.ticks >= NO_CHUNK_TICKS {
-                    true => self.give_transfer_up(),
-                    // Whoever answers first is asked for the next one.
-                    false => self.ask_for_chunk(None),
-                }
-            }
+            Stage::Fetching(fetch) => match fetch.tick() {
+                true => self.give_transfer_up(),
+                // Whoever answers first is asked for the next one.
+                false => self.ask_for_chunk(None),
+            },
         }
         if !self.transfer.is_idle() {
             self.arm_fetch();

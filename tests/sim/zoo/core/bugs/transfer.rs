@@ -8,8 +8,9 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "chunks-not-proved",
         origin: "B10: a root that does not fit is only warned of (calimero 2387)",
-        within: "fn on_chunk(",
-        text: "chunk.root(&self.config.leaves) != Some(fetching.offer.base.header.state_root)",
+        file: "chunks.rs",
+        within: "fn take(",
+        text: "chunk.root(leaves) != Some(self.offer.base.header.state_root)",
         instead: "false",
         hunter: Some("sync-liar"),
         ..TRANSFER
@@ -56,9 +57,10 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "liar-is-asked-again",
         origin: "B10: a joiner that asks one lying peer for ever (CometBFT 5801)",
-        within: "fn on_chunk(",
-        text: "fetching.holders = fetching.holders.iter().filter(|holder| *holder != from).collect();",
-        instead: "fetching.latest = None;",
+        file: "chunks.rs",
+        within: "fn take(",
+        text: "self.holders = self.holders.iter().filter(|holder| *holder != from).collect();",
+        instead: "self.latest = None;",
         hunter: Some("sync-liar"),
         test: Some("transfer::liar_among_those_who_send_a_state_is_passed_over"),
         ..TRANSFER
@@ -66,8 +68,9 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "silent-servers-waited-for",
         origin: "B1: a transfer that nobody serves is never given up (Besu 8307)",
-        within: "fn on_transfer_tick(",
-        text: "fetching.ticks >= NO_CHUNK_TICKS",
+        file: "chunks.rs",
+        within: "fn tick(",
+        text: "self.ticks >= NO_CHUNK_TICKS",
         instead: "false",
         test: Some("transfer::state_that_nobody_sends_is_given_up_for_blocks"),
         ..TRANSFER
