@@ -41,5 +41,5 @@ fn seeds_are_taken_and_not_refused() {
     assert_eq!(in_time, [true, false]);
     let segment = seeds("journal_segment").pop().expect("the last one is whole");
     let segment = carat_storage::journal::format::read_segment(&segment).expect("a header");
-    assert_eq!(segment.records.len(), 3);
+    assert_eq!(segment.records.len(), 5);
 }

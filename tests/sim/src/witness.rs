@@ -148,6 +148,10 @@ impl Witness {
                 let body = &proposal.signed.body;
                 self.proposed.insert((body.slot, body.digest));
             }
+            Message::Announcement(announcement) => {
+                let body = &announcement.signed.body;
+                self.proposed.insert((body.slot, body.digest));
+            }
             Message::Prepare(prepare) => {
                 let ballot = prepare.signed.body.0;
                 self.vote(prepare.signed.signer, ballot);

@@ -362,3 +362,17 @@ fn vote_on_bodies_survives_a_restart() {
     (0..4).for_each(|index| cluster.start(index));
     cluster.run_until("ordered", |cluster| cluster.ordered_everywhere(1));
 }
+
+#[test]
+fn competing_transactions_each_at_another_validator_hold_nobody_up() {
+    let mut cluster = Cluster::spreading(params());
+    // Four transactions with one sequence number: whoever has one of them refuses the others.
+    let numbers = [1, 2, 3, 4];
+    for (index, own) in numbers.into_iter().enumerate() {
+        cluster.nodes[index].refuses = numbers.into_iter().filter(|number| *number != own).collect();
+        cluster.submit(index, own);
+    }
+    cluster.run_for(SOON_US);
+    assert!(cluster.ordered_everywhere(1), "the leader's is of use to all");
+    assert_eq!(cluster.replica(0).view(), View(0));
+}

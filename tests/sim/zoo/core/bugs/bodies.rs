@@ -14,6 +14,15 @@ pub(super) const BUGS: &[Bug] = &[
         ..BODIES
     },
     Bug {
+        name: "leaders-body-refused-as-useless",
+        origin: "clients that sign two transactions with one number, each for another validator, stop their leader",
+        within: "fn on_body(",
+        text: "!self.pending.note_body(&body.envelopes) && !is_leaders",
+        instead: "!self.pending.note_body(&body.envelopes)",
+        test: Some("bodies::competing_transactions_each_at_another_validator_hold_nobody_up"),
+        ..BODIES
+    },
+    Bug {
         name: "body-acknowledged-before-it-is-durable",
         within: "fn persist_bodies(",
         text: "self.emit(Effect::Persist(Record::Body { origin, through, body }));",
