@@ -5,7 +5,7 @@
 //! |---|---|
 //! | the validator that clients reached | gathers what it admitted, journals it as a body and sends it to all |
 //! | everybody | journals a body of which something waits here, then says that it holds it: at once if the leader needs to know |
-//! | the leader | proposes, oldest first, what f+1 hold; what is in no such body for [`RESCUE_US`] it spreads itself |
+//! | the leader | proposes, oldest first, what f+1 hold; what is in no such body for T0 / [`RESCUE_PART`] it spreads itself |
 //! | an acceptor | puts the payload together from what it holds; what is missing after [`GRACE_US`] it fetches |
 //!
 //! That f+1 hold a body is a correct leader's policy and never a check: J3 with q votes guarantees the payload. So a body that is
@@ -26,7 +26,7 @@ use crate::input::{PendingTransaction, SpreadBody};
 use crate::pending::Room;
 use crate::record::Record;
 use crate::rejection::Rejection;
-use crate::replica::Replica;
+use crate::replica::{Replica, millis};
 use crate::timer::Timer;
 
 /// From one body or acknowledgement of this validator to its next; the first of an idle one waits for nothing. **Units**:
@@ -37,12 +37,12 @@ const BUSY_GATHER_US: u64 = 20_000;
 /// A body with so many transactions tells of load.
 const BUSY: usize = 16;
 /// How long an acknowledgement waits that the leader does not need; most bodies are final by then, and it is not sent. **Units**:
-/// microseconds.
-const LAZY_US: u64 = 100_000;
+/// parts of T0.
+const LAZY_PART: u64 = 10;
 /// How long an acceptor waits for bodies that may be on their way before it fetches the payload. **Units**: microseconds.
 const GRACE_US: u64 = 20_000;
-/// How long a transaction waits in no body that f+1 hold, before the leader spreads it itself. **Units**: microseconds.
-const RESCUE_US: u64 = 250_000;
+/// How long a transaction waits in no body that f+1 hold, before the leader spreads it itself. **Units**: parts of T0.
+const RESCUE_PART: u64 = 4;
 /// Of a block's bytes, a body takes at most this part, so that several fit.
 const BODIES_A_BLOCK: u32 = 4;
 /// Bodies of one validator that are held and not final.
@@ -268,6 +268,11 @@ impl Replica {
         Ok(())
     }
 
+    /// T0 / `part`: what mends a loss must be over before T1 blames the leader for it. **Units**: microseconds.
+    fn part_of_timeout(&self, part: u64) -> u64 {
+        millis(self.config.params.timeout_ms).checked_div(part).unwrap_or(0)
+    }
+
     /// Where the leader of this view runs.
     fn leading_process(&self) -> ValidatorId {
         self.config.validators.process_of(self.leader_of(self.position.view))
@@ -289,7 +294,7 @@ impl Replica {
         let needed = counted < self.quorum.one_correct() && leader != self.config.me;
         let due = match needed {
             true => self.bodies.next_us,
-            false => self.now.monotonic_us.saturating_add(LAZY_US),
+            false => self.now.monotonic_us.saturating_add(self.part_of_timeout(LAZY_PART)),
         };
         let earlier = if self.bodies.unsaid.is_empty() { u64::MAX } else { self.bodies.say_us };
         self.bodies.say_us = due.min(earlier);
@@ -406,14 +411,15 @@ impl Replica {
             return false;
         }
         let Some(oldest) = self.pending.oldest_waiting_us() else { return false };
-        let due = oldest.saturating_add(RESCUE_US).max(self.bodies.rescue_us);
+        let patience = self.part_of_timeout(RESCUE_PART);
+        let due = oldest.saturating_add(patience).max(self.bodies.rescue_us);
         if now < due {
             self.look_again_at(due);
             return false;
         }
-        self.bodies.rescue_us = now.saturating_add(RESCUE_US);
+        self.bodies.rescue_us = now.saturating_add(patience);
         self.look_again_at(self.bodies.rescue_us);
-        let until = now.saturating_sub(RESCUE_US);
+        let until = now.saturating_sub(patience);
         let unheard = self.unheard_bodies();
         let ready = self.bodies.ready.values();
         let hopeful = ready.chain(&unheard).filter_map(|digest| self.bodies.held.get(digest));

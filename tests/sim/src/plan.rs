@@ -372,12 +372,16 @@ impl Plan {
             edge: 0,
             edge_liars: Vec::new(),
         }
-        .with_body_liars()
+        .with_bodies()
         .with_rare_faults(&mut rng)
     }
 
-    /// In some runs with bodies, it is about them that is lied.
-    fn with_body_liars(mut self) -> Plan {
+    /// A body takes a transaction two message delays and a sync more: with the slowest disks and links of a seed longer than the
+    /// shorter T0. In some runs with bodies, it is about them that is lied.
+    fn with_bodies(mut self) -> Plan {
+        if self.spreads_bodies {
+            self.params.timeout_ms = 1_000;
+        }
         if self.spreads_bodies && self.trust == Trust::Bft && mix(self.seed, BODY_LIARS).is_multiple_of(3) {
             self.adversaries.iter_mut().for_each(|(_, behaviour)| *behaviour = Behaviour::BodyLiar);
         }
