@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
@@ -15,6 +14,7 @@ use axum::routing::get;
 use crate::caching::tagged;
 use crate::context::Context;
 use crate::problem::{Kind, Problem};
+use crate::request::Path;
 
 /// What a page may do: run our scripts, wear our styles, and ask the address that it came from. No inline code, no frames,
 /// no forms that leave.

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::accept::{Form, negotiate};
@@ -41,6 +42,19 @@ impl FromRequestParts<Arc<Context>> for Request {
             path: parts.uri.path().to_owned(),
             headers: parts.headers.clone(),
         })
+    }
+}
+
+/// The parts of the path that a route names in braces.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let named = axum::extract::Path::from_request_parts(parts, state).await;
+        let named = named.map_err(|refused| Problem::from(Kind::BAD_REQUEST).because(refused.body_text()))?;
+        Ok(Path(named.0))
     }
 }
 

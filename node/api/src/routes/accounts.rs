@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::extract::Path;
 use axum::response::Response;
 use carat_history::keys::List;
 use carat_history::{AccountFilter, AccountState, PageQuery, Toid, TradeFilter};
@@ -16,7 +15,7 @@ use crate::links::Links;
 use crate::page::{Cursor, Record};
 use crate::params;
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, bytes, to_raw};
+use crate::request::{Path, Request, bytes, to_raw};
 use crate::resources::account::{Account, Data, Holdings};
 use crate::resources::fields;
 use crate::routes::collection::{self, Fetch, ScopeOf, Show};

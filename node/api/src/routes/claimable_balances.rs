@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::Path;
 use axum::response::Response;
 use carat_history::keys::List;
 use carat_history::{BalanceCursor, BalanceFilter, Toid};
@@ -13,7 +12,7 @@ use crate::links::Links;
 use crate::page::{Cursor, Record};
 use crate::params;
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, json};
+use crate::request::{Path, Request, json};
 use crate::resources::claimable_balance::ClaimableBalance;
 use crate::routes::collection::{self, Fetch, ScopeOf};
 use crate::visibility::{Seen, View};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::Path;
 use axum::response::Response;
 use carat_history::Toid;
 use carat_history::keys::List;
@@ -11,7 +10,7 @@ use crate::accept::{Form, OBJECT};
 use crate::page::Record;
 use crate::params;
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, lasting_json};
+use crate::request::{Path, Request, lasting_json};
 use crate::resources::ledger::Ledger;
 use crate::routes::collection::{self, Fetch, LAST_LEDGER, ScopeOf};
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::extract::Path;
 use axum::response::Response;
 use carat_history::keys::List;
 use carat_history::{PageQuery, Toid, TradeFilter};
@@ -16,7 +15,7 @@ use crate::links::Links;
 use crate::page::{Cursor, Record};
 use crate::params;
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, json};
+use crate::request::{Path, Request, json};
 use crate::resources::liquidity_pool::LiquidityPool;
 use crate::routes::collection::{self, Fetch, ScopeOf};
 use crate::visibility::{Seen, View};

@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::extract::Path;
 use axum::response::Response;
 use carat_history::{OfferFilter, PageQuery, Toid, TradeFilter};
 use carat_types::PublicKey;
@@ -14,7 +13,7 @@ use crate::accept::{Form, OBJECT};
 use crate::links::Links;
 use crate::page::{Cursor, Record};
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, json};
+use crate::request::{Path, Request, json};
 use crate::resources::offer::Offer;
 use crate::routes::collection::{self, Fetch, ScopeOf};
 use crate::visibility::{Seen, View};

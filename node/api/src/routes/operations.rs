@@ -1,13 +1,12 @@
 //! `/operations` and `/payments`.
 
-use axum::extract::Path;
 use axum::response::Response;
 use carat_history::Toid;
 use carat_history::keys::List;
 
 use crate::accept::{Form, OBJECT};
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, lasting_json};
+use crate::request::{Path, Request, lasting_json};
 use crate::resources::operation::Operation;
 use crate::routes::collection::{self, ScopeOf};
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::extract::Path;
 use axum::response::Response;
 use carat_types::codec::Encode as _;
 
@@ -10,7 +9,7 @@ use crate::accept::{Form, OBJECT_OR_BYTES};
 use crate::params;
 use crate::port::StateAnswer;
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, bytes, json};
+use crate::request::{Path, Request, bytes, json};
 use crate::resources::state_proof::StateProof;
 
 const FIELD: &str = "ledger_key";

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::extract::Path;
 use axum::response::Response;
 use carat_history::keys::List;
 use carat_types::codec::Encode as _;
@@ -10,7 +9,7 @@ use carat_types::codec::Encode as _;
 use crate::accept::{Form, OBJECT, OBJECT_OR_BYTES};
 use crate::params;
 use crate::problem::{Kind, Problem};
-use crate::request::{Request, bytes, json, lasting_json};
+use crate::request::{Path, Request, bytes, json, lasting_json};
 use crate::resources::receipt::Receipt;
 use crate::resources::transaction::Transaction;
 use crate::routes::collection::{self, ScopeOf};

@@ -103,6 +103,14 @@ async fn bad_parameter_is_named_with_the_reason() {
 }
 
 #[tokio::test]
+async fn path_that_is_no_text_is_refused_by_a_report() {
+    let api = Api::new();
+    for path in ["/accounts/%d0", "/claimable_balances/a%d0b/operations", "/ledgers/%ff"] {
+        check(&api.get(path).await, 400, "bad_request");
+    }
+}
+
+#[tokio::test]
 async fn muxed_address_is_no_account_id() {
     let api = Api::funded();
     let muxed = "MAAAAAAAAAAAAAB7BQ2L7E5NBWMXDUCMZSIPOBKRDSBYVLMXGSSKF6YNPIB7Y77ITLVL6";

@@ -166,8 +166,8 @@ async fn aes_256_is_offered_first_and_chosen_whatever_a_client_prefers() {
     const FIRST: CipherSuite = CipherSuite::TLS13_AES_256_GCM_SHA384;
     let identity = Identity::new(&secret(0).into(), String::new()).expect("a key");
     for config in [client(None, public(0)), identity.client_tls(public(1))] {
-        let suites = &config.expect("settings").crypto_provider().cipher_suites;
-        assert_eq!(suites.first().map(|suite| suite.suite()), Some(FIRST));
+        let config = config.expect("settings");
+        assert_eq!(config.crypto_provider().cipher_suites.first().map(|suite| suite.suite()), Some(FIRST));
     }
     let mut backwards = provider();
     backwards.cipher_suites.reverse();
