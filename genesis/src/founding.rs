@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 
 use carat_storage::key_file as key_at_rest;
 use carat_storage::vault::Passphrase;
-use carat_storage::{Identity, Journal};
 use carat_types::genesis::{GenesisFile, GenesisValidator};
 use carat_types::key_file::{self, KeyRole};
-use carat_types::{LeafRule, PublicKey, ValidatorId, leaf};
+use carat_types::{LeafRule, PublicKey, leaf};
 use zeroize::Zeroizing;
 
 use crate::error::InitError;
 use crate::files::{PLAIN_MODE, SECRET_MODE, disk, make_folder, sync_folder, write_new};
 use crate::follower;
-use crate::init::{InitOptions, appear, check, genesis_file, has_login, parent, random_key, write_login_key};
+use crate::init::{
+    InitOptions, appear, check, genesis_file, give_birth, has_login, parent, random_key, write_login_key,
+};
 use crate::layout;
 use crate::ports::Addresses;
 
@@ -31,12 +32,8 @@ pub struct Founder {
     pub salt: Option<PathBuf>,
     /// The home to make; must be absent or empty, and on the file system of `keys`.
     pub out: PathBuf,
-    /// Where it listens for validators (UDP).
-    pub network: SocketAddr,
-    /// Where it listens for clients (TCP).
-    pub api: SocketAddr,
-    /// Where it listens for operators (TCP).
-    pub metrics: SocketAddr,
+    /// Where it listens.
+    pub addresses: Addresses,
     /// Where the other validators are, by their places in the genesis file.
     pub peers: Vec<(u16, SocketAddr)>,
     /// Encrypts the keys of the bank's login, on a members' network.
@@ -181,26 +178,15 @@ fn write_home(
 ) -> Result<(), InitError> {
     make_folder(folder)?;
     write_new(&folder.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;
-    let Founder { network, api, metrics, .. } = *founder;
-    let mut settings = layout::own_text(place, layout::GENESIS, &Addresses { network, api, metrics });
-    settings.push_str(&layout::peers_text(founder.peers.iter().copied()));
+    let mut settings = layout::home_text(place, &founder.addresses, &founder.peers, has_login(genesis));
     if in_token {
         settings.push_str(layout::TOKEN_TEXT);
     }
     if founder.encrypt_store {
         settings.push_str(layout::STORE_TEXT);
     }
-    if has_login(genesis) {
-        settings.push_str(&layout::login_text(api));
-    }
     write_new(&folder.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
-    let data = folder.join(layout::DATA);
-    make_folder(&data)?;
-    make_folder(&data.join(layout::JOURNAL))?;
-    let identity = Identity { chain_id: genesis.chain_id, key: own.acceptor, validator: ValidatorId(place) };
-    Journal::create(&data.join(layout::JOURNAL), identity)?;
-    sync_folder(&data)?;
-    sync_folder(folder)
+    give_birth(folder, genesis, place, own.acceptor)
 }
 
 /// What a home's folder of keys holds besides: on a members' network the secret of the leaves and the keys of the login. What an

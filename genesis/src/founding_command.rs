@@ -10,7 +10,7 @@ use carat_types::genesis::{GenesisValidator, Visibility};
 use carat_types::leaf;
 use clap::Args;
 
-use crate::{Encryption, Output, peer, print_json};
+use crate::{AddressArgs, Encryption, Output, peer, print_json};
 
 #[derive(Args)]
 pub(crate) struct HomeArgs {
@@ -23,15 +23,8 @@ pub(crate) struct HomeArgs {
     /// The home to make; must be absent or empty
     #[arg(long)]
     out: PathBuf,
-    /// Where it listens for validators (UDP)
-    #[arg(long)]
-    network: SocketAddr,
-    /// Where it listens for clients (TCP)
-    #[arg(long)]
-    api: SocketAddr,
-    /// Where it listens for operators (TCP)
-    #[arg(long)]
-    metrics: SocketAddr,
+    #[command(flatten)]
+    addresses: AddressArgs,
     /// Another validator by its place in the genesis file, and its address: 0=10.0.0.1:7000. Each of them once
     #[arg(long = "peer", value_parser = peer)]
     peers: Vec<(u16, SocketAddr)>,
@@ -53,9 +46,7 @@ impl HomeArgs {
             keys: self.keys,
             salt: self.salt,
             out: self.out,
-            network: self.network,
-            api: self.api,
-            metrics: self.metrics,
+            addresses: self.addresses.into(),
             peers: self.peers,
             encrypt_store: self.encrypt_store,
         };

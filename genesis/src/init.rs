@@ -478,11 +478,20 @@ fn write_home(
     write_certificate(&key_folder, keys)?;
     sync_folder(&key_folder)?;
 
+    give_birth(home, genesis, index, keys.acceptor.public())
+}
+
+/// Makes the data folder of a home with the birth record of the journal in it, which ties key and journal together.
+pub(crate) fn give_birth(
+    home: &Path,
+    genesis: &GenesisFile,
+    place: u16,
+    key: PublicKey,
+) -> Result<(), InitError> {
     let data = home.join(layout::DATA);
     make_folder(&data)?;
     make_folder(&data.join(layout::JOURNAL))?;
-    let identity =
-        Identity { chain_id: genesis.chain_id, key: keys.acceptor.public(), validator: ValidatorId(index) };
+    let identity = Identity { chain_id: genesis.chain_id, key, validator: ValidatorId(place) };
     Journal::create(&data.join(layout::JOURNAL), identity)?;
     sync_folder(&data)?;
     sync_folder(home)

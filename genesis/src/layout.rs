@@ -124,6 +124,16 @@ pub(crate) fn settings_text(index: u16, all: &[Addresses]) -> Option<String> {
     Some(text)
 }
 
+/// The text of the settings of a validator with a genesis file of its own, in its home.
+pub(crate) fn home_text(index: u16, own: &Addresses, peers: &[(u16, SocketAddr)], login: bool) -> String {
+    let mut text = own_text(index, GENESIS, own);
+    text.push_str(&peers_text(peers.iter().copied()));
+    if login {
+        text.push_str(&login_text(own.api));
+    }
+    text
+}
+
 /// What settings say of where validators are.
 pub(crate) fn peers_text(peers: impl IntoIterator<Item = (u16, SocketAddr)>) -> String {
     let text = |(index, address)| format!("\n[[network.peers]]\nindex = {index}\naddress = \"{address}\"\n");

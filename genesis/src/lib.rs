@@ -26,5 +26,6 @@ pub use follower::{FollowerOptions, MadeFollower, follower};
 pub use founding::Founder;
 pub use init::{InitOptions, Made, init};
 pub use newcomer::Newcomer;
+pub use ports::Addresses;
 pub use show::{Summary, show};
 pub use verify::{Check, Problem, Report, verify};

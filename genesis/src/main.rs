@@ -11,7 +11,9 @@ use std::process::ExitCode;
 
 use carat_genesis::choices::{TrustChoice, VisibilityChoice};
 use carat_genesis::init::{GOVERNORS_MAX, default_passphrase};
-use carat_genesis::{InitError, InitOptions, Newcomer, Report, init, layout, newcomer, show, verify};
+use carat_genesis::{
+    Addresses, InitError, InitOptions, Newcomer, Report, init, layout, newcomer, show, verify,
+};
 use carat_storage::vault::{Passphrase, PassphraseError, PassphraseSource};
 use carat_types::PublicKey;
 use carat_types::genesis::{AssetRule, ConsensusConstants, GenesisFile, Profile, Visibility};
@@ -106,6 +108,26 @@ impl Encryption {
     }
 }
 
+/// Where a validator listens.
+#[derive(Args)]
+struct AddressArgs {
+    /// Where it listens for validators (UDP)
+    #[arg(long)]
+    network: SocketAddr,
+    /// Where it listens for clients (TCP)
+    #[arg(long)]
+    api: SocketAddr,
+    /// Where it listens for operators (TCP)
+    #[arg(long)]
+    metrics: SocketAddr,
+}
+
+impl From<AddressArgs> for Addresses {
+    fn from(AddressArgs { network, api, metrics }: AddressArgs) -> Addresses {
+        Addresses { network, api, metrics }
+    }
+}
+
 #[derive(Args)]
 struct JoinArgs {
     /// The genesis file of the network
@@ -120,15 +142,8 @@ struct JoinArgs {
     /// The home to make
     #[arg(long)]
     out: PathBuf,
-    /// Where it listens for validators (UDP)
-    #[arg(long)]
-    network: SocketAddr,
-    /// Where it listens for clients (TCP)
-    #[arg(long)]
-    api: SocketAddr,
-    /// Where it listens for operators (TCP)
-    #[arg(long)]
-    metrics: SocketAddr,
+    #[command(flatten)]
+    addresses: AddressArgs,
     /// A validator of the genesis file by its place there, and its address: 0=10.0.0.1:7000. Repeatable
     #[arg(long = "peer", value_parser = peer)]
     peers: Vec<(u16, SocketAddr)>,
@@ -353,16 +368,17 @@ fn run_keys(
 }
 
 fn run_join(arguments: JoinArgs) -> Result<ExitCode, String> {
-    let JoinArgs { genesis, name, place, out, network, api, metrics, peers, encryption } = arguments;
+    let JoinArgs { genesis, name, place, out, addresses, peers, encryption } = arguments;
     let passphrase = encryption.passphrase()?;
-    let newcomer = Newcomer { genesis, name, place, out, network, api, metrics, peers, passphrase };
+    let addresses = Addresses::from(addresses);
+    let newcomer = Newcomer { genesis, name, place, out, addresses, peers, passphrase };
     let entry = newcomer::join(&newcomer).map_err(|error| error.to_string())?;
     print_json(&entry)?;
     eprintln!(
         "this entry goes into the set (carat epochs draft); the others list key {} and address {} under network.newcomers; then {} \
          gets the file data/handovers (carat epochs fetch)",
         entry.network,
-        newcomer.network,
+        newcomer.addresses.network,
         newcomer.out.display()
     );
     Ok(ExitCode::SUCCESS)

@@ -7,13 +7,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use carat_storage::vault::Passphrase;
-use carat_storage::{Identity, Journal};
-use carat_types::genesis::{GenesisFile, GenesisValidator};
-use carat_types::{PublicKey, ValidatorId};
+use carat_types::PublicKey;
+use carat_types::genesis::GenesisValidator;
 
 use crate::error::InitError;
-use crate::files::{PLAIN_MODE, disk, make_folder, sync_folder, write_new};
-use crate::init::{Keys, has_login, write_certificate, write_keys};
+use crate::files::{PLAIN_MODE, make_folder, sync_folder, write_new};
+use crate::follower::read_genesis;
+use crate::init::{Keys, give_birth, has_login, write_certificate, write_keys};
 use crate::layout;
 use crate::ports::Addresses;
 
@@ -28,12 +28,8 @@ pub struct Newcomer {
     pub place: u16,
     /// The home to make; must be absent.
     pub out: PathBuf,
-    /// Where it listens for validators (UDP).
-    pub network: SocketAddr,
-    /// Where it listens for clients (TCP).
-    pub api: SocketAddr,
-    /// Where it listens for operators (TCP).
-    pub metrics: SocketAddr,
+    /// Where it listens.
+    pub addresses: Addresses,
     /// Where the validators of the genesis file are, by their places there.
     pub peers: Vec<(u16, SocketAddr)>,
     /// Encrypts its key files.
@@ -62,24 +58,17 @@ pub fn next_keys(
 ///
 /// **Errors**: the folder is there already; no genesis file; the system's.
 pub fn join(newcomer: &Newcomer) -> Result<GenesisValidator, InitError> {
-    let bytes = std::fs::read(&newcomer.genesis).map_err(|error| disk("read", &newcomer.genesis, error))?;
-    let genesis = GenesisFile::parse(&bytes)?;
+    let genesis = read_genesis(&newcomer.genesis)?;
     let keys = Keys::new(None)?;
     let (home, key_folder) = (&newcomer.out, newcomer.out.join(layout::KEYS));
     make_folder(home)?;
     write_folder(&key_folder, &keys, has_login(&genesis), newcomer.passphrase.as_ref())?;
     write_new(&home.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;
-    let settings = settings_text(newcomer, has_login(&genesis));
+    let settings =
+        layout::home_text(newcomer.place, &newcomer.addresses, &newcomer.peers, has_login(&genesis));
     write_new(&home.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
-    let data = home.join(layout::DATA);
-    make_folder(&data)?;
-    make_folder(&data.join(layout::JOURNAL))?;
     let entry = keys.entry(&newcomer.name);
-    let validator = ValidatorId(newcomer.place);
-    let identity = Identity { chain_id: genesis.chain_id, key: entry.acceptor, validator };
-    Journal::create(&data.join(layout::JOURNAL), identity)?;
-    sync_folder(&data)?;
-    sync_folder(home)?;
+    give_birth(home, &genesis, newcomer.place, entry.acceptor)?;
     Ok(entry)
 }
 
@@ -93,15 +82,4 @@ fn write_folder(
     write_keys(folder, keys, login, passphrase)?;
     write_certificate(folder, keys)?;
     sync_folder(folder)
-}
-
-fn settings_text(newcomer: &Newcomer, login: bool) -> String {
-    let Newcomer { network, api, metrics, .. } = *newcomer;
-    let own = Addresses { network, api, metrics };
-    let mut text = layout::own_text(newcomer.place, layout::GENESIS, &own);
-    text.push_str(&layout::peers_text(newcomer.peers.iter().copied()));
-    if login {
-        text.push_str(&layout::login_text(own.api));
-    }
-    text
 }

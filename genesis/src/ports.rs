@@ -6,13 +6,13 @@ use crate::error::InitError;
 
 /// Where one validator listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Addresses {
+pub struct Addresses {
     /// UDP, for validators.
-    pub(crate) network: SocketAddr,
+    pub network: SocketAddr,
     /// TCP, for clients.
-    pub(crate) api: SocketAddr,
+    pub api: SocketAddr,
     /// TCP, for operators.
-    pub(crate) metrics: SocketAddr,
+    pub metrics: SocketAddr,
 }
 
 const PER_VALIDATOR: u16 = 3;

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use carat_genesis::Newcomer;
 use carat_genesis::newcomer::next_keys;
+use carat_genesis::{Addresses, Newcomer};
 use carat_ledger::NEWEST_PROTOCOL;
 use carat_node::backup::{self, Making};
 use carat_node::{Home, NodeError, Settings, archive, handovers};
@@ -215,9 +215,7 @@ fn newcomer(cluster: &mut Cluster, place: u16) -> GenesisValidator {
         name: "newcomer".to_owned(),
         place,
         out: home.clone(),
-        network,
-        api,
-        metrics,
+        addresses: Addresses { network, api, metrics },
         peers: peers.collect(),
         passphrase: None,
     };

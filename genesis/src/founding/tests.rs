@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::{Founder, found, home};
 use crate::newcomer::next_keys;
 use crate::verify::verify;
-use crate::{InitError, InitOptions, layout};
+use crate::{Addresses, InitError, InitOptions, layout};
 
 /// Four banks with keys of their own, each in a folder of its own.
 struct Banks {
@@ -56,9 +56,7 @@ impl Banks {
             keys: self.path(&format!("bank{index}/keys")),
             salt: salt.exists().then_some(salt),
             out: self.path(&format!("bank{index}/home")),
-            network: at(index),
-            api: at(index + 10),
-            metrics: at(index + 20),
+            addresses: Addresses { network: at(index), api: at(index + 10), metrics: at(index + 20) },
             peers: (0..4).filter(|peer| *peer != index).map(|peer| (peer, at(peer))).collect(),
             passphrase: None,
             encrypt_store: false,
