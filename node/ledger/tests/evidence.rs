@@ -5,14 +5,11 @@ mod support;
 use std::sync::Arc;
 
 use carat_ledger::accountability::read;
-use carat_ledger::{BlockInput, BlockOutcome, DropReason, NEWEST_PROTOCOL, apply};
+use carat_ledger::{BlockInput, BlockOutcome, DropReason, apply};
 use carat_types::accountability::{Conviction, EVIDENCE_SINCE, Offence, Submission};
 use carat_types::certificate::Certificate;
 use carat_types::evidence::{Both, Contradiction, Evidence};
-use carat_types::genesis::{
-    AssetRule, ConsensusConstants, Deployment, FORMAT, Genesis, GenesisFile, GenesisValidator,
-    LedgerConstants, Profile, Trust,
-};
+use carat_types::genesis::GenesisFile;
 use carat_types::governance::Call;
 use carat_types::message::{
     Ballot, NewView, PrePrepare, Prepare, Seal, Signed, SignedBody, SignerRole, ViewChange,
@@ -22,45 +19,9 @@ use carat_types::{Digest, Epoch, Signature, Slot, ValidatorId, View};
 use stellar_xdr::{HostFunction, OperationBody, ScVal};
 use support::*;
 
-const NAMES: [&str; 4] = ["one", "two", "three", "four"];
-
-fn proposer(name: &str) -> String {
-    format!("{name}, proposer")
-}
-
-fn genesis() -> GenesisFile {
-    let validator = |name: &str| GenesisValidator {
-        name: name.to_owned(),
-        acceptor: id(name),
-        proposer: id(&proposer(name)),
-        network: id(&format!("{name}, network")),
-    };
-    let genesis = Genesis {
-        format: FORMAT.to_owned(),
-        network_passphrase: "carat ledger tests".to_owned(),
-        profile: Profile::Test,
-        trust: Trust::Bft,
-        visibility: None,
-        auditors: Vec::new(),
-        salt_commitment: None,
-        time_ms: 0,
-        validators: NAMES.map(validator).to_vec(),
-        deployment: Deployment::default(),
-        consensus: ConsensusConstants::default(),
-        ledger: LedgerConstants {
-            total_coins: 1_000_000,
-            base_fee: 100,
-            base_reserve: 10,
-            protocol_version: NEWEST_PROTOCOL,
-            root_account: id("root"),
-            admission_restricted: false,
-            members: Vec::new(),
-            assets: AssetRule::Any,
-        },
-        governance: Some(id("council")),
-        state_root: Digest::ZERO,
-    };
-    GenesisFile::parse(&serde_json::to_vec(&genesis).expect("serialises")).expect("valid")
+/// The genesis file of the council's network.
+fn founded() -> GenesisFile {
+    GenesisFile::parse(&serde_json::to_vec(&genesis()).expect("serialises")).expect("valid")
 }
 
 /// Bob, who validates nothing and governs nothing, pays.
@@ -69,9 +30,9 @@ fn world() -> World {
 }
 
 fn sign<B: SignedBody>(place: u16, body: B) -> Signed<B> {
-    let name = NAMES[usize::from(place)];
-    let name = if B::SIGNER == SignerRole::Acceptor { name.to_owned() } else { proposer(name) };
-    let set = genesis().validators().expect("four");
+    let name = VALIDATORS[usize::from(place)];
+    let name = if B::SIGNER == SignerRole::Acceptor { name.to_owned() } else { proposer_of(name) };
+    let set = founded().validators().expect("four");
     let signature = key(&name).sign(&set.domain().signing_bytes(&body));
     Signed { signer: ValidatorId(place), body, signature }
 }
@@ -105,11 +66,11 @@ fn contradiction() -> Contradiction {
 }
 
 fn call(evidence: Evidence) -> OperationBody {
-    call_of(Submission { epoch: Epoch(0), evidence, genesis: genesis().bytes })
+    call_of(Submission { epoch: Epoch(0), evidence, genesis: founded().bytes })
 }
 
 fn call_of(submission: Submission) -> OperationBody {
-    Call::Evidence(Box::new(submission)).operation(&genesis().chain_id, &id("council")).body
+    Call::Evidence(Box::new(submission)).operation(&founded().chain_id, &id("council")).body
 }
 
 fn submits(evidence: Evidence) -> Tx {
@@ -118,7 +79,7 @@ fn submits(evidence: Evidence) -> Tx {
 
 fn at(world: &mut World, transactions: &[Tx]) -> BlockOutcome {
     let envelopes: Vec<Arc<SignedTransaction>> = transactions.iter().map(Tx::signed).collect();
-    let input = BlockInput { chain_id: genesis().chain_id, ..block(&envelopes) };
+    let input = BlockInput { chain_id: founded().chain_id, ..block(&envelopes) };
     let outcome = apply(&world.state, &input).expect("a state without contradictions");
     world.state.apply(&outcome.delta);
     outcome
@@ -184,7 +145,7 @@ fn what_proves_nothing_here_is_refused_and_recorded_nowhere() {
     };
     let of_epoch =
         |epoch, genesis| call_of(Submission { epoch: Epoch(epoch), evidence: seals(2, 9), genesis });
-    let mut another_file = genesis().bytes;
+    let mut another_file = founded().bytes;
     another_file.push(b'\n');
     let cases = [
         ("the second signature forged", forged(|both| both.second.signature.0[3] ^= 1), PROVES_NOTHING),
@@ -211,10 +172,10 @@ fn what_proves_nothing_here_is_refused_and_recorded_nowhere() {
 /// What holds on the chain that it was signed on is nothing on another, with the genesis file of either.
 #[test]
 fn evidence_of_another_chain_convicts_nobody() {
-    let mut other = genesis().genesis;
+    let mut other = founded().genesis;
     other.time_ms = 1;
     let other = GenesisFile::parse(&serde_json::to_vec(&other).expect("serialises")).expect("valid");
-    for (file, expected) in [(genesis().bytes, UNKNOWN_EPOCH), (other.bytes.clone(), PROVES_NOTHING)] {
+    for (file, expected) in [(founded().bytes, UNKNOWN_EPOCH), (other.bytes.clone(), PROVES_NOTHING)] {
         let mut world = world();
         let submission = Submission { epoch: Epoch(0), evidence: seals(2, 9), genesis: file };
         let operation = Call::Evidence(Box::new(submission)).operation(&other.chain_id, &id("council"));

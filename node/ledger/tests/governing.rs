@@ -9,13 +9,9 @@ use carat_ledger::{
     ApplyError, BlockInput, BlockOutcome, NEWEST_PROTOCOL, StateKey, StateValue, apply, genesis_entries,
     state_entries,
 };
-use carat_types::genesis::{
-    AssetRule, ConsensusConstants, Deployment, FORMAT, Genesis, GenesisValidator, LedgerConstants, Profile,
-    Trust,
-};
+use carat_types::Slot;
 use carat_types::governance::{Call, Change, Governance, Parameter, Proposal, Scheduled};
 use carat_types::transaction::SignedTransaction;
-use carat_types::{Digest, Slot};
 use support::*;
 
 /// What the council decides in slot 100 is in force from here on.
@@ -128,43 +124,10 @@ fn nothing_is_said_of_decisions_that_the_build_can_execute() {
     assert_eq!(unknown_version(&world.state).expect("reads"), None, "the newest version that it knows");
 }
 
-fn four_validators() -> Genesis {
-    let validator = |name: &str| GenesisValidator {
-        name: name.to_owned(),
-        acceptor: id(&format!("{name}, acceptor")),
-        proposer: id(&format!("{name}, proposer")),
-        network: id(&format!("{name}, network")),
-    };
-    Genesis {
-        format: FORMAT.to_owned(),
-        network_passphrase: "carat ledger tests".to_owned(),
-        profile: Profile::Test,
-        trust: Trust::Bft,
-        visibility: None,
-        auditors: Vec::new(),
-        salt_commitment: None,
-        time_ms: 0,
-        validators: ["one", "two", "three", "four"].map(validator).to_vec(),
-        deployment: Deployment::default(),
-        consensus: ConsensusConstants::default(),
-        ledger: LedgerConstants {
-            total_coins: 1_000_000,
-            base_fee: 100,
-            base_reserve: 10,
-            protocol_version: NEWEST_PROTOCOL,
-            root_account: id("root"),
-            admission_restricted: false,
-            members: Vec::new(),
-            assets: AssetRule::Any,
-        },
-        governance: None,
-        state_root: Digest::ZERO,
-    }
-}
-
 #[test]
 fn genesis_gives_the_acceptors_a_quorum_over_the_account() {
-    let mut genesis = four_validators();
+    let mut genesis = genesis();
+    genesis.governance = None;
     let without = genesis_entries(&genesis.ledger, &genesis.consensus.block).expect("sound");
     assert_eq!(state_entries(&genesis).expect("sound"), without);
     genesis.governance = Some(id("council"));

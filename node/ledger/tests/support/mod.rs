@@ -19,10 +19,12 @@ use carat_types::transaction::{SignedTransaction, network_id};
 use carat_types::{Digest, Epoch, PublicKey, SecretKey, Slot};
 use stellar_xdr::*;
 
+mod genesis;
 mod market;
 mod transactions;
 mod words;
 
+pub(crate) use genesis::*;
 pub(crate) use transactions::*;
 pub(crate) use words::*;
 
