@@ -454,16 +454,10 @@ impl Replica {
     }
 
     fn cast_vote(&mut self, castable: Castable) {
-        let Castable { digest, prefix, justification } = castable;
-        let (view, slot) = (self.position.view, self.position.voted.next());
-        let ballot = Ballot { view, slot, digest, prefix };
+        let ballot = self.ballot_of(&castable);
+        let (slot, digest, justification) = (ballot.slot, ballot.digest, castable.justification);
         let held = self.payloads.get(&digest).cloned();
         let state = self.log.entry(slot);
-        invariant!(
-            "I1",
-            state.last_vote.as_ref().is_none_or(|vote| vote.ballot.view < view),
-            "a second PREPARE in view {view} for slot {slot}"
-        );
         let payload = if digest == null_digest() || state.journaled.contains(&digest) {
             None
         } else {
@@ -475,14 +469,7 @@ impl Replica {
             payload.is_some() || digest == null_digest() || state.journaled.contains(&digest),
             "a vote for slot {slot} without its payload"
         );
-        state.last_vote = Some(OwnVote { ballot, justification: justification.clone() });
-        self.position.voted = slot;
-        self.position.voted_prefix = prefix;
-        if let Some(held) = held {
-            // What is on its way does not wait for the leader any more; a leader's own batches are marked already.
-            self.pending.mark_in_flight(held.payload().envelopes());
-            self.payloads.insert(slot, held, true);
-        }
+        self.take_next(ballot, justification.clone());
         let batch = payload.as_ref().and_then(|payload| self.batch_of_kept_bodies(slot, payload));
         // J3 before the PREPARE; bodies that the journal holds are not written twice.
         let payload = payload.filter(|_| batch.is_none());
@@ -492,6 +479,32 @@ impl Replica {
         }
         self.emit(Effect::Persist(Record::Vote(ballot, justification.clone(), payload)));
         self.say(Statement::Prepare(ballot, justification));
+    }
+
+    /// The ballot for the next slot of the view's log.
+    pub(crate) fn ballot_of(&self, castable: &Castable) -> Ballot {
+        let (view, slot) = (self.position.view, self.position.voted.next());
+        Ballot { view, slot, digest: castable.digest, prefix: castable.prefix }
+    }
+
+    /// Takes a value as the next of the view's log.
+    pub(crate) fn take_next(&mut self, ballot: Ballot, justification: Justification) {
+        let Ballot { view, slot, .. } = ballot;
+        let held = self.payloads.get(&ballot.digest).cloned();
+        let state = self.log.entry(slot);
+        invariant!(
+            "I1",
+            state.last_vote.as_ref().is_none_or(|vote| vote.ballot.view < view),
+            "a second PREPARE in view {view} for slot {slot}"
+        );
+        state.last_vote = Some(OwnVote { ballot, justification });
+        self.position.voted = slot;
+        self.position.voted_prefix = ballot.prefix;
+        if let Some(held) = held {
+            // What is on its way does not wait for the leader any more; a leader's own batches are marked already.
+            self.pending.mark_in_flight(held.payload().envelopes());
+            self.payloads.insert(slot, held, true);
+        }
     }
 
     /// The batch of a payload all of whose bodies the journal holds for a vote at this slot, or can.

@@ -10,12 +10,11 @@
 //!
 //! An acceptor of an edge network is a replica that has no place among the proposers: it leads no view.
 
-use carat_types::message::{Ballot, SignerRole};
+use carat_types::message::SignerRole;
 use carat_types::{ValidatorId, View};
 
-use crate::log::OwnVote;
 use crate::normal::Castable;
-use crate::replica::{Replica, invariant};
+use crate::replica::Replica;
 
 impl Replica {
     /// The own place in a role; none without one.
@@ -41,22 +40,7 @@ impl Replica {
     /// Where an acceptor would vote: takes the value as the next of the view's log, on whose prefix the next one is proposed.
     /// It is no vote: nothing is journaled or said, and after a restart none of it is left.
     pub(crate) fn follow(&mut self, castable: Castable) {
-        let Castable { digest, prefix, justification } = castable;
-        let (view, slot) = (self.position.view, self.position.voted.next());
-        let ballot = Ballot { view, slot, digest, prefix };
-        let held = self.payloads.get(&digest).cloned();
-        let state = self.log.entry(slot);
-        invariant!(
-            "I1",
-            state.last_vote.as_ref().is_none_or(|taken| taken.ballot.view < view),
-            "a second value in view {view} for slot {slot}"
-        );
-        state.last_vote = Some(OwnVote { ballot, justification });
-        self.position.voted = slot;
-        self.position.voted_prefix = prefix;
-        if let Some(held) = held {
-            self.pending.mark_in_flight(held.payload().envelopes());
-            self.payloads.insert(slot, held, true);
-        }
+        let ballot = self.ballot_of(&castable);
+        self.take_next(ballot, castable.justification);
     }
 }
