@@ -11,21 +11,10 @@ use crate::rng::Rng;
 /// Sets what a seed decides of the edge apart from all else that it decides.
 const EDGE: u64 = 0x6564_6765;
 
-/// What a proposer without a vote may do: speak with a forked tongue, late, seldom or too much, order nothing of some, and
-/// forget what it led.
-const BEHAVIOURS: [Behaviour; 11] = [
-    Behaviour::BadProposer,
-    Behaviour::NewViewLiar,
-    Behaviour::SelectiveSender,
-    Behaviour::StaleView,
-    Behaviour::Slow,
-    Behaviour::HeartbeatCensor,
-    Behaviour::Censor,
-    Behaviour::Amnesiac,
-    Behaviour::Spammer,
-    Behaviour::SyncLiar,
-    Behaviour::CheckpointLiar,
-];
+/// What a proposer without a vote may do besides: as it signs no vote, it may forget what it led, and lie about states and
+/// checkpoints.
+const OF_THE_EDGE: [Behaviour; 4] =
+    [Behaviour::Amnesiac, Behaviour::Spammer, Behaviour::SyncLiar, Behaviour::CheckpointLiar];
 
 impl Plan {
     /// Puts the proposers into processes of their own: in an eighth of the seeds whose validators stay, unless it is said.
@@ -41,10 +30,11 @@ impl Plan {
         let liars = if rng.chance(600) { rng.below(u64::from(self.edge)) } else { 0 };
         let mut proposers: Vec<ValidatorId> = (self.n..self.machines()).map(ValidatorId).collect();
         rng.shuffle(&mut proposers);
-        let chosen = adversary.filter(|behaviour| BEHAVIOURS.contains(behaviour));
+        let behaviours = [&Behaviour::OF_PROPOSERS[..], &OF_THE_EDGE].concat();
+        let chosen = adversary.filter(|behaviour| behaviours.contains(behaviour));
         proposers.truncate(usize::try_from(liars).unwrap_or(0));
         self.edge_liars =
-            proposers.into_iter().map(|id| (id, chosen.unwrap_or_else(|| rng.pick(&BEHAVIOURS)))).collect();
+            proposers.into_iter().map(|id| (id, chosen.unwrap_or_else(|| rng.pick(&behaviours)))).collect();
         self
     }
 
