@@ -31,6 +31,7 @@ pub mod input;
 mod leader;
 pub mod learner;
 mod log;
+mod lookup;
 mod normal;
 mod payloads;
 mod pending;

@@ -10,6 +10,7 @@ use carat_types::batch::{BlockLimits, Body, Envelope};
 use carat_types::{Digest, Slot};
 
 use crate::input::PendingTransaction;
+use crate::lookup::Lookup;
 
 /// The most envelopes in one body.
 const BODY_ENVELOPES_MAX: u32 = <Envelope as carat_types::codec::ListItem>::COUNT_MAX;
@@ -54,9 +55,9 @@ pub(crate) struct Pending {
     next_arrival: u64,
     /// By order of arrival.
     entries: BTreeMap<u64, Entry>,
-    by_hash: BTreeMap<Digest, u64>,
-    by_envelope: BTreeMap<Envelope, u64>,
-    by_source: BTreeMap<([u8; 32], i64), u64>,
+    by_hash: Lookup<Digest, u64>,
+    by_envelope: Lookup<Envelope, u64>,
+    by_source: Lookup<([u8; 32], i64), u64>,
     waiting: BTreeSet<u64>,
     in_flight: Vec<u64>,
     ordered: BTreeMap<Slot, Vec<u64>>,
@@ -73,9 +74,9 @@ impl Pending {
             limits,
             next_arrival: 0,
             entries: BTreeMap::new(),
-            by_hash: BTreeMap::new(),
-            by_envelope: BTreeMap::new(),
-            by_source: BTreeMap::new(),
+            by_hash: Lookup::default(),
+            by_envelope: Lookup::default(),
+            by_source: Lookup::default(),
             waiting: BTreeSet::new(),
             in_flight: Vec::new(),
             ordered: BTreeMap::new(),
@@ -125,8 +126,8 @@ impl Pending {
     pub(crate) fn admit(&mut self, transaction: PendingTransaction, now_us: u64) -> bool {
         let source = (transaction.source, transaction.sequence);
         let refused = self.entries.len() >= self.entries_max
-            || self.by_hash.contains_key(&transaction.hash)
-            || self.by_source.contains_key(&source)
+            || self.by_hash.contains(&transaction.hash)
+            || self.by_source.contains(&source)
             || !Room::of(&self.limits).take(&transaction);
         if refused {
             return false;
@@ -181,7 +182,7 @@ impl Pending {
         let mut knows_any = false;
         for envelope in envelopes {
             let arrival = self.by_envelope.get(envelope);
-            if let Some(entry) = arrival.and_then(|arrival| self.entries.get_mut(arrival)) {
+            if let Some(entry) = arrival.and_then(|arrival| self.entries.get_mut(&arrival)) {
                 entry.in_body = true;
                 knows_any = true;
             }
@@ -191,14 +192,14 @@ impl Pending {
 
     /// A transaction that is known and in no body.
     pub(crate) fn in_no_body(&self, hash: &Digest) -> Option<&PendingTransaction> {
-        let entry = self.by_hash.get(hash).and_then(|arrival| self.entries.get(arrival));
+        let entry = self.by_hash.get(hash).and_then(|arrival| self.entries.get(&arrival));
         entry.filter(|entry| !entry.in_body && !entry.ordered).map(|entry| &entry.transaction)
     }
 
     /// Whether all of these passed admission here, and one of them is in no batch yet.
     pub(crate) fn may_propose(&self, envelopes: &[Envelope]) -> bool {
         let known: Option<Vec<u64>> =
-            envelopes.iter().map(|envelope| self.by_envelope.get(envelope).copied()).collect();
+            envelopes.iter().map(|envelope| self.by_envelope.get(envelope)).collect();
         known.is_some_and(|known| known.iter().any(|arrival| self.waiting.contains(arrival)))
     }
 
@@ -229,9 +230,9 @@ impl Pending {
     pub(crate) fn mark_in_flight<'a>(&mut self, envelopes: impl Iterator<Item = &'a Envelope>) {
         for envelope in envelopes {
             if let Some(arrival) = self.by_envelope.get(envelope)
-                && self.waiting.remove(arrival)
+                && self.waiting.remove(&arrival)
             {
-                self.in_flight.push(*arrival);
+                self.in_flight.push(arrival);
             }
         }
     }
@@ -256,7 +257,7 @@ impl Pending {
     ) -> Ordered {
         let mut ordered = Ordered::default();
         for envelope in envelopes {
-            let Some(arrival) = self.by_envelope.get(envelope).copied() else { continue };
+            let Some(arrival) = self.by_envelope.get(envelope) else { continue };
             let Some(entry) = self.entries.get_mut(&arrival) else { continue };
             if std::mem::replace(&mut entry.ordered, true) {
                 continue;
