@@ -14,13 +14,18 @@
 //! A body's record says through which slot it matters: the window's end when it is written. Until the checkpoint passes that slot the
 //! journal keeps it, and a vote up to that slot need not write its bytes again. Then it is forgotten.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod held;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use carat_types::batch::{Batch, BlockLimits, Body, Envelope, Payload, Value, WellFormed};
+use carat_types::genesis::ConsensusConstants;
 use carat_types::message::{BodiesHeld, Message, PrePrepare, Signed};
 use carat_types::{Digest, Slot, ValidatorId};
 
+pub(crate) use self::held::Bodies;
+use self::held::{Announced, Held};
 use crate::effect::Effect;
 use crate::input::{PendingTransaction, SpreadBody};
 use crate::pending::Room;
@@ -45,196 +50,11 @@ const GRACE_US: u64 = 20_000;
 const RESCUE_PART: u64 = 4;
 /// Of a block's bytes, a body takes at most this part, so that several fit.
 const BODIES_A_BLOCK: u32 = 4;
-/// Bodies of one validator that are held and not final.
-const BODIES_PER_ORIGIN: usize = 256;
-/// Their bytes.
-const BYTES_PER_ORIGIN: usize = 8 << 20;
-/// Digests that each peer is remembered to hold; the oldest are forgotten first.
-const CLAIMS_PER_PEER: usize = 1_024;
-
-/// A body in the journal and in memory.
-#[derive(Debug)]
-struct Held {
-    body: Arc<Body>,
-    origin: ValidatorId,
-    arrival: u64,
-    /// The last slot for which the journal keeps it, or memory before it is there.
-    through: Slot,
-    is_journaled: bool,
-    operations: u32,
-    signatures: u32,
-    /// When it came, or was sent last.
-    spread_us: u64,
-}
-
-/// What one peer says that it holds.
-#[derive(Debug, Default)]
-struct Claims {
-    known: BTreeSet<Digest>,
-    order: VecDeque<Digest>,
-}
-
-impl Claims {
-    fn insert(&mut self, digest: Digest) {
-        if self.known.insert(digest) {
-            self.order.push_back(digest);
-        }
-        if self.order.len() > CLAIMS_PER_PEER
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-    }
-}
-
-/// A PRE-PREPARE whose payload is not put together yet.
-#[derive(Debug)]
-struct Announced {
-    digest: Digest,
-    batch: Batch,
-    since_us: u64,
-}
-
-/// What one validator has of others' bodies and its own.
-#[derive(Debug, Default)]
-pub(crate) struct Bodies {
-    /// Whether all validators know bodies: else transactions are gossiped, and the leader attaches them.
-    pub(crate) are_spread: bool,
-    next_arrival: u64,
-    held: BTreeMap<Digest, Held>,
-    /// Those that f+1 hold, by arrival, as far as they may still be proposed.
-    ready: BTreeMap<u64, Digest>,
-    claims: BTreeMap<ValidatorId, Claims>,
-    /// Bodies and bytes held of each validator.
-    shares: BTreeMap<ValidatorId, (usize, usize)>,
-    /// The own clients' transactions that are in no body yet, by id.
-    unspread: VecDeque<Digest>,
-    /// Bodies that are not acknowledged yet.
-    unsaid: BTreeSet<Digest>,
-    /// When that is due, while there are any.
-    say_us: u64,
-    announced: BTreeMap<Slot, Announced>,
-    /// When the next body or acknowledgement may go out.
-    next_us: u64,
-    /// When the leader looks again for transactions in no body.
-    rescue_us: u64,
-    /// When the timer runs out, while it runs.
-    due_us: u64,
-}
-
-impl Bodies {
-    pub(crate) fn len(&self) -> usize {
-        self.held.len().saturating_add(self.announced.len())
-    }
-
-    pub(crate) fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
-    }
-
-    /// Whether the journal holds all these bodies for a vote at `slot`, or can.
-    pub(crate) fn are_kept(&self, slot: Slot, bodies: &[Digest]) -> bool {
-        bodies.iter().all(|digest| {
-            self.held.get(digest).is_some_and(|held| !held.is_journaled || held.through >= slot)
-        })
-    }
-
-    /// Whether all these bodies were spread.
-    fn holds_all(&self, bodies: &[Digest]) -> bool {
-        bodies.iter().all(|digest| self.held.contains_key(digest))
-    }
-
-    fn has_room(&self, origin: ValidatorId, bytes: usize) -> bool {
-        let (count, held) = self.shares.get(&origin).copied().unwrap_or_default();
-        count < BODIES_PER_ORIGIN && held.saturating_add(bytes) <= BYTES_PER_ORIGIN
-    }
-
-    /// Takes in a body.
-    pub(crate) fn insert(&mut self, origin: ValidatorId, through: Slot, spread: &SpreadBody, now_us: u64) {
-        let SpreadBody { digest, body, operations, signatures } = spread;
-        let (arrival, bytes) = (self.next_arrival, body.bytes());
-        self.next_arrival = arrival.saturating_add(1);
-        let (operations, signatures) = (*operations, *signatures);
-        let body = Arc::clone(body);
-        let (is_journaled, spread_us) = (false, now_us);
-        let held = Held { body, origin, arrival, through, is_journaled, operations, signatures, spread_us };
-        if self.held.insert(*digest, held).is_none() {
-            let (count, held) = self.shares.entry(origin).or_default();
-            (*count, *held) = (count.saturating_add(1), held.saturating_add(bytes));
-        }
-    }
-
-    /// Takes in a body that the journal has.
-    pub(crate) fn insert_journaled(
-        &mut self,
-        origin: ValidatorId,
-        through: Slot,
-        spread: &SpreadBody,
-        now_us: u64,
-    ) {
-        self.insert(origin, through, spread, now_us);
-        if let Some(held) = self.held.get_mut(&spread.digest) {
-            held.is_journaled = true;
-        }
-    }
-
-    fn remove(&mut self, digest: &Digest) {
-        let Some(held) = self.held.remove(digest) else { return };
-        self.ready.remove(&held.arrival);
-        self.unsaid.remove(digest);
-        if let Some((count, bytes)) = self.shares.get_mut(&held.origin) {
-            (*count, *bytes) = (count.saturating_sub(1), bytes.saturating_sub(held.body.bytes()));
-        }
-    }
-
-    /// The bodies of a final slot are needed here no more: its payload has them.
-    pub(crate) fn forget(&mut self, bodies: &[Digest]) {
-        bodies.iter().for_each(|digest| self.remove(digest));
-    }
-
-    /// A checkpoint is stable: what mattered through that slot at most is gone from the journal.
-    pub(crate) fn forget_through(&mut self, stable: Slot) {
-        let gone: Vec<Digest> =
-            self.held.iter().filter(|(_, held)| held.through <= stable).map(|(digest, _)| *digest).collect();
-        self.forget(&gone);
-        self.announced = self.announced.split_off(&stable.next());
-    }
-
-    /// How many validators say that they hold a body, this one included.
-    fn holders(&self, digest: &Digest) -> usize {
-        self.claims.values().filter(|claims| claims.known.contains(digest)).count().saturating_add(1)
-    }
-
-    /// Makes a body ready that enough validators hold, this one among them.
-    fn refresh(&mut self, digest: &Digest, enough: usize) {
-        if let Some(held) = self.held.get(digest)
-            && self.holders(digest) >= enough
-        {
-            self.ready.insert(held.arrival, *digest);
-        }
-    }
-
-    /// A view is over: what was proposed in it and is not ordered may be proposed again.
-    pub(crate) fn renew(&mut self, enough: usize) {
-        self.announced.clear();
-        let digests: Vec<Digest> = self.held.keys().copied().collect();
-        digests.iter().for_each(|digest| self.refresh(digest, enough));
-    }
-
-    /// The payload of a batch, if all its bodies are held and fit a block.
-    pub(crate) fn payload_of(&self, batch: &Batch, limits: &BlockLimits) -> Option<Arc<Payload>> {
-        let (bodies, fits) = self.collect(batch, limits)?;
-        fits.then(|| Arc::new(Payload { value: Value::Batch(batch.clone()), bodies }))
-    }
-
-    /// The bodies of a batch, if all are held, and whether they fit a block.
-    fn collect(&self, batch: &Batch, limits: &BlockLimits) -> Option<(Vec<Arc<Body>>, bool)> {
-        let held: Option<Vec<&Held>> = batch.bodies.iter().map(|digest| self.held.get(digest)).collect();
-        let held = held?;
-        let mut room = Room::of(limits);
-        let fits = held.iter().all(|held| room.take_body(&held.body, held.operations, held.signatures));
-        Some((held.into_iter().map(|held| Arc::clone(&held.body)).collect(), fits))
-    }
-}
+/// So long nobody looks again for bodies of one validator that are of no use any more. **Units**: parts of T0.
+const SWEEP_PART: u64 = 10;
+/// Of what a window of full blocks holds, the journal keeps at most so many times as much in bodies of one validator: what is final
+/// stays there until a checkpoint passes the window in which it came.
+const WINDOWS_WRITTEN: u64 = 2;
 
 impl Replica {
     // Bodies of others.
@@ -245,27 +65,66 @@ impl Replica {
             return Err(Rejection::Stranger);
         }
         let SpreadBody { digest, body, operations, signatures } = spread;
-        // Who sends it holds it.
-        self.bodies.claims.entry(from).or_default().insert(*digest);
+        self.claim(from, *digest);
+        if self.bodies.held.get(digest).is_some_and(|held| held.is_said) {
+            // Whoever sends it again has not heard that it is held; all others have.
+            self.send(from, Message::BodiesHeld(BodiesHeld { bodies: vec![*digest] }));
+            return Ok(());
+        }
         if !self.bodies.held.contains_key(digest) {
             let fits = Room::of(&self.config.params.block).take_body(body, *operations, *signatures);
             if body.envelopes.is_empty() || !fits {
                 return Err(Rejection::BadBody);
             }
-            if !self.bodies.has_room(from, body.bytes()) {
+            if !self.has_room(from, body.bytes()) {
                 return Err(Rejection::TooManyBodies);
             }
             // The leader's is held whatever is known here: clients that sign two transactions with one number, each for another
             // validator, must not leave every validator with a body that is of use to itself alone.
-            let is_leaders = from == self.leading_process();
-            if !self.pending.note_body(&body.envelopes) && !is_leaders {
+            let is_leaders = from == self.leader();
+            let known = self.pending.note_body(&body.envelopes);
+            if known == 0 && !is_leaders {
                 return Err(Rejection::UselessBody);
             }
-            self.bodies.insert(from, self.window_end(), spread, self.now.monotonic_us);
+            let is_admitted = known == body.envelopes.len();
+            self.bodies.insert(from, self.window_end(), spread, is_admitted, self.now.monotonic_us);
         }
         self.owe_word(from, *digest);
-        self.bodies.refresh(digest, self.quorum.one_correct());
+        self.bodies.refresh(digest, self.other_holders());
         Ok(())
+    }
+
+    /// A process says that it holds a body, by sending it or in a word. Acceptors' words count: of edge proposers all but one may
+    /// lie.
+    fn claim(&mut self, from: ValidatorId, digest: Digest) {
+        if self.is_acceptor(from) {
+            self.bodies.claim(from, digest);
+        }
+    }
+
+    /// How many others of f+1 acceptors must say that they hold what a leader proposes, besides itself if it is one.
+    pub(crate) fn other_holders(&self) -> usize {
+        self.quorum.one_correct().saturating_sub(usize::from(self.has_vote()))
+    }
+
+    /// Whether the share of a validator has room for one body more, once those are forgotten of which nothing waits here: their
+    /// transactions were in others' bodies, expired, or never passed. Forgotten by memory alone: a vote on one of them writes its
+    /// payload whole, and whoever proposes it is asked for it.
+    fn has_room(&mut self, origin: ValidatorId, bytes: usize) -> bool {
+        let ConsensusConstants { window, block, .. } = self.config.params;
+        let written_max = window.saturating_mul(u64::from(block.bytes)).saturating_mul(WINDOWS_WRITTEN);
+        if self.bodies.written(origin) >= written_max {
+            return false;
+        }
+        if !self.bodies.has_room(origin, bytes) {
+            let pause_us = self.part_of_timeout(SWEEP_PART);
+            let mut useless = self.bodies.look_through(origin, self.now.monotonic_us, pause_us);
+            useless.retain(|digest| {
+                self.bodies.held.get(digest).is_some_and(|held| !self.pending.knows_any(&held.body.envelopes))
+            });
+            self.bodies.forget(&useless);
+        }
+        self.bodies.has_room(origin, bytes)
     }
 
     /// T0 / `part`: what mends a loss must be over before T1 blames the leader for it. **Units**: microseconds.
@@ -273,24 +132,22 @@ impl Replica {
         millis(self.config.params.timeout_ms).checked_div(part).unwrap_or(0)
     }
 
-    /// Where the leader of this view runs.
-    fn leading_process(&self) -> ValidatorId {
-        self.config.validators.process_of(self.leader_of(self.position.view))
-    }
-
     /// BODIES-HELD.
     pub(crate) fn on_bodies_held(&mut self, from: ValidatorId, bodies: &[Digest]) {
-        let enough = self.quorum.one_correct();
+        let enough = self.other_holders();
         for digest in bodies {
-            self.bodies.claims.entry(from).or_default().insert(*digest);
+            self.claim(from, *digest);
             self.bodies.refresh(digest, enough);
         }
     }
 
     /// This validator is to say that it holds a body: soon, if the leader may not count f+1 without it.
     fn owe_word(&mut self, origin: ValidatorId, digest: Digest) {
-        let leader = self.leading_process();
-        let counted = if origin == leader { 1 } else { 2 };
+        if !self.has_vote() {
+            return;
+        }
+        let leader = self.leader();
+        let counted = BTreeSet::from([origin, leader]).into_iter().filter(|id| self.is_acceptor(*id)).count();
         let needed = counted < self.quorum.one_correct() && leader != self.config.me;
         let due = match needed {
             true => self.bodies.next_us,
@@ -305,11 +162,10 @@ impl Replica {
     pub(crate) fn persist_bodies(&mut self, bodies: &[Digest]) {
         let through = self.window_end();
         for digest in bodies {
-            let held = self.bodies.held.get_mut(digest).filter(|held| !held.is_journaled);
-            let Some(held) = held else { continue };
-            (held.is_journaled, held.through) = (true, through);
+            let Some(held) = self.bodies.held.get(digest).filter(|held| !held.is_journaled) else { continue };
             let (origin, operations, signatures) = (held.origin, held.operations, held.signatures);
             let body = SpreadBody { digest: *digest, body: Arc::clone(&held.body), operations, signatures };
+            self.bodies.note_written(digest, through);
             self.emit(Effect::Persist(Record::Body { origin, through, body }));
         }
     }
@@ -349,13 +205,23 @@ impl Replica {
         self.rescue()
     }
 
+    /// Without room for one body more it spreads nothing: what its clients brought is gossiped by the node, in a while.
     fn spread_submitted(&mut self) -> usize {
+        if !self.has_room_for_own() {
+            self.bodies.unspread.clear();
+            return 0;
+        }
         let transactions = self.take_unspread();
         let count = transactions.len();
         if count > 0 {
             self.spread(&transactions);
         }
         count
+    }
+
+    fn has_room_for_own(&mut self) -> bool {
+        let largest = usize::try_from(body_limits(&self.config.params.block).bytes).unwrap_or(usize::MAX);
+        self.has_room(self.config.me, largest)
     }
 
     /// The oldest of the own clients' transactions that are in no body, as many as one body takes.
@@ -385,12 +251,12 @@ impl Replica {
         let spread = SpreadBody { digest: body.digest(), body, operations, signatures };
         if !self.bodies.held.contains_key(&spread.digest) {
             self.pending.note_body(&spread.body.envelopes);
-            self.bodies.insert(self.config.me, self.window_end(), &spread, self.now.monotonic_us);
+            self.bodies.insert(self.config.me, self.window_end(), &spread, true, self.now.monotonic_us);
         }
         // Another validator may have spread the very same one, of which nothing is written yet.
         self.persist_bodies(&[spread.digest]);
         self.broadcast(Message::Body(Arc::clone(&spread.body)));
-        self.bodies.refresh(&spread.digest, self.quorum.one_correct());
+        self.bodies.refresh(&spread.digest, self.other_holders());
     }
 
     fn say_what_is_held(&mut self) {
@@ -399,6 +265,11 @@ impl Replica {
             let rest = rest.map(|first| self.bodies.unsaid.split_off(&first)).unwrap_or_default();
             let bodies: Vec<Digest> = std::mem::replace(&mut self.bodies.unsaid, rest).into_iter().collect();
             self.persist_bodies(&bodies);
+            for digest in &bodies {
+                if let Some(held) = self.bodies.held.get_mut(digest) {
+                    held.is_said = true;
+                }
+            }
             self.broadcast(Message::BodiesHeld(BodiesHeld { bodies }));
         }
     }
@@ -427,18 +298,18 @@ impl Replica {
         let limits = body_limits(&self.config.params.block);
         let lost = self.pending.waiting_outside(&covered, until, &limits);
         self.send_again(&unheard, until);
-        if !lost.is_empty() {
+        let spreads = !lost.is_empty() && self.has_room_for_own();
+        if spreads {
             self.spread(&lost);
         }
-        !lost.is_empty()
+        spreads
     }
 
     /// The own bodies that fewer than f+1 hold, and that may be proposed when they do.
     fn unheard_bodies(&self) -> Vec<Digest> {
         let own = self.bodies.held.iter().filter(|(_, held)| held.origin == self.config.me);
-        let unheard = own.filter(|(_, held)| {
-            !self.bodies.ready.contains_key(&held.arrival) && self.pending.may_propose(&held.body.envelopes)
-        });
+        let unheard =
+            own.filter(|(_, held)| !self.bodies.ready.contains_key(&held.arrival) && self.may_propose(held));
         unheard.map(|(digest, _)| *digest).collect()
     }
 
@@ -457,14 +328,25 @@ impl Replica {
 
     // Proposals.
 
-    /// Takes bodies for a batch, oldest first, up to the limits of a block: those that f+1 hold, of which this replica knows
-    /// every transaction and something still waits. What turns out to be none of these is not looked at again.
+    /// Whether every transaction of a body passed admission here, and half of them wait still. Others may be settled since, by bodies
+    /// that overlap with this one, as those of clients do that submit to several validators; the trim drops them. Of a body with less
+    /// the leader spreads the rest: whoever repeats others' transactions wastes no more than half of a block.
+    fn may_propose(&self, held: &Held) -> bool {
+        let envelopes = &held.body.envelopes;
+        let waiting = self.pending.waiting_of(envelopes);
+        (held.is_admitted || self.pending.knows_all(envelopes))
+            && waiting > 0
+            && waiting.saturating_mul(2) >= envelopes.len()
+    }
+
+    /// Takes bodies for a batch, oldest first, up to the limits of a block: those that f+1 hold and that may be proposed. What
+    /// turns out to be none of these is not looked at again in this view.
     pub(crate) fn take_ready(&mut self) -> Vec<Arc<Body>> {
         let mut room = Room::of(&self.config.params.block);
         let mut taken = Vec::new();
         while let Some((arrival, digest)) = self.bodies.ready.pop_first() {
             let Some(held) = self.bodies.held.get(&digest) else { continue };
-            if !self.pending.may_propose(&held.body.envelopes) {
+            if !self.may_propose(held) {
                 continue;
             }
             let has_place = taken.len() < Batch::BODIES_MAX;

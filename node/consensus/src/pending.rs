@@ -177,17 +177,17 @@ impl Pending {
 
     /// A body with these was spread.
     ///
-    /// **Returns** whether any of them is known here.
-    pub(crate) fn note_body(&mut self, envelopes: &[Envelope]) -> bool {
-        let mut knows_any = false;
+    /// **Returns** how many of them are known here.
+    pub(crate) fn note_body(&mut self, envelopes: &[Envelope]) -> usize {
+        let mut known = 0usize;
         for envelope in envelopes {
             let arrival = self.by_envelope.get(envelope);
             if let Some(entry) = arrival.and_then(|arrival| self.entries.get_mut(&arrival)) {
                 entry.in_body = true;
-                knows_any = true;
+                known = known.saturating_add(1);
             }
         }
-        knows_any
+        known
     }
 
     /// A transaction that is known and in no body.
@@ -196,11 +196,20 @@ impl Pending {
         entry.filter(|entry| !entry.in_body && !entry.ordered).map(|entry| &entry.transaction)
     }
 
-    /// Whether all of these passed admission here, and one of them is in no batch yet.
-    pub(crate) fn may_propose(&self, envelopes: &[Envelope]) -> bool {
-        let known: Option<Vec<u64>> =
-            envelopes.iter().map(|envelope| self.by_envelope.get(envelope)).collect();
-        known.is_some_and(|known| known.iter().any(|arrival| self.waiting.contains(arrival)))
+    /// Whether all of these passed admission here and are not settled.
+    pub(crate) fn knows_all(&self, envelopes: &[Envelope]) -> bool {
+        envelopes.iter().all(|envelope| self.by_envelope.contains(envelope))
+    }
+
+    /// Whether any of these passed admission here and is not settled.
+    pub(crate) fn knows_any(&self, envelopes: &[Envelope]) -> bool {
+        envelopes.iter().any(|envelope| self.by_envelope.contains(envelope))
+    }
+
+    /// How many of these are in no batch yet.
+    pub(crate) fn waiting_of(&self, envelopes: &[Envelope]) -> usize {
+        let known = envelopes.iter().filter_map(|envelope| self.by_envelope.get(envelope));
+        known.filter(|arrival| self.waiting.contains(arrival)).count()
     }
 
     /// The oldest transactions in no batch that came up to `until_us` and are not among `covered`, as many as the limits let;

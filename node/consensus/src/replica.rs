@@ -487,9 +487,9 @@ impl Replica {
         self.halted
     }
 
-    /// The leader of the current view.
+    /// Where the leader of the current view runs: a number among the processes.
     pub fn leader(&self) -> ValidatorId {
-        self.leader_of(self.position.view)
+        self.config.validators.process_of(self.leader_of(self.position.view))
     }
 
     /// h: the highest stable checkpoint.

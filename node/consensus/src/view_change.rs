@@ -40,7 +40,7 @@ impl Replica {
         self.drop_tentative();
         self.log.change_view(self.position.view, view, self.quorum.quorum());
         self.pending.release_in_flight();
-        self.bodies.renew(self.quorum.one_correct());
+        self.bodies.renew(self.other_holders());
         self.catch_up.forget_payloads();
         self.position =
             Position { view, active: false, entered_us: self.now.monotonic_us, ..Position::default() };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use carat_consensus::{Input, Record, Rejection, SpreadBody};
-use carat_types::batch::{Batch, Body, Envelope, Value};
+use carat_types::batch::{Batch, BlockLimits, Body, Envelope, Value};
 use carat_types::genesis::ConsensusConstants;
 use carat_types::message::{Announcement, BodiesHeld, Data, Message, PrePrepare};
 use carat_types::{Digest, Slot, ValidatorId, View};
@@ -21,10 +21,15 @@ impl Cluster {
 
     fn spreading_of(n: usize, params: ConsensusConstants) -> Self {
         let mut cluster = Cluster::with(n, params);
-        (0..n).for_each(|index| cluster.input(index, Input::SpreadBodies(true)));
+        cluster.spread_bodies();
         cluster.run_to(1);
         cluster.settle();
         cluster
+    }
+
+    fn spread_bodies(&mut self) {
+        self.spreads_bodies = true;
+        (0..self.n).for_each(|index| self.input(index, Input::SpreadBodies(true)));
     }
 
     fn submit(&mut self, index: usize, number: u64) {
@@ -213,16 +218,19 @@ fn liar_who_says_that_it_holds_a_body_costs_a_fetch() {
 }
 
 #[test]
-fn origin_that_sends_each_another_body_orders_nothing_twice() {
+fn origin_that_sends_each_another_body_holds_nobody_up() {
     let mut cluster = Cluster::spreading(ConsensusConstants { term: 4, ..params() });
     cluster.crash(3);
     cluster.hear_body(id(3), 0, body_of([5]));
     cluster.hear_body(id(3), 1, body_of([5, 6]));
     cluster.hear_body(id(3), 2, body_of([6]));
-    let both = |cluster: &Cluster| cluster.ordered_everywhere(5) && cluster.ordered_everywhere(6);
-    cluster.run_until("both ordered", both);
+    let everywhere =
+        |cluster: &Cluster, number| (0..3).all(|index| !cluster.slots_of(index, number).is_empty());
+    cluster.run_until("both ordered", |cluster| everywhere(cluster, 5) && everywhere(cluster, 6));
+    let blocks = |cluster: &Cluster| [5, 6].map(|number| cluster.slots_of(0, number).len());
+    let ordered = blocks(&cluster);
     cluster.run_for(5_000_000);
-    assert!(both(&cluster), "once each");
+    assert_eq!(blocks(&cluster), ordered, "what is settled is not ordered for ever");
 }
 
 #[test]
@@ -321,21 +329,133 @@ fn vote_beyond_the_slot_up_to_which_its_body_is_kept_writes_it_again() {
     assert!(slot > through && written, "a vote at slot {slot} behind {through} without its payload");
 }
 
+/// What node 1 hears from node 3: a body of a transaction that expires right after it.
+fn hear_what_expires(cluster: &mut Cluster, number: u64) {
+    cluster.input(1, Input::Admitted(transaction(number)));
+    cluster.input(1, Input::Body { from: id(3), body: spread_body(body_of([number])) });
+    cluster.input(1, Input::Withdrawn(vec![transaction(number).hash]));
+}
+
+fn bodies_in_journal(cluster: &Cluster, index: usize) -> usize {
+    cluster.nodes[index].journal.iter().filter(|record| matches!(record, Record::Body { .. })).count()
+}
+
 #[test]
 fn bodies_that_nobody_orders_are_forgotten_with_their_slots() {
     let mut cluster = Cluster::spreading(params());
     let before = cluster.replica(1).buffered();
     // Only an acceptor knows them, and the others do not: nobody proposes them in this view.
-    for number in 0..20 {
-        cluster.input(1, Input::Admitted(transaction(number)));
-        cluster.input(1, Input::Body { from: id(3), body: spread_body(body_of([number])) });
+    (0..200).for_each(|number| hear_what_expires(&mut cluster, number));
+    assert_eq!(cluster.replica(1).buffered(), before + 200);
+    cluster.run_for(200_000);
+    assert_eq!(
+        bodies_in_journal(&cluster, 1),
+        200,
+        "the journal has them before it is said that they are held"
+    );
+    cluster.run_to(60);
+    assert!(cluster.replica(1).buffered() < before + 100, "{}", cluster.replica(1).buffered());
+    assert_eq!(bodies_in_journal(&cluster, 1), 0, "compaction drops them");
+}
+
+#[test]
+fn dead_bodies_of_a_validator_leave_room_for_living_ones() {
+    let mut cluster = Cluster::spreading(params());
+    (0..256).for_each(|number| hear_what_expires(&mut cluster, number));
+    cluster.submit(3, 1_000);
+    cluster.settle();
+    assert!(!cluster.rejects(1, Rejection::TooManyBodies));
+    assert!(cluster.ordered_everywhere(1_000));
+}
+
+#[test]
+fn body_of_which_another_ordered_a_part_is_proposed_for_the_rest() {
+    // Of seven, three must hold a body: the leader waits for a word.
+    let mut cluster = Cluster::spreading_of(7, params());
+    let overlapping = body_of([2, 3]);
+    cluster.hear_body(id(3), 0, Arc::clone(&overlapping));
+    (0..7).filter(|index| *index != 2).for_each(|index| cluster.hear_body(id(2), index, body_of([1, 2])));
+    cluster.run_until("the first is ordered", |cluster| cluster.slots_of(0, 2).len() == 1);
+    cluster.settle();
+    cluster.deliver(4, 0, Message::BodiesHeld(BodiesHeld { bodies: vec![overlapping.digest()] }));
+    cluster.run_for(200_000);
+    assert_eq!(cluster.slots_of(0, 3).len(), 1, "before the leader would spread it itself");
+}
+
+#[test]
+fn what_a_validators_bodies_take_of_its_journal_is_bounded_while_no_checkpoint_frees_it() {
+    let block = BlockLimits { bytes: 64, ..params().block };
+    let params = ConsensusConstants { block, ..params() };
+    let mut cluster = Cluster::spreading(params);
+    cluster.filter = Box::new(|_, _, message| !matches!(message, Message::Prepare(_)));
+    for number in 0..1_000 {
+        cluster.submit(1, number);
+        cluster.run_for(6_000);
         cluster.input(1, Input::Withdrawn(vec![transaction(number).hash]));
     }
-    assert_eq!(cluster.replica(1).buffered(), before + 20);
-    cluster.run_to(60);
-    assert!(cluster.replica(1).buffered() < before + 20 + 40, "{}", cluster.replica(1).buffered());
-    let held = cluster.nodes[1].journal.iter().any(|record| matches!(record, Record::Body { .. }));
-    assert!(!held, "compaction drops them");
+    let most = usize::try_from(2 * params.window * u64::from(block.bytes) / 8).expect("a few");
+    let written = bodies_in_journal(&cluster, 1);
+    assert!(written > most / 2 && written <= most + 1, "{written} bodies of 8 bytes, {most} allowed");
+    cluster.filter = Box::new(|_, _, _| true);
+    // The node gossips what its replica spreads in no body.
+    cluster.submit(1, 1_000);
+    [0, 2, 3].into_iter().for_each(|index| cluster.input(index, Input::Admitted(transaction(1_000))));
+    cluster.run_until("ordered", |cluster| cluster.ordered_everywhere(1_000));
+}
+
+#[test]
+fn body_of_which_more_than_half_is_ordered_is_left_alone() {
+    let mut cluster = Cluster::spreading_of(7, params());
+    let overlapping = body_of([1, 2, 3]);
+    cluster.hear_body(id(3), 0, Arc::clone(&overlapping));
+    (0..7).filter(|index| *index != 2).for_each(|index| cluster.hear_body(id(2), index, body_of([1, 2])));
+    cluster.run_until("the first is ordered", |cluster| cluster.slots_of(0, 2).len() == 1);
+    cluster.deliver(4, 0, Message::BodiesHeld(BodiesHeld { bodies: vec![overlapping.digest()] }));
+    cluster.run_for(SOON_US);
+    assert_eq!(
+        [1, 2, 3].map(|number| cluster.slots_of(0, number).len()),
+        [1, 1, 1],
+        "the leader spread the rest"
+    );
+}
+
+#[test]
+fn body_that_comes_again_is_answered_to_its_sender_alone() {
+    let mut cluster = Cluster::spreading(params());
+    cluster.input(1, Input::Admitted(transaction(1)));
+    let body = body_of([1]);
+    cluster.input(1, Input::Body { from: id(3), body: spread_body(Arc::clone(&body)) });
+    cluster.run_for(200_000);
+    assert_eq!(bodies_in_journal(&cluster, 1), 1);
+    cluster.filter = Box::new(|from, to, message| {
+        assert!(from != id(1) || to == id(3) || !matches!(message, Message::BodiesHeld(_)), "{to:?}");
+        true
+    });
+    for _ in 0..10 {
+        cluster.input(1, Input::Body { from: id(3), body: spread_body(Arc::clone(&body)) });
+        cluster.run_for(30_000);
+    }
+}
+
+#[test]
+fn edge_leader_proposes_what_f_plus_1_acceptors_hold_whatever_proposers_say() {
+    let mut cluster = Cluster::edge(4, 3);
+    cluster.spread_bodies();
+    cluster.run_to(1);
+    cluster.settle();
+    let leader = cluster.replica(0).leader();
+    assert_eq!(leader, id(4));
+    // No acceptor hears of it; both other proposers say that they hold it.
+    cluster.filter = Box::new(|_, to, message| to >= id(4) || !matches!(message, Message::Body(_)));
+    let body = body_of([1]);
+    cluster.hear_body(id(5), 4, Arc::clone(&body));
+    cluster.deliver(6, 4, Message::BodiesHeld(BodiesHeld { bodies: vec![body.digest()] }));
+    cluster.run_for(100_000);
+    assert!(cluster.slots_of(4, 1).is_empty());
+    for acceptor in [1, 2] {
+        cluster.deliver(acceptor, 4, Message::BodiesHeld(BodiesHeld { bodies: vec![body.digest()] }));
+    }
+    cluster.run_until("ordered", |cluster| cluster.slots_of(4, 1).len() == 1);
 }
 
 #[test]

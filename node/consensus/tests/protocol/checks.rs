@@ -94,7 +94,7 @@ impl Cluster {
             Message::Proposal(proposal) if leads(proposal.signed.signer) => {
                 ("J7", has(&|r| matches!(r, Record::Led(_, led) if *led >= proposal.signed.body.view)))
             }
-            Message::Announcement(it) if it.signed.signer == from => {
+            Message::Announcement(it) if leads(it.signed.signer) => {
                 ("J7", has(&|r| matches!(r, Record::Led(_, led) if *led >= it.signed.body.view)))
             }
             Message::Body(sent) => ("a body", holds(&sent.digest())),

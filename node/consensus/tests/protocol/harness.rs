@@ -155,6 +155,8 @@ pub(crate) struct Cluster {
     pub(crate) fetches_states: FetchStates,
     /// Whether the keys are with signers, processes of their own.
     pub(crate) signs_elsewhere: bool,
+    /// Whether replicas spread bodies, also when they start again.
+    pub(crate) spreads_bodies: bool,
     pub(crate) nodes: Vec<Node>,
     pub(crate) queue: VecDeque<Letter>,
     pub(crate) now_us: u64,
@@ -244,6 +246,7 @@ impl Cluster {
             trust,
             fetches_states: FetchStates::WhenBehind,
             signs_elsewhere: false,
+            spreads_bodies: false,
             nodes: Vec::new(),
             queue: VecDeque::new(),
             now_us: 1_000_000,
@@ -311,6 +314,9 @@ impl Cluster {
         node.held.clear();
         node.desk.crash();
         self.perform(index, effects);
+        if self.spreads_bodies {
+            self.input(index, Input::SpreadBodies(true));
+        }
     }
 
     pub(crate) fn crash(&mut self, index: usize) {

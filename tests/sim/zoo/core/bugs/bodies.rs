@@ -7,9 +7,10 @@ const BODIES: Bug = Bug { origin: "decision record 53", file: "bodies.rs", ..sup
 pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "body-proposed-before-f+1-hold-it",
+        file: "bodies/held.rs",
         within: "fn refresh(",
-        text: "self.holders(digest) >= enough",
-        instead: "self.holders(digest) >= 1",
+        text: "holders >= others",
+        instead: "true",
         test: Some("bodies::body_is_proposed_once_f_plus_1_hold_it"),
         ..BODIES
     },
@@ -17,8 +18,8 @@ pub(super) const BUGS: &[Bug] = &[
         name: "leaders-body-refused-as-useless",
         origin: "clients that sign two transactions with one number, each for another validator, stop their leader",
         within: "fn on_body(",
-        text: "!self.pending.note_body(&body.envelopes) && !is_leaders",
-        instead: "!self.pending.note_body(&body.envelopes)",
+        text: "known == 0 && !is_leaders",
+        instead: "known == 0",
         test: Some("bodies::competing_transactions_each_at_another_validator_hold_nobody_up"),
         ..BODIES
     },
@@ -41,6 +42,7 @@ pub(super) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "body-trusted-beyond-its-slot",
+        file: "bodies/held.rs",
         within: "fn are_kept",
         text: "held.through >= slot",
         instead: "true",
@@ -59,7 +61,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "body-with-a-refused-part-proposed",
         within: "fn take_ready",
-        text: "!self.pending.may_propose(&held.body.envelopes)",
+        text: "!self.may_propose(held)",
         instead: "false",
         test: Some("bodies::leader_proposes_no_body_of_which_it_refused_a_part_and_spreads_the_rest_itself"),
         ..BODIES
@@ -67,7 +69,7 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "bodies-without-a-limit",
         within: "fn on_body(",
-        text: "!self.bodies.has_room(from, body.bytes())",
+        text: "!self.has_room(from, body.bytes())",
         instead: "false",
         test: Some("bodies::bodies_of_one_peer_are_refused_beyond_its_share"),
         ..BODIES
@@ -78,6 +80,59 @@ pub(super) const BUGS: &[Bug] = &[
         text: "!fits",
         instead: "false",
         test: Some("bodies::announcement_of_more_than_a_block_is_proof_against_its_leader"),
+        ..BODIES
+    },
+    Bug {
+        name: "dead-bodies-keep-their-share",
+        origin: "bodies that overlap: clients submit to f+1 validators",
+        within: "fn has_room(",
+        text: "self.bodies.forget(&useless);",
+        instead: "",
+        test: Some("bodies::dead_bodies_of_a_validator_leave_room_for_living_ones"),
+        ..BODIES
+    },
+    Bug {
+        name: "body-with-a-settled-part-left-out",
+        origin: "bodies that overlap: clients submit to f+1 validators",
+        within: "fn may_propose(",
+        text: "held.is_admitted",
+        instead: "false",
+        test: Some("bodies::body_of_which_another_ordered_a_part_is_proposed_for_the_rest"),
+        ..BODIES
+    },
+    Bug {
+        name: "bodies-written-without-a-limit",
+        within: "fn has_room(",
+        text: "self.bodies.written(origin) >= written_max",
+        instead: "false",
+        test: Some(
+            "bodies::what_a_validators_bodies_take_of_its_journal_is_bounded_while_no_checkpoint_frees_it",
+        ),
+        ..BODIES
+    },
+    Bug {
+        name: "body-that-comes-again-told-to-all",
+        within: "fn on_body(",
+        text: "self.bodies.held.get(digest).is_some_and(|held| held.is_said)",
+        instead: "false",
+        test: Some("bodies::body_that_comes_again_is_answered_to_its_sender_alone"),
+        ..BODIES
+    },
+    Bug {
+        name: "edge-proposers-word-counts-as-an-acceptors",
+        within: "fn claim(",
+        text: "self.is_acceptor(from)",
+        instead: "true",
+        test: Some("bodies::edge_leader_proposes_what_f_plus_1_acceptors_hold_whatever_proposers_say"),
+        ..BODIES
+    },
+    Bug {
+        name: "bodies-never-forgotten-with-their-slots",
+        file: "checkpoint.rs",
+        within: "fn move_watermark(",
+        text: "self.bodies.forget_through(done);",
+        instead: "",
+        test: Some("bodies::bodies_that_nobody_orders_are_forgotten_with_their_slots"),
         ..BODIES
     },
 ];
