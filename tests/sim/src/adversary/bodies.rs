@@ -26,7 +26,13 @@ impl Adversary {
                 Some(said.to_all(&Message::BodiesHeld(BodiesHeld { bodies })))
             }
             Message::Announcement(announcement) if rng.chance(300) => {
-                Some(said.to_all(&self.announce_what_nobody_has(rng, announcement)))
+                // The same lie to all, or to each another.
+                if rng.chance(500) {
+                    return Some(said.to_all(&self.announce_what_nobody_has(rng, announcement)));
+                }
+                let lies =
+                    said.targets.iter().map(|to| (*to, self.announce_what_nobody_has(rng, announcement)));
+                Some(lies.collect())
             }
             _ => None,
         }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use carat_types::batch::{Batch, Payload, Value};
 use carat_types::header::prefix_digest;
 use carat_types::message::{
-    Ballot, Commit, Justification, Message, PrePrepare, PrepareMessage, Proposal, ProposalSignature, Signed,
+    Announcement, Ballot, Commit, Justification, Message, PrePrepare, PrepareMessage, Proposal,
+    ProposalSignature, Signed,
 };
-use carat_types::{Slot, ValidatorId, View};
+use carat_types::{Digest, Slot, ValidatorId, View};
 
 use super::{Addressed, Adversary, Said, Twin};
 use crate::mix::mix;
@@ -34,6 +35,15 @@ impl Adversary {
                 } else {
                     both
                 })
+            }
+            Message::Announcement(announcement) if Some(announcement.signed.signer) == proposer => {
+                if !schemes && rng.chance(300) {
+                    return None;
+                }
+                let PrePrepare { view, .. } = announcement.signed.body;
+                let victims =
+                    if schemes { vec![victim(targets, view)] } else { targets[targets.len() / 2..].to_vec() };
+                Some(self.announce_twice(rng, targets, announcement, &victims))
             }
             Message::Prepare(prepare) if prepare.signed.signer == me => match acting {
                 Behaviour::Equivocator => Some(self.vote_twice(targets, prepare)),
@@ -70,12 +80,6 @@ impl Adversary {
         honest: &Proposal,
         victims: &[ValidatorId],
     ) -> Vec<Addressed> {
-        let PrePrepare { view, slot, parent, .. } = honest.signed.body;
-        if view != self.twin_view {
-            self.twin_view = view;
-            self.twin_prefixes.clear();
-        }
-        let below = self.twin_prefixes.get(&slot.previous()).copied().unwrap_or(parent);
         let mut payload = (*honest.payload).clone();
         let Value::Batch(batch) = &mut payload.value else { return Vec::new() };
         *batch = Batch { time_ms: batch.time_ms + 1, bodies: batch.bodies.clone() };
@@ -85,7 +89,39 @@ impl Adversary {
                 bodies: Vec::new(),
             };
         }
-        let digest = payload.value.digest();
+        let signed = self.sign_twin(&honest.signed.body, payload.value.digest());
+        let twin = Message::Proposal(Arc::new(Proposal { signed, payload: Arc::new(payload) }));
+        let honest = Message::Proposal(Arc::new(honest.clone()));
+        tell_apart(rng, targets, victims, &honest, &twin)
+    }
+
+    /// The same of bodies that were spread: in another order, without one of them, or at another time.
+    fn announce_twice(
+        &mut self,
+        rng: &mut Rng,
+        targets: &[ValidatorId],
+        honest: &Announcement,
+        victims: &[ValidatorId],
+    ) -> Vec<Addressed> {
+        let mut batch = honest.batch.clone();
+        match rng.below(3) {
+            0 if batch.bodies.len() > 1 => batch.bodies.reverse(),
+            1 => _ = batch.bodies.pop(),
+            _ => batch.time_ms += 1,
+        }
+        let signed = self.sign_twin(&honest.signed.body, Value::Batch(batch.clone()).digest());
+        let twin = Message::Announcement(Announcement { signed, batch });
+        tell_apart(rng, targets, victims, &Message::Announcement(honest.clone()), &twin)
+    }
+
+    /// Signs another value for the slot of an honest proposal, on the log that the victims see.
+    fn sign_twin(&mut self, honest: &PrePrepare, digest: Digest) -> Signed<PrePrepare> {
+        let PrePrepare { view, slot, parent, .. } = *honest;
+        if view != self.twin_view {
+            self.twin_view = view;
+            self.twin_prefixes.clear();
+        }
+        let below = self.twin_prefixes.get(&slot.previous()).copied().unwrap_or(parent);
         let body = PrePrepare { view, slot, parent: below, digest };
         let signed = self.identity.keys.sign(&self.identity.set, self.identity.id, body);
         let prefix = prefix_digest(&below, slot, &digest);
@@ -95,20 +131,7 @@ impl Adversary {
         while self.twins.len() > 256 {
             self.twins.pop_first();
         }
-        let twin = Message::Proposal(Arc::new(Proposal { signed, payload: Arc::new(payload) }));
-        let honest = Message::Proposal(Arc::new(honest.clone()));
-        let both = rng.chance(50);
-        let mut out = Vec::new();
-        for to in targets {
-            let is_victim = victims.contains(to);
-            if both || !is_victim {
-                out.push((*to, honest.clone()));
-            }
-            if both || is_victim {
-                out.push((*to, twin.clone()));
-            }
-        }
-        out
+        signed
     }
 
     /// Shows one validator the own vote at once, so that it gets a certificate, and the victim its value only when it has.
@@ -195,6 +218,28 @@ impl Adversary {
         }
         words.into_iter().flat_map(|word| others.iter().map(move |to| (*to, word.clone()))).collect()
     }
+}
+
+/// One thing to the victims, another to the rest; at times both to everybody.
+fn tell_apart(
+    rng: &mut Rng,
+    targets: &[ValidatorId],
+    victims: &[ValidatorId],
+    honest: &Message,
+    twin: &Message,
+) -> Vec<Addressed> {
+    let both = rng.chance(50);
+    let mut out = Vec::new();
+    for to in targets {
+        let is_victim = victims.contains(to);
+        if both || !is_victim {
+            out.push((*to, honest.clone()));
+        }
+        if both || is_victim {
+            out.push((*to, twin.clone()));
+        }
+    }
+    out
 }
 
 /// Whom a schemer deceives while it leads a view.

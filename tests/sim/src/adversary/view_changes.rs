@@ -26,7 +26,9 @@ impl Adversary {
                 };
                 Some(targets.iter().map(choose).collect())
             }
-            (Behaviour::NewViewLiar, Message::Proposal(_)) if rng.chance(300) => Some(Vec::new()),
+            (Behaviour::NewViewLiar, Message::Proposal(_) | Message::Announcement(_)) if rng.chance(300) => {
+                Some(Vec::new())
+            }
             _ => None,
         }
     }
