@@ -455,8 +455,8 @@ struct Newest {
     blocks: BTreeMap<Slot, (Block, Option<SealCertificate>)>,
 }
 
-/// Blocks that are kept.
-const BLOCKS_MAX: usize = 1_024;
+/// Blocks that are kept: a window, behind which nobody here falls.
+const BLOCKS_MAX: usize = 256;
 /// Blocks of one answer; whoever asked asks again from where it then stands.
 const BLOCKS_AT_ONCE: usize = 8;
 
