@@ -67,9 +67,10 @@ pub fn found(options: &InitOptions, founders: Vec<GenesisValidator>) -> Result<G
 ///
 /// **Returns** its place in the genesis file.
 ///
-/// **Errors**: keys that the genesis file does not list together, peers that are not all others, a secret of another network;
-/// the system's.
+/// **Errors**: keys that are a home's already or that the genesis file does not list together, peers that are not all others, a
+/// secret of another network; the system's.
 pub fn home(founder: &Founder) -> Result<u16, InitError> {
+    check_no_home(&founder.keys)?;
     let genesis = follower::read_genesis(&founder.genesis)?;
     let (place, own) = place_of(&founder.keys, &genesis)?;
     check_peers(place, founder, &genesis)?;
@@ -83,6 +84,22 @@ pub fn home(founder: &Founder) -> Result<u16, InitError> {
     sync_folder(&parent(&founder.keys))?;
     sync_folder(&founder.out)?;
     Ok(place)
+}
+
+/// Keys in a home may have voted: what they signed stands in the journal there, and a second, empty one would let them vote again.
+fn check_no_home(keys: &Path) -> Result<(), InitError> {
+    // The folder as it is named and as it is: either may be the one in the home where the other is a link.
+    let named = [keys.to_path_buf(), fs::canonicalize(keys).unwrap_or_default()];
+    let around = named.iter().filter_map(|keys| keys.parent());
+    let parts = around.flat_map(|folder| [layout::SETTINGS, layout::DATA].map(|name| folder.join(name)));
+    let Some(found) = parts.into_iter().find(|part| part.exists()) else { return Ok(()) };
+    Err(InitError::Choice {
+        what: "--keys",
+        seen: format!("{} beside {}, which is a home's", keys.display(), found.display()),
+        expected: "keys that no home has, since their votes stand in the journal of that home (hint: start that home; \
+                   keys that carat-genesis keys made lie in a folder away from node.toml and data)"
+            .to_owned(),
+    })
 }
 
 /// The validator of the genesis file that has these keys: by the network key, which is always a file, and no other key may differ.

@@ -103,6 +103,29 @@ fn keys_are_gone_once_a_home_has_them() {
 }
 
 #[test]
+fn keys_of_a_home_stay_with_the_journal_of_their_votes() {
+    let banks = Banks::new();
+    banks.found(Visibility::Members);
+    let founder = banks.founder(1);
+    home(&founder).expect("made");
+    let keys = founder.out.join(layout::KEYS);
+    let login = fs::read(keys.join(layout::CHALLENGE_KEY)).expect("file");
+    let link = banks.path("bank1/link");
+    std::os::unix::fs::symlink(&keys, &link).expect("linked");
+    let second = Founder { keys: keys.clone(), out: banks.path("bank1/second"), ..founder.clone() };
+    for settings_are_there in [true, false] {
+        for named in [keys.clone(), link.clone(), keys.join(".")] {
+            let refused = refusal(home(&Founder { keys: named, ..second.clone() }));
+            assert!(refused.contains("their votes stand in the journal of that home"), "{refused}");
+        }
+        assert_eq!(failures(&founder.out).is_empty(), settings_are_there);
+        fs::remove_file(founder.out.join(layout::SETTINGS)).ok();
+    }
+    assert_eq!(fs::read(keys.join(layout::CHALLENGE_KEY)).expect("file"), login);
+    assert!(!second.out.exists());
+}
+
+#[test]
 fn attempt_that_was_cut_short_before_the_keys_moved_is_made_again() {
     let banks = Banks::new();
     banks.found(Visibility::Members);
