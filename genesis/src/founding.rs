@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use carat_storage::key_file as key_at_rest;
@@ -77,10 +78,14 @@ pub fn home(founder: &Founder) -> Result<u16, InitError> {
     check_passphrase(founder, &genesis)?;
     let salt = follower::salt(founder.salt.as_deref(), &genesis)?;
     let in_token = !founder.keys.join(KeyRole::Acceptor.file_name()).exists();
+    check_file_system(founder)?;
     appear(&founder.out, |folder| write_home(folder, founder, &genesis, place, own, in_token))?;
-    complete_keys(founder, &genesis, salt.as_ref())?;
-    let keys = founder.out.join(layout::KEYS);
-    fs::rename(&founder.keys, &keys).map_err(|error| disk("move the keys to", &keys, error))?;
+    let moved = complete_keys(founder, &genesis, salt.as_ref()).and_then(|()| move_keys(founder));
+    if moved.is_err() {
+        // Its journal belongs to keys that it has not got; if even that fails, the next attempt says so.
+        let _ = fs::remove_dir_all(&founder.out);
+        return moved.map(|()| place);
+    }
     sync_folder(&parent(&founder.keys))?;
     sync_folder(&founder.out)?;
     Ok(place)
@@ -204,6 +209,35 @@ fn write_home(
     }
     write_new(&folder.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
     give_birth(folder, genesis, place, own.acceptor)
+}
+
+/// Keys move in one step, or there might be two copies of them for a moment.
+fn check_file_system(founder: &Founder) -> Result<(), InitError> {
+    let device = |path: &Path| match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.dev())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(disk("look at", path, error)),
+    };
+    let home = std::path::absolute(parent(&founder.out))
+        .map_err(|error| disk("find the folder of", &founder.out, error))?;
+    // Folders above the home that are missing come to be where the first one is that is there.
+    let mut above = home.ancestors().map(device);
+    let of_home = above.find_map(Result::transpose).transpose()?;
+    if device(&founder.keys)? == of_home {
+        return Ok(());
+    }
+    Err(InitError::Choice {
+        what: "--out",
+        seen: format!("{} on another file system than {}", founder.out.display(), founder.keys.display()),
+        expected: "a folder on the file system of the keys, which move into it (hint: move the folder of keys beside \
+                   the home to be, and leave no copy)"
+            .to_owned(),
+    })
+}
+
+fn move_keys(founder: &Founder) -> Result<(), InitError> {
+    let keys = founder.out.join(layout::KEYS);
+    fs::rename(&founder.keys, &keys).map_err(|error| disk("move the keys to", &keys, error))
 }
 
 /// What a home's folder of keys holds besides: on a members' network the secret of the leaves and the keys of the login. What an

@@ -141,6 +141,32 @@ fn attempt_that_was_cut_short_before_the_keys_moved_is_made_again() {
 }
 
 #[test]
+fn attempt_that_failed_before_the_keys_moved_leaves_no_home_and_is_made_again() {
+    let banks = Banks::new();
+    banks.found(Visibility::Members);
+    let founder = banks.founder(1);
+    let in_the_way = founder.keys.join(layout::CHALLENGE_KEY);
+    fs::create_dir(&in_the_way).expect("folder");
+    let refused = refusal(home(&founder));
+    assert!(refused.contains("cannot replace"), "{refused}");
+    assert!(!founder.out.exists() && founder.keys.exists());
+    fs::remove_dir(in_the_way).expect("removed");
+    home(&founder).expect("made");
+    assert_eq!(failures(&founder.out), Vec::<String>::new());
+}
+
+#[test]
+fn home_on_another_file_system_than_the_keys_is_not_begun() {
+    let banks = Banks::new();
+    banks.found(Visibility::Open);
+    // It is never that of a temporary folder.
+    let out = PathBuf::from("/proc/carat/home");
+    let refused = refusal(home(&Founder { out, ..banks.founder(1) }));
+    assert!(refused.contains("on another file system"), "{refused}");
+    home(&Founder { out: banks.path("bank1/deeper/home"), ..banks.founder(1) }).expect("made");
+}
+
+#[test]
 fn keys_that_the_genesis_file_does_not_list_together_are_refused() {
     let banks = Banks::new();
     banks.found(Visibility::Open);
