@@ -175,19 +175,30 @@ fn check_peers(place: u16, founder: &Founder, genesis: &GenesisFile) -> Result<(
     })
 }
 
-/// Whoever encrypts the validator's keys means those of the login too.
+/// Whoever encrypts the validator's keys means those of the login too, under the one passphrase that a node has.
 fn check_passphrase(founder: &Founder, genesis: &GenesisFile) -> Result<(), InitError> {
     let path = founder.keys.join(KeyRole::Network.file_name());
     let text = Zeroizing::new(fs::read_to_string(&path).map_err(|error| disk("read", &path, error))?);
-    let encrypted = matches!(key_at_rest::named_key(KeyRole::Network, &text), Ok(Some(_)));
-    if !encrypted || !has_login(genesis) || founder.passphrase.is_some() {
+    if !key_at_rest::is_encrypted(&text) {
         return Ok(());
     }
-    Err(InitError::Choice {
-        what: "--encrypt-keys",
-        seen: "absent".to_owned(),
-        expected: "given, as the validator's keys are encrypted and the home gets those of the bank's login beside them".to_owned(),
-    })
+    match &founder.passphrase {
+        Some(passphrase) => {
+            let opened = key_at_rest::read_with(KeyRole::Network, &text, Some(passphrase));
+            opened.map(drop).map_err(|error| InitError::Choice {
+                what: "--encrypt-keys",
+                seen: format!("given with a passphrase that does not open {}: {error}", path.display()),
+                expected: "the passphrase of the validator's keys, which the node is to open all keys with"
+                    .to_owned(),
+            })
+        }
+        None if has_login(genesis) => Err(InitError::Choice {
+            what: "--encrypt-keys",
+            seen: "absent".to_owned(),
+            expected: "given, as the validator's keys are encrypted and the home gets those of the bank's login beside them".to_owned(),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn write_home(

@@ -221,7 +221,14 @@ fn encrypted_keys_want_a_passphrase_for_those_of_the_login() {
     banks.found(Visibility::Members);
     let refused = refusal(home(&banks.founder(0)));
     assert!(refused.contains("--encrypt-keys is absent"), "{refused}");
+    let other = Some(Passphrase::new("of other words".to_owned()));
+    let refused = refusal(home(&Founder { passphrase: other, ..banks.founder(0) }));
+    assert!(
+        refused.contains("does not open") && refused.contains("the passphrase is not the one"),
+        "{refused}"
+    );
     let founder = Founder { passphrase: Some(passphrase()), ..banks.founder(0) };
+    assert!(founder.keys.exists() && !founder.out.exists());
     home(&founder).expect("made");
     let login = founder.out.join(layout::KEYS).join(layout::CHALLENGE_KEY);
     assert!(!fs::read_to_string(login).expect("file").contains("seed ="));
