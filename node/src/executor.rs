@@ -156,7 +156,7 @@ impl Executor {
         while let Some(task) = self.next_task(tasks)? {
             match task {
                 Task::Execute(execute) => self.execute(&execute)?,
-                Task::ExecuteTentatively(execute) => self.ahead.queue(*execute),
+                Task::ExecuteTentatively(execute) => self.ahead.queue(*execute, self.tip.slot),
                 Task::DropTentative => {
                     self.ahead.forget_waiting();
                     self.undo()?;
@@ -343,6 +343,7 @@ impl Executor {
     ) -> Result<(), ExecutorError> {
         self.tip_transactions = u32::try_from(outcome.applied.len()).unwrap_or(u32::MAX);
         self.tip = header.clone();
+        self.ahead.forget_through(header.slot);
         *self.shared_tip.write().unwrap_or_else(PoisonError::into_inner) = header.clone();
         self.count(&outcome);
         let applied: Vec<_> =
