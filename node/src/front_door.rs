@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use carat_consensus::{Input, PendingTransaction, SpreadBody};
-use carat_ledger::{Moment, Refusal, StateError, admit};
+use carat_ledger::{Moment, Refusal, StateError, admit, governance, signature_cost};
 use carat_storage::store::Store;
-use carat_types::batch::Envelope;
+use carat_types::batch::{Body, Envelope};
 use carat_types::header::{Header, ledger_of};
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey, ValidatorId};
@@ -101,6 +101,25 @@ impl FrontDoor {
         Ok(())
     }
 
+    /// A body with what its transactions cost, by which a leader fills a block.
+    ///
+    /// **Errors**: the state cannot be read.
+    pub fn weigh<'a>(
+        &self,
+        body: Arc<Body>,
+        transactions: impl Iterator<Item = &'a SignedTransaction>,
+    ) -> Result<SpreadBody, StateError> {
+        let version = governance::protocol_version(&*self.store)?;
+        let (mut operations, mut signatures) = (0_usize, 0_usize);
+        for transaction in transactions {
+            operations = operations.saturating_add(transaction.operations().len());
+            signatures = signatures.saturating_add(signature_cost(transaction, version));
+        }
+        let count = |sum| u32::try_from(sum).unwrap_or(u32::MAX);
+        let (operations, signatures) = (count(operations), count(signatures));
+        Ok(SpreadBody { digest: body.digest(), body, operations, signatures })
+    }
+
     /// Hands in a body that a validator spread, after its transactions.
     pub fn body(&self, from: ValidatorId, body: SpreadBody) {
         self.mailbox.offer(from.index(), [Input::Body { from, body }]);
@@ -176,7 +195,7 @@ impl FrontDoor {
             valid_until: admitted.valid_until,
             envelope: Envelope(transaction.bytes().into()),
             operations: u32::try_from(transaction.operations().len()).unwrap_or(u32::MAX),
-            signatures: u32::try_from(transaction.signature_count()).unwrap_or(u32::MAX),
+            signatures: u32::try_from(admitted.signatures).unwrap_or(u32::MAX),
         };
         let input = match self.is_own(origin) && self.spreads_bodies.load(Ordering::Relaxed) {
             true => Input::Submitted(pending_transaction),
@@ -345,3 +364,6 @@ impl FrontDoor {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;
