@@ -63,6 +63,26 @@ fn body_weighs_what_its_transactions_cost() {
 }
 
 #[test]
+fn transaction_is_spread_one_way_though_bodies_begin_or_end_meanwhile() {
+    let network = Fixture::new();
+    for begins_with_bodies in [false, true] {
+        let mut node = network.node();
+        node.front_door.spread_bodies(begins_with_bodies);
+        let door = &node.front_door;
+        let transaction = network.signed(&node, 0, vec![creation()]);
+        let way = door.way(None);
+        let verdict = {
+            door.spread_bodies(!begins_with_bodies);
+            door.admit(&transaction, None, way).expect("readable")
+        };
+        door.spread(&transaction, &verdict, way);
+        let in_body = told(&node).iter().any(|input| matches!(input, Input::Submitted(_)));
+        let gossiped = node.gossip.try_recv().is_ok();
+        assert_eq!((in_body, gossiped), (begins_with_bodies, !begins_with_bodies));
+    }
+}
+
+#[test]
 fn what_a_validator_brought_is_spread_by_that_validator() {
     let network = Fixture::new();
     for bodies in [false, true] {
