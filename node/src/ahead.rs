@@ -66,6 +66,12 @@ impl Ahead {
         self.waiting.clear();
     }
 
+    /// Whether nothing waits and nothing was executed.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.overlay.is_none()
+    }
+
     /// Puts the tree back to `state`, on which the overlay was made.
     ///
     /// **Returns** the root that it has then; none if there was no overlay.

@@ -157,10 +157,7 @@ impl Executor {
             match task {
                 Task::Execute(execute) => self.execute(&execute)?,
                 Task::ExecuteTentatively(execute) => self.ahead.queue(*execute, self.tip.slot),
-                Task::DropTentative => {
-                    self.ahead.forget_waiting();
-                    self.undo()?;
-                }
+                Task::DropTentative => self.drop_tentative()?,
                 Task::Sealed(certificate) => self.sealed(certificate)?,
                 Task::BeginTransfer(offer) => self.store.begin_transfer(&offer)?,
                 Task::KeepChunk(chunk) => {
@@ -182,11 +179,23 @@ impl Executor {
             Err(TryRecvError::Disconnected) => return Ok(None),
             Err(TryRecvError::Empty) => {}
         }
+        self.execute_ahead()?;
+        Ok(tasks.recv().ok())
+    }
+
+    /// Executes the slot above the tip, if that may be done and was not.
+    fn execute_ahead(&mut self) -> Result<(), ExecutorError> {
         if let Some(execute) = self.ahead.due(&self.tip) {
             let overlay = self.compute(execute.slot, execute.payload.payload(), execute.parent_prefix)?;
             self.ahead.keep(overlay);
         }
-        Ok(tasks.recv().ok())
+        Ok(())
+    }
+
+    /// Nothing that was executed ahead, or waits for it, is to be final.
+    fn drop_tentative(&mut self) -> Result<(), ExecutorError> {
+        self.ahead.forget_waiting();
+        self.undo()
     }
 
     /// A block above the tip; the tree is the one behind it then.
@@ -394,3 +403,6 @@ fn is_success(result: &stellar_xdr::TransactionResult) -> bool {
     use stellar_xdr::TransactionResultResult as Result;
     matches!(result.result, Result::TxSuccess(_) | Result::TxFeeBumpInnerSuccess(_))
 }
+
+#[cfg(test)]
+mod tests;
