@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use carat_storage::key_file as key_at_rest;
@@ -67,22 +68,43 @@ pub fn found(options: &InitOptions, founders: Vec<GenesisValidator>) -> Result<G
 ///
 /// **Returns** its place in the genesis file.
 ///
-/// **Errors**: keys that the genesis file does not list together, peers that are not all others, a secret of another network;
-/// the system's.
+/// **Errors**: keys that are a home's already or that the genesis file does not list together, peers that are not all others, a
+/// secret of another network; the system's.
 pub fn home(founder: &Founder) -> Result<u16, InitError> {
+    check_no_home(&founder.keys)?;
     let genesis = follower::read_genesis(&founder.genesis)?;
     let (place, own) = place_of(&founder.keys, &genesis)?;
     check_peers(place, founder, &genesis)?;
     check_passphrase(founder, &genesis)?;
     let salt = follower::salt(founder.salt.as_deref(), &genesis)?;
     let in_token = !founder.keys.join(KeyRole::Acceptor.file_name()).exists();
+    check_file_system(founder)?;
     appear(&founder.out, |folder| write_home(folder, founder, &genesis, place, own, in_token))?;
-    complete_keys(founder, &genesis, salt.as_ref())?;
-    let keys = founder.out.join(layout::KEYS);
-    fs::rename(&founder.keys, &keys).map_err(|error| disk("move the keys to", &keys, error))?;
+    let moved = complete_keys(founder, &genesis, salt.as_ref()).and_then(|()| move_keys(founder));
+    if moved.is_err() {
+        // Its journal belongs to keys that it has not got; if even that fails, the next attempt says so.
+        let _ = fs::remove_dir_all(&founder.out);
+        return moved.map(|()| place);
+    }
     sync_folder(&parent(&founder.keys))?;
     sync_folder(&founder.out)?;
     Ok(place)
+}
+
+/// Keys in a home may have voted: what they signed stands in the journal there, and a second, empty one would let them vote again.
+fn check_no_home(keys: &Path) -> Result<(), InitError> {
+    // The folder as it is named and as it is: either may be the one in the home where the other is a link.
+    let named = [keys.to_path_buf(), fs::canonicalize(keys).unwrap_or_default()];
+    let around = named.iter().filter_map(|keys| keys.parent());
+    let parts = around.flat_map(|folder| [layout::SETTINGS, layout::DATA].map(|name| folder.join(name)));
+    let Some(found) = parts.into_iter().find(|part| part.exists()) else { return Ok(()) };
+    Err(InitError::Choice {
+        what: "--keys",
+        seen: format!("{} beside {}, which is a home's", keys.display(), found.display()),
+        expected: "keys that no home has, since their votes stand in the journal of that home (hint: start that home; \
+                   keys that carat-genesis keys made lie in a folder away from node.toml and data)"
+            .to_owned(),
+    })
 }
 
 /// The validator of the genesis file that has these keys: by the network key, which is always a file, and no other key may differ.
@@ -153,19 +175,30 @@ fn check_peers(place: u16, founder: &Founder, genesis: &GenesisFile) -> Result<(
     })
 }
 
-/// Whoever encrypts the validator's keys means those of the login too.
+/// Whoever encrypts the validator's keys means those of the login too, under the one passphrase that a node has.
 fn check_passphrase(founder: &Founder, genesis: &GenesisFile) -> Result<(), InitError> {
     let path = founder.keys.join(KeyRole::Network.file_name());
     let text = Zeroizing::new(fs::read_to_string(&path).map_err(|error| disk("read", &path, error))?);
-    let encrypted = matches!(key_at_rest::named_key(KeyRole::Network, &text), Ok(Some(_)));
-    if !encrypted || !has_login(genesis) || founder.passphrase.is_some() {
+    if !key_at_rest::is_encrypted(&text) {
         return Ok(());
     }
-    Err(InitError::Choice {
-        what: "--encrypt-keys",
-        seen: "absent".to_owned(),
-        expected: "given, as the validator's keys are encrypted and the home gets those of the bank's login beside them".to_owned(),
-    })
+    match &founder.passphrase {
+        Some(passphrase) => {
+            let opened = key_at_rest::read_with(KeyRole::Network, &text, Some(passphrase));
+            opened.map(drop).map_err(|error| InitError::Choice {
+                what: "--encrypt-keys",
+                seen: format!("given with a passphrase that does not open {}: {error}", path.display()),
+                expected: "the passphrase of the validator's keys, which the node is to open all keys with"
+                    .to_owned(),
+            })
+        }
+        None if has_login(genesis) => Err(InitError::Choice {
+            what: "--encrypt-keys",
+            seen: "absent".to_owned(),
+            expected: "given, as the validator's keys are encrypted and the home gets those of the bank's login beside them".to_owned(),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn write_home(
@@ -187,6 +220,35 @@ fn write_home(
     }
     write_new(&folder.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
     give_birth(folder, genesis, place, own.acceptor)
+}
+
+/// Keys move in one step, or there might be two copies of them for a moment.
+fn check_file_system(founder: &Founder) -> Result<(), InitError> {
+    let device = |path: &Path| match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.dev())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(disk("look at", path, error)),
+    };
+    let home = std::path::absolute(parent(&founder.out))
+        .map_err(|error| disk("find the folder of", &founder.out, error))?;
+    // Folders above the home that are missing come to be where the first one is that is there.
+    let mut above = home.ancestors().map(device);
+    let of_home = above.find_map(Result::transpose).transpose()?;
+    if device(&founder.keys)? == of_home {
+        return Ok(());
+    }
+    Err(InitError::Choice {
+        what: "--out",
+        seen: format!("{} on another file system than {}", founder.out.display(), founder.keys.display()),
+        expected: "a folder on the file system of the keys, which move into it (hint: move the folder of keys beside \
+                   the home to be, and leave no copy)"
+            .to_owned(),
+    })
+}
+
+fn move_keys(founder: &Founder) -> Result<(), InitError> {
+    let keys = founder.out.join(layout::KEYS);
+    fs::rename(&founder.keys, &keys).map_err(|error| disk("move the keys to", &keys, error))
 }
 
 /// What a home's folder of keys holds besides: on a members' network the secret of the leaves and the keys of the login. What an

@@ -24,25 +24,29 @@ pub(crate) struct Overlay {
 /// What may be executed ahead of its finality, and what was.
 #[derive(Default)]
 pub(crate) struct Ahead {
-    /// In slot order; at most a window, since votes are.
+    /// In slot order, and above the tip: at most a window, since votes are.
     waiting: VecDeque<ExecuteTentatively>,
     overlay: Option<Overlay>,
 }
 
 impl Ahead {
-    /// Takes in what may be executed later.
-    pub(crate) fn queue(&mut self, execute: ExecuteTentatively) {
-        self.waiting.push_back(execute);
+    /// Takes in what may be executed later, if it is above the tip.
+    pub(crate) fn queue(&mut self, execute: ExecuteTentatively, tip: Slot) {
+        if execute.slot > tip {
+            self.waiting.push_back(execute);
+        }
+    }
+
+    /// The blocks up to the tip are written: what waits of them is forgotten with its payloads, also while there is no time to
+    /// execute anything ahead.
+    pub(crate) fn forget_through(&mut self, tip: Slot) {
+        while self.waiting.pop_front_if(|next| next.slot <= tip).is_some() {}
     }
 
     /// What may be executed on the state of the tip, unless that was done.
     pub(crate) fn due(&mut self, tip: &Header) -> Option<ExecuteTentatively> {
         if self.overlay.is_some() {
             return None;
-        }
-        // Many are final before there was time.
-        while self.waiting.front()?.slot <= tip.slot {
-            self.waiting.pop_front();
         }
         self.waiting.pop_front_if(|next| next.slot == tip.slot.next() && next.parent_prefix == tip.prefix)
     }
@@ -60,6 +64,12 @@ impl Ahead {
     /// Forgets what waits: it is of a view that was left, or of another value.
     pub(crate) fn forget_waiting(&mut self) {
         self.waiting.clear();
+    }
+
+    /// Whether nothing waits and nothing was executed.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.overlay.is_none()
     }
 
     /// Puts the tree back to `state`, on which the overlay was made.
@@ -153,18 +163,35 @@ mod tests {
         let middle = tip.above(0, &first.payload.payload().value);
         let second = above(&middle, 6_000);
         let mut ahead = Ahead::default();
-        ahead.queue(second.clone());
+        ahead.queue(second.clone(), tip.slot);
         assert!(ahead.due(&tip).is_none(), "the slot below is not executed");
         ahead.forget_waiting();
-        ahead.queue(first.clone());
-        ahead.queue(second.clone());
-        assert_eq!(ahead.due(&middle).map(|due| due.slot), Some(second.slot), "the first is final already");
+        ahead.queue(first.clone(), tip.slot);
+        ahead.queue(second.clone(), tip.slot);
+        ahead.forget_through(middle.slot);
+        ahead.queue(first.clone(), middle.slot);
+        assert!(ahead.waiting.iter().eq([&second]), "the first is final already");
+        assert_eq!(ahead.due(&middle).map(|due| due.slot), Some(second.slot));
         let stray = tip.above(0, &above(&tip, 9_000).payload.payload().value);
-        ahead.queue(second.clone());
+        ahead.queue(second.clone(), middle.slot);
         assert!(ahead.due(&stray).is_none(), "it stands on another log");
         ahead.forget_waiting();
         ahead.keep(overlay(&tip, &first, StateDelta::new()));
-        ahead.queue(second);
+        ahead.queue(second, middle.slot);
         assert!(ahead.due(&middle).is_none(), "one at a time");
+    }
+
+    #[test]
+    fn what_is_written_waits_no_more_though_an_overlay_stands() {
+        let tip = tip();
+        let first = above(&tip, 5_000);
+        let mut ahead = Ahead::default();
+        ahead.keep(overlay(&tip, &first, StateDelta::new()));
+        for slot in 1..=300 {
+            ahead.queue(ExecuteTentatively { slot: Slot(slot), ..first.clone() }, tip.slot);
+        }
+        ahead.forget_through(Slot(298));
+        let left: Vec<u64> = ahead.waiting.iter().map(|next| next.slot.0).collect();
+        assert_eq!(left, [299, 300]);
     }
 }

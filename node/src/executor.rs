@@ -156,11 +156,8 @@ impl Executor {
         while let Some(task) = self.next_task(tasks)? {
             match task {
                 Task::Execute(execute) => self.execute(&execute)?,
-                Task::ExecuteTentatively(execute) => self.ahead.queue(*execute),
-                Task::DropTentative => {
-                    self.ahead.forget_waiting();
-                    self.undo()?;
-                }
+                Task::ExecuteTentatively(execute) => self.ahead.queue(*execute, self.tip.slot),
+                Task::DropTentative => self.drop_tentative()?,
                 Task::Sealed(certificate) => self.sealed(certificate)?,
                 Task::BeginTransfer(offer) => self.store.begin_transfer(&offer)?,
                 Task::KeepChunk(chunk) => {
@@ -182,11 +179,23 @@ impl Executor {
             Err(TryRecvError::Disconnected) => return Ok(None),
             Err(TryRecvError::Empty) => {}
         }
+        self.execute_ahead()?;
+        Ok(tasks.recv().ok())
+    }
+
+    /// Executes the slot above the tip, if that may be done and was not.
+    fn execute_ahead(&mut self) -> Result<(), ExecutorError> {
         if let Some(execute) = self.ahead.due(&self.tip) {
             let overlay = self.compute(execute.slot, execute.payload.payload(), execute.parent_prefix)?;
             self.ahead.keep(overlay);
         }
-        Ok(tasks.recv().ok())
+        Ok(())
+    }
+
+    /// Nothing that was executed ahead, or waits for it, is to be final.
+    fn drop_tentative(&mut self) -> Result<(), ExecutorError> {
+        self.ahead.forget_waiting();
+        self.undo()
     }
 
     /// A block above the tip; the tree is the one behind it then.
@@ -343,6 +352,7 @@ impl Executor {
     ) -> Result<(), ExecutorError> {
         self.tip_transactions = u32::try_from(outcome.applied.len()).unwrap_or(u32::MAX);
         self.tip = header.clone();
+        self.ahead.forget_through(header.slot);
         *self.shared_tip.write().unwrap_or_else(PoisonError::into_inner) = header.clone();
         self.count(&outcome);
         let applied: Vec<_> =
@@ -393,3 +403,6 @@ fn is_success(result: &stellar_xdr::TransactionResult) -> bool {
     use stellar_xdr::TransactionResultResult as Result;
     matches!(result.result, Result::TxSuccess(_) | Result::TxFeeBumpInnerSuccess(_))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use carat_consensus::{Input, PendingTransaction, SpreadBody};
-use carat_ledger::{Moment, Refusal, StateError, admit};
+use carat_ledger::{Moment, Refusal, StateError, admit, governance, signature_cost};
 use carat_storage::store::Store;
-use carat_types::batch::Envelope;
+use carat_types::batch::{Body, Envelope};
 use carat_types::header::{Header, ledger_of};
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey, ValidatorId};
@@ -68,6 +68,17 @@ pub enum Verdict {
     Full,
 }
 
+/// How a transaction reaches the other validators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// The replica puts it into a body.
+    InBody,
+    /// By gossip.
+    Gossiped,
+    /// It came from one of them, who spreads it.
+    BySender,
+}
+
 /// How long a transaction waits before it is looked at and gossiped again: well below the first view time-out.
 const RECHECK_AFTER: Duration = Duration::from_millis(400);
 /// How far ahead of its turn a transaction may be to be parked: not further than an account may have waiting.
@@ -80,8 +91,9 @@ impl FrontDoor {
     ///
     /// **Errors**: the state cannot be read.
     pub fn submit(&self, transaction: &Arc<SignedTransaction>) -> Result<Verdict, StateError> {
-        let verdict = self.admit(transaction, None)?;
-        self.spread(transaction, &verdict);
+        let way = self.way(None);
+        let verdict = self.admit(transaction, None, way)?;
+        self.spread(transaction, &verdict, way);
         Ok(verdict)
     }
 
@@ -94,11 +106,29 @@ impl FrontDoor {
         from: ValidatorId,
         transaction: &Arc<SignedTransaction>,
     ) -> Result<(), StateError> {
-        let verdict = self.admit(transaction, Some(from))?;
-        if from == self.followers {
-            self.spread(transaction, &verdict);
-        }
+        let way = self.way(Some(from));
+        let verdict = self.admit(transaction, Some(from), way)?;
+        self.spread(transaction, &verdict, way);
         Ok(())
+    }
+
+    /// A body with what its transactions cost, by which a leader fills a block.
+    ///
+    /// **Errors**: the state cannot be read.
+    pub fn weigh<'a>(
+        &self,
+        body: Arc<Body>,
+        transactions: impl Iterator<Item = &'a SignedTransaction>,
+    ) -> Result<SpreadBody, StateError> {
+        let version = governance::protocol_version(&*self.store)?;
+        let (mut operations, mut signatures) = (0_usize, 0_usize);
+        for transaction in transactions {
+            operations = operations.saturating_add(transaction.operations().len());
+            signatures = signatures.saturating_add(signature_cost(transaction, version));
+        }
+        let count = |sum| u32::try_from(sum).unwrap_or(u32::MAX);
+        let (operations, signatures) = (count(operations), count(signatures));
+        Ok(SpreadBody { digest: body.digest(), body, operations, signatures })
     }
 
     /// Hands in a body that a validator spread, after its transactions.
@@ -113,10 +143,23 @@ impl FrontDoor {
     }
 
     /// Gossips what the replica does not spread: all of it, or what waits for its predecessor.
-    fn spread(&self, transaction: &SignedTransaction, verdict: &Verdict) {
-        let in_body = self.spreads_bodies.load(Ordering::Relaxed) && *verdict == Verdict::Admitted;
-        if !in_body && matches!(verdict, Verdict::Admitted | Verdict::Parked) {
+    fn spread(&self, transaction: &SignedTransaction, verdict: &Verdict, way: Way) {
+        let is_gossiped = match verdict {
+            Verdict::Admitted => way == Way::Gossiped,
+            Verdict::Parked => way != Way::BySender,
+            _ => false,
+        };
+        if is_gossiped {
             self.gossip(transaction);
+        }
+    }
+
+    /// How what came from there is spread at this moment. Asked once for each transaction: version 29 may come into force at any time.
+    fn way(&self, origin: Option<ValidatorId>) -> Way {
+        match (self.is_own(origin), self.spreads_bodies.load(Ordering::Relaxed)) {
+            (false, _) => Way::BySender,
+            (true, true) => Way::InBody,
+            (true, false) => Way::Gossiped,
         }
     }
 
@@ -129,8 +172,9 @@ impl FrontDoor {
         &self,
         transaction: &Arc<SignedTransaction>,
         origin: Option<ValidatorId>,
+        way: Way,
     ) -> Result<Verdict, StateError> {
-        let verdict = self.decide(transaction, origin)?;
+        let verdict = self.decide(transaction, origin, way)?;
         self.count(match &verdict {
             Verdict::Admitted => "admitted",
             Verdict::Parked => "parked",
@@ -148,6 +192,7 @@ impl FrontDoor {
         &self,
         transaction: &Arc<SignedTransaction>,
         origin: Option<ValidatorId>,
+        way: Way,
     ) -> Result<Verdict, StateError> {
         let pending = {
             let pool = self.lock();
@@ -176,16 +221,16 @@ impl FrontDoor {
             valid_until: admitted.valid_until,
             envelope: Envelope(transaction.bytes().into()),
             operations: u32::try_from(transaction.operations().len()).unwrap_or(u32::MAX),
-            signatures: u32::try_from(transaction.signature_count()).unwrap_or(u32::MAX),
+            signatures: u32::try_from(admitted.signatures).unwrap_or(u32::MAX),
         };
-        let input = match self.is_own(origin) && self.spreads_bodies.load(Ordering::Relaxed) {
-            true => Input::Submitted(pending_transaction),
-            false => Input::Admitted(pending_transaction),
+        let input = match way {
+            Way::InBody => Input::Submitted(pending_transaction),
+            Way::Gossiped | Way::BySender => Input::Admitted(pending_transaction),
         };
         let mut pool = self.lock();
         if pool.ahead_of(transaction).sequence != pending.sequence {
             drop(pool);
-            return self.decide(transaction, origin);
+            return self.decide(transaction, origin, way);
         }
         pool.insert(Entry {
             transaction: Arc::clone(transaction),
@@ -206,7 +251,7 @@ impl FrontDoor {
             let Some((parked, origin)) = self.lock().unpark(&transaction.source(), next) else {
                 return Ok(());
             };
-            if self.decide(&parked, origin)? != Verdict::Admitted {
+            if self.decide(&parked, origin, self.way(origin))? != Verdict::Admitted {
                 return Ok(());
             }
             next = next.saturating_add(1);
@@ -345,3 +390,6 @@ impl FrontDoor {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

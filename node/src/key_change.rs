@@ -48,32 +48,40 @@ pub struct Written {
 struct Opened {
     path: PathBuf,
     key: SecretKey,
-    /// None for an identity: of the bank's login, or proved to a signer.
-    role: Option<KeyRole>,
+    form: Form,
+}
+
+/// In what form a key is written.
+#[derive(Clone, Copy)]
+enum Form {
+    /// A key file of the validator.
+    Key(KeyRole),
+    /// An identity, which this setting names: of the bank's login, or proved to a signer.
+    Identity(&'static str),
 }
 
 impl Opened {
     fn is_encrypted(&self, text: &str) -> bool {
-        match self.role {
-            Some(_) => key_file::is_encrypted(text),
-            None => identity_file::is_encrypted(text),
+        match self.form {
+            Form::Key(_) => key_file::is_encrypted(text),
+            Form::Identity(_) => identity_file::is_encrypted(text),
         }
     }
 
     fn plain(&self) -> Zeroizing<String> {
-        match self.role {
-            Some(role) => write(role, &self.key),
-            None => identity_file::write(&self.key),
+        match self.form {
+            Form::Key(role) => write(role, &self.key),
+            Form::Identity(_) => identity_file::write(&self.key),
         }
     }
 
     fn encrypted(&self, passphrase: &Passphrase) -> Result<Zeroizing<String>, NodeError> {
         let path = self.path.clone();
-        let text = match self.role {
-            Some(role) => key_file::write_encrypted(role, &self.key, passphrase)
+        let text = match self.form {
+            Form::Key(role) => key_file::write_encrypted(role, &self.key, passphrase)
                 .map_err(|error| KeysError::Contents { path, error })?,
-            None => identity_file::write_encrypted(&self.key, passphrase)
-                .map_err(|error| BankSetupError::Identity { key: "bank.login", path, error })?,
+            Form::Identity(setting) => identity_file::write_encrypted(&self.key, passphrase)
+                .map_err(|error| BankSetupError::Identity { key: setting, path, error })?,
         };
         Ok(Zeroizing::new(text))
     }
@@ -96,14 +104,14 @@ fn open_all(place: &Place, passphrase: &PassphraseSource) -> Result<Vec<Opened>,
     let mut all = Vec::new();
     for role in KeyRole::ALL.into_iter().filter(|role| has(*role)) {
         let path = settings.validator.keys.join(role.file_name());
-        all.push(Opened { key: read_file(&path, role, passphrase)?, path, role: Some(role) });
+        all.push(Opened { key: read_file(&path, role, passphrase)?, path, form: Form::Key(role) });
     }
     let login = settings.bank.as_ref().and_then(|bank| bank.login.as_ref());
     let login = login.into_iter().flat_map(|login| [&login.signing_key, &login.token_key]);
     let login = login.map(|path| ("bank.login", path.clone()));
     for (setting, path) in login.chain(link.map(|path| ("validator.signer_key", path))) {
         let key = identity(setting, &path, passphrase)?;
-        all.push(Opened { key, path, role: None });
+        all.push(Opened { key, path, form: Form::Identity(setting) });
     }
     Ok(all)
 }

@@ -17,6 +17,8 @@ pub mod entrance;
 pub mod error;
 pub mod evidence;
 pub mod executor;
+#[cfg(test)]
+mod fixture;
 pub mod follow;
 pub mod followers;
 mod friendbot;

@@ -181,7 +181,7 @@ impl Parts {
         Ok(LedgerParts { front_door, bell, executor, history, indexed, history_halted })
     }
 
-    fn front_door(&self, home: &Home, gossip: mpsc::UnboundedSender<Envelope>) -> FrontDoor {
+    pub(crate) fn front_door(&self, home: &Home, gossip: mpsc::UnboundedSender<Envelope>) -> FrontDoor {
         let capacity = usize::try_from(home.constants().pool).unwrap_or(usize::MAX);
         FrontDoor {
             store: Arc::clone(&self.store),
@@ -212,7 +212,7 @@ impl Parts {
         Chronicle::start(sources, home.settings.history.enabled)
     }
 
-    fn executor(
+    pub(crate) fn executor(
         &self,
         home: &Home,
         front_door: Arc<FrontDoor>,

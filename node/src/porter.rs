@@ -166,14 +166,11 @@ impl Porter {
                 let known = visitors.get(first..).unwrap_or_default();
                 // A body with an envelope that is no transaction is never voted for.
                 if known.len() == body.envelopes.len() {
-                    let sum = |part: fn(&SignedTransaction) -> usize| {
-                        let parts = known.iter().map(|visitor| part(&visitor.transaction));
-                        u32::try_from(parts.sum::<usize>()).unwrap_or(u32::MAX)
-                    };
-                    let (operations, signatures) =
-                        (sum(|it| it.operations().len()), sum(SignedTransaction::signature_count));
-                    let body = SpreadBody { digest: body.digest(), body, operations, signatures };
-                    round.bodies.push((from, body));
+                    let transactions = known.iter().map(|visitor| &*visitor.transaction);
+                    match self.front_door.weigh(body, transactions) {
+                        Ok(body) => round.bodies.push((from, body)),
+                        Err(error) => tracing::error!(%error, "a body could not be weighed"),
+                    }
                 }
                 round.frames.push(frame);
             }

@@ -50,12 +50,12 @@ def one_machine_makes_the_genesis_file():
         (FOLDER / "made" / path.name).rename(path)
 
 
-def home(index, *words):
+def home(index, *words, keys="keys", out="home"):
     address = [f"127.0.0.1:{port}" for port in PORTS]
     peers = [word for peer in range(4) if peer != index for word in ("--peer", f"{peer}={address[3 * peer]}")]
     network, api, metrics = address[3 * index:3 * index + 3]
     bank = BANKS[index]
-    return run(PROGRAMS / "carat-genesis", "home", "--genesis", GENESIS, "--salt", SALT, "--keys", bank / "keys", "--out", bank / "home",
+    return run(PROGRAMS / "carat-genesis", "home", "--genesis", GENESIS, "--salt", SALT, "--keys", bank / keys, "--out", bank / out,
                "--network", network, "--api", api, "--metrics", metrics, *peers, *words)
 
 
@@ -72,6 +72,10 @@ def no_second_home_is_made_of_the_same_keys():
     done = home(1, *encrypted())
     equal(done.returncode, 1, "exit code")
     assert "a home was made of it already" in done.stderr, done.stderr
+    done = home(1, *encrypted(), keys="home/keys", out="second")
+    equal(done.returncode, 1, "exit code")
+    assert "their votes stand in the journal of that home" in done.stderr, done.stderr
+    genesis("verify", BANKS[1] / "home")
 
 
 def network_settles_and_proves():

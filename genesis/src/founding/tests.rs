@@ -103,6 +103,29 @@ fn keys_are_gone_once_a_home_has_them() {
 }
 
 #[test]
+fn keys_of_a_home_stay_with_the_journal_of_their_votes() {
+    let banks = Banks::new();
+    banks.found(Visibility::Members);
+    let founder = banks.founder(1);
+    home(&founder).expect("made");
+    let keys = founder.out.join(layout::KEYS);
+    let login = fs::read(keys.join(layout::CHALLENGE_KEY)).expect("file");
+    let link = banks.path("bank1/link");
+    std::os::unix::fs::symlink(&keys, &link).expect("linked");
+    let second = Founder { keys: keys.clone(), out: banks.path("bank1/second"), ..founder.clone() };
+    for settings_are_there in [true, false] {
+        for named in [keys.clone(), link.clone(), keys.join(".")] {
+            let refused = refusal(home(&Founder { keys: named, ..second.clone() }));
+            assert!(refused.contains("their votes stand in the journal of that home"), "{refused}");
+        }
+        assert_eq!(failures(&founder.out).is_empty(), settings_are_there);
+        fs::remove_file(founder.out.join(layout::SETTINGS)).ok();
+    }
+    assert_eq!(fs::read(keys.join(layout::CHALLENGE_KEY)).expect("file"), login);
+    assert!(!second.out.exists());
+}
+
+#[test]
 fn attempt_that_was_cut_short_before_the_keys_moved_is_made_again() {
     let banks = Banks::new();
     banks.found(Visibility::Members);
@@ -115,6 +138,32 @@ fn attempt_that_was_cut_short_before_the_keys_moved_is_made_again() {
     assert_eq!(failures(&founder.out), Vec::<String>::new());
     let login = founder.out.join(layout::KEYS).join(layout::TOKEN_KEY);
     assert_ne!(fs::read_to_string(login).expect("file"), "half");
+}
+
+#[test]
+fn attempt_that_failed_before_the_keys_moved_leaves_no_home_and_is_made_again() {
+    let banks = Banks::new();
+    banks.found(Visibility::Members);
+    let founder = banks.founder(1);
+    let in_the_way = founder.keys.join(layout::CHALLENGE_KEY);
+    fs::create_dir(&in_the_way).expect("folder");
+    let refused = refusal(home(&founder));
+    assert!(refused.contains("cannot replace"), "{refused}");
+    assert!(!founder.out.exists() && founder.keys.exists());
+    fs::remove_dir(in_the_way).expect("removed");
+    home(&founder).expect("made");
+    assert_eq!(failures(&founder.out), Vec::<String>::new());
+}
+
+#[test]
+fn home_on_another_file_system_than_the_keys_is_not_begun() {
+    let banks = Banks::new();
+    banks.found(Visibility::Open);
+    // It is never that of a temporary folder.
+    let out = PathBuf::from("/proc/carat/home");
+    let refused = refusal(home(&Founder { out, ..banks.founder(1) }));
+    assert!(refused.contains("on another file system"), "{refused}");
+    home(&Founder { out: banks.path("bank1/deeper/home"), ..banks.founder(1) }).expect("made");
 }
 
 #[test]
@@ -172,7 +221,14 @@ fn encrypted_keys_want_a_passphrase_for_those_of_the_login() {
     banks.found(Visibility::Members);
     let refused = refusal(home(&banks.founder(0)));
     assert!(refused.contains("--encrypt-keys is absent"), "{refused}");
+    let other = Some(Passphrase::new("of other words".to_owned()));
+    let refused = refusal(home(&Founder { passphrase: other, ..banks.founder(0) }));
+    assert!(
+        refused.contains("does not open") && refused.contains("the passphrase is not the one"),
+        "{refused}"
+    );
     let founder = Founder { passphrase: Some(passphrase()), ..banks.founder(0) };
+    assert!(founder.keys.exists() && !founder.out.exists());
     home(&founder).expect("made");
     let login = founder.out.join(layout::KEYS).join(layout::CHALLENGE_KEY);
     assert!(!fs::read_to_string(login).expect("file").contains("seed ="));

@@ -29,7 +29,7 @@ pub struct Admitted {
     pub valid_until: Option<u64>,
     /// Number of operations.
     pub operations: usize,
-    /// Number of signatures.
+    /// Signatures that its check costs: see [`validity::signature_cost`].
     pub signatures: usize,
 }
 
@@ -72,15 +72,16 @@ pub fn admit(
     let fee_asked = fee_asked(ledger.totals(), transaction);
     let (check, _) = validity::check(ledger, moment, oracle, transaction, pending)?;
     let result = match check {
-        Check::Valid => return Ok(Ok(Admitted::from(transaction))),
+        Check::Valid => return Ok(Ok(Admitted::of(transaction, ledger.totals().protocol_version))),
         Check::Outer(code, fee) => results::refused(code, fee),
         Check::Inner(verdict) => results::result(transaction, fee_asked, verdict),
     };
     Ok(Err(Refusal { result, policy: None }))
 }
 
-impl From<&SignedTransaction> for Admitted {
-    fn from(transaction: &SignedTransaction) -> Self {
+impl Admitted {
+    /// What the pool needs to know of a transaction under this version of the rules.
+    pub fn of(transaction: &SignedTransaction, version: u32) -> Self {
         Admitted {
             source: transaction.source(),
             sequence: transaction.sequence(),
@@ -88,7 +89,7 @@ impl From<&SignedTransaction> for Admitted {
             fee: transaction.fee(),
             valid_until: validity::expiry(transaction),
             operations: transaction.operations().len(),
-            signatures: transaction.signature_count(),
+            signatures: validity::signature_cost(transaction, version),
         }
     }
 }

@@ -95,13 +95,19 @@ pub fn unknown_version(state: &(impl StateRead + ?Sized)) -> Result<Option<(Slot
 ///
 /// **Errors**: the state cannot be read.
 pub fn spreads_bodies(state: &(impl StateRead + ?Sized)) -> Result<bool, StateError> {
+    Ok(protocol_version(state)? >= VERSION_SPREADING_BODIES)
+}
+
+/// The version of the rules that the state is of; 0 where it does not say.
+///
+/// **Errors**: the state cannot be read.
+pub fn protocol_version(state: &(impl StateRead + ?Sized)) -> Result<u32, StateError> {
     let key = StateKey::Totals;
     let value = state.get(&key.to_bytes())?.map(|bytes| StateValue::from_bytes(&key, &bytes)).transpose()?;
-    let version = match value {
+    Ok(match value {
         Some(StateValue::Totals(totals)) => totals.protocol_version,
         _ => 0,
-    };
-    Ok(version >= VERSION_SPREADING_BODIES)
+    })
 }
 
 /// What happens before the first transaction of a block: a change whose slot has come comes into force.

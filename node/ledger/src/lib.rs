@@ -67,4 +67,4 @@ pub use snapshot::SnapshotPlan;
 pub use state::{MemoryState, StateDelta, StateRead};
 pub use supply::audit_supply;
 pub use trim::{DropReason, Dropped};
-pub use validity::{Moment, Pending};
+pub use validity::{Moment, Pending, signature_cost};

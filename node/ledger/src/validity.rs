@@ -81,6 +81,13 @@ fn fee_operations(transaction: &SignedTransaction, version: u32) -> i64 {
     transaction.fee_operations().saturating_add(signature_checks(transaction, version).into())
 }
 
+/// Signatures that the check of a transaction costs: those in its envelope, and those that its operations bring along. A leader fills
+/// a block by it, so that the trim, which counts both, finds room for the whole block.
+pub fn signature_cost(transaction: &SignedTransaction, version: u32) -> usize {
+    let brought = usize::try_from(signature_checks(transaction, version)).unwrap_or(usize::MAX);
+    transaction.signature_count().saturating_add(brought)
+}
+
 /// Signatures that operations bring along, for evidence: they are verified when it is executed.
 fn signature_checks(transaction: &SignedTransaction, version: u32) -> u32 {
     let checks = |operation: &Operation| match &operation.body {

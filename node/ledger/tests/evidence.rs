@@ -5,7 +5,9 @@ mod support;
 use std::sync::Arc;
 
 use carat_ledger::accountability::read;
-use carat_ledger::{BlockInput, BlockOutcome, DropReason, apply};
+use carat_ledger::{
+    BlockInput, BlockOutcome, DropReason, Ed25519, Moment, Pending, admit, apply, signature_cost,
+};
 use carat_types::accountability::{Conviction, EVIDENCE_SINCE, Offence, Submission};
 use carat_types::certificate::Certificate;
 use carat_types::evidence::{Both, Contradiction, Evidence};
@@ -227,6 +229,22 @@ fn fee_below_that_of_the_signatures_is_refused() {
 }
 
 /// So a leader that fills a block with the most expensive evidence costs nobody more than with any other transactions.
+#[test]
+fn pool_is_told_of_the_signatures_in_evidence() {
+    let told = |world: &World| {
+        let moment = Moment { chain_id: founded().chain_id, ..MOMENT };
+        let evidence = submits(Evidence::Contradiction(contradiction())).signed();
+        let admitted = admit(&world.state, moment, &Ed25519, &evidence, Pending::default());
+        let admitted = admitted.expect("readable").expect("admitted");
+        assert_eq!(admitted.signatures, signature_cost(&evidence, EVIDENCE_SINCE));
+        admitted.signatures
+    };
+    // Bob's, three votes, three VIEW-CHANGEs, the NEW-VIEW, and the genesis file.
+    assert_eq!(told(&world()), 9);
+    let payment = tx("bob").op(pay("alice", 1, "native")).signed();
+    assert_eq!((signature_cost(&payment, EVIDENCE_SINCE), signature_cost(&payment, 0)), (1, 1));
+}
+
 #[test]
 fn signatures_in_evidence_count_towards_what_a_block_may_cost() {
     let mut piece = contradiction();

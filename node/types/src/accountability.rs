@@ -21,7 +21,8 @@ pub const EVIDENCE_SINCE: u32 = 29;
 /// Sets that the state keeps: the present one, and the one before it.
 const SETS_MAX: u32 = 2;
 
-/// Records that the state keeps. Two epochs of 20 validators can have 240, so those that could be submitted again all stay.
+/// Records that the state keeps. Two epochs of 20 validators can have 240, so those that could be submitted again all stay: others go
+/// before them.
 const CONVICTIONS_MAX: u32 = 256;
 
 /// What a validator can be convicted of: the codes of section 13.
@@ -203,15 +204,26 @@ impl Accountability {
             return Err(Acquittal::Recorded);
         }
         self.convictions.extend(new);
-        drop_oldest(&mut self.convictions, CONVICTIONS_MAX);
+        self.keep_within_limit(present);
         Ok(())
     }
 
-    /// Of whose epoch the submission is, if the ledger knows it. Keys of validators long gone may be anybody's by now: only
-    /// the present epoch and the one before it are judged.
+    /// Drops the oldest records of what the list has beyond its limit; first those that nobody can submit again.
+    fn keep_within_limit(&mut self, present: Epoch) {
+        let most = usize::try_from(CONVICTIONS_MAX).unwrap_or(usize::MAX);
+        let mut beyond = self.convictions.len().saturating_sub(most);
+        self.convictions.retain(|conviction| {
+            let goes = beyond > 0 && !is_judged(conviction.epoch, present);
+            beyond = beyond.saturating_sub(goes.into());
+            !goes
+        });
+        drop_oldest(&mut self.convictions, CONVICTIONS_MAX);
+    }
+
+    /// Of whose epoch the submission is, if the ledger knows it.
     fn set_of(&self, submission: &Submission, chain_id: &Digest, present: Epoch) -> Option<ValidatorSet> {
         let Submission { epoch, genesis, .. } = submission;
-        if *epoch != present && epoch.next() != present {
+        if !is_judged(*epoch, present) {
             return None;
         }
         if *epoch == Epoch(0) {
@@ -244,6 +256,11 @@ impl Accountability {
         };
         new.filter_map(conviction).collect()
     }
+}
+
+/// Keys of validators long gone may be anybody's by now: only the present epoch and the one before it are judged.
+fn is_judged(epoch: Epoch, present: Epoch) -> bool {
+    epoch == present || epoch.next() == present
 }
 
 /// Drops from the front what a list has beyond its limit.

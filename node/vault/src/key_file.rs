@@ -94,14 +94,20 @@ pub fn write_encrypted(role: KeyRole, key: &SecretKey, passphrase: &Passphrase) 
 ///
 /// **Errors**: [`KeyError`].
 pub fn read(role: KeyRole, text: &str, passphrase: &PassphraseSource) -> Result<SecretKey, KeyError> {
+    let passphrase = if is_encrypted(text) { passphrase.find()? } else { None };
+    read_with(role, text, passphrase.as_ref())
+}
+
+/// The same with a passphrase at hand; a plain file needs none.
+///
+/// **Errors**: [`KeyError`].
+pub fn read_with(role: KeyRole, text: &str, passphrase: Option<&Passphrase>) -> Result<SecretKey, KeyError> {
     let Some(file) = encrypted(text) else { return Ok(key_file::read(role, text)?) };
     if file.role != role {
         return Err(KeyFileError::Role { seen: file.role, expected: role }.into());
     }
     let sealed = hex::decode(&file.sealed).map_err(|_| KeyFileError::Syntax)?;
-    let passphrase = passphrase.find()?;
-    let plain =
-        crate::unseal(&purpose(role, &file.public_key), passphrase.as_ref(), &sealed, PLAIN_BYTES_MAX)?;
+    let plain = crate::unseal(&purpose(role, &file.public_key), passphrase, &sealed, PLAIN_BYTES_MAX)?;
     let plain = std::str::from_utf8(&plain).map_err(|_| KeyFileError::Syntax)?;
     let key = key_file::read(role, plain)?;
     match key.public() == file.public_key {

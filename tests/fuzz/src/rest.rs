@@ -5,8 +5,9 @@
 
 mod node;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -141,9 +142,72 @@ pub(crate) fn requests() -> Vec<Vec<u8>> {
     plain.chain(streams).chain(node::submissions()).collect()
 }
 
-/// One damage for each route: a row that is empty, and one of zeros.
+/// Two damages for each kind of row that a route reads: a row that is empty, and one of zeros.
 pub(crate) fn rows() -> Vec<Vec<u8>> {
-    (0..=u8::try_from(node::reads().count()).unwrap_or(u8::MAX))
-        .map(|route| vec![route, 0, route, 0, 0])
-        .collect()
+    let seed = |route: u8, row: usize, value: &[u8]| {
+        let row = u16::try_from(row).unwrap_or(u16::MAX).to_be_bytes();
+        [&[route], &row[..], value].concat()
+    };
+    let routes = (0..=u8::MAX).zip(node::reads());
+    let places = routes.flat_map(|(route, uri)| rows_read(&uri).into_iter().map(move |row| (route, row)));
+    places.flat_map(|(route, row)| [seed(route, row, &[]), seed(route, row, &[0, 0])]).collect()
+}
+
+/// Whether the answer to a read of [`history_row`] depends on a row: it fails, or is another one, without its value.
+pub fn reads(route: u8, row: usize) -> bool {
+    let (Some(uri), Some(key)) = (node::reads().nth(route.into()), MARKET.keys.get(row)) else {
+        return false;
+    };
+    let damaged = Damaged { sound: Arc::clone(&MARKET.store), key: key.clone(), value: Vec::new() };
+    let answer = |store: Arc<dyn HistoryStore>| {
+        let request = Request::get(&uri).body(Body::empty()).ok()?;
+        Some(ask(&routes(store), request))
+    };
+    answer(Arc::new(damaged)) != answer(Arc::clone(&MARKET.store))
+}
+
+/// What kind of row it is: its key begins with that.
+pub fn kind(row: usize) -> Option<u8> {
+    MARKET.keys.get(row).and_then(|key| key.first()).copied()
+}
+
+/// One row of each kind that a route reads: its place among all rows.
+fn rows_read(uri: &str) -> Vec<usize> {
+    let watched = Arc::new(Watched { sound: Arc::clone(&MARKET.store), read: Mutex::default() });
+    if let Ok(request) = Request::get(uri).body(Body::empty()) {
+        ask(&routes(Arc::clone(&watched) as Arc<dyn HistoryStore>), request);
+    }
+    let read = watched.read.lock().unwrap_or_else(PoisonError::into_inner);
+    let rows = read.iter().filter_map(|key| MARKET.keys.binary_search(key).ok());
+    rows.map(|row| (kind(row), row)).collect::<BTreeMap<_, _>>().into_values().collect()
+}
+
+/// A store that remembers what it was asked for and had.
+struct Watched {
+    sound: Arc<dyn HistoryStore>,
+    read: Mutex<BTreeSet<Vec<u8>>>,
+}
+
+impl Watched {
+    fn note<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).extend(keys.map(<[u8]>::to_vec));
+    }
+}
+
+impl HistoryStore for Watched {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, HistoryError> {
+        let value = self.sound.get(key)?;
+        self.note(value.iter().map(|_| key));
+        Ok(value)
+    }
+
+    fn write(&self, batch: Vec<Change>) -> Result<(), HistoryError> {
+        self.sound.write(batch)
+    }
+
+    fn scan(&self, range: Range<Vec<u8>>, order: Order, limit: usize) -> Result<Vec<Pair>, HistoryError> {
+        let pairs = self.sound.scan(range, order, limit)?;
+        self.note(pairs.iter().map(|(key, _)| key.as_slice()));
+        Ok(pairs)
+    }
 }

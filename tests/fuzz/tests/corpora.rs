@@ -43,3 +43,23 @@ fn seeds_are_taken_and_not_refused() {
     let segment = carat_storage::journal::format::read_segment(&segment).expect("a header");
     assert_eq!(segment.records.len(), 5);
 }
+
+#[test]
+fn seeds_of_history_rows_damage_what_their_routes_read() {
+    use std::collections::BTreeSet;
+    let seeds = seeds("history_row");
+    let route_and_row = |seed: &Vec<u8>| (seed[0], u16::from_be_bytes([seed[1], seed[2]]));
+    let places: BTreeSet<_> = seeds.iter().map(route_and_row).collect();
+    for (route, row) in &places {
+        let values: Vec<_> = seeds.iter().filter(|seed| route_and_row(seed) == (*route, *row)).collect();
+        assert_eq!(values.iter().map(|seed| seed.len()).collect::<Vec<_>>(), [3, 5], "empty, and zeros");
+    }
+    // Rows of indexes hold nothing but their keys: to lose their values changes no answer.
+    let tell = places.iter().filter(|(route, row)| carat_fuzz::rest::reads(*route, (*row).into())).count();
+    assert!(tell > 20 && tell * 3 > places.len(), "{tell} of {} damages change an answer", places.len());
+    // Where accounts, ledgers, operations, trades and offers are shown, several kinds of rows are read.
+    let routes: BTreeSet<_> = places.iter().map(|(route, _)| route).collect();
+    let kinds: BTreeSet<_> =
+        places.iter().map(|(_, row)| carat_fuzz::rest::kind(usize::from(*row))).collect();
+    assert!(places.len() > routes.len() && routes.len() > 20 && kinds.len() > 5, "{routes:?} {kinds:?}");
+}

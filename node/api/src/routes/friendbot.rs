@@ -17,7 +17,10 @@ pub(crate) async fn fund(request: Request, body: Body) -> Result<Response, Probl
     let address = request.params.get("addr").or_else(|| form.get("addr")).unwrap_or_default();
     let account = params::account("addr", address)?;
     let patience = request.context.settings.submission_patience;
-    let submission = request.context.node.fund(account, patience).await;
+    let submission = tokio::select! {
+        submission = request.context.node.fund(account, patience) => submission,
+        () = submit::stopped(&request.context) => Submission::TimedOut,
+    };
     match submission {
         Submission::Applied(record) => {
             let transaction: SignedTransaction = (*record.transaction).clone();

@@ -11,6 +11,7 @@ use crate::port::StateAnswer;
 use crate::problem::{Kind, Problem};
 use crate::request::{Path, Request, bytes, json};
 use crate::resources::state_proof::StateProof;
+use crate::routes::submit;
 
 const FIELD: &str = "ledger_key";
 /// A proof waits for the next block and for its seals.
@@ -24,7 +25,11 @@ pub(crate) async fn show(Path(key): Path<String>, request: Request) -> Result<Re
     if !request.read(move |view| view.may_have_proof(&asked)).await? {
         return Err(Kind::NOT_FOUND.into());
     }
-    let receipt = match request.context.node.prove_state(key, PATIENCE).await {
+    let answer = tokio::select! {
+        answer = request.context.node.prove_state(key, PATIENCE) => answer,
+        () = submit::stopped(&request.context) => StateAnswer::TimedOut,
+    };
+    let receipt = match answer {
         StateAnswer::Proved(receipt) => receipt,
         StateAnswer::Unprovable => {
             return Err(Problem::from(Kind::NOT_FOUND).because(

@@ -45,8 +45,9 @@ pub(crate) async fn submit(request: Request, body: Body) -> Result<Response, Pro
     }
 }
 
-/// When a submission is given up because the node stops: its peers may settle it without this node, which sees nothing of it then.
-async fn stopped(context: &Context) {
+/// When what waits for a block is given up because the node stops: its peers may make it without this node, which sees nothing of it
+/// then.
+pub(crate) async fn stopped(context: &Context) {
     let mut stopping = context.stopping.clone();
     // A sender that is gone stops the server too.
     _ = stopping.wait_for(|stopping| *stopping).await;

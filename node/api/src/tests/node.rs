@@ -316,6 +316,7 @@ impl Node for TestNode {
         match self.staged() {
             Staged::Busy => return ready(StateAnswer::Busy { retry_after: Duration::from_secs(1) }),
             Staged::TimesOut => return ready(StateAnswer::TimedOut),
+            Staged::NeverAnswers => return Box::pin(std::future::pending()),
             _ => {}
         }
         let chain = self.chain();

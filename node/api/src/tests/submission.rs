@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use stellar_xdr::{Asset, ReadXdr, TransactionResult};
 
 use super::node::Staged;
+use super::state_proofs::account_key;
 use super::{Answer, Api, COIN, address, form, hash_of, key};
 use crate::format;
 use crate::port::Refusal;
@@ -189,11 +190,14 @@ async fn node_that_stops_keeps_nobody_waiting_for_what_its_peers_may_settle() {
     let api = Api::funded();
     let envelope = api.pay(&api.node.chain(), 1);
     api.node.stage(Staged::NeverAnswers);
-    let submitting = api.submit(&envelope);
+    let funding = format!("/friendbot?addr={}", address(key(9).public()));
+    let proving = format!("/state_proofs/{}", account_key(1));
     let stopping = async { api.stopping.send_replace(true) };
-    let both = async { tokio::join!(submitting, stopping).0 };
-    let answer = tokio::time::timeout(super::PATIENCE, both).await.expect("an answer");
-    problem(&answer, 504, "transaction_submission_timeout");
+    let all = async { tokio::join!(api.submit(&envelope), api.get(&funding), api.get(&proving), stopping) };
+    let answers = tokio::time::timeout(super::PATIENCE, all).await.expect("answers");
+    problem(&answers.0, 504, "transaction_submission_timeout");
+    problem(&answers.1, 504, "timeout");
+    problem(&answers.2, 504, "timeout");
 }
 
 #[tokio::test]

@@ -152,6 +152,20 @@ fn state_keeps_two_sets_and_as_many_records_as_it_may() {
 }
 
 #[test]
+fn records_that_can_be_submitted_again_outlast_those_that_cannot() {
+    let mut state = in_epoch(5);
+    assert_eq!(judge(&mut state, 5, &submission(4, votes(4, 0))), Ok(()));
+    let again = state.convictions[0].clone();
+    // These came in later, about an epoch that is over for good.
+    let late = |number| Conviction { epoch: Epoch(3), slot: Some(Slot(number)), ..again.clone() };
+    state.convictions.extend((0..255).map(late));
+    assert_eq!(judge(&mut state, 5, &submission(5, votes(5, 0))), Ok(()));
+    assert_eq!((state.convictions.len(), &state.convictions[0]), (256, &again));
+    assert_eq!((state.convictions[1].slot, state.convictions[255].epoch), (Some(Slot(1)), Epoch(5)));
+    assert_eq!(judge(&mut state, 5, &submission(4, votes(4, 0))), Err(Acquittal::Recorded));
+}
+
+#[test]
 fn next_set_is_drafted_without_whom_a_key_of_theirs_convicts() {
     let mut state = in_epoch(1);
     judge(&mut state, 1, &submission(1, votes(1, 1))).expect("holds");

@@ -233,7 +233,7 @@ pub(super) fn envelope(order: Order, clients: u64, network: &Digest) -> Envelope
 
 pub(super) fn decode(envelope: &Envelope, network: &Digest) -> Option<PendingTransaction> {
     let transaction = SignedTransaction::decode(network, &envelope.0).ok()?;
-    let admitted = carat_ledger::Admitted::from(&transaction);
+    let admitted = carat_ledger::Admitted::of(&transaction, carat_ledger::NEWEST_PROTOCOL);
     Some(PendingTransaction {
         hash: *transaction.hash(),
         source: admitted.source.0,
