@@ -1,9 +1,9 @@
 //! Submitting to a network rather than to a node, and knowing what became of it.
 //!
-//! **Source**: consensus specification, section 12. An envelope goes to f+1 nodes, so that one of them is
-//! correct; when the time is over the *same bytes* go to all, which can never execute them twice. The outcome
-//! is what a verified receipt says. A refusal has no receipt: it counts when all nodes were asked, f+1 agree on it and
-//! none executed.
+//! **Source**: consensus specification, section 12; decision record 55. An envelope goes to f+1 nodes, so that one of them is
+//! correct, on an edge network to all its proposers; when the time is over the *same bytes* go to all, which can never execute them twice. The outcome
+//! is what a verified receipt says. A refusal has no receipt: it counts when all nodes were asked, as many agree on it
+//! and none executed.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -243,3 +243,16 @@ pub fn read_file(path: &Path, role: KeyRole, passphrase: &PassphraseSource) -> R
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(failed)?);
     key_file::read(role, &text, passphrase).map_err(|error| KeysError::Contents { path: path.into(), error })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proposer_of_an_edge_network_signs_what_it_orders_and_no_vote() {
+        let key = SecretKey::from_seed(&[7; 32]);
+        let signer = ProposerSigner(key.clone());
+        assert_eq!(signer.sign(SignerRole::Proposer, b"order"), Some(key.sign(b"order")));
+        assert_eq!(signer.sign(SignerRole::Acceptor, b"vote"), None);
+    }
+}

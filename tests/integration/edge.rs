@@ -7,6 +7,7 @@ use carat_client::native::{Native, Reply};
 use carat_genesis::init::InitOptions;
 use carat_network::entrance::Dialler;
 use carat_node::{FollowerHome, Home, Settings};
+use carat_storage::vault::PassphraseSource;
 use carat_types::batch::Envelope;
 use carat_types::builder::operation;
 use carat_types::receipt::Verifier;
@@ -14,7 +15,7 @@ use carat_types::transaction::SignedTransaction;
 use stellar_xdr::{Limits, WriteXdr as _};
 
 use crate::cluster::{Cluster, eventually, key};
-use crate::start_up::{check, refusal};
+use crate::start_up::{check, refusal, set_passphrase};
 
 /// The numbers of the proposers, behind four acceptors.
 const PROPOSERS: [usize; 2] = [4, 5];
@@ -162,4 +163,24 @@ async fn home_says_which_command_starts_it() {
     let journal = cluster.homes[5].join("data/journal");
     fs::rename(&journal, cluster.homes[5].join("elsewhere")).expect("renamed");
     check(&refusal(&mut cluster, 5).await, &["journal", "hint"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_key_files_of_a_proposer_are_encrypted_at_rest() {
+    use carat_node::home::Place;
+    use carat_node::key_change::{Change, apply};
+
+    let cluster = Cluster::make_with(two_proposers);
+    let home = &cluster.homes[4];
+    let source = PassphraseSource::of_keys(Some(set_passphrase(&cluster, 4, "six random words in a row")));
+    let place = Place::read(home).expect("readable");
+    let change = Change::Encrypt(source.demand().expect("long"));
+    assert_eq!(apply(&place, &source, &change).expect("encrypted").len(), 2);
+    for file in ["proposer.key.json", "network.key.json"] {
+        assert!(
+            !fs::read_to_string(home.join("keys").join(file)).expect("readable").contains("seed"),
+            "{file}"
+        );
+    }
+    Home::read(home).expect("opened with its passphrase").open().expect("its journal is there");
 }
