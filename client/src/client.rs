@@ -1,9 +1,9 @@
 //! Submitting to a network rather than to a node, and knowing what became of it.
 //!
-//! **Source**: consensus specification, section 12. An envelope goes to f+1 nodes, so that one of them is
-//! correct; when the time is over the *same bytes* go to all, which can never execute them twice. The outcome
-//! is what a verified receipt says. A refusal has no receipt: it counts when all nodes were asked, f+1 agree on it and
-//! none executed.
+//! **Source**: consensus specification, section 12; decision record 55. An envelope goes to f+1 nodes, so that one of them is
+//! correct, on an edge network to all its proposers; when the time is over the *same bytes* go to all, which can never execute them twice. The outcome
+//! is what a verified receipt says. A refusal has no receipt: it counts when all nodes were asked, as many agree on it
+//! and none executed.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ pub enum ClientError {
     #[error(transparent)]
     Rest(RestError),
     /// No f+1 nodes gave the same answer.
-    #[error("too few validators give the same answer (hint: ask again; if it stays, carat doctor)")]
+    #[error("too few nodes give the same answer (hint: ask again; if it stays, carat doctor)")]
     Disagreement,
     /// A receipt of something else than what was asked for.
     #[error("the receipt is of transaction {seen}, asked for was {expected}")]
@@ -146,7 +146,8 @@ impl Client {
         after.iter().chain(before)
     }
 
-    /// The account as the furthest of f+1 nodes knows it: good for its sequence number, proof of nothing.
+    /// The account as the furthest of f+1 nodes knows it, or of all proposers of an edge network: good for its sequence number,
+    /// proof of nothing.
     ///
     /// One node alone may lag behind what another has already answered, and its number would then be used twice.
     ///
@@ -171,7 +172,7 @@ impl Client {
                     failure.get_or_insert(ClientError::Unreachable(error));
                 }
             }
-            if answers >= self.one_correct() {
+            if answers >= self.network.one_correct() {
                 break;
             }
         }
@@ -196,7 +197,7 @@ impl Client {
         Err(ClientError::Unreachable(last.unwrap_or_else(no_nodes)))
     }
 
-    /// The answer that f+1 nodes give alike: one of them is correct.
+    /// The answer that f+1 nodes give alike, or all proposers of an edge network: one of them is correct.
     ///
     /// **Errors**: [`ClientError::Rest`] if they refuse, [`ClientError::Unreachable`], [`ClientError::Disagreement`].
     pub async fn agreed<'a, T: PartialEq, F>(
@@ -222,7 +223,7 @@ impl Client {
                             1
                         }
                     };
-                    if count >= self.one_correct() {
+                    if count >= self.network.one_correct() {
                         let at = known.unwrap_or(answers.len() - 1);
                         return Ok(answers.swap_remove(at).0);
                     }
@@ -248,7 +249,7 @@ impl Client {
 
     async fn submit_bytes(&self, hash: &Digest, bytes: &[u8]) -> Result<Finality, ClientError> {
         let started = Instant::now();
-        let mut targets = self.one_correct();
+        let mut targets = self.network.one_correct();
         loop {
             let last = match self.round(hash, bytes, targets).await {
                 // A node that lies about it must not keep us from asking the others.
@@ -292,7 +293,7 @@ impl Client {
                 Err(error) => last = error.to_string(),
             }
         }
-        let agreed = refusals.len() >= self.one_correct();
+        let agreed = refusals.len() >= self.network.one_correct();
         match refusals.pop() {
             Some(problem) if agreed => Round::Refused(problem),
             Some(problem) => Round::Open(problem.to_string()),
@@ -357,11 +358,6 @@ impl Client {
         let Some(result) = &verdict.result else { return Ok(None) };
         let result = decode_result(result)?;
         Ok(Some(Finality { hash: *hash, verdict, result, receipt }))
-    }
-
-    /// f+1: among so many nodes one is correct.
-    fn one_correct(&self) -> usize {
-        carat_types::Quorum::of(self.nodes.len()).map_or(self.nodes.len(), |quorum| quorum.one_correct())
     }
 }
 

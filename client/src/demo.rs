@@ -68,7 +68,7 @@ async fn stop(folder: &std::path::Path) -> Result<(), Failure> {
     let Ok(network) = Network::load(folder) else { return Ok(()) };
     let processes = Processes::new(&network)?;
     let mut stops = tokio::task::JoinSet::new();
-    for node in network.nodes {
+    for node in processes.nodes().to_vec() {
         let processes = processes.clone();
         stops.spawn(async move { processes.stop(&node).await });
     }

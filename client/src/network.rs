@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use carat_types::genesis::{GenesisError, GenesisFile};
+use carat_types::{PublicKey, Quorum};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -18,8 +19,10 @@ pub struct Network {
     pub folder: PathBuf,
     /// The genesis file: the one thing that is trusted.
     pub genesis: GenesisFile,
-    /// The nodes, in the order of the genesis file.
+    /// Where clients go, in the order of the genesis file: the validators, or the proposers of an edge network.
     pub nodes: Vec<NodeAddress>,
+    /// The validators of an edge network, which no client reaches; none where the nodes are the validators.
+    pub acceptors: Vec<NodeAddress>,
 }
 
 /// Where one node is.
@@ -29,7 +32,7 @@ pub struct NodeAddress {
     pub name: String,
     /// Its home folder, where it runs on this machine.
     pub home: PathBuf,
-    /// Address of its REST interface, without a slash at the end.
+    /// Address of its REST interface, without a slash at the end; empty for an acceptor of an edge network, which has none.
     pub api: String,
     /// Address of its metrics and health, without a slash at the end.
     pub metrics: String,
@@ -71,6 +74,8 @@ pub enum NetworkError {
 struct File {
     genesis: PathBuf,
     nodes: Vec<FileNode>,
+    #[serde(default)]
+    acceptors: Vec<FileAcceptor>,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +84,14 @@ struct FileNode {
     name: String,
     home: PathBuf,
     api: String,
+    metrics: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileAcceptor {
+    name: String,
+    home: PathBuf,
     metrics: String,
 }
 
@@ -96,17 +109,43 @@ impl Network {
         let syntax = |reason: String| NetworkError::Syntax { path: path.clone(), reason };
         let file: File = toml::from_str(&text).map_err(|error| syntax(error.to_string()))?;
         let genesis = read_genesis(&folder.join(&file.genesis))?;
-        let (seen, expected) = (file.nodes.len(), genesis.genesis.validators.len());
-        if seen != expected {
-            return Err(syntax(format!("it lists {seen} nodes, the genesis file {expected} validators")));
+        check_counts(&file, &genesis).map_err(syntax)?;
+        let address = |name: String, home: PathBuf, api: &str, metrics: &str| NodeAddress {
+            name,
+            home: folder.join(home),
+            api: api.trim_end_matches('/').to_owned(),
+            metrics: metrics.trim_end_matches('/').to_owned(),
+        };
+        let nodes = file.nodes.into_iter();
+        let nodes = nodes.map(|node| address(node.name, node.home, &node.api, &node.metrics)).collect();
+        let acceptors = file.acceptors.into_iter();
+        let acceptors = acceptors.map(|node| address(node.name, node.home, "", &node.metrics)).collect();
+        Ok(Network { nodes, acceptors, genesis, folder })
+    }
+
+    /// Every process of the network by its number: validators first, then the proposers of an edge network.
+    pub fn processes(&self) -> impl Iterator<Item = &NodeAddress> {
+        self.acceptors.iter().chain(&self.nodes)
+    }
+
+    /// Whether proposers are processes of their own, to which alone clients go.
+    pub fn is_edge(&self) -> bool {
+        !self.genesis.genesis.deployment.is_co_located()
+    }
+
+    /// The network key that the node in this place must show.
+    pub fn key_of(&self, node: usize) -> Option<PublicKey> {
+        let genesis = &self.genesis.genesis;
+        match self.is_edge() {
+            true => genesis.deployment.edge_proposers().get(node).map(|it| it.network),
+            false => genesis.validators.get(node).map(|it| it.network),
         }
-        let nodes = file.nodes.into_iter().map(|node| NodeAddress {
-            name: node.name,
-            home: folder.join(node.home),
-            api: node.api.trim_end_matches('/').to_owned(),
-            metrics: node.metrics.trim_end_matches('/').to_owned(),
-        });
-        Ok(Network { nodes: nodes.collect(), genesis, folder })
+    }
+
+    /// Among so many nodes one is correct: f+1 validators, and all proposers of an edge network, of which all but one may lie.
+    pub fn one_correct(&self) -> usize {
+        let n = self.nodes.len();
+        if self.is_edge() { n } else { Quorum::of(n).map_or(n, |quorum| quorum.one_correct()) }
     }
 
     /// The passphrase that every signature is bound to.
@@ -120,6 +159,23 @@ impl Network {
     }
 }
 
+/// Validators are nodes, or acceptors beside the nodes where these are proposers.
+fn check_counts(file: &File, genesis: &GenesisFile) -> Result<(), String> {
+    let (n, proposers) =
+        (genesis.genesis.validators.len(), genesis.genesis.deployment.edge_proposers().len());
+    let (nodes, acceptors) = (file.nodes.len(), file.acceptors.len());
+    match proposers {
+        0 if (nodes, acceptors) != (n, 0) => Err(format!(
+            "it lists {nodes} nodes and {acceptors} acceptors, the genesis file {n} validators that are nodes"
+        )),
+        1.. if (nodes, acceptors) != (proposers, n) => Err(format!(
+            "it lists {nodes} nodes and {acceptors} acceptors, the genesis file {proposers} proposers that are nodes and {n} \
+             validators that are acceptors"
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Reads and checks a genesis file.
 ///
 /// **Errors**: [`NetworkError`].
@@ -130,4 +186,74 @@ pub fn read_genesis(path: &Path) -> Result<GenesisFile, NetworkError> {
 
 fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
     std::fs::read(path).map_err(|source| NetworkError::Read { path: path.to_path_buf(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use carat_types::SecretKey;
+    use carat_types::genesis::{Deployment, GenesisProposer};
+
+    use super::*;
+    use crate::fixture::{PASSPHRASE, genesis_of};
+
+    fn nodes(kind: &str, letter: char, count: u16) -> String {
+        let api = |port| {
+            if kind == "nodes" { format!("api = \"http://127.0.0.1:{port}/\"\n") } else { String::new() }
+        };
+        let node = |i: u16| {
+            format!(
+                "[[{kind}]]\nname = \"{letter}{i}\"\nhome = \"{letter}{i}\"\n{}metrics = \"http://127.0.0.1:{}\"\n",
+                api(i),
+                i
+            )
+        };
+        (0..count).map(node).collect()
+    }
+
+    /// A network of four validators with `proposers` of their own, described by these lists.
+    fn load(proposers: u8, lists: &str) -> Result<Network, NetworkError> {
+        let key = |seed: u8| SecretKey::from_seed(&[seed; 32]).public();
+        let mut genesis = genesis_of(PASSPHRASE).genesis;
+        let listed = (0..proposers).map(|i| GenesisProposer {
+            name: format!("p{i}"),
+            proposer: key(50 + i),
+            network: key(60 + i),
+        });
+        if proposers > 0 {
+            genesis.deployment = Deployment::Edge { proposers: listed.collect() };
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let json = serde_json::to_vec(&genesis).expect("serialises");
+        std::fs::write(folder.path().join("genesis.json"), json).expect("written");
+        let text = format!("genesis = \"genesis.json\"\n{lists}");
+        std::fs::write(folder.path().join(FILE_NAME), text).expect("written");
+        Network::load(folder.path())
+    }
+
+    #[test]
+    fn clients_of_an_edge_network_go_to_its_proposers_of_which_all_but_one_may_lie() {
+        let network = load(3, &(nodes("acceptors", 'v', 4) + &nodes("nodes", 'p', 3))).expect("described");
+        let names: Vec<_> = network.processes().map(|node| node.name.as_str()).collect();
+        assert_eq!(names, ["v0", "v1", "v2", "v3", "p0", "p1", "p2"]);
+        assert_eq!((network.is_edge(), network.one_correct()), (true, 3));
+        assert_eq!(network.key_of(1), Some(SecretKey::from_seed(&[61; 32]).public()));
+        assert_eq!(network.key_of(3), None);
+        let together = load(0, &nodes("nodes", 'v', 4)).expect("described");
+        assert_eq!((together.is_edge(), together.one_correct()), (false, 2));
+        assert_eq!(together.key_of(1), Some(SecretKey::from_seed(&[31; 32]).public()));
+    }
+
+    #[test]
+    fn description_that_does_not_fit_the_deployment_is_refused() {
+        let cases = [
+            (3, nodes("nodes", 'v', 4), "4 nodes and 0 acceptors, the genesis file 3 proposers"),
+            (3, nodes("acceptors", 'v', 4) + &nodes("nodes", 'p', 2), "2 nodes and 4 acceptors"),
+            (0, nodes("acceptors", 'v', 4) + &nodes("nodes", 'v', 4), "4 nodes and 4 acceptors"),
+            (0, nodes("nodes", 'v', 3), "3 nodes and 0 acceptors, the genesis file 4 validators"),
+        ];
+        for (proposers, lists, expected) in cases {
+            let error = load(proposers, &lists).expect_err("refused").to_string();
+            assert!(error.contains(expected), "{error} should contain {expected}");
+        }
+    }
 }

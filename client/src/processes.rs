@@ -3,6 +3,7 @@
 //! A process is remembered by its id and the time at which it started, in `run/` of the network's folder: an id
 //! alone may belong to somebody else by the time a signal is sent.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Processes {
     folder: PathBuf,
     nodes: Vec<NodeAddress>,
+    /// Names of the proposers of an edge network, which are started by a command of their own.
+    proposers: BTreeSet<String>,
     program: PathBuf,
     http: reqwest::Client,
 }
@@ -100,10 +103,16 @@ impl Processes {
     pub fn new(network: &Network) -> Result<Self, ProcessError> {
         Ok(Processes {
             folder: network.folder.join("run"),
-            nodes: network.nodes.clone(),
+            nodes: network.processes().cloned().collect(),
+            proposers: network.nodes.iter().filter(|_| network.is_edge()).map(|it| it.name.clone()).collect(),
             program: sibling("carat-node")?,
             http: Rest::pool()?,
         })
+    }
+
+    /// All of them by their numbers.
+    pub fn nodes(&self) -> &[NodeAddress] {
+        &self.nodes
     }
 
     /// The node called `name`.
@@ -139,7 +148,7 @@ impl Processes {
         let log = File::options().create(true).append(true).open(&path).map_err(system(&path))?;
         let errors = log.try_clone().map_err(system(&path))?;
         let mut child = Command::new(&self.program)
-            .arg("run")
+            .arg(if self.proposers.contains(&node.name) { "propose" } else { "run" })
             .arg("--home")
             .arg(&node.home)
             .stdin(Stdio::null())

@@ -74,6 +74,7 @@ struct Keys {
 /// **Errors**: [`InitError`]; nothing is left behind.
 pub fn follower(options: &FollowerOptions) -> Result<MadeFollower, InitError> {
     let genesis = read_genesis(&options.genesis)?;
+    check_deployment(&genesis)?;
     check_validators(options, &genesis)?;
     let address = reachable(options)?;
     let salt = salt(options.salt.as_deref(), &genesis)?;
@@ -93,9 +94,9 @@ pub fn validators_of(network: &Path) -> Result<BTreeMap<u16, SocketAddr>, InitEr
     let description: NetworkDescription = read_toml(&path)?;
     let home = |home: &Path| {
         let settings: NodeSettings = read_toml(&network.join(home).join(layout::SETTINGS))?;
-        Ok((settings.validator.index, settings.network.listen))
+        Ok(settings.validator.index.map(|index| (index, settings.network.listen)))
     };
-    description.nodes.iter().map(|node| home(&node.home)).collect()
+    description.nodes.iter().filter_map(|node| home(&node.home).transpose()).collect()
 }
 
 fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, InitError> {
@@ -111,6 +112,21 @@ fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, InitError
 pub(crate) fn read_genesis(path: &Path) -> Result<GenesisFile, InitError> {
     let bytes = fs::read(path).map_err(|error| disk("read", path, error))?;
     Ok(GenesisFile::parse(&bytes)?)
+}
+
+/// Acceptors of an edge network serve nobody but proposers, and these show all that a follower would.
+fn check_deployment(genesis: &GenesisFile) -> Result<(), InitError> {
+    match genesis.genesis.deployment.edge_proposers().len() {
+        0 => Ok(()),
+        proposers => Err(InitError::Choice {
+            what: "deployment",
+            seen: format!("edge, with {proposers} proposers"),
+            expected:
+                "co-located to follow it (hint: a proposer of an edge network executes and shows everything: \
+                       docs/operations/edge.md)"
+                    .to_owned(),
+        }),
+    }
 }
 
 fn check_validators(options: &FollowerOptions, genesis: &GenesisFile) -> Result<(), InitError> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use carat_storage::key_file as key_at_rest;
 use carat_storage::vault::Passphrase;
-use carat_types::genesis::{GenesisFile, GenesisValidator};
+use carat_types::genesis::{Deployment, GenesisFile, GenesisValidator};
 use carat_types::key_file::{self, KeyRole};
 use carat_types::{LeafRule, PublicKey, leaf};
 use zeroize::Zeroizing;
@@ -49,7 +49,7 @@ pub struct Founder {
 /// **Errors**: [`InitError`]; nothing is left behind.
 pub fn found(options: &InitOptions, founders: Vec<GenesisValidator>) -> Result<GenesisFile, InitError> {
     check(options)?;
-    let (genesis, leaves) = genesis_file(options, founders)?;
+    let (genesis, leaves) = genesis_file(options, founders, Deployment::CoLocated)?;
     appear(&options.out, |folder| {
         make_folder(folder)?;
         write_new(&folder.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;

@@ -1,4 +1,4 @@
-//! Makes a network: keys, genesis file, and a home for each validator.
+//! Makes a network: keys, genesis file, and a home for each validator, and for each proposer of an edge network.
 //!
 //! Everything is made in a folder beside the one asked for and appears there at once, complete.
 
@@ -17,13 +17,14 @@ use carat_types::genesis::{
 use carat_types::hash::sha256;
 use carat_types::key_file::{self, KeyRole};
 use carat_types::leaf::{self, SaltSecret};
-use carat_types::quorum::Quorum;
-use carat_types::{Digest, LeafRule, PublicKey, SecretKey, ValidatorId};
+use carat_types::quorum::{ImpossibleSize, Quorum};
+use carat_types::{Digest, LeafRule, PublicKey, SecretKey, SignerSet, ValidatorId};
 use zeroize::Zeroizing;
 
+use crate::edge::{self, ProposerKeys};
 use crate::error::InitError;
 use crate::files::{PLAIN_MODE, SECRET_MODE, disk, make_folder, sync_folder, write_new};
-use crate::layout::{self, home_name};
+use crate::layout::{self, Kind, home_name, proposer_home_name};
 use crate::ports::{self, Addresses};
 use crate::state::state_root;
 
@@ -53,11 +54,13 @@ pub fn default_passphrase(profile: Profile) -> &'static str {
 pub struct InitOptions {
     /// Number of validators: 1, or 4 and more.
     pub validators: u16,
+    /// Proposers that are processes of their own, without a vote; none, and each validator runs one.
+    pub proposers: u16,
     /// Folder to make.
     pub out: PathBuf,
     /// What the passphrase begins with; random digits are always added, so that no two networks share signatures.
     pub passphrase: String,
-    /// First of three ports a validator; none looks for free ones.
+    /// First of three ports a validator or proposer; none looks for free ones.
     pub base_port: Option<u16>,
     /// Test or main network.
     pub profile: Profile,
@@ -102,6 +105,7 @@ impl InitOptions {
     pub fn test(validators: u16, out: impl Into<PathBuf>) -> Self {
         InitOptions {
             validators,
+            proposers: 0,
             out: out.into(),
             passphrase: default_passphrase(Profile::Test).to_owned(),
             base_port: None,
@@ -132,7 +136,7 @@ impl InitOptions {
 pub struct Made {
     /// The genesis file.
     pub genesis: GenesisFile,
-    /// The homes, in the order of the genesis file.
+    /// The homes, in the order of the genesis file, validators first.
     pub homes: Vec<PathBuf>,
 }
 
@@ -141,9 +145,10 @@ pub struct Made {
 /// **Errors**: [`InitError`]; nothing is left behind.
 pub fn init(options: &InitOptions) -> Result<Made, InitError> {
     check(options)?;
+    let processes = options.validators.saturating_add(options.proposers);
     let addresses = match options.base_port {
-        Some(base) => ports::from_base(options.validators, base)?,
-        None => ports::free(options.validators)?,
+        Some(base) => ports::from_base(processes, base)?,
+        None => ports::free(processes)?,
     };
     let elsewhere = |index| options.acceptors.iter().find(|(of, _)| *of == index).map(|(_, key)| *key);
     let keys =
@@ -152,14 +157,24 @@ pub fn init(options: &InitOptions) -> Result<Made, InitError> {
         let name = options.names.get(usize::from(index)).cloned().unwrap_or_else(|| home_name(index));
         keys.entry(&name)
     });
-    let (genesis, leaves) = genesis_file(options, validators.collect())?;
+    let proposers = (0..options.proposers).map(|_| ProposerKeys::new()).collect::<Result<Vec<_>, _>>()?;
+    let deployment = edge::deployment(&proposers);
+    let (genesis, leaves) = genesis_file(options, validators.collect(), deployment)?;
 
     appear(&options.out, |folder| {
         write_network(folder, &genesis, &keys, &addresses, options)?;
-        write_secret(folder, options.validators, &leaves)
+        for (place, keys) in (0_u16..).zip(&proposers) {
+            edge::write_home(folder, place, &genesis, keys, &addresses, options)?;
+        }
+        write_secret(folder, options, &leaves)?;
+        sync_folder(folder)
     })?;
-    let homes = (0..options.validators).map(|index| options.out.join(home_name(index))).collect();
-    Ok(Made { genesis, homes })
+    Ok(Made { genesis, homes: home_names(options).map(|name| options.out.join(name)).collect() })
+}
+
+/// The names of all homes, in the order of the genesis file.
+fn home_names(options: &InitOptions) -> impl Iterator<Item = String> + use<> {
+    (0..options.validators).map(home_name).chain((0..options.proposers).map(proposer_home_name))
 }
 
 /// The three keys of one validator.
@@ -238,6 +253,11 @@ fn random_bytes() -> Result<Zeroizing<[u8; 32]>, InitError> {
 pub(crate) fn check(options: &InitOptions) -> Result<(), InitError> {
     let wrong = |what, seen: String, expected: String| Err(InitError::Choice { what, seen, expected });
     Quorum::of(usize::from(options.validators)).map_err(carat_types::genesis::GenesisError::from)?;
+    let (n, proposers) = (usize::from(options.validators), usize::from(options.proposers));
+    if n.saturating_add(proposers) > usize::from(SignerSet::CAPACITY) {
+        let size = ImpossibleSize::Proposers { proposers, n };
+        return Err(carat_types::genesis::GenesisError::from(size).into());
+    }
     if !options.names.is_empty() && options.names.len() != usize::from(options.validators) {
         let seen = format!("given {} times", options.names.len());
         return wrong(
@@ -273,6 +293,7 @@ pub(crate) fn check(options: &InitOptions) -> Result<(), InitError> {
 pub(crate) fn genesis_file(
     options: &InitOptions,
     validators: Vec<GenesisValidator>,
+    deployment: Deployment,
 ) -> Result<(GenesisFile, LeafRule), InitError> {
     let mut suffix = [0; 16];
     getrandom::fill(&mut suffix).map_err(InitError::Random)?;
@@ -288,7 +309,7 @@ pub(crate) fn genesis_file(
         salt_commitment: None,
         time_ms: u64::try_from(since_1970.as_millis()).unwrap_or(0),
         validators,
-        deployment: Deployment::default(),
+        deployment,
         consensus: options.consensus,
         ledger: LedgerConstants {
             total_coins: options.total_coins,
@@ -386,13 +407,19 @@ fn write_network(
 ) -> Result<(), InitError> {
     make_folder(folder)?;
     write_new(&folder.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;
-    write_new(&folder.join(layout::NETWORK), PLAIN_MODE, layout::network_text(addresses).as_bytes())?;
+    write_new(
+        &folder.join(layout::NETWORK),
+        PLAIN_MODE,
+        layout::network_text(options.validators, addresses).as_bytes(),
+    )?;
     for (index, keys) in (0_u16..).zip(keys) {
         write_home(&folder.join(home_name(index)), index, genesis, keys, addresses, options.encrypt_store)?;
         let key_folder = folder.join(home_name(index)).join(layout::KEYS);
-        write_keys(&key_folder, keys, has_login(genesis), options.key_passphrase.as_ref())?;
+        // Who serves no clients logs nobody in.
+        let login = has_login(genesis) && options.proposers == 0;
+        write_keys(&key_folder, keys, login, options.key_passphrase.as_ref())?;
     }
-    sync_folder(folder)
+    Ok(())
 }
 
 /// Nobody reads a members' network without logging in.
@@ -401,10 +428,10 @@ pub(crate) fn has_login(genesis: &GenesisFile) -> bool {
 }
 
 /// The secret of the leaves, the same in every home.
-fn write_secret(folder: &Path, validators: u16, leaves: &LeafRule) -> Result<(), InitError> {
+fn write_secret(folder: &Path, options: &InitOptions, leaves: &LeafRule) -> Result<(), InitError> {
     let LeafRule::Salted(secret) = leaves else { return Ok(()) };
-    for index in 0..validators {
-        let keys = folder.join(home_name(index)).join(layout::KEYS);
+    for home in home_names(options) {
+        let keys = folder.join(home).join(layout::KEYS);
         write_new(&keys.join(leaf::SALT_FILE), SECRET_MODE, leaf::write(secret).as_bytes())?;
         sync_folder(&keys)?;
     }
@@ -419,17 +446,27 @@ pub(crate) fn write_keys(
     passphrase: Option<&Passphrase>,
 ) -> Result<(), InitError> {
     for (role, key) in KeyRole::ALL.into_iter().filter_map(|role| Some((role, keys.of(role)?))) {
-        let text = match passphrase {
-            Some(passphrase) => Zeroizing::new(key_at_rest::write_encrypted(role, key, passphrase)?),
-            None => key_file::write(role, key),
-        };
-        write_new(&folder.join(role.file_name()), SECRET_MODE, text.as_bytes())?;
+        write_key(folder, role, key, passphrase)?;
     }
     let of_login = [(layout::CHALLENGE_KEY, &keys.challenges), (layout::TOKEN_KEY, &keys.tokens)];
     for (name, key) in of_login.into_iter().filter(|_| login) {
         write_login_key(&folder.join(name), key, passphrase)?;
     }
     sync_folder(folder)
+}
+
+/// A key file, in the clear or encrypted.
+pub(crate) fn write_key(
+    folder: &Path,
+    role: KeyRole,
+    key: &SecretKey,
+    passphrase: Option<&Passphrase>,
+) -> Result<(), InitError> {
+    let text = match passphrase {
+        Some(passphrase) => Zeroizing::new(key_at_rest::write_encrypted(role, key, passphrase)?),
+        None => key_file::write(role, key),
+    };
+    write_new(&folder.join(role.file_name()), SECRET_MODE, text.as_bytes())
 }
 
 /// A key of a bank's login, in the clear or encrypted.
@@ -459,8 +496,10 @@ fn write_home(
     addresses: &[Addresses],
     encrypt_store: bool,
 ) -> Result<(), InitError> {
+    let is_edge = !genesis.genesis.deployment.is_co_located();
+    let kind = if is_edge { Kind::Acceptor(index) } else { Kind::Validator(index) };
     make_folder(home)?;
-    let mut settings = layout::settings_text(index, addresses).unwrap_or_default();
+    let mut settings = layout::settings_text(kind, index, addresses).unwrap_or_default();
     if matches!(keys.acceptor, Acceptor::Elsewhere(_)) {
         settings.push_str(layout::TOKEN_TEXT);
     }
@@ -468,7 +507,7 @@ fn write_home(
         settings.push_str(layout::STORE_TEXT);
     }
     let own = addresses.get(usize::from(index));
-    if let Some(own) = own.filter(|_| has_login(genesis)) {
+    if let Some(own) = own.filter(|_| has_login(genesis) && !is_edge) {
         settings.push_str(&layout::login_text(own.api));
     }
     write_new(&home.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;

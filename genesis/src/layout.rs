@@ -4,6 +4,7 @@
 //! net/                     0700
 //!   genesis.json           what all validators share, byte for byte; its hash is the chain id
 //!   network.toml           where the nodes are: for clients
+//!   p0/ … p(n_p-1)/        0700: the home of one proposer of an edge network: as below, without the acceptor key
 //!   v0/ … v(n-1)/          0700: the home of one validator, to be taken to its machine with genesis.json
 //!     node.toml            settings
 //!     keys/                0700
@@ -51,7 +52,23 @@ pub fn home_name(index: u16) -> String {
     format!("v{index}")
 }
 
-/// What is looked at in a validator's settings; the node reads more.
+/// Name of the home of a proposer of an edge network.
+pub fn proposer_home_name(place: u16) -> String {
+    format!("p{place}")
+}
+
+/// Whose settings are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A validator's, which orders and serves clients as well.
+    Validator(u16),
+    /// A validator's of an edge network: no client reaches it.
+    Acceptor(u16),
+    /// Those of a proposer of an edge network.
+    Proposer(u16),
+}
+
+/// What is looked at in a validator's or a proposer's settings; the node reads more.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct NodeSettings {
     pub(crate) validator: ValidatorSettings,
@@ -60,7 +77,10 @@ pub(crate) struct NodeSettings {
 
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ValidatorSettings {
-    pub(crate) index: u16,
+    #[serde(default)]
+    pub(crate) index: Option<u16>,
+    #[serde(default)]
+    pub(crate) proposer: Option<u16>,
     #[serde(default = "default_genesis")]
     pub(crate) genesis: PathBuf,
     #[serde(default = "default_keys")]
@@ -107,7 +127,11 @@ fn default_data() -> PathBuf {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct NetworkDescription {
     pub(crate) genesis: PathBuf,
+    /// Where clients go: validators, or the proposers of an edge network.
     pub(crate) nodes: Vec<NodeDescription>,
+    /// Validators of an edge network.
+    #[serde(default)]
+    pub(crate) acceptors: Vec<NodeDescription>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -116,10 +140,10 @@ pub(crate) struct NodeDescription {
     pub(crate) home: PathBuf,
 }
 
-/// The text of validator `index`'s settings.
-pub(crate) fn settings_text(index: u16, all: &[Addresses]) -> Option<String> {
-    let mut text = own_text(index, &format!("../{GENESIS}"), all.get(usize::from(index))?);
-    let others = (0_u16..).zip(all).filter(|(peer, _)| *peer != index);
+/// The text of the settings of process `number`; processes are numbered through, validators first.
+pub(crate) fn settings_text(kind: Kind, number: u16, all: &[Addresses]) -> Option<String> {
+    let mut text = text_of(kind, &format!("../{GENESIS}"), all.get(usize::from(number))?);
+    let others = (0_u16..).zip(all).filter(|(peer, _)| *peer != number);
     text.push_str(&peers_text(others.map(|(peer, addresses)| (peer, addresses.network))));
     Some(text)
 }
@@ -140,18 +164,39 @@ pub(crate) fn peers_text(peers: impl IntoIterator<Item = (u16, SocketAddr)>) -> 
     peers.into_iter().map(text).collect()
 }
 
-/// The same without its peers.
+/// The text of validator `index`'s settings without its peers.
 pub(crate) fn own_text(index: u16, genesis: &str, own: &Addresses) -> String {
+    text_of(Kind::Validator(index), genesis, own)
+}
+
+fn text_of(kind: Kind, genesis: &str, own: &Addresses) -> String {
+    let clients = format!("# REST for clients (TCP).\n[api]\nlisten = \"{}\"\n\n", own.api);
+    let (whose, place, doors, others) = match kind {
+        Kind::Validator(index) => {
+            (format!("validator {index}"), format!("index = {index}"), clients, "The other validators")
+        }
+        Kind::Acceptor(index) => (
+            format!("validator {index} of an edge network: no client may reach it"),
+            format!("index = {index}"),
+            "# Nobody reads a history here.\n[history]\nenabled = false\n\n".to_owned(),
+            "The other validators, then the proposers",
+        ),
+        Kind::Proposer(place) => (
+            format!("proposer {place} of an edge network, without a vote: carat-node propose"),
+            format!("proposer = {place}"),
+            clients,
+            "The validators, then the other proposers",
+        ),
+    };
     format!(
-        "# Settings of validator {index}. Paths are relative to this file. Every key can also be set in the\n\
-         # environment: CARAT_API__LISTEN=127.0.0.1:8000.\n\n\
-         [validator]\nindex = {index}\ngenesis = \"{genesis}\"\nkeys = \"{KEYS}\"\ndata = \"{DATA}\"\n\n\
-         # REST for clients (TCP).\n[api]\nlisten = \"{}\"\n\n\
+        "# Settings of {whose}. Paths are relative to this file. Every key can also be set in the\n\
+         # environment: CARAT_METRICS__LISTEN=127.0.0.1:9100.\n\n\
+         [validator]\n{place}\ngenesis = \"{genesis}\"\nkeys = \"{KEYS}\"\ndata = \"{DATA}\"\n\n{doors}\
          # Metrics and health for operators (TCP).\n[metrics]\nlisten = \"{}\"\n\n\
          [log]\nformat = \"text\"\nlevel = \"info\"\n\n\
-         # The other validators (UDP). Who they are stands in the genesis file; here is only where.\n\
+         # {others} (UDP). Who they are stands in the genesis file; here is only where.\n\
          [network]\nlisten = \"{}\"\n",
-        own.api, own.metrics, own.network
+        own.metrics, own.network
     )
 }
 
@@ -195,19 +240,30 @@ pub(crate) fn follower_text(
     text
 }
 
-/// The text of the description of a network.
-pub(crate) fn network_text(all: &[Addresses]) -> String {
+/// The text of the description of a network whose validators come first in `all`. Where proposers follow they are the nodes: clients
+/// go to them alone.
+pub(crate) fn network_text(validators: u16, all: &[Addresses]) -> String {
     let mut text = format!(
         "# Where the nodes of this network are, for clients: carat --network FOLDER. Nothing secret stands here.\n\
          genesis = \"{GENESIS}\"\n"
     );
-    for (index, addresses) in (0_u16..).zip(all) {
-        let name = home_name(index);
-        let _ = write!(
-            text,
-            "\n[[nodes]]\nname = \"{name}\"\nhome = \"{name}\"\napi = \"http://{}\"\nmetrics = \"http://{}\"\n",
-            addresses.api, addresses.metrics
-        );
+    let (of_validators, of_proposers) = all.split_at(usize::from(validators).min(all.len()));
+    let is_edge = !of_proposers.is_empty();
+    for (index, addresses) in (0_u16..).zip(of_validators) {
+        let kind = if is_edge { "acceptors" } else { "nodes" };
+        text.push_str(&node_text(kind, &home_name(index), addresses, !is_edge));
     }
+    for (place, addresses) in (0_u16..).zip(of_proposers) {
+        text.push_str(&node_text("nodes", &proposer_home_name(place), addresses, true));
+    }
+    text
+}
+
+fn node_text(kind: &str, name: &str, addresses: &Addresses, serves_clients: bool) -> String {
+    let mut text = format!("\n[[{kind}]]\nname = \"{name}\"\nhome = \"{name}\"\n");
+    if serves_clients {
+        let _ = writeln!(text, "api = \"http://{}\"", addresses.api);
+    }
+    let _ = writeln!(text, "metrics = \"http://{}\"", addresses.metrics);
     text
 }

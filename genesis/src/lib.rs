@@ -6,6 +6,7 @@
 //! files), [`init`], [`verify`].
 
 pub mod choices;
+mod edge;
 mod error;
 mod files;
 pub mod follower;

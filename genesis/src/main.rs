@@ -160,13 +160,17 @@ struct InitArgs {
     /// home (`carat-genesis home`). Once for each validator, in order
     #[arg(long = "founder", conflicts_with_all = ["validators", "names", "base_port", "encrypt_keys", "encrypt_store", "acceptor_keys"])]
     founders: Vec<PathBuf>,
+    /// Number of proposers that are processes of their own, without a vote, to which alone clients go [default: each validator runs
+    /// one]. The validators of such a network change no parameters by vote
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "founders")]
+    edge: Option<u16>,
     /// Folder to make; must be absent or empty
     #[arg(long)]
     out: PathBuf,
     /// First part of the network's passphrase; random digits are always added [default: Carat test network, or Carat main network]
     #[arg(long)]
     passphrase: Option<String>,
-    /// First of three ports a validator (QUIC, REST, metrics) [default: free ones]
+    /// First of three ports a validator or proposer (QUIC, REST, metrics) [default: free ones]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     base_port: Option<u16>,
     /// A network for tests: the root key follows from the passphrase, friendbot gives coins away [default]
@@ -250,6 +254,7 @@ impl InitArgs {
     fn options(self) -> Result<InitOptions, PassphraseError> {
         let validators =
             self.validators.unwrap_or_else(|| u16::try_from(self.founders.len()).unwrap_or(u16::MAX));
+        let proposers = self.edge.unwrap_or(0);
         let source = PassphraseSource::of_keys(self.passphrase_file);
         let key_passphrase = self.encrypt_keys.then(|| source.demand()).transpose()?;
         let profile = if self.main_network { Profile::Main } else { Profile::Test };
@@ -258,6 +263,7 @@ impl InitArgs {
             encrypt_store: self.encrypt_store,
             acceptors: self.acceptor_keys,
             validators,
+            proposers,
             out: self.out,
             passphrase: self.passphrase.unwrap_or_else(|| default_passphrase(profile).to_owned()),
             base_port: self.base_port,
@@ -274,7 +280,7 @@ impl InitArgs {
             base_fee: self.base_fee,
             base_reserve: self.base_reserve,
             protocol_version: self.protocol_version,
-            governance: !self.no_governance && validators <= GOVERNORS_MAX,
+            governance: !self.no_governance && validators <= GOVERNORS_MAX && proposers == 0,
             consensus: ConsensusConstants {
                 timeout_ms: self.timeout_ms,
                 heartbeat_ms: self.heartbeat_ms,

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use carat_types::genesis::{
-    AssetRule, ConsensusConstants, GenesisFile, GenesisValidator, LedgerConstants, Profile, Trust, Visibility,
+    AssetRule, ConsensusConstants, GenesisFile, GenesisProposer, GenesisValidator, LedgerConstants, Profile,
+    Trust, Visibility,
 };
 use carat_types::quorum::{ImpossibleSize, Quorum};
 use carat_types::{Digest, PublicKey};
@@ -40,6 +41,9 @@ pub struct Summary {
     pub fast_quorum: usize,
     /// The validators and their keys.
     pub validators: Vec<GenesisValidator>,
+    /// The proposers that are processes of their own; none where each validator runs one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub proposers: Vec<GenesisProposer>,
     /// Constants of consensus.
     pub consensus: ConsensusConstants,
     /// Constants and members of the ledger.
@@ -74,6 +78,7 @@ pub fn show(file: &GenesisFile) -> Result<Summary, ImpossibleSize> {
             Trust::Crash => quorum.quorum(),
         },
         validators: genesis.validators,
+        proposers: genesis.deployment.edge_proposers().to_vec(),
         consensus: genesis.consensus,
         ledger: genesis.ledger,
         governance: genesis.governance,
@@ -120,11 +125,27 @@ impl fmt::Display for Summary {
             writeln!(f, "     proposer {}", validator.proposer)?;
             writeln!(f, "     network  {}", validator.network)?;
         }
+        self.edge(f)?;
         self.constants(f)
     }
 }
 
 impl Summary {
+    /// Where proposers run, if not with the validators.
+    fn edge(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.proposers.is_empty() {
+            return Ok(());
+        }
+        let count = self.proposers.len();
+        line(f, "proposers", &format_args!("{count} at the edge, no vote, of which all but one may lie"))?;
+        for (place, proposer) in self.proposers.iter().enumerate() {
+            writeln!(f, "  p{place} {}", proposer.name)?;
+            writeln!(f, "     proposer {}", proposer.proposer)?;
+            writeln!(f, "     network  {}", proposer.network)?;
+        }
+        Ok(())
+    }
+
     fn constants(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let c = &self.consensus;
         line(

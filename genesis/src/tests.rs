@@ -15,6 +15,8 @@ use crate::init::{InitOptions, Made, init, test_root_key};
 use crate::verify::{Report, verify};
 use crate::{InitError, show};
 
+mod edge;
+
 /// A network of four in `net` of a folder of its own.
 fn network() -> (TempDir, PathBuf, Made) {
     let folder = tempfile::tempdir().expect("folder");

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use carat_types::LeafRule;
-use carat_types::genesis::{GenesisFile, Profile};
+use carat_types::genesis::{Genesis, GenesisFile, Profile};
 use serde::Serialize;
 
 use crate::init::test_root_key;
@@ -98,7 +98,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Checks a genesis file, the folder of a whole network, or the home of one validator.
+/// Checks a genesis file, the folder of a whole network, or the home of one validator or proposer.
 pub fn verify(path: &Path) -> Report {
     let mut report = Report::default();
     if path.join(layout::SETTINGS).is_file() {
@@ -147,10 +147,15 @@ fn check_genesis(path: &Path, report: &mut Report) -> Option<GenesisFile> {
             return None;
         }
     };
-    let n = file.genesis.validators.len();
+    let (n, proposers) = (file.genesis.validators.len(), file.genesis.deployment.edge_proposers().len());
     report.add(path, Ok(format!("chain {}", file.chain_id)));
-    report
-        .add(path, Ok(format!("{n} validators with {} distinct keys, none weak; constants in range", 3 * n)));
+    let apart =
+        if proposers == 0 { String::new() } else { format!(" and {proposers} proposers without a vote") };
+    let keys = n.saturating_mul(3).saturating_add(proposers.saturating_mul(2));
+    report.add(
+        path,
+        Ok(format!("{n} validators{apart} with {keys} distinct keys, none weak; constants in range")),
+    );
     if file.genesis.salt_commitment.is_none() {
         report.add(path, check_state_root(&file, &LeafRule::Open));
     } else {
@@ -203,26 +208,33 @@ fn check_network(folder: &Path, report: &mut Report) {
         Err(problem) => return report.add(&path, Err(problem)),
     };
     if let Some(genesis) = &genesis {
-        let (seen, expected) = (description.nodes.len(), genesis.genesis.validators.len());
-        let hint = "list every validator once, in the order of the genesis file";
-        report.add(
-            &path,
-            if seen == expected {
-                Ok(format!("{seen} nodes"))
-            } else {
-                Err(Problem::new("number of nodes", seen, expected, hint))
-            },
-        );
+        report.add(&path, check_counts(&description, &genesis.genesis));
     }
     report.add(&path, check_genesis_path(folder, &description));
-    for (index, node) in (0_u16..).zip(&description.nodes) {
+    // Processes are numbered through, validators first.
+    for (number, node) in (0_u16..).zip(description.acceptors.iter().chain(&description.nodes)) {
         let home = folder.join(&node.home);
         if home.is_dir() {
-            home::check(&home, Some(index), report);
+            home::check(&home, Some(number), report);
         } else {
             // After a ceremony each bank has only its own home.
             report.add(&home, Ok(format!("the home of {} is not on this machine: not checked", node.name)));
         }
+    }
+}
+
+/// Clients' nodes are the validators, or the proposers of an edge network, whose validators are listed apart.
+fn check_counts(description: &NetworkDescription, genesis: &Genesis) -> Result<String, Problem> {
+    let (n, proposers) = (genesis.validators.len(), genesis.deployment.edge_proposers().len());
+    let (nodes, acceptors) = if proposers == 0 { (n, 0) } else { (proposers, n) };
+    let hint = "list every validator once, in the order of the genesis file; of an edge network its proposers under [[nodes]] and \
+                its validators under [[acceptors]]";
+    let counts =
+        [("nodes", description.nodes.len(), nodes), ("acceptors", description.acceptors.len(), acceptors)];
+    match counts.into_iter().find(|(_, seen, expected)| seen != expected) {
+        Some((what, seen, expected)) => Err(Problem::new(format!("number of {what}"), seen, expected, hint)),
+        None if proposers == 0 => Ok(format!("{nodes} nodes")),
+        None => Ok(format!("{nodes} nodes, the proposers, and {acceptors} acceptors")),
     }
 }
 

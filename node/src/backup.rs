@@ -222,7 +222,7 @@ pub fn restore(
     if epochs.present() > place.epochs.present() {
         handovers::write(&place.settings.validator.data, &epochs)?;
     }
-    let votes = place.settings.validator.index.is_some();
+    let votes = place.settings.validator.index.or(place.settings.validator.proposer).is_some();
     Ok(Restored { report, votes, journal: place.has_journal() })
 }
 

@@ -138,13 +138,11 @@ impl Restore {
             false if !restored.votes => {
                 println!("journal      none, as a follower has: start it with carat-node follow")
             }
-            true => println!(
-                "journal      there, as the validator left it: start it, and it catches up and votes"
-            ),
+            true => println!("journal      there, as the node left it: start it, and it catches up"),
             false => println!(
-                "journal      missing: this key may have voted, and nobody knows for what, so the validator will not start\n\
-                 hint: put the validator's own journal back if it still exists, never an older copy; else this key must \
-                 never sign again, and the node follows without a vote (carat-node follow)"
+                "journal      missing: this key may have signed, and nobody knows for what, so the node will not start\n\
+                 hint: put the node's own journal back if it still exists, never an older copy; else this key must \
+                 never sign again, and a validator's node follows without a vote (carat-node follow)"
             ),
         }
         Ok(())

@@ -5,24 +5,29 @@
 use std::path::Path;
 
 use carat_node::machine::Machine;
+use carat_node::role::Role;
 use carat_node::settings::followers::FOLLOWERS_MAX;
 use carat_node::{FollowerHome, Home, NodeError, Settings};
 use carat_storage::Encryption;
 use carat_storage::store::Store;
 
-/// Checks a home, a validator's or a follower's. A validator's without its journal is refused, with a hint.
+/// Checks a home, a validator's, a proposer's of an edge network, or a follower's. A validator's without its journal is refused, with a hint.
 pub(crate) fn run(folder: &Path) -> Result<(), NodeError> {
     let effective = Settings::effective(folder)?;
     let settings = Settings::load(folder)?;
-    match settings.validator.index {
-        Some(index) => println!("settings     valid, validator {index}"),
-        None => println!("settings     valid, follows without a vote"),
+    let (index, proposer) = (settings.validator.index, settings.validator.proposer);
+    match (index, proposer) {
+        (Some(index), _) => println!("settings     valid, validator {index}"),
+        (None, Some(proposer)) => {
+            println!("settings     valid, proposer {proposer} of an edge network, no vote")
+        }
+        (None, None) => println!("settings     valid, follows without a vote"),
     }
     for setting in &effective {
         println!("  {:<34} {:<28} {}", setting.key, setting.value, setting.origin);
     }
-    match settings.validator.index {
-        Some(_) => validator(folder),
+    match index.or(proposer) {
+        Some(_) => member(folder),
         None => follower(folder),
     }?;
     let machine = Machine::here();
@@ -33,9 +38,35 @@ pub(crate) fn run(folder: &Path) -> Result<(), NodeError> {
     Ok(())
 }
 
-fn validator(folder: &Path) -> Result<(), NodeError> {
+fn member(folder: &Path) -> Result<(), NodeError> {
     let home = Home::read(folder)?;
     println!("chain        {}", home.genesis().chain_id);
+    keys(&home);
+    match home.role() {
+        Role::Acceptor => println!("clients      none reach it: an acceptor of an edge network"),
+        Role::Proposer => println!("clients      at {}", home.settings().api.listen),
+        Role::Validator | Role::Follower => {
+            let followers = &home.settings().followers;
+            println!(
+                "followers    {} of at most {FOLLOWERS_MAX}, {} bytes a second each",
+                followers.peers.len(),
+                followers.bytes_per_second
+            );
+        }
+    }
+    tls(&home)?;
+    let (_journal, records, store) = home.open()?;
+    println!("journal      {} records", records.len());
+    tell_store(&home, &store)
+}
+
+fn keys(home: &Home) {
+    if home.role() == Role::Proposer {
+        println!(
+            "keys         proposer and network, as the genesis file lists them, readable by their owner alone"
+        );
+        return;
+    }
     match &home.settings().validator.signer {
         Some(signer) => {
             println!("keys         three, as the genesis file lists them, with the signer at {signer}")
@@ -47,16 +78,6 @@ fn validator(folder: &Path) -> Result<(), NodeError> {
         }
         None => println!("keys         three, as the genesis file lists them, readable by their owner alone"),
     }
-    let followers = &home.settings().followers;
-    println!(
-        "followers    {} of at most {FOLLOWERS_MAX}, {} bytes a second each",
-        followers.peers.len(),
-        followers.bytes_per_second
-    );
-    tls(&home)?;
-    let (_journal, records, store) = home.open()?;
-    println!("journal      {} records", records.len());
-    tell_store(&home, &store)
 }
 
 fn follower(folder: &Path) -> Result<(), NodeError> {

@@ -10,7 +10,8 @@ use carat_consensus::{Effect, Input, Replica, Timer, VerifiedMessage};
 use carat_types::evidence::Evidence;
 use carat_types::message::{StableCheckpoint, Status};
 use carat_types::receipt::{self, Assumption};
-use carat_types::{Quorum, Slot, ValidatorId, View};
+use carat_types::validators::ValidatorSet;
+use carat_types::{Slot, ValidatorId, View};
 
 use crate::clock::Clock;
 use crate::diagnosis::Heard;
@@ -29,7 +30,7 @@ pub struct Standing {
     pub active: bool,
     /// Why it left an earlier view by itself, if it has since it started.
     pub left: Option<Trigger>,
-    /// Its leader.
+    /// The process of its leader.
     pub leader: ValidatorId,
     /// The stable checkpoint.
     pub stable: Slot,
@@ -69,8 +70,8 @@ pub struct CoreLoop {
     pub peers: BTreeMap<ValidatorId, Heard>,
     /// Why the last view was left.
     pub left: Option<Trigger>,
-    /// The thresholds of the network: what each rule rests on.
-    pub quorum: Quorum,
+    /// Who votes and who orders: what each rule rests on, and which process leads.
+    pub validators: ValidatorSet,
 }
 
 /// Why a replica takes no more input.
@@ -174,7 +175,7 @@ impl CoreLoop {
                     Rule::Commit => receipt::Rule::Commit,
                     Rule::Seal => receipt::Rule::Seal,
                 };
-                let assumption = Assumption::behind(rule, self.quorum);
+                let assumption = Assumption::behind(rule, self.validators.quorum());
                 self.metrics.consensus_rule_met_total.with_label_values(&[rule.to_string().as_str()]).inc();
                 self.trace.step(*slot, "FINAL", format!("{rule} in view {view}; {assumption}"));
             }
@@ -222,7 +223,7 @@ impl CoreLoop {
 
     fn publish(&self) {
         let status = self.replica.status();
-        let leader = self.replica.leader();
+        let leader = self.validators.process_of(self.replica.leader());
         let metrics = &self.metrics;
         metrics.consensus_view.set(as_gauge(status.view.0));
         metrics.consensus_stable_slot.set(as_gauge(status.stable.0));

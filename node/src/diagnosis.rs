@@ -9,6 +9,8 @@ use carat_types::message::Status;
 use carat_types::{Quorum, Slot, ValidatorId, View};
 use serde::Serialize;
 
+use crate::role::Who;
+
 /// What a validator last said, and when it was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Heard {
@@ -27,7 +29,7 @@ pub struct Observed {
     pub me: ValidatorId,
     /// The thresholds.
     pub quorum: Quorum,
-    /// Leader of the current view.
+    /// The process of the current view's leader.
     pub leader: ValidatorId,
     /// What this validator would say in a STATUS.
     pub own: Status,
@@ -39,7 +41,7 @@ pub struct Observed {
     pub checkpoint_interval: u64,
     /// Slot that f+1 peers claim to have executed.
     pub peers_at: Slot,
-    /// Every other validator: whether frames reach it, and what it last said.
+    /// Every other process: whether frames reach it, and what it last said.
     pub peers: BTreeMap<ValidatorId, (bool, Option<Heard>)>,
     /// Now, monotonic microseconds.
     pub now_us: u64,
@@ -113,7 +115,7 @@ impl Observed {
                     staying,
                 ));
             }
-            let what = format!("view {view} has its VIEW-CHANGEs, and {} owes its NEW-VIEW", self.leader);
+            let what = format!("view {view} has its VIEW-CHANGEs, and {} owes its NEW-VIEW", self.leader());
             return Some(answer(Cause::NewViewMissing, what, vec![self.leader.0]));
         }
         let elsewhere = self.others(|peer| self.heard(peer).is_none_or(|heard| view_of(heard) != view));
@@ -135,7 +137,7 @@ impl Observed {
         let voted = self.own.highest_vote;
         if voted <= self.own.last_final {
             let what =
-                format!("no proposal of {} above slot {} has arrived", self.leader, self.own.last_final);
+                format!("no proposal of {} above slot {} has arrived", self.leader(), self.own.last_final);
             return answer(Cause::LeaderSilent, what, vec![self.leader.0]);
         }
         let behind =
@@ -152,8 +154,14 @@ impl Observed {
         connected && self.heard(peer).is_some_and(|heard| self.now_us.saturating_sub(heard.at_us) < SILENT_US)
     }
 
+    /// The other validators of which something is so. Proposers of an edge network have no vote: no quorum lacks them.
     fn others(&self, which: impl Fn(ValidatorId) -> bool) -> Vec<u16> {
-        self.peers.keys().filter(|peer| which(**peer)).map(|peer| peer.0).collect()
+        let validators = self.peers.keys().filter(|peer| peer.index() < self.quorum.n());
+        validators.filter(|peer| which(**peer)).map(|peer| peer.0).collect()
+    }
+
+    fn leader(&self) -> Who {
+        Who::of(self.leader.0, self.quorum)
     }
 
     /// Whether all validators but these are fewer than a quorum.
@@ -165,7 +173,8 @@ impl Observed {
         let present = self.quorum.n().saturating_sub(without.len());
         let missing: Vec<String> = without.iter().map(|index| format!("v{index}")).collect();
         let needed = self.quorum.quorum();
-        format!("{present} validators with itself {what}, {needed} are needed; not {}", missing.join(", "))
+        let counted = if self.me.index() < self.quorum.n() { "validators with itself" } else { "validators" };
+        format!("{present} {counted} {what}, {needed} are needed; not {}", missing.join(", "))
     }
 }
 
@@ -288,6 +297,25 @@ mod tests {
                 diagnosis.what
             );
         }
+    }
+
+    #[test]
+    fn quorum_lacks_no_proposer_of_an_edge_network_and_a_leader_is_named_by_its_place() {
+        let well = status(1, true, 9, 9);
+        // Acceptors v0 to v3 with proposers p0, which observes, and p1, which leads and is down.
+        let mut at_the_edge = observed(well, [peer(well), peer(well), peer(well)]);
+        (at_the_edge.me, at_the_edge.leader) = (ValidatorId(4), ValidatorId(5));
+        at_the_edge.peers.insert(ValidatorId(0), peer(well));
+        at_the_edge.peers.insert(ValidatorId(5), (false, None));
+        let diagnosis = at_the_edge.diagnose();
+        assert_eq!((diagnosis.cause, &*diagnosis.missing), (Cause::LeaderSilent, &[5][..]));
+        assert!(diagnosis.what.contains("of p1"), "{}", diagnosis.what);
+        for acceptor in [0, 1] {
+            at_the_edge.peers.insert(ValidatorId(acceptor), (false, None));
+        }
+        let diagnosis = at_the_edge.diagnose();
+        assert_eq!((diagnosis.cause, &*diagnosis.missing), (Cause::NoQuorum, &[0, 1][..]));
+        assert_eq!(diagnosis.what, "2 validators are reached, 3 are needed; not v0, v1");
     }
 
     #[test]

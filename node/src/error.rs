@@ -55,14 +55,42 @@ pub enum NodeError {
         /// What is wrong.
         error: GenesisError,
     },
-    /// An edge network, of which this build runs no process.
+    /// A follower of an edge network.
     #[error(
-        "the genesis file has deployment \"edge\" with {proposers} proposers, expected \"co-located\" (hint: no program of this \
-         release proposes without a vote; see docs/gaps.md)"
+        "the genesis file has deployment \"edge\" with {proposers} proposers, expected \"co-located\" to follow it (hint: a \
+         proposer without a vote executes and shows everything too: docs/operations/edge.md)"
     )]
-    EdgeNetwork {
+    FollowsEdge {
         /// Proposers that it lists.
         proposers: usize,
+    },
+    /// A proposer of a network that has none of its own.
+    #[error(
+        "proposer {place} does not exist: the genesis file lists {count} proposers without a vote, numbered from 0 (hint: \
+         validator.proposer in node.toml; carat-genesis init --edge founds a network that has some)"
+    )]
+    ProposerPlace {
+        /// The place in the settings.
+        place: u16,
+        /// Proposers that the genesis file lists.
+        count: usize,
+    },
+    /// A validator's home, where a proposer's is wanted.
+    #[error(
+        "this is the home of validator {index}, which votes, expected that of a proposer of an edge network (hint: carat-node run \
+         starts it)"
+    )]
+    NoProposer {
+        /// Its place in the genesis file.
+        index: u16,
+    },
+    /// A proposer's home, where a validator's is wanted.
+    #[error(
+        "this is the home of proposer {name:?}, which has no vote, expected that of a validator (hint: carat-node propose starts it)"
+    )]
+    NoVote {
+        /// Its name in the genesis file.
+        name: String,
     },
     /// The genesis file's ledger is impossible.
     #[error("the genesis file's ledger cannot be made: {0}")]
@@ -93,8 +121,8 @@ pub enum NodeError {
     },
     /// A home of a follower, where a validator's is wanted.
     #[error(
-        "node.toml has no validator.index, expected this validator's place in the genesis file (hint: the home of a node that \
-         follows without a vote is started by carat-node follow)"
+        "node.toml has no validator.index or validator.proposer, expected this node's place in the genesis file (hint: the home of \
+         a node that follows without a vote is started by carat-node follow)"
     )]
     NoIndex,
     /// A follower that would ask nobody.
@@ -111,7 +139,8 @@ pub enum NodeError {
     },
     /// Settings that list too few or too many peers.
     #[error(
-        "node.toml lists {listed} validators with this one, the genesis file {expected} (hint: network.peers)"
+        "node.toml lists {listed} validators and proposers with this one, the genesis file {expected} (hint: network.peers; \
+         proposers of an edge network are numbered behind its validators)"
     )]
     Peers {
         /// Number in the settings.

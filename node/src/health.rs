@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use carat_consensus::effect::Trigger;
 use carat_network::Network;
+use carat_network::stats::HandshakeFailure;
 use carat_storage::store::Store;
 use carat_types::genesis::Trust;
 use carat_types::header::Header;
@@ -19,13 +20,16 @@ use crate::diagnosis::{Diagnosis, Heard, Observed};
 use crate::evidence::alarms;
 use crate::follow::FollowerStatus;
 use crate::metrics::Metrics;
+use crate::role::{Role, Who};
 
 /// What health is judged by.
 pub struct Health {
-    /// This validator's place in the genesis file.
+    /// This node's number among the processes of the network.
     pub index: u16,
     /// Its name.
     pub name: String,
+    /// What it does in its network.
+    pub role: Role,
     /// Whether it follows without a vote.
     pub follows: bool,
     /// The thresholds of the network.
@@ -44,7 +48,7 @@ pub struct Health {
     pub store: Arc<Store>,
     /// Peers that frames reach now.
     pub connected: Mutex<BTreeSet<u16>>,
-    /// Every other validator.
+    /// Every other process of the network.
     pub peers: Vec<u16>,
     /// For its counters.
     pub network: Arc<Network>,
@@ -68,12 +72,14 @@ pub struct Readiness {
 /// The whole status.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
-    validator: u16,
+    #[serde(flatten)]
+    who: Who,
     name: String,
     version: &'static str,
     #[serde(flatten)]
     readiness: Readiness,
     view: u64,
+    /// The number of the leader's process.
     leader: u16,
     role: &'static str,
     active: bool,
@@ -107,14 +113,17 @@ pub enum Shown {
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct PeerStatus {
-    validator: u16,
+    #[serde(flatten)]
+    who: Who,
     connected: bool,
 }
 
-/// Consensus as this validator sees it: `/consensus`.
+/// Consensus as this node sees it: `/consensus`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Consensus {
-    validator: u16,
+    #[serde(flatten)]
+    who: Who,
+    /// The number of the leader's process.
     leader: u16,
     quorum: usize,
     idle_ms: u64,
@@ -135,14 +144,14 @@ pub(crate) struct NetworkView {
     pub(crate) diagnosis: Diagnosis,
     pub(crate) alarms: Vec<String>,
     pub(crate) assumption: String,
-    /// All validators in order, this one among them.
+    /// All processes in order, this one among them.
     pub(crate) peers: Vec<Peer>,
 }
 
-/// One validator as it is heard here.
+/// One process as it is heard here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
-    pub(crate) validator: u16,
+    pub(crate) process: u16,
     pub(crate) connected: bool,
     pub(crate) heard_ms_ago: Option<u64>,
     /// The view that it takes part in or moves to.
@@ -179,7 +188,8 @@ impl ViewState {
 /// A peer as it is heard here.
 #[derive(Clone, Debug, Serialize)]
 struct PeerState {
-    validator: u16,
+    #[serde(flatten)]
+    who: Who,
     connected: bool,
     heard_ms_ago: Option<u64>,
     state: Option<ViewState>,
@@ -188,9 +198,9 @@ struct PeerState {
 }
 
 impl PeerState {
-    fn of(peer: ValidatorId, (connected, heard): &(bool, Option<Heard>), now_us: u64) -> Self {
+    fn of(who: Who, (connected, heard): &(bool, Option<Heard>), now_us: u64) -> Self {
         PeerState {
-            validator: peer.0,
+            who,
             connected: *connected,
             heard_ms_ago: heard.map(|heard| now_us.saturating_sub(heard.at_us) / 1_000),
             state: heard.map(|heard| ViewState::of(&heard.status)),
@@ -200,10 +210,10 @@ impl PeerState {
 }
 
 impl PeerState {
-    fn summary(&self) -> Peer {
+    fn summary(&self, process: u16) -> Peer {
         let state = self.state.as_ref();
         Peer {
-            validator: self.validator,
+            process,
             connected: self.connected,
             heard_ms_ago: self.heard_ms_ago,
             view: state.map(|state| state.view.max(self.view_change)),
@@ -233,12 +243,13 @@ impl Health {
             .then(|| format!("the event loop has been silent for {} s", silent / 1_000_000))
     }
 
-    /// Whether this validator agrees with a quorum and progresses.
+    /// Whether this node agrees with a quorum and progresses.
     pub fn readiness(&self) -> Readiness {
-        if self.follows { self.follower_readiness() } else { self.validator_readiness() }
+        if self.follows { self.follower_readiness() } else { self.member_readiness() }
     }
 
-    fn validator_readiness(&self) -> Readiness {
+    /// That of a process of the network.
+    fn member_readiness(&self) -> Readiness {
         let standing = self.standing();
         let mut reasons = Vec::new();
         let mut state = "synced";
@@ -257,12 +268,12 @@ impl Health {
             state = "catching-up";
             reasons.push(format!("{lag} slots behind its peers at {}", standing.peers_at));
         }
-        let reached = self.reached().saturating_add(1);
+        let reached = self.reached_validators();
         if reached < self.quorum.quorum() {
             state = "no-quorum";
-            let needed = self.quorum.quorum();
-            reasons
-                .push(format!("reaches {reached} validators with itself, {needed} are needed for a quorum"));
+            let (needed, itself) =
+                (self.quorum.quorum(), if self.role.has_vote() { " with itself" } else { "" });
+            reasons.push(format!("reaches {reached} validators{itself}, {needed} are needed for a quorum"));
         }
         if !self.signs.load(Ordering::Relaxed) {
             state = "no-signer";
@@ -294,13 +305,13 @@ impl Health {
     fn validator_status(&self) -> Status {
         let (standing, tip) = (self.standing(), self.tip());
         Status {
-            validator: self.index,
+            who: self.who(self.index),
             name: self.name.clone(),
             version: env!("CARGO_PKG_VERSION"),
             readiness: self.readiness(),
             view: standing.view.0,
             leader: standing.leader.0,
-            role: if standing.leader.0 == self.index { "leader" } else { "follower" },
+            role: self.role.word(standing.leader.0 == self.index),
             active: standing.active,
             slot: tip.slot.0,
             ledger: tip.ledger,
@@ -321,7 +332,7 @@ impl Health {
 
     pub(crate) fn peer_statuses(&self) -> Vec<PeerStatus> {
         let connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
-        let status = |peer: &u16| PeerStatus { validator: *peer, connected: connected.contains(peer) };
+        let status = |peer: &u16| PeerStatus { who: self.who(*peer), connected: connected.contains(peer) };
         self.peers.iter().map(status).collect()
     }
 
@@ -345,12 +356,14 @@ impl Health {
             now_us,
         };
         Consensus {
-            validator: self.index,
+            who: self.who(self.index),
             leader: standing.leader.0,
             quorum: self.quorum.quorum(),
             idle_ms: observed.idle_us / 1_000,
             own: ViewState::of(&standing.status),
-            peers: observed.peers.iter().map(|(peer, heard)| PeerState::of(*peer, heard, now_us)).collect(),
+            peers: (observed.peers.iter())
+                .map(|(peer, heard)| PeerState::of(self.who(peer.0), heard, now_us))
+                .collect(),
             diagnosis: if self.follows { self.follower_diagnosis() } else { observed.diagnose() },
             alarms: self.alarms(),
         }
@@ -360,14 +373,17 @@ impl Health {
     pub(crate) fn network_view(&self) -> NetworkView {
         let (consensus, tip) = (self.consensus(), self.tip());
         let own = Peer {
-            validator: self.index,
+            process: self.index,
             connected: true,
             heard_ms_ago: None,
             view: Some(consensus.own.view),
             executed: Some(consensus.own.last_executed),
         };
-        let mut peers: Vec<Peer> = consensus.peers.iter().map(PeerState::summary).chain([own]).collect();
-        peers.sort_by_key(|peer| peer.validator);
+        // In the order of their numbers, as they were put there.
+        let others = self.peers.iter().zip(&consensus.peers);
+        let mut peers: Vec<Peer> =
+            others.map(|(process, state)| state.summary(*process)).chain([own]).collect();
+        peers.sort_by_key(|peer| peer.process);
         NetworkView {
             leader: consensus.leader,
             view: consensus.own.view,
@@ -397,7 +413,8 @@ impl Health {
     /// Counters that the network keeps: ours follow.
     fn refresh_traffic(&self, metrics: &Metrics) {
         let (mut received, mut sent, mut dropped) = (0, 0, 0);
-        for lanes in self.network.stats().peers.values().map(|peer| &peer.lanes) {
+        let stats = self.network.stats();
+        for lanes in stats.peers.values().map(|peer| &peer.lanes) {
             for lane in [&lanes.urgent, &lanes.bulk] {
                 received += lane.bytes_in;
                 sent += lane.bytes_out;
@@ -410,6 +427,10 @@ impl Health {
         follow(&metrics.network_bytes_total.with_label_values(&["in"]), received);
         follow(&metrics.network_bytes_total.with_label_values(&["out"]), sent);
         follow(&metrics.network_dropped_frames_total, dropped);
+        for reason in HandshakeFailure::ALL {
+            let refused = stats.refused.get(&reason).copied().unwrap_or_default();
+            follow(&metrics.network_refused_total.with_label_values(&[reason.label()]), refused);
+        }
     }
 
     pub(crate) fn alarms(&self) -> Vec<String> {
@@ -418,6 +439,17 @@ impl Health {
 
     pub(crate) fn reached(&self) -> usize {
         self.connected.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Validators that frames reach, with this one if it is one.
+    fn reached_validators(&self) -> usize {
+        let connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        let validators = connected.iter().filter(|process| usize::from(**process) < self.quorum.n()).count();
+        validators.saturating_add(usize::from(self.role.has_vote()))
+    }
+
+    pub(crate) fn who(&self, process: u16) -> Who {
+        Who::of(process, self.quorum)
     }
 
     pub(crate) fn standing(&self) -> Standing {

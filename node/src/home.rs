@@ -21,17 +21,21 @@ use carat_types::validators::ValidatorSet;
 use carat_types::{Epoch, LeafRule, PublicKey, Quorum, Slot, ValidatorId, View, leaf};
 
 use crate::chronicle::{self, Rebuilt, Sources};
+use crate::edge;
 use crate::error::NodeError;
 use crate::handovers;
 use crate::keys::{Keys, OwnKeys, VoteKeys};
 use crate::metrics::Metrics;
 use crate::replay::{Replayed, replay};
 use crate::retention::Kept;
+use crate::role::Role;
 use crate::salt;
 use crate::scribe::journal_record;
-use crate::seat::Seat;
+use crate::seat::{Entry, Seat};
 use crate::settings::followers::FollowerSettings;
-use crate::settings::{NetworkSettings, Settings, SettingsError, SignerPlace, StoreSettings, bank};
+use crate::settings::{
+    NetworkSettings, PeerSettings, Settings, SettingsError, SignerPlace, StoreSettings, bank,
+};
 use crate::signer::Link;
 
 /// In the data folder.
@@ -59,10 +63,6 @@ impl Place {
     pub fn read(folder: &Path) -> Result<Self, NodeError> {
         let settings = Settings::load(folder)?;
         let genesis = read_genesis(&settings.validator.genesis)?;
-        let proposers = genesis.genesis.deployment.edge_proposers().len();
-        if proposers > 0 {
-            return Err(NodeError::EdgeNetwork { proposers });
-        }
         let epochs = handovers::read(&settings.validator.data, &genesis)?;
         let seat = Seat::find(&settings, &genesis, &epochs)?;
         Ok(Place { settings, genesis: Arc::new(genesis), epochs: Arc::new(epochs), seat })
@@ -134,11 +134,13 @@ pub struct Home {
     pub(crate) leaves: LeafRule,
     /// The epochs of the chain that are known.
     pub(crate) epochs: Arc<Epochs>,
-    /// The three keys, or who holds them.
+    /// Its keys, or who holds them.
     pub(crate) keys: OwnKeys,
     /// What journal and store must belong to.
     pub(crate) identity: Identity,
-    /// The name that the set of the present epoch gives this validator; that of a follower is none's.
+    /// What it does in its network.
+    pub(crate) role: Role,
+    /// The name that the set of the present epoch gives this node; that of a follower is none's.
     pub(crate) name: String,
     /// What the node serves for its bank.
     bank: Option<Arc<Bank>>,
@@ -147,24 +149,46 @@ pub struct Home {
 }
 
 impl Home {
-    /// Reads settings, genesis file and keys of the home folder.
+    /// Reads settings, genesis file and keys of the home folder, a validator's or a proposer's.
     ///
     /// **Errors**: whatever does not fit together, with what to do.
     pub fn read(folder: &Path) -> Result<Self, NodeError> {
         let place = Place::read(folder)?;
-        let entry = place.seat.entry.clone().ok_or(NodeError::NoIndex)?;
+        let entry = place.seat.entry.clone();
+        if matches!(entry, Entry::Nobody) {
+            return Err(NodeError::NoIndex);
+        }
         if place.epochs.present() == Epoch(0) {
-            check_peers(&place.settings, &place.genesis)?;
+            check_peers(&place)?;
         }
         check_followers(&place.settings, &place.epochs)?;
-        let keys = match signer_link(&place, &entry)? {
-            Some(link) => OwnKeys::of_signer(link)?,
-            None => {
-                let (folder, token) = (&place.seat.keys, place.settings.validator.token.as_ref());
-                OwnKeys::of_keys(Keys::read(folder, token, &entry, &place.passphrase())?)?
-            }
+        edge::check(folder, &place)?;
+        let keys = match &entry {
+            Entry::Proposer(listed) => OwnKeys::of_proposer(&place.seat.keys, listed, &place.passphrase())?,
+            Entry::Validator(listed) => validator_keys(&place, listed)?,
+            Entry::Nobody => return Err(NodeError::NoIndex),
         };
         Home::furnish(place, keys)
+    }
+
+    /// This home, if it is that of a validator.
+    ///
+    /// **Errors**: [`NodeError::NoVote`].
+    pub fn of_validator(self) -> Result<Self, NodeError> {
+        if self.role.has_vote() { Ok(self) } else { Err(NodeError::NoVote { name: self.name }) }
+    }
+
+    /// This home, if it is that of a proposer of an edge network.
+    ///
+    /// **Errors**: [`NodeError::NoProposer`].
+    pub fn of_proposer(self) -> Result<Self, NodeError> {
+        let index = self.identity.validator.0;
+        if self.role.has_vote() { Err(NodeError::NoProposer { index }) } else { Ok(self) }
+    }
+
+    /// What it does in its network.
+    pub fn role(&self) -> Role {
+        self.role
     }
 
     /// What a home is apart from its keys.
@@ -172,16 +196,19 @@ impl Home {
         let leaves = place.leaves()?;
         let Place { settings, genesis, epochs, seat: Seat { identity, entry, .. } } = place;
         check_kept_blocks(&settings, &epochs.set().consensus)?;
-        let bank = crate::settings::bank::open(&settings, &genesis, entry.as_ref())?.map(Arc::new);
+        let bank = crate::settings::bank::open(&settings, &genesis, entry.validator())?.map(Arc::new);
         let operators = settings.operators()?;
-        let no_login = settings.api.tls.is_none() && bank.as_ref().is_none_or(|bank| bank.login.is_none());
+        let role = Role::of(epochs.validators(), identity.validator);
+        let no_login = role.serves_clients()
+            && settings.api.tls.is_none()
+            && bank.as_ref().is_none_or(|bank| bank.login.is_none());
         if genesis.genesis.visibility() == Visibility::Members && no_login {
             tracing::warn!(
                 "a members' network, but neither [bank.login] nor [api.tls]: this node's REST interface shows nothing to anybody"
             );
         }
-        let name = entry.map_or_else(|| "follower".to_owned(), |entry| entry.name);
-        Ok(Home { settings, genesis, epochs, keys, leaves, identity, name, bank, operators })
+        let name = entry.name().to_owned();
+        Ok(Home { settings, genesis, epochs, keys, leaves, identity, role, name, bank, operators })
     }
 
     /// The settings.
@@ -212,7 +239,7 @@ impl Home {
     /// Where the native entrance is, if there is one.
     pub(crate) fn entrance(&self) -> Option<EntranceConfig> {
         let settings = &self.settings.entrance;
-        settings.enabled.then(|| EntranceConfig {
+        (settings.enabled && self.role.serves_clients()).then(|| EntranceConfig {
             identity: self.keys.network.clone(),
             chain_id: self.genesis.chain_id,
             listen: settings.listen.unwrap_or(self.settings.api.listen),
@@ -422,18 +449,18 @@ impl Home {
         self.validators().quorum()
     }
 
-    /// The other validators: where they are, and the keys that they must show. One of a later epoch has its address by its network
-    /// key; one that the genesis file names keeps the address that it has by its place there, also with other keys. An address
-    /// proves nothing: who is there must show the key.
+    /// The other processes of the network: where they are, and the keys that they must show. One of a later epoch has its address
+    /// by its network key; one that the genesis file names keeps the address that it has by its place there, also with other keys.
+    /// An address proves nothing: who is there must show the key.
     pub(crate) fn peers(&self) -> Vec<Peer> {
         let mut found = Vec::new();
-        for (id, entry) in self.others() {
-            match self.address_of(entry) {
-                Some(address) => found.push(Peer { index: id.0, key: entry.network, address }),
+        for process in self.others() {
+            match self.address_of(&process) {
+                Some(address) => found.push(Peer { index: process.id.0, key: process.network, address }),
                 // Who follows asks whom it likes.
                 None if matches!(self.keys.votes, VoteKeys::Nowhere) => {}
                 None => tracing::warn!(
-                    validator = entry.name, key = %entry.network,
+                    validator = process.name, key = %process.network,
                     "no address is known for this validator (hint: list its network key and address under network.newcomers)"
                 ),
             }
@@ -441,41 +468,60 @@ impl Home {
         found
     }
 
-    /// Places of the other validators whose addresses are known.
+    /// Numbers of the other processes whose addresses are known.
     pub(crate) fn peer_indices(&self) -> Vec<u16> {
-        self.others().filter(|(_, entry)| self.address_of(entry).is_some()).map(|(id, _)| id.0).collect()
+        self.others()
+            .filter(|process| self.address_of(process).is_some())
+            .map(|process| process.id.0)
+            .collect()
     }
 
-    /// Places of all other validators.
-    pub(crate) fn other_validators(&self) -> Vec<u16> {
-        self.others().map(|(id, _)| id.0).collect()
+    /// Numbers of all other processes.
+    pub(crate) fn other_indices(&self) -> Vec<u16> {
+        self.others().map(|process| process.id.0).collect()
     }
 
-    fn others(&self) -> impl Iterator<Item = (ValidatorId, &GenesisValidator)> {
-        let all = self.validators().ids().zip(&self.epochs.set().validators);
-        all.filter(|(id, _)| *id != self.identity.validator)
+    /// All processes of the present epoch, validators first.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = Process<'_>> {
+        let validators = self.epochs.set().validators.iter().map(|it| (&*it.name, it.network));
+        let proposers = self.genesis.genesis.deployment.edge_proposers();
+        let proposers = proposers.iter().map(|it| (&*it.name, it.network));
+        let all = self.validators().processes().zip(validators.chain(proposers));
+        all.map(|(id, (name, network))| Process { id, name, network })
     }
 
-    fn address_of(&self, entry: &GenesisValidator) -> Option<SocketAddr> {
+    fn others(&self) -> impl Iterator<Item = Process<'_>> {
+        self.processes().filter(|process| process.id != self.identity.validator)
+    }
+
+    fn address_of(&self, process: &Process<'_>) -> Option<SocketAddr> {
         let NetworkSettings { peers, newcomers, .. } = &self.settings.network;
-        let newcomer = newcomers.iter().find(|it| it.key == entry.network).map(|it| it.address);
+        let newcomer = newcomers.iter().find(|it| it.key == process.network).map(|it| it.address);
         let founder = || {
-            let same = |it: &GenesisValidator| it.network == entry.network || it.name == entry.name;
-            let index = self.genesis.genesis.validators.iter().position(same)?;
+            let index = self.place_at_founding(process)?;
             peers.iter().find(|peer| usize::from(peer.index) == index).map(|peer| peer.address)
         };
         newcomer.or_else(founder)
     }
 
-    /// The number behind the last validator: that of the first follower among a validator's peers.
-    pub(crate) fn behind_validators(&self) -> ValidatorId {
-        behind_validators(&self.epochs)
+    /// The number that the genesis file gives a process, known by its network key or its name. Proposers stay what they are there.
+    fn place_at_founding(&self, process: &Process<'_>) -> Option<usize> {
+        let founders = &self.genesis.genesis.validators;
+        if process.id.index() >= self.quorum().n() {
+            return Some(process.id.index());
+        }
+        founders.iter().position(|it| it.network == process.network || it.name == process.name)
     }
 
-    /// The followers that this validator serves, numbered behind the validators.
+    /// The number behind the last process of the network: that of the first follower among a validator's peers.
+    pub(crate) fn behind_processes(&self) -> ValidatorId {
+        behind_processes(&self.epochs)
+    }
+
+    /// The followers that this validator serves, numbered behind the processes of the network.
     pub(crate) fn followers(&self) -> Vec<Peer> {
         let listed = &self.settings.followers.peers;
-        let numbers = self.behind_validators().0..;
+        let numbers = self.behind_processes().0..;
         let peer = |(index, it): (u16, &FollowerSettings)| Peer { index, key: it.key, address: it.address };
         numbers.zip(listed).map(peer).collect()
     }
@@ -514,9 +560,27 @@ impl Home {
     }
 }
 
-/// The number behind the last validator of the present epoch.
-pub(crate) fn behind_validators(epochs: &Epochs) -> ValidatorId {
-    ValidatorId(u16::try_from(epochs.set().validators.len()).unwrap_or(u16::MAX))
+/// A process of the network, as its peers know it.
+pub(crate) struct Process<'a> {
+    /// Its number.
+    pub(crate) id: ValidatorId,
+    /// Its name for people.
+    pub(crate) name: &'a str,
+    network: PublicKey,
+}
+
+/// The number behind the last process of the present epoch.
+pub(crate) fn behind_processes(epochs: &Epochs) -> ValidatorId {
+    ValidatorId(u16::try_from(epochs.validators().processes().count()).unwrap_or(u16::MAX))
+}
+
+/// The keys of a validator, or who holds them.
+fn validator_keys(place: &Place, listed: &GenesisValidator) -> Result<OwnKeys, NodeError> {
+    if let Some(link) = signer_link(place, listed)? {
+        return Ok(OwnKeys::of_signer(link)?);
+    }
+    let (folder, token) = (&place.seat.keys, place.settings.validator.token.as_ref());
+    Ok(OwnKeys::of_keys(Keys::read(folder, token, listed, &place.passphrase())?)?)
 }
 
 /// The way to the signer that holds the keys, if the settings name one.
@@ -579,11 +643,18 @@ fn least_kept(constants: &ConsensusConstants) -> u64 {
     constants.window.saturating_mul(KEPT_WINDOWS_MIN)
 }
 
-fn check_peers(settings: &Settings, genesis: &GenesisFile) -> Result<(), NodeError> {
-    let listed = settings.network.peers.len().saturating_add(1);
-    let expected = genesis.genesis.validators.len();
-    let strange = settings.network.peers.iter().find(|peer| usize::from(peer.index) >= expected);
-    match strange {
+/// Every other process once.
+fn check_peers(place: &Place) -> Result<(), NodeError> {
+    let (peers, own) = (&place.settings.network.peers, place.seat.identity.validator.0);
+    let listed = peers.len().saturating_add(1);
+    let expected = place.epochs.validators().processes().count();
+    let strange = |peer: &&PeerSettings| usize::from(peer.index) >= expected || peer.index == own;
+    match peers.iter().find(strange) {
+        Some(peer) if peer.index == own => {
+            let reason =
+                format!("network.peers lists {own}, which is this node's own number, expected the others");
+            Err(SettingsError::Invalid { path: place.settings.path.clone(), reason }.into())
+        }
         Some(peer) => Err(NodeError::Index { index: peer.index, count: expected }),
         None if listed != expected => Err(NodeError::Peers { listed, expected }),
         None => Ok(()),

@@ -98,8 +98,12 @@ fn open_all(place: &Place, passphrase: &PassphraseSource) -> Result<Vec<Opened>,
         KeyRole::Network => false,
     };
     let link = link_key(settings)?;
-    // A node that follows has a network key and no other.
-    let is_here = |role| role == KeyRole::Network || (settings.validator.index.is_some() && !in_token(role));
+    // A node that follows has a network key and no other; a proposer of an edge network no key that votes.
+    let is_here = |role| match role {
+        KeyRole::Network => true,
+        KeyRole::Proposer => place.seat.entry.orders() && !in_token(role),
+        KeyRole::Acceptor => place.seat.entry.validator().is_some() && !in_token(role),
+    };
     let has = |role| settings.validator.signer.is_none() && is_here(role);
     let mut all = Vec::new();
     for role in KeyRole::ALL.into_iter().filter(|role| has(*role)) {

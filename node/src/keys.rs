@@ -1,5 +1,5 @@
-//! A validator's three keys: reading their files, refusing those that others can read; or who holds them in its place, a
-//! signer or a token.
+//! A validator's three keys, or the two of a proposer of an edge network: reading their files, refusing those that others can
+//! read; or who holds a validator's in its place, a signer or a token.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,10 @@ use carat_consensus::{ElsewhereSigner, KeySigner, Signer};
 use carat_network::NetworkKey;
 use carat_storage::key_file::{self, KeyError};
 use carat_storage::vault::PassphraseSource;
-use carat_types::genesis::GenesisValidator;
+use carat_types::genesis::{GenesisProposer, GenesisValidator};
 use carat_types::key_file::KeyRole;
-use carat_types::{PublicKey, SecretKey};
+use carat_types::message::SignerRole;
+use carat_types::{PublicKey, SecretKey, Signature};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -53,11 +54,40 @@ pub(crate) enum VoteKeys {
     Here(Box<KeySigner>),
     /// With somebody who must be asked, and may be away.
     Elsewhere(Signatory),
+    /// In this process, which orders for an edge network and has no vote.
+    OrdersAlone(ProposerSigner),
     /// Nowhere: this node follows without a vote.
     Nowhere,
 }
 
+/// Signs for a proposer of an edge network. There is no acceptor key that it could sign a vote with.
+#[derive(Clone, Debug)]
+pub(crate) struct ProposerSigner(SecretKey);
+
+impl Signer for ProposerSigner {
+    fn sign(&self, role: SignerRole, bytes: &[u8]) -> Option<Signature> {
+        match role {
+            SignerRole::Proposer => Some(self.0.sign(bytes)),
+            SignerRole::Acceptor => None,
+        }
+    }
+}
+
 impl OwnKeys {
+    /// Reads the files of a proposer of an edge network.
+    ///
+    /// **Errors**: see [`KeysError`].
+    pub(crate) fn of_proposer(
+        folder: &Path,
+        listed: &GenesisProposer,
+        passphrase: &PassphraseSource,
+    ) -> Result<Self, KeysError> {
+        let read = |role, expected| read_listed(folder, role, expected, &listed.name, passphrase);
+        let proposer = read(KeyRole::Proposer, listed.proposer)?;
+        let network = read(KeyRole::Network, listed.network)?;
+        Ok(OwnKeys { network: network.into(), votes: VoteKeys::OrdersAlone(ProposerSigner(proposer)) })
+    }
+
     /// **Errors**: a token that is away, or whose keys are others: without it nothing is begun.
     pub(crate) fn of_keys(keys: Keys) -> Result<Self, TokenError> {
         let votes = match keys.votes {
@@ -80,6 +110,7 @@ impl OwnKeys {
     pub(crate) fn signer(&self) -> Box<dyn Signer + Send> {
         match &self.votes {
             VoteKeys::Here(keys) => keys.clone(),
+            VoteKeys::OrdersAlone(proposer) => Box::new(proposer.clone()),
             VoteKeys::Elsewhere(_) | VoteKeys::Nowhere => Box::new(ElsewhereSigner),
         }
     }
@@ -116,8 +147,8 @@ pub enum KeysError {
     },
     /// A key that the genesis file does not know.
     #[error(
-        "key file {path} holds {seen}, but the genesis file lists {expected} for validator {name:?} \
-         (hint: validator.index or validator.keys in node.toml is another validator's)"
+        "key file {path} holds {seen}, but the genesis file lists {expected} for {name:?} (hint: validator.index, \
+         validator.proposer or validator.keys in node.toml is another one's)"
     )]
     Foreign {
         /// The file.
@@ -126,7 +157,7 @@ pub enum KeysError {
         seen: PublicKey,
         /// Public key of the genesis file.
         expected: PublicKey,
-        /// Name of the validator.
+        /// Name of the validator or proposer.
         name: String,
     },
     /// A validator's key in the home of a follower.
@@ -153,15 +184,7 @@ impl Keys {
         listed: &GenesisValidator,
         passphrase: &PassphraseSource,
     ) -> Result<Self, KeysError> {
-        let read = |role: KeyRole, expected: PublicKey| -> Result<SecretKey, KeysError> {
-            let path = folder.join(role.file_name());
-            let key = read_file(&path, role, passphrase)?;
-            let seen = key.public();
-            if seen != expected {
-                return Err(KeysError::Foreign { path, seen, expected, name: listed.name.clone() });
-            }
-            Ok(key)
-        };
+        let read = |role, expected| read_listed(folder, role, expected, &listed.name, passphrase);
         let proposer = || read(KeyRole::Proposer, listed.proposer);
         let votes = match token {
             None => {
@@ -176,6 +199,23 @@ impl Keys {
         };
         Ok(Keys { network: read(KeyRole::Network, listed.network)?, votes })
     }
+}
+
+/// Reads the key file of a role, which must hold the key that the genesis file lists for `name`.
+fn read_listed(
+    folder: &Path,
+    role: KeyRole,
+    expected: PublicKey,
+    name: &str,
+    passphrase: &PassphraseSource,
+) -> Result<SecretKey, KeysError> {
+    let path = folder.join(role.file_name());
+    let key = read_file(&path, role, passphrase)?;
+    let seen = key.public();
+    if seen != expected {
+        return Err(KeysError::Foreign { path, seen, expected, name: name.to_owned() });
+    }
+    Ok(key)
 }
 
 /// A key that is in a token is not protected by it while a copy lies beside.
@@ -202,4 +242,17 @@ pub fn read_file(path: &Path, role: KeyRole, passphrase: &PassphraseSource) -> R
     }
     let text = Zeroizing::new(std::fs::read_to_string(path).map_err(failed)?);
     key_file::read(role, &text, passphrase).map_err(|error| KeysError::Contents { path: path.into(), error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proposer_of_an_edge_network_signs_what_it_orders_and_no_vote() {
+        let key = SecretKey::from_seed(&[7; 32]);
+        let signer = ProposerSigner(key.clone());
+        assert_eq!(signer.sign(SignerRole::Proposer, b"order"), Some(key.sign(b"order")));
+        assert_eq!(signer.sign(SignerRole::Acceptor, b"vote"), None);
+    }
 }

@@ -1,4 +1,4 @@
-//! `carat-node`: starts a validator, or one that follows, or checks that it could start.
+//! `carat-node`: starts a validator, a proposer of an edge network, or a node that follows, or checks that it could start.
 
 mod archive_commands;
 mod backup_commands;
@@ -45,6 +45,12 @@ struct Arguments {
 enum Command {
     /// Run the validator until SIGTERM or SIGINT
     Run {
+        /// Home folder with node.toml
+        #[arg(long, env = "CARAT_HOME")]
+        home: PathBuf,
+    },
+    /// Run a proposer of an edge network until SIGTERM or SIGINT: lead views, serve clients, execute everything, vote on nothing
+    Propose {
         /// Home folder with node.toml
         #[arg(long, env = "CARAT_HOME")]
         home: PathBuf,
@@ -102,6 +108,7 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { home } => finish(run(&home, Voice::Votes)),
+        Command::Propose { home } => finish(run(&home, Voice::Proposes)),
         Command::Follow { home } => finish(run(&home, Voice::Follows)),
         Command::RebuildHistory { home } => finish(rebuild_history(&home)),
         Command::Replay { home, json } => finish(replay(&home, json)),
@@ -195,6 +202,7 @@ fn rebuild_history(home: &std::path::Path) -> Result<(), NodeError> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Voice {
     Votes,
+    Proposes,
     Follows,
 }
 
@@ -231,7 +239,10 @@ enum Ended {
 async fn run_epoch(home: &std::path::Path, voice: Voice, signals: &mut Signals) -> Result<Ended, NodeError> {
     let settings = Settings::load(home)?;
     let (mut node, started) = match voice {
-        Voice::Votes => (Node::start(Home::read(home)?).await?, "validator started"),
+        Voice::Votes => (Node::start(Home::read(home)?.of_validator()?).await?, "validator started"),
+        Voice::Proposes => {
+            (Node::start(Home::read(home)?.of_proposer()?).await?, "proposer started, without a vote")
+        }
         Voice::Follows => {
             (Node::follow(FollowerHome::read(home)?).await?, "started to follow, without a vote")
         }
@@ -239,9 +250,10 @@ async fn run_epoch(home: &std::path::Path, voice: Voice, signals: &mut Signals) 
     let epoch = node.epochs().present();
     tracing::info!(
         replica = settings.validator.index,
+        proposer = settings.validator.proposer,
         %epoch,
         network = %settings.network.listen,
-        api = %settings.api.listen,
+        api = node.serves_clients().then(|| settings.api.listen.to_string()),
         metrics = %settings.metrics.listen,
         "{started}"
     );

@@ -2,6 +2,7 @@
 //!
 //! Names are `<component>_<what>_<unit>`, base units, `_total` for counters, labels from bounded sets only.
 
+use carat_network::stats::HandshakeFailure;
 use prometheus::core::Collector as _;
 use prometheus::{
     Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
@@ -96,6 +97,8 @@ pub struct Metrics {
     pub network_bytes_total: IntCounterVec,
     /// Frames that were dropped before they were sent.
     pub network_dropped_frames_total: IntCounter,
+    /// Handshakes of strangers that were refused, by reason.
+    pub network_refused_total: IntCounterVec,
     /// Followers that are connected.
     pub followers_connected: IntGauge,
     /// Questions of followers that were answered, by kind.
@@ -279,6 +282,12 @@ impl Metrics {
                 "Bytes exchanged with peers, by direction",
                 "direction",
                 &["in", "out"],
+            )?,
+            network_refused_total: declare.counters(
+                "network_refused_total",
+                "Handshakes at the peers' port that were refused, by reason",
+                "reason",
+                &HandshakeFailure::ALL.map(HandshakeFailure::label),
             )?,
             network_dropped_frames_total: declare
                 .counter("network_dropped_frames_total", "Frames dropped before they were sent")?,

@@ -1,4 +1,4 @@
-//! A validator as a whole: puts the parts together, starts their threads, and stops them in order.
+//! A validator as a whole, or a proposer of an edge network: puts the parts together, starts their threads, and stops them in order.
 //!
 //! ```text
 //! peers -> network -> inbound (2 threads) -> mailbox -> core loop -> scribe -> network -> peers
@@ -23,7 +23,7 @@ use carat_storage::store::Store;
 use carat_types::epoch::Epochs;
 use carat_types::message::{Message, StableCheckpoint};
 use carat_types::validators::Ed25519;
-use carat_types::{Epoch, Slot};
+use carat_types::{Epoch, Slot, ValidatorId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -62,7 +62,8 @@ pub struct Node {
     pub(crate) stopping: watch::Sender<bool>,
     pub(crate) failures: mpsc::UnboundedReceiver<NodeError>,
     pub(crate) threads: Vec<JoinHandle<()>>,
-    pub(crate) api: tokio::task::JoinHandle<()>,
+    /// The REST interface; none at an acceptor of an edge network.
+    pub(crate) api: Option<tokio::task::JoinHandle<()>>,
     /// Everything that may be cut off at any moment: the operator's listener, gossip, the feeding of the
     /// checking threads, which end when it does.
     pub(crate) tasks: JoinSet<()>,
@@ -80,7 +81,7 @@ pub(crate) fn bind_network(home: &Home) -> Result<Bound, NodeError> {
 }
 
 impl Node {
-    /// Starts a validator. Must be called inside a tokio runtime.
+    /// Starts a validator, or a proposer of an edge network. Must be called inside a tokio runtime.
     ///
     /// **Errors**: damaged or foreign data, a taken port; nothing was signed or sent then.
     pub async fn start(home: Home) -> Result<Self, NodeError> {
@@ -97,6 +98,11 @@ impl Node {
     /// Waits until a part fails; never returns while all is well.
     pub async fn failed(&mut self) -> NodeError {
         self.failures.recv().await.unwrap_or(NodeError::Stopped)
+    }
+
+    /// Whether clients reach it.
+    pub fn serves_clients(&self) -> bool {
+        self.api.is_some()
     }
 
     /// The epochs that it started with.
@@ -126,7 +132,9 @@ impl Node {
     /// **Errors**: the last sync of the store.
     pub async fn stop(mut self) -> Result<(), NodeError> {
         self.stopping.send_replace(true);
-        if self.api.await.is_err() {
+        if let Some(api) = self.api
+            && api.await.is_err()
+        {
             tracing::warn!("the REST interface did not end well");
         }
         self.mailbox.close();
@@ -195,7 +203,7 @@ impl Parts {
         let routes = Routes {
             frames,
             followers,
-            first_follower: home.behind_validators().0,
+            first_follower: home.behind_processes().0,
             health: Arc::clone(&health),
             network: Arc::clone(&network),
             standing: Arc::clone(&self.standing),
@@ -247,7 +255,8 @@ impl Parts {
             trace: Arc::clone(&self.trace),
             evidence: Arc::clone(evidence),
             store: Arc::clone(&self.store),
-            names: home.epochs.set().validators.iter().map(|validator| validator.name.clone()).collect(),
+            names: home.processes().map(|process| process.name.to_owned()).collect(),
+            validators: home.validators().clone(),
             clock: self.clock,
         }
     }
@@ -284,7 +293,7 @@ impl Parts {
             standing: Arc::clone(&self.standing),
             peers: BTreeMap::new(),
             left: None,
-            quorum: home.quorum(),
+            validators: home.validators().clone(),
         };
         Ok((core, first))
     }
@@ -344,7 +353,7 @@ impl Parts {
             snapshots,
             trace: Arc::clone(&self.trace),
             metrics: Arc::clone(&self.metrics),
-            others: home.validators().ids().filter(|id| *id != home.identity.validator).collect(),
+            others: home.other_indices().into_iter().map(ValidatorId).collect(),
             epoch: home.epoch(),
         }
     }

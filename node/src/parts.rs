@@ -14,6 +14,7 @@ use carat_consensus::effect::Halt;
 use carat_history::{History, Toid};
 use carat_network::{Entrance, Https, Incoming, Network};
 use carat_storage::store::Store;
+use carat_types::ValidatorId;
 use carat_types::batch::Envelope;
 use carat_types::header::Header;
 use tokio::net::TcpListener;
@@ -57,7 +58,8 @@ const SWEEP_EVERY: Duration = Duration::from_millis(200);
 
 /// Where others than peers come in, bound before anything is started.
 pub(crate) struct Listeners {
-    api: TcpListener,
+    /// None at an acceptor of an edge network: no client reaches it.
+    api: Option<TcpListener>,
     https: Option<(TcpListener, Https)>,
     metrics: TcpListener,
     entrance: Option<Entrance>,
@@ -66,7 +68,10 @@ pub(crate) struct Listeners {
 impl Listeners {
     /// **Errors**: a taken port.
     pub(crate) async fn bind(home: &Home) -> Result<Self, NodeError> {
-        let api = admin::bind(home.settings.api.listen, "api.listen").await?;
+        let api = match home.role.serves_clients() {
+            true => Some(admin::bind(home.settings.api.listen, "api.listen").await?),
+            false => None,
+        };
         let https = match home.https()? {
             Some((listen, https)) => Some((admin::bind(listen, "api.tls.listen").await?, https)),
             None => None,
@@ -123,11 +128,11 @@ impl Parts {
         let metrics = Arc::new(Metrics::new()?);
         let me = home.identity.validator;
         let tip = store.header(store.tip().slot)?.ok_or(NodeError::NoTip)?;
-        // One source for each validator, and one for what comes from behind them: a validator's followers, a follower's clients.
-        let sources = home.validators().ids().count().saturating_add(1);
+        // One source for each process, and one for what comes from behind them: a validator's followers, a follower's clients.
+        let sources = home.validators().processes().count().saturating_add(1);
         Ok(Parts {
             clock,
-            trace: Arc::new(Trace::new(me, clock)),
+            trace: Arc::new(Trace::new(me, home.validators().process_of(ValidatorId(0)), clock)),
             mailbox: Arc::new(Mailbox::new(sources)),
             store: Arc::new(store),
             signatures: Arc::new(SignatureCache::new(Arc::clone(&metrics))),
@@ -190,10 +195,10 @@ impl Parts {
             mailbox: Arc::clone(&self.mailbox),
             gossip,
             spreads_bodies: AtomicBool::new(false),
-            pool: Mutex::new(Pool::new(capacity, home.validators().ids().count())),
+            pool: Mutex::new(Pool::new(capacity, home.validators().proposers())),
             waiting: Arc::clone(&self.waiting),
             me: home.identity.validator,
-            followers: home.behind_validators(),
+            followers: home.behind_processes(),
             clock: self.clock,
             metrics: Arc::clone(&self.metrics),
         }
@@ -278,6 +283,7 @@ impl Parts {
         Health {
             index: home.identity.validator.0,
             name: home.name.clone(),
+            role: home.role,
             follows,
             quorum: home.quorum(),
             trust: home.genesis.genesis.trust,
@@ -287,14 +293,14 @@ impl Parts {
             tip: Arc::clone(&self.tip),
             store: Arc::clone(&self.store),
             connected: Mutex::default(),
-            peers: if follows { home.peer_indices() } else { home.other_validators() },
+            peers: if follows { home.peer_indices() } else { home.other_indices() },
             network,
             signs: Arc::clone(&self.signs),
             clock: self.clock,
         }
     }
 
-    /// Opens the doors of clients and operators. **Returns** the task of the REST interface.
+    /// Opens the doors of clients and operators. **Returns** the task of the REST interface, where there is one.
     pub(crate) fn open_doors(
         &self,
         home: &Home,
@@ -303,7 +309,7 @@ impl Parts {
         listeners: Listeners,
         tasks: &mut JoinSet<()>,
         stop: watch::Receiver<bool>,
-    ) -> Result<tokio::task::JoinHandle<()>, NodeError> {
+    ) -> Result<Option<tokio::task::JoinHandle<()>>, NodeError> {
         tasks.spawn(sweep(Arc::clone(&ledger.front_door), Arc::clone(&self.waiting)));
         let Outlook { health, evidence, network_state } = outlook;
         let rest = Arc::new(self.rest(home, ledger, Arc::clone(&health), network_state)?);
@@ -328,13 +334,17 @@ impl Parts {
             }
             (listener, door as Arc<dyn carat_api::Secure>)
         });
-        Ok(tokio::spawn(carat_api::serve(
-            carat_api::Doors { plain: listeners.api, secure },
-            rest,
-            home.api_settings(),
-            ConnectionLimits::default(),
-            stop,
-        )))
+        let serve = |plain| {
+            let doors = carat_api::Doors { plain, secure };
+            tokio::spawn(carat_api::serve(
+                doors,
+                rest,
+                home.api_settings(),
+                ConnectionLimits::default(),
+                stop,
+            ))
+        };
+        Ok(listeners.api.map(serve))
     }
 
     fn rest(

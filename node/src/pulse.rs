@@ -13,15 +13,17 @@ use carat_api::resources::network::{
     Count, EvidenceLine, LedgerCells, NetworkState, QuorumState, Rate, ValidatorState,
 };
 use carat_storage::store::{Store, StoreError};
-use carat_types::Slot;
 use carat_types::genesis::Trust;
 use carat_types::receipt::Rule;
+use carat_types::validators::ValidatorSet;
+use carat_types::{Slot, ValidatorId, View};
 use tokio::sync::watch;
 
 use crate::clock::{Clock, wall_ms};
 use crate::evidence::EvidenceRoom;
 use crate::health::{Health, Peer};
 use crate::metrics::Metrics;
+use crate::role::Role;
 use crate::trace::Trace;
 use slots::{CLASS_BOUNDS_MS, PHASES, RULES, SlotTimes, Times};
 
@@ -50,8 +52,10 @@ pub(crate) struct Pulse {
     pub(crate) evidence: Arc<EvidenceRoom>,
     /// Headers: which ledger a slot is in.
     pub(crate) store: Arc<Store>,
-    /// Names of all validators.
+    /// Names of all processes.
     pub(crate) names: Vec<String>,
+    /// Who votes, and whose turn it is to lead.
+    pub(crate) validators: ValidatorSet,
     /// The clocks.
     pub(crate) clock: Clock,
 }
@@ -172,7 +176,7 @@ impl Pulse {
             self.export(&times);
             // A block that was fetched came without votes: it says nothing about who voted.
             if !times.voters.is_empty() {
-                memory.note_ledger(header.ledger, self.names.len(), &times);
+                memory.note_ledger(header.ledger, self.validators.quorum().n(), &times);
                 memory.times.add(times);
             }
         }
@@ -224,7 +228,7 @@ impl Pulse {
     }
 
     fn validators(&self, memory: &Memory, peers: &[Peer], leader: u16) -> (Vec<ValidatorState>, QuorumState) {
-        let own = peers.iter().find(|peer| peer.validator == self.health.index);
+        let own = peers.iter().find(|peer| peer.process == self.health.index);
         let own_view = own.and_then(|own| own.view);
         let now_us = self.clock.monotonic_us();
         // What it said then is compared with what was so here then: a busy network moves many slots between two STATUSes.
@@ -235,9 +239,12 @@ impl Pulse {
         let states: Vec<ValidatorState> = peers
             .iter()
             .map(|peer| ValidatorState {
-                validator: peer.validator,
-                name: self.names.get(usize::from(peer.validator)).cloned().unwrap_or_default(),
-                role: if peer.validator == leader { "leader" } else { "follower" },
+                validator: peer.process,
+                name: self.names.get(usize::from(peer.process)).cloned().unwrap_or_default(),
+                role: match peer.process == leader {
+                    true => "leader",
+                    false => Role::of(&self.validators, ValidatorId(peer.process)).word(false),
+                },
                 standing: standing(peer, self.health.index, own_view),
                 heard_ms_ago: peer.heard_ms_ago,
                 view: peer.view,
@@ -245,10 +252,13 @@ impl Pulse {
                 behind: behind(peer),
             })
             .collect();
-        let agree = states.iter().filter(|state| ["this node", "agrees"].contains(&state.standing)).count();
-        let needed = self.health.quorum.quorum();
+        // Whoever has no vote agrees to nothing that would count.
+        let quorum = self.validators.quorum();
+        let voting = states.iter().filter(|state| usize::from(state.validator) < quorum.n());
+        let agree = voting.filter(|state| ["this node", "agrees"].contains(&state.standing)).count();
+        let needed = quorum.quorum();
         let can_lose = i64::try_from(agree).unwrap_or(0) - i64::try_from(needed).unwrap_or(0);
-        (states, QuorumState { validators: self.names.len(), agree, needed, can_lose })
+        (states, QuorumState { validators: quorum.n(), agree, needed, can_lose })
     }
 
     fn shown(&self, cells: &Cells) -> LedgerCells {
@@ -257,12 +267,11 @@ impl Pulse {
             seen if seen < cells.slots => 'p',
             _ => 'v',
         };
-        // The leader of view v is validator v mod n.
-        let n = u64::try_from(self.names.len()).unwrap_or(1).max(1);
+        let leader = |view| self.validators.process_of(self.validators.leader(View(view))).0;
         LedgerCells {
             ledger: cells.ledger,
             slots: cells.slots,
-            leader: cells.view.and_then(|view| u16::try_from(view % n).ok()),
+            leader: cells.view.map(leader),
             votes: cells.seen.iter().map(letter).collect(),
         }
     }
@@ -333,7 +342,7 @@ fn settling(entries: &[crate::trace::Entry], is_executed: bool, settled_us: u64)
 
 fn standing(peer: &Peer, me: u16, own_view: Option<u64>) -> &'static str {
     match () {
-        () if peer.validator == me => "this node",
+        () if peer.process == me => "this node",
         () if !peer.connected => "unreached",
         () if peer.heard_ms_ago.is_none_or(|ago| ago >= SILENT_MS) => "silent",
         () if peer.view != own_view => "in another view",
@@ -353,7 +362,7 @@ mod tests {
     #[test]
     fn standing_of_a_peer_follows_what_was_last_heard() {
         let heard = |ago, view| Peer {
-            validator: 1,
+            process: 1,
             connected: true,
             heard_ms_ago: ago,
             view: Some(view),
@@ -365,7 +374,7 @@ mod tests {
             (heard(Some(SILENT_MS), 4), "silent"),
             (heard(None, 4), "silent"),
             (Peer { connected: false, ..heard(Some(10), 4) }, "unreached"),
-            (Peer { validator: 0, connected: false, ..heard(None, 9) }, "this node"),
+            (Peer { process: 0, connected: false, ..heard(None, 9) }, "this node"),
         ];
         for (peer, expected) in cases {
             assert_eq!(standing(&peer, 0, Some(4)), expected, "{peer:?}");

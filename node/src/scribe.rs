@@ -37,7 +37,7 @@ pub struct Scribe {
     pub executor: Sender<Task>,
     /// The way to the signer; none where the keys are in this process.
     pub signer: Option<Sender<Ask>>,
-    /// The way to the other validators.
+    /// The way to the other processes.
     pub network: Arc<Network>,
     /// States for validators that are far behind.
     pub snapshots: Arc<Snapshots>,
@@ -45,7 +45,7 @@ pub struct Scribe {
     pub trace: Arc<Trace>,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// Everybody but this validator.
+    /// All processes of the network but this one.
     pub others: Vec<ValidatorId>,
     /// The epoch that frames name.
     pub epoch: Epoch,

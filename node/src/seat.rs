@@ -1,4 +1,5 @@
-//! A validator's place in the set of the present epoch, and the folder of the keys that it has there.
+//! The place of a validator, or of a proposer of an edge network, in the set of the present epoch, and the folder of the keys that it
+//! has there.
 //!
 //! In epoch 0 the settings name the place. Later the acceptor key does: places move when a validator comes or goes, and whoever
 //! replaces keys puts the new ones into the folder `next` beside the old ones, where they wait for their epoch.
@@ -8,24 +9,60 @@ use std::path::PathBuf;
 use carat_storage::journal::Journal;
 use carat_storage::{Identity, key_file};
 use carat_types::epoch::Epochs;
-use carat_types::genesis::{GenesisFile, GenesisValidator};
+use carat_types::genesis::{GenesisFile, GenesisProposer, GenesisValidator};
 use carat_types::key_file::KeyRole;
 use carat_types::{Epoch, PublicKey, ValidatorId};
 
 use crate::error::NodeError;
-use crate::home::{JOURNAL, behind_validators};
+use crate::home::{JOURNAL, behind_processes};
 use crate::settings::Settings;
 
 /// In the folder of the key files: those that the set of a later epoch names.
 pub(crate) const NEXT_KEYS: &str = "next";
 
-/// Where a validator sits.
+/// What the set says of a process.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    /// It votes.
+    Validator(GenesisValidator),
+    /// It orders for an edge network, and has no vote.
+    Proposer(GenesisProposer),
+    /// Nothing: it only follows.
+    Nobody,
+}
+
+impl Entry {
+    /// The validator that it is, if it is one.
+    pub(crate) fn validator(&self) -> Option<&GenesisValidator> {
+        match self {
+            Entry::Validator(entry) => Some(entry),
+            Entry::Proposer(_) | Entry::Nobody => None,
+        }
+    }
+
+    /// Whether it has a proposer key.
+    pub(crate) fn orders(&self) -> bool {
+        !matches!(self, Entry::Nobody)
+    }
+
+    /// Its name for people.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Entry::Validator(entry) => &entry.name,
+            Entry::Proposer(entry) => &entry.name,
+            Entry::Nobody => "follower",
+        }
+    }
+}
+
+/// Where a process sits.
 #[derive(Clone, Debug)]
 pub(crate) struct Seat {
-    /// Its place and acceptor key, as journal and store name it.
+    /// Its number among all processes and its key of consensus, as journal and store name it: a validator's acceptor key, a
+    /// proposer's of an edge network the only one that it has.
     pub(crate) identity: Identity,
-    /// What the set says of it; nothing of a node that only follows.
-    pub(crate) entry: Option<GenesisValidator>,
+    /// What the set says of it.
+    pub(crate) entry: Entry,
     /// The folder with these keys.
     pub(crate) keys: PathBuf,
 }
@@ -33,12 +70,15 @@ pub(crate) struct Seat {
 impl Seat {
     /// Finds the own place in the present epoch.
     ///
-    /// **Errors**: the set does not list this validator; a journal that cannot be read.
+    /// **Errors**: the set does not list this process; a journal that cannot be read.
     pub(crate) fn find(
         settings: &Settings,
         genesis: &GenesisFile,
         epochs: &Epochs,
     ) -> Result<Self, NodeError> {
+        if let Some(place) = settings.validator.proposer {
+            return Seat::proposers(settings, genesis, epochs, place);
+        }
         let Some(first) = settings.validator.index else {
             return Ok(Seat::nobodys(settings, genesis, epochs));
         };
@@ -65,14 +105,29 @@ impl Seat {
             true => next,
             false => settings.validator.keys.clone(),
         };
-        Ok(Seat { identity, entry: Some(entry), keys })
+        Ok(Seat { identity, entry: Entry::Validator(entry), keys })
+    }
+
+    /// That of a proposer of an edge network, whose sets stay those of the genesis file.
+    fn proposers(
+        settings: &Settings,
+        genesis: &GenesisFile,
+        epochs: &Epochs,
+        place: u16,
+    ) -> Result<Self, NodeError> {
+        let listed = genesis.genesis.deployment.edge_proposers();
+        let no_place = NodeError::ProposerPlace { place, count: listed.len() };
+        let entry = listed.get(usize::from(place)).ok_or(no_place)?.clone();
+        let validator = epochs.validators().process_of(ValidatorId(place));
+        let identity = Identity { chain_id: genesis.chain_id, key: entry.proposer, validator };
+        Ok(Seat { identity, entry: Entry::Proposer(entry), keys: settings.validator.keys.clone() })
     }
 
     /// That of a node that follows. What it keeps is anybody's: it has no key of consensus, and its store says nothing of it.
     fn nobodys(settings: &Settings, genesis: &GenesisFile, epochs: &Epochs) -> Self {
-        let (key, validator) = (PublicKey([0; 32]), behind_validators(epochs));
+        let (key, validator) = (PublicKey([0; 32]), behind_processes(epochs));
         let identity = Identity { chain_id: genesis.chain_id, key, validator };
-        Seat { identity, entry: None, keys: settings.validator.keys.clone() }
+        Seat { identity, entry: Entry::Nobody, keys: settings.validator.keys.clone() }
     }
 }
 

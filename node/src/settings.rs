@@ -63,6 +63,9 @@ pub struct ValidatorSettings {
     /// Its place in the genesis file, from 0; none for a node that follows.
     #[serde(default)]
     pub index: Option<u16>,
+    /// Its place among the proposers of an edge network, from 0, instead of `index`.
+    #[serde(default)]
+    pub proposer: Option<u16>,
     /// The genesis file.
     pub genesis: PathBuf,
     /// Folder of the three key files.
@@ -111,7 +114,7 @@ pub struct NewcomerSettings {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerSettings {
-    /// Its place in the genesis file.
+    /// Its place in the genesis file; the proposers of an edge network are numbered behind the validators.
     pub index: u16,
     /// Its UDP address.
     pub address: SocketAddr,
@@ -430,6 +433,12 @@ impl Settings {
         }
         self.signer()?;
         self.store.check()?;
+        if let (Some(index), Some(proposer)) = (self.validator.index, self.validator.proposer) {
+            return Err(format!(
+                "validator names index {index} and proposer {proposer}, expected one of them (hint: who orders for an edge network \
+                 has no vote in it)"
+            ));
+        }
         if self.validator.signer.is_some() && self.validator.token.is_some() {
             return Err("validator names a signer and a token, expected one of them (hint: with a signer, the token is named \
                         in its signer.toml)"
@@ -517,6 +526,7 @@ mod tests {
                 ),
                 "a signer and a token",
             ),
+            (MINIMAL.replace("index = 1", "index = 1\nproposer = 0"), "index 1 and proposer 0"),
             (format!("{MINIMAL}\n[store]\nkeep_days = 0\n"), "store.keep_days is 0"),
             (format!("{MINIMAL}\n[store]\narchive = \"a\"\n"), "store.archive is set and nothing is dropped"),
             ("not toml".into(), "node.toml"),

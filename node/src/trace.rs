@@ -45,14 +45,16 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Trace {
     me: ValidatorId,
+    /// The process of proposer 0; the others follow.
+    first_proposer: ValidatorId,
     clock: Clock,
     slots: Mutex<BTreeMap<Slot, VecDeque<Entry>>>,
 }
 
 impl Trace {
-    /// Nothing seen yet.
-    pub fn new(me: ValidatorId, clock: Clock) -> Self {
-        Trace { me, clock, slots: Mutex::new(BTreeMap::new()) }
+    /// Nothing seen yet. `first_proposer` is the process in which proposer 0 runs.
+    pub fn new(me: ValidatorId, first_proposer: ValidatorId, clock: Clock) -> Self {
+        Trace { me, first_proposer, clock, slots: Mutex::new(BTreeMap::new()) }
     }
 
     /// Notes a message that arrived.
@@ -84,7 +86,7 @@ impl Trace {
     }
 
     fn note(&self, direction: &'static str, peer: Option<ValidatorId>, message: &Message) {
-        if let Some(subject) = subject(message) {
+        if let Some(subject) = subject(message, self.first_proposer) {
             self.push(subject.slot, subject, direction, peer);
         }
     }
@@ -125,14 +127,16 @@ struct Subject {
 }
 
 /// What a message says about one slot; none for messages that are about no single slot.
-fn subject(message: &Message) -> Option<Subject> {
+fn subject(message: &Message, first_proposer: ValidatorId) -> Option<Subject> {
     let kind = message.name();
     let (slot, signer, view, digest, detail) = match message {
         Message::Proposal(proposal) => {
             let body = &proposal.signed.body;
             let transactions = proposal.payload.envelopes().count();
-            let detail = format!("leader {}, {transactions} transactions", proposal.signed.signer);
-            (body.slot, proposal.signed.signer, Some(body.view), Some(body.digest), detail)
+            let place = proposal.signed.signer;
+            let leader = if first_proposer.0 == 0 { place.to_string() } else { format!("p{}", place.0) };
+            let detail = format!("leader {leader}, {transactions} transactions");
+            (body.slot, place.plus(first_proposer.0), Some(body.view), Some(body.digest), detail)
         }
         Message::Prepare(prepare) => {
             let ballot = prepare.signed.body.0;

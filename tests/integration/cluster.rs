@@ -71,10 +71,13 @@ impl Cluster {
         let folder = tempfile::tempdir().expect("a folder");
         let out = folder.path().join("net");
         let options = options(&out);
-        let options = InitOptions { base_port: Some(free_ports(options.validators)), ..options };
+        let base_port = Some(free_ports(options.validators + options.proposers));
+        let options = InitOptions { base_port, ..options };
         let made = init(&options).expect("a network");
-        let network = Network::load(&out).expect("its description");
+        let mut network = Network::load(&out).expect("its description");
         let client = Client::new(network.clone()).expect("a client").patience(PATIENCE / 4, PATIENCE);
+        // Here a node has the number of its process, the acceptors of an edge network before its proposers.
+        network.nodes.splice(..0, network.acceptors.clone());
         let nodes = made.homes.iter().map(|_| None).collect();
         let http = carat_client::rest::Rest::pool().expect("a pool");
         Cluster { folder, homes: made.homes, nodes, network, client, http }
@@ -100,7 +103,11 @@ impl Cluster {
     pub(crate) async fn await_port_free(&self, index: usize) {
         let settings = carat_node::Settings::load(&self.homes[index]).expect("valid");
         let released = async {
-            for address in [settings.network.listen, settings.api.listen] {
+            // The native entrance, which an acceptor of an edge network has not, is at the address of the REST interface.
+            let has_entrance = !self.network.nodes[index].api.is_empty();
+            for address in
+                [settings.network.listen].into_iter().chain(has_entrance.then_some(settings.api.listen))
+            {
                 while std::net::UdpSocket::bind(address).is_err() {
                     tokio::task::yield_now().await;
                 }

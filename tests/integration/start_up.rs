@@ -172,22 +172,6 @@ async fn encrypted_keys_start_with_their_passphrase_and_no_other() {
     cluster.stop().await;
 }
 
-/// The core knows the deployment; no program of this release plays its part in it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn node_of_an_edge_network_does_not_start() {
-    use carat_genesis::init::InitOptions;
-
-    let ungoverned = |out: &std::path::Path| InitOptions { governance: false, ..InitOptions::test(1, out) };
-    let mut cluster = Cluster::make_with(ungoverned);
-    let path = cluster.path().join("genesis.json");
-    let key = |seed: u8| carat_types::SecretKey::from_seed(&[seed; 32]).public();
-    let proposer = format!(r#"{{"name": "edge", "proposer": "{}", "network": "{}"}}"#, key(7), key(8));
-    let deployment = format!(r#""deployment": {{"edge": {{"proposers": [{proposer}]}}}}, "consensus": {{"#);
-    let text = fs::read_to_string(&path).expect("made").replacen(r#""consensus": {"#, &deployment, 1);
-    fs::write(&path, text).expect("written");
-    check(&refusal(&mut cluster, 0).await, &["edge", "1 proposers", "expected \"co-located\"", "hint"]);
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn members_network_starts_with_its_salt_secret_and_no_other() {
     use std::os::unix::fs::PermissionsExt as _;

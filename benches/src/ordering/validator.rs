@@ -118,11 +118,11 @@ impl Validator {
             effects,
             clock,
             metrics: Arc::new(Metrics::new()?),
-            trace: Arc::new(Trace::new(self.me, clock)),
+            trace: Arc::new(Trace::new(self.me, ValidatorId(0), clock)),
             standing: Arc::new(RwLock::default()),
             peers: BTreeMap::new(),
             left: None,
-            quorum: shared.validators.quorum(),
+            validators: shared.validators.clone(),
         };
         let (door, visitors) = channel();
         let frames = shared.checking();

@@ -36,9 +36,9 @@ impl Quic {
                 host.parse().with_context(|| format!("{host} is not a numeric address and port"))?;
             Ok(Node { address, key, session: RefCell::default() })
         };
-        let keys = network.genesis.genesis.validators.iter().map(|validator| validator.network);
-        let apis = network.nodes.iter().map(|node| node.api.as_str());
-        let nodes = apis.zip(keys).map(node).collect::<Result<_>>()?;
+        let listed = network.nodes.iter().enumerate();
+        let listed = listed.filter_map(|(place, node)| Some((node.api.as_str(), network.key_of(place)?)));
+        let nodes = listed.map(node).collect::<Result<_>>()?;
         Ok(Quic { dialler: Dialler::new(key, &network.genesis.chain_id)?, nodes })
     }
 

@@ -27,7 +27,7 @@ pub(crate) async fn write(session: &Session, network: &Network, file: &Path) -> 
     let http = Rest::pool()?;
     let processes = Processes::new(network).ok();
     let mut validators = Map::new();
-    for node in &network.nodes {
+    for node in network.processes() {
         let rest = Rest::new(&node.metrics, http.clone());
         let mut answers = Map::new();
         for route in ROUTES {

@@ -60,6 +60,9 @@ struct Consensus {
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
+    /// Whether its word counts towards a quorum: proposers of an edge network have no vote.
+    #[serde(skip)]
+    votes: bool,
     #[serde(flatten)]
     answer: Option<Consensus>,
     error: Option<String>,
@@ -91,7 +94,8 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
     }
     let rows = ask(&network).await?;
     let verdict = judge(&rows);
-    let cells = rows.iter().map(cells).collect();
+    let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+    let cells = rows.iter().map(|row| cells(row, &names)).collect();
     let report = Report { verdict, validators: rows };
     session.output.rows(&report, &HEAD, cells);
     let Verdict { well, cause, what, hint, .. } = &report.verdict;
@@ -105,13 +109,14 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
 async fn ask(network: &Network) -> Result<Vec<Row>, Failure> {
     let http = Rest::pool()?;
     let mut rows = Vec::new();
-    for node in &network.nodes {
+    for (number, node) in network.processes().enumerate() {
         let answer = Rest::new(&node.metrics, http.clone()).get::<Consensus>("/consensus", TIMEOUT).await;
         let (answer, error) = match answer {
             Ok(answer) => (Some(answer), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        rows.push(Row { name: node.name.clone(), answer, error });
+        let votes = number < network.genesis.genesis.validators.len();
+        rows.push(Row { name: node.name.clone(), votes, answer, error });
     }
     Ok(rows)
 }
@@ -145,7 +150,9 @@ fn judge(rows: &[Row]) -> Verdict {
             hint: "no FAST receipt holds any more: compare receipts, and see carat evidence".into(),
         };
     }
-    let well = causes.get("none").map_or(0, Vec::len) >= quorum;
+    let is_well =
+        |row: &&Row| row.votes && row.answer.as_ref().is_some_and(|answer| answer.diagnosis.cause == "none");
+    let well = rows.iter().filter(is_well).count() >= quorum;
     let named = causes.iter().filter(|(cause, _)| well == (**cause == "none")).max_by_key(|(_, by)| by.len());
     let (cause, by) = named.map_or(("none", &[][..]), |(cause, by)| (*cause, &by[..]));
     let missing = by.iter().flat_map(|answer| answer.diagnosis.missing.iter().copied()).chain(down).collect();
@@ -161,7 +168,7 @@ fn judge(rows: &[Row]) -> Verdict {
 
 const HEAD: [&str; 8] = ["validator", "cause", "view", "leader", "final", "executed", "idle ms", "what"];
 
-fn cells(row: &Row) -> Vec<String> {
+fn cells(row: &Row, names: &[&str]) -> Vec<String> {
     let Some(answer) = &row.answer else {
         let mut cells = vec![row.name.clone(), "down".into()];
         cells.resize(HEAD.len() - 1, String::new());
@@ -174,7 +181,7 @@ fn cells(row: &Row) -> Vec<String> {
         row.name.clone(),
         answer.diagnosis.cause.clone(),
         view,
-        format!("v{}", answer.leader),
+        names.get(usize::from(answer.leader)).copied().unwrap_or_default().to_owned(),
         answer.own.last_final.to_string(),
         answer.own.last_executed.to_string(),
         answer.idle_ms.to_string(),
@@ -195,11 +202,11 @@ mod tests {
         };
         let own = ViewState { view: 1, active: true, last_final: 9, last_executed: 9, highest_vote: 9 };
         let answer = Consensus { leader: 1, quorum: 3, idle_ms: 5, own, diagnosis, alarms: Vec::new() };
-        Row { name: "v".into(), answer: Some(answer), error: None }
+        Row { name: "v".into(), votes: true, answer: Some(answer), error: None }
     }
 
     fn down() -> Row {
-        Row { name: "v".into(), answer: None, error: Some("refused".into()) }
+        Row { name: "v".into(), votes: true, answer: None, error: Some("refused".into()) }
     }
 
     #[test]
@@ -211,6 +218,14 @@ mod tests {
         let verdict = judge(&[row("none", &[]), row("none", &[]), row("none", &[]), alarmed]);
         assert_eq!((verdict.well, &*verdict.cause), (false, "fast-contradicted"));
         assert!(verdict.what.contains("slot 7") && verdict.hint.contains("carat evidence"));
+    }
+
+    #[test]
+    fn proposers_without_a_vote_make_no_quorum() {
+        let proposer = || Row { votes: false, ..row("none", &[]) };
+        let stuck = row("leader-silent", &[4]);
+        let verdict = judge(&[row("none", &[]), row("none", &[]), stuck, down(), proposer(), proposer()]);
+        assert!(!verdict.well, "two of four acceptors are no quorum: {verdict:?}");
     }
 
     #[test]

@@ -176,7 +176,7 @@ async fn gather(session: &Session) -> Result<Vec<Row>, Failure> {
     let epochs = epochs::fetch(session).await.or_else(|_| founding())?;
     let http = Rest::pool()?;
     let mut rows: BTreeMap<Digest, Row> = BTreeMap::new();
-    for node in &network.nodes {
+    for node in network.processes() {
         let answer = Rest::new(&node.metrics, http.clone()).get::<Answer>("/evidence", TIMEOUT).await;
         let pieces = match answer {
             Ok(answer) => answer.evidence,

@@ -58,14 +58,14 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
     let processes = Processes::new(&network)?;
     match command {
         Command::Up { wait } => {
-            up(&processes, &network.nodes, Duration::from_secs(wait)).await?;
-            show(session, &processes, &network.nodes);
+            up(&processes, processes.nodes(), Duration::from_secs(wait)).await?;
+            show(session, &processes, processes.nodes());
         }
         Command::Down => {
-            down(&processes, &network.nodes).await?;
-            show(session, &processes, &network.nodes);
+            down(&processes, processes.nodes()).await?;
+            show(session, &processes, processes.nodes());
         }
-        Command::Status => show(session, &processes, &network.nodes),
+        Command::Status => show(session, &processes, processes.nodes()),
         Command::Logs { node, lines, follow } => {
             let node = processes.node(&node)?;
             tail(&processes.log(node), lines).iter().for_each(|line| output::line(line));
@@ -78,14 +78,14 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
             if !processes.kill(node).await? {
                 return Err(Failure::failed(format!("{} does not run", node.name)));
             }
-            show(session, &processes, &network.nodes);
+            show(session, &processes, processes.nodes());
         }
         Command::Restart { node, wait } => {
             let node = processes.node(&node)?;
             processes.stop(node).await?;
             processes.start(node)?;
             processes.await_ready(node, Duration::from_secs(wait)).await?;
-            show(session, &processes, &network.nodes);
+            show(session, &processes, processes.nodes());
         }
     }
     Ok(())

@@ -263,13 +263,12 @@ fn node(session: &Session, name: &str) -> Result<delivery::Node, Failure> {
         Failure::usage(format!("there is no node {name} (hint: one of {})", known.join(", ")))
     };
     let index = network.nodes.iter().position(|node| node.name == name).ok_or_else(unknown)?;
-    let (listed, validator) =
-        network.nodes.get(index).zip(network.genesis.genesis.validators.get(index)).ok_or_else(unknown)?;
+    let (listed, key) = network.nodes.get(index).zip(network.key_of(index)).ok_or_else(unknown)?;
     let authority = listed.api.rsplit("//").next().unwrap_or_default();
     let address = authority.parse().map_err(|_| {
         Failure::failed(format!("{authority} is no numeric address with a port (hint: see network.toml)"))
     })?;
-    Ok(delivery::Node { address, key: validator.network })
+    Ok(delivery::Node { address, key })
 }
 
 /// The key of somebody to seal to.
@@ -289,7 +288,8 @@ struct DataEntry {
     value: String,
 }
 
-/// The key that an account has published. A node that lied here would read what is sealed, so f+1 must say the same.
+/// The key that an account has published. A node that lied here would read what is sealed, so f+1 must say the same, or
+/// all proposers of an edge network.
 async fn published_key(session: &Session, address: &str) -> Result<Digest, Failure> {
     let path = format!("/accounts/{address}/data/{DATA_NAME}");
     let client = session.client()?;

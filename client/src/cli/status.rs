@@ -23,8 +23,12 @@ pub(crate) struct Arguments {
 /// What a validator says of itself.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Status {
-    /// Its place in the genesis file.
-    pub(crate) validator: u16,
+    /// Its place among the validators of the genesis file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) validator: Option<u16>,
+    /// Its place among the proposers of an edge network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proposer: Option<u16>,
     /// State in a word.
     pub(crate) state: String,
     /// Everything that is wrong, in sentences.
@@ -34,9 +38,9 @@ pub(crate) struct Status {
     pub(crate) version: String,
     /// Its view.
     pub(crate) view: u64,
-    /// The leader of that view.
+    /// The number of the process that leads that view.
     pub(crate) leader: u16,
-    /// leader or follower.
+    /// leader or follower; acceptor or proposer on an edge network.
     pub(crate) role: String,
     /// Its last executed slot.
     pub(crate) slot: u64,
@@ -63,7 +67,10 @@ pub(crate) struct Row {
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     let network = session.network()?;
     let mut rows = cluster(&network).await?;
-    rows.truncate(if arguments.cluster { rows.len() } else { 1 });
+    if !arguments.cluster {
+        // The first that clients reach.
+        rows = rows.into_iter().skip(network.acceptors.len()).take(1).collect();
+    }
     session.output.rows(&rows, &HEAD, rows.iter().map(cells).collect());
     let unwell: Vec<_> = rows.iter().filter_map(Row::complaint).collect();
     if unwell.is_empty() { Ok(()) } else { Err(Failure::new(Code::NotReady, unwell.join("; "))) }
@@ -73,15 +80,14 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
 pub(crate) async fn cluster(network: &Network) -> Result<Vec<Row>, Failure> {
     let http = Rest::pool()?;
     let questions: Vec<_> = network
-        .nodes
-        .iter()
+        .processes()
         .map(|node| {
             let rest = Rest::new(&node.metrics, http.clone());
             tokio::spawn(async move { rest.get::<Status>("/status", TIMEOUT).await })
         })
         .collect();
     let mut rows = Vec::new();
-    for (node, question) in network.nodes.iter().zip(questions) {
+    for (node, question) in network.processes().zip(questions) {
         let answer = question.await.map_err(|error| Failure::failed(error.to_string()))?;
         let (status, error) = match answer {
             Ok(status) => (Some(status), None),

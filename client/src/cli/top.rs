@@ -93,16 +93,13 @@ pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), 
     let network = session.network()?;
     let http = Rest::pool()?;
     let wanted =
-        network.nodes.iter().filter(|node| arguments.node.as_ref().is_none_or(|name| *name == node.name));
+        network.processes().filter(|node| arguments.node.as_ref().is_none_or(|name| *name == node.name));
     let nodes: Vec<(String, Rest)> =
         wanted.map(|node| (node.name.clone(), Rest::new(&node.metrics, http.clone()))).collect();
     if nodes.is_empty() {
-        let known: Vec<&str> = network.nodes.iter().map(|node| node.name.as_str()).collect();
+        let known: Vec<&str> = network.processes().map(|node| node.name.as_str()).collect();
         let wanted = arguments.node.as_deref().unwrap_or_default();
-        return Err(Failure::usage(format!(
-            "there is no validator {wanted} (hint: one of {})",
-            known.join(", ")
-        )));
+        return Err(Failure::usage(format!("there is no node {wanted} (hint: one of {})", known.join(", "))));
     }
     loop {
         let picture = picture(&nodes).await?;

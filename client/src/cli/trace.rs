@@ -49,7 +49,7 @@ pub(crate) async fn run(session: &Session, Command::Trace { slot }: Command) -> 
     let http = Rest::pool()?;
     let mut entries = Vec::new();
     let mut silent = Vec::new();
-    for node in &network.nodes {
+    for node in network.processes() {
         let rest = Rest::new(&node.metrics, http.clone());
         match rest.get::<Answer>(&format!("/consensus/trace?slot={slot}"), TIMEOUT).await {
             Ok(answer) => entries.extend(answer.messages),
@@ -58,7 +58,8 @@ pub(crate) async fn run(session: &Session, Command::Trace { slot }: Command) -> 
     }
     in_order(&mut entries);
     let start = entries.first().map_or(0, |entry| entry.wall_ms);
-    session.output.rows(&entries, &HEAD, entries.iter().map(|entry| cells(entry, start)).collect());
+    let names: Vec<&str> = network.processes().map(|node| node.name.as_str()).collect();
+    session.output.rows(&entries, &HEAD, entries.iter().map(|entry| cells(entry, start, &names)).collect());
     silent.iter().for_each(|line| session.say(line));
     if entries.is_empty() {
         let why = format!("no validator remembers slot {slot} (hint: carat status shows the current slot)");
@@ -74,20 +75,24 @@ fn in_order(entries: &mut [Entry]) {
     entries.sort_by_key(|entry| (entry.wall_ms, entry.validator, entry.at_us));
 }
 
-fn cells(entry: &Entry, start: u64) -> Vec<String> {
+fn cells(entry: &Entry, start: u64, names: &[&str]) -> Vec<String> {
+    let name = |process: u16| {
+        let known = names.get(usize::from(process));
+        known.map_or_else(|| format!("v{process}"), |name| (*name).to_owned())
+    };
     let arrow = match entry.direction.as_str() {
         "in" => "<-",
         "out" => "->",
         _ => "..",
     };
     let peer = match (entry.peer, entry.direction.as_str()) {
-        (Some(peer), _) => format!("v{peer}"),
+        (Some(peer), _) => name(peer),
         (None, "out") => "all".to_owned(),
         (None, _) => String::new(),
     };
     vec![
         format!("+{}", entry.wall_ms.saturating_sub(start)),
-        format!("v{}", entry.validator),
+        name(entry.validator),
         arrow.to_owned(),
         peer,
         entry.kind.clone(),
@@ -119,7 +124,7 @@ mod tests {
 
     #[test]
     fn message_is_shown_with_its_distance_from_the_first() {
-        let cells = cells(&entry(12, 0, 5, "out"), 10);
+        let cells = cells(&entry(12, 0, 5, "out"), 10, &["v0"]);
         assert_eq!(cells, ["+2", "v0", "->", "all", "PREPARE", "3", "abcd", "d"]);
     }
 }

@@ -92,7 +92,8 @@ async fn client_of(nodes: [Behaviour; 4]) -> Client {
         let api = node(behaviour).await;
         addresses.push(NodeAddress { name: String::new(), home: PathBuf::new(), metrics: api.clone(), api });
     }
-    let network = Network { folder: PathBuf::new(), genesis: genesis_of(PASSPHRASE), nodes: addresses };
+    let genesis = genesis_of(PASSPHRASE);
+    let network = Network { folder: PathBuf::new(), genesis, nodes: addresses, acceptors: Vec::new() };
     let client = Client::new(network).expect("connections");
     client.patience(Duration::from_millis(300), Duration::from_millis(600))
 }

@@ -1,4 +1,4 @@
-//! The checks of one validator's home: settings, keys, certificate, journal.
+//! The checks of the home of one validator, or of a proposer of an edge network: settings, keys, certificate, journal.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,16 +9,87 @@ use carat_network::certificate::certificate_pem_key;
 use carat_storage::journal::format::{HEADER_BYTES, Header};
 use carat_storage::key_file as key_at_rest;
 use carat_storage::vault::PassphraseSource;
-use carat_types::Digest;
-use carat_types::genesis::{GenesisFile, GenesisValidator};
+use carat_types::genesis::{Genesis, GenesisFile, GenesisProposer, GenesisValidator};
 use carat_types::key_file::KeyRole;
 use carat_types::leaf::{self, LeafRule};
+use carat_types::{Digest, PublicKey};
 
 use super::{Problem, Report, check_genesis, check_state_root, parse_toml, read, read_text};
 use crate::files::{FOLDER_MODE, SECRET_MODE};
 use crate::layout::{self, NodeSettings};
 
-/// Checks a home; `expected` is the index that the network's description gives it.
+/// What the genesis file says of the process whose home it is.
+struct Own<'a> {
+    /// Its number among all processes, validators first.
+    number: u16,
+    /// How the settings name its place.
+    place: String,
+    /// Its keys by role; a proposer of an edge network has none that votes.
+    keys: Vec<(KeyRole, PublicKey)>,
+    network: &'a PublicKey,
+    /// The key that its journal was born with, by its role.
+    born: (&'static str, &'a PublicKey),
+}
+
+impl<'a> Own<'a> {
+    fn of(settings: &NodeSettings, genesis: &'a Genesis) -> Result<Self, Problem> {
+        let (validators, proposers) = (&genesis.validators, genesis.deployment.edge_proposers());
+        let outside = |name: &str, place: u16, count: usize| {
+            let expected = match count.checked_sub(1) {
+                Some(last) => format!("0 to {last}"),
+                None => "none: this network has no proposers without a vote".to_owned(),
+            };
+            Problem::new(
+                name,
+                place,
+                expected,
+                format!("set `{name}` to this node's place in the genesis file"),
+            )
+        };
+        match (settings.validator.index, settings.validator.proposer) {
+            (Some(index), None) => {
+                let listed = validators.get(usize::from(index));
+                let own = listed.ok_or_else(|| outside("validator.index", index, validators.len()))?;
+                Ok(Own::validator(index, own))
+            }
+            (None, Some(place)) => {
+                let listed = proposers.get(usize::from(place));
+                let own = listed.ok_or_else(|| outside("validator.proposer", place, proposers.len()))?;
+                let first = u16::try_from(validators.len()).unwrap_or(u16::MAX);
+                Ok(Own::proposer(first, place, own))
+            }
+            (index, proposer) => {
+                let seen = format!("index {index:?} and proposer {proposer:?}");
+                let hint = "set the one that says what this node is; the home of a follower is checked by carat-node check";
+                Err(Problem::new("place", seen, "validator.index or validator.proposer", hint))
+            }
+        }
+    }
+
+    fn validator(index: u16, own: &'a GenesisValidator) -> Self {
+        let keys = [
+            (KeyRole::Acceptor, own.acceptor),
+            (KeyRole::Proposer, own.proposer),
+            (KeyRole::Network, own.network),
+        ];
+        let place = format!("validator {index}");
+        Own {
+            number: index,
+            place,
+            keys: keys.to_vec(),
+            network: &own.network,
+            born: ("acceptor", &own.acceptor),
+        }
+    }
+
+    fn proposer(first: u16, place: u16, own: &'a GenesisProposer) -> Self {
+        let keys = vec![(KeyRole::Proposer, own.proposer), (KeyRole::Network, own.network)];
+        let (number, named) = (first.saturating_add(place), format!("proposer {place}"));
+        Own { number, place: named, keys, network: &own.network, born: ("proposer", &own.proposer) }
+    }
+}
+
+/// Checks a home; `expected` is the number that the network's description gives it.
 pub(super) fn check(home: &Path, expected: Option<u16>, report: &mut Report) {
     let path = home.join(layout::SETTINGS);
     let settings = match read_text(&path).and_then(|text| parse_toml::<NodeSettings>(&text)) {
@@ -36,18 +107,19 @@ pub(super) fn check(home: &Path, expected: Option<u16>, report: &mut Report) {
         let problem = Problem::new("genesis file", genesis_path.display(), "a usable genesis file", hint);
         return report.add(&path, Err(problem));
     };
-    let index = settings.validator.index;
-    let Some(own) = genesis.genesis.validators.get(usize::from(index)) else {
-        let last = genesis.genesis.validators.len().saturating_sub(1);
-        let hint = "set `validator.index` to this validator's place in the genesis file";
-        return report.add(&path, Err(Problem::new("validator.index", index, format!("0 to {last}"), hint)));
+    let own = match Own::of(&settings, &genesis.genesis) {
+        Ok(own) => own,
+        Err(problem) => return report.add(&path, Err(problem)),
     };
-    report.add(&path, check_index(index, expected));
-    report.add(&path, check_peers(&settings, genesis.genesis.validators.len()));
+    report.add(&path, check_place(&own, expected));
+    let (n, proposers) =
+        (genesis.genesis.validators.len(), genesis.genesis.deployment.edge_proposers().len());
+    report.add(&path, check_peers(&settings, own.number, n.saturating_add(proposers)));
 
     let keys = home.join(&settings.validator.keys);
     report.add(&keys, check_mode(&keys, FOLDER_MODE));
-    for role in KeyRole::ALL {
+    for (role, listed) in &own.keys {
+        let role = *role;
         let path = keys.join(role.file_name());
         if is_in_token(&settings, role) {
             report.add(
@@ -57,7 +129,7 @@ pub(super) fn check(home: &Path, expected: Option<u16>, report: &mut Report) {
             continue;
         }
         report.add(&path, check_mode(&path, SECRET_MODE));
-        report.add(&path, check_key(&path, role, own));
+        report.add(&path, check_key(&path, role, *listed));
     }
     if let Some(expected) = &genesis.genesis.salt_commitment {
         let path = keys.join(leaf::SALT_FILE);
@@ -65,9 +137,9 @@ pub(super) fn check(home: &Path, expected: Option<u16>, report: &mut Report) {
         report.add(&path, check_salt(&path, &genesis, expected));
     }
     let path = keys.join(layout::CERTIFICATE);
-    report.add(&path, check_certificate(&path, own));
+    report.add(&path, check_certificate(&path, own.network));
     let journal = home.join(&settings.validator.data).join(layout::JOURNAL);
-    report.add(&journal, check_journal(&journal, &genesis, index, own));
+    report.add(&journal, check_journal(&journal, &genesis, &own));
 }
 
 fn is_in_token(settings: &NodeSettings, role: KeyRole) -> bool {
@@ -78,26 +150,27 @@ fn is_in_token(settings: &NodeSettings, role: KeyRole) -> bool {
     })
 }
 
-fn check_index(index: u16, expected: Option<u16>) -> Result<String, Problem> {
+fn check_place(own: &Own<'_>, expected: Option<u16>) -> Result<String, Problem> {
     match expected {
-        Some(expected) if expected != index => {
+        Some(expected) if expected != own.number => {
             let hint =
                 "homes were exchanged, or two share an index: two validators with one identity equivocate";
-            Err(Problem::new("validator.index", index, expected, hint))
+            let what = format!("settings of {}, validator.index", own.place);
+            Err(Problem::new(what, own.number, expected, hint))
         }
-        _ => Ok(format!("settings of validator {index}")),
+        _ => Ok(format!("settings of {}", own.place)),
     }
 }
 
-/// Every other validator once, none at our own address, no two at one.
-fn check_peers(settings: &NodeSettings, validators: usize) -> Result<String, Problem> {
-    let own = settings.validator.index;
+/// Every other process once, none at our own address, no two at one.
+fn check_peers(settings: &NodeSettings, own: u16, processes: usize) -> Result<String, Problem> {
     let mut listed: Vec<u16> = settings.network.peers.iter().map(|peer| peer.index).collect();
     listed.sort_unstable();
-    let all = 0..u16::try_from(validators).unwrap_or(u16::MAX);
+    let all = 0..u16::try_from(processes).unwrap_or(u16::MAX);
     let others: Vec<u16> = all.filter(|index| *index != own).collect();
     if listed != others {
-        let hint = "list every other validator of the genesis file once under [[network.peers]]";
+        let hint = "list every other validator of the genesis file once under [[network.peers]], the proposers of an edge network \
+                    numbered behind them";
         return Err(Problem::new("network.peers", format!("{listed:?}"), format!("{others:?}"), hint));
     }
     let mut addresses = BTreeMap::from([(settings.network.listen, own)]);
@@ -128,7 +201,7 @@ fn check_mode(path: &Path, wanted: u32) -> Result<String, Problem> {
     Ok(format!("mode {mode:04o}"))
 }
 
-fn check_key(path: &Path, role: KeyRole, own: &GenesisValidator) -> Result<String, Problem> {
+fn check_key(path: &Path, role: KeyRole, listed: PublicKey) -> Result<String, Problem> {
     let text = zeroize::Zeroizing::new(read_text(path)?);
     let unusable = |error: &dyn std::fmt::Display| {
         Problem::new(
@@ -145,11 +218,6 @@ fn check_key(path: &Path, role: KeyRole, own: &GenesisValidator) -> Result<Strin
     let public_key = match unopened {
         Some(public_key) => public_key,
         None => key_at_rest::read(role, &text, &source).map_err(|error| unusable(&error))?.public(),
-    };
-    let listed = match role {
-        KeyRole::Acceptor => own.acceptor,
-        KeyRole::Proposer => own.proposer,
-        KeyRole::Network => own.network,
     };
     if public_key != listed {
         let hint = "it is the key of another validator or network: exchange the file";
@@ -175,25 +243,20 @@ fn check_salt(path: &Path, genesis: &GenesisFile, expected: &Digest) -> Result<S
     Ok(format!("secret with commitment {expected}; {root}"))
 }
 
-fn check_certificate(path: &Path, own: &GenesisValidator) -> Result<String, Problem> {
+fn check_certificate(path: &Path, network: &PublicKey) -> Result<String, Problem> {
     let hint =
         "it is for people only, and the validator makes its own at every start: delete it or make it anew";
     let Some(key) = certificate_pem_key(&read_text(path)?) else {
         return Err(Problem::new("certificate", "no Ed25519 certificate", "that of the network key", hint));
     };
-    if key != own.network {
-        return Err(Problem::new("certificate's key", key, format!("the network key {}", own.network), hint));
+    if key != *network {
+        return Err(Problem::new("certificate's key", key, format!("the network key {network}"), hint));
     }
     Ok("certificate of the network key".to_owned())
 }
 
 /// The birth record stands at the head of every segment; any of them will do.
-fn check_journal(
-    folder: &Path,
-    genesis: &GenesisFile,
-    index: u16,
-    own: &GenesisValidator,
-) -> Result<String, Problem> {
+fn check_journal(folder: &Path, genesis: &GenesisFile, own: &Own<'_>) -> Result<String, Problem> {
     let lost =
         "a validator without its journal may vote twice: it must get a new key, never an empty journal";
     let segments = fs::read_dir(folder)
@@ -215,7 +278,8 @@ fn check_journal(
         if seen == expected { Ok(()) } else { Err(Problem::new(what, seen, expected, foreign)) }
     };
     same("journal's chain", born.chain_id.to_string(), genesis.chain_id.to_string())?;
-    same("journal's acceptor key", born.key.to_string(), own.acceptor.to_string())?;
-    same("journal's validator", born.validator.0.to_string(), index.to_string())?;
+    let (role, key) = own.born;
+    same(&format!("journal's {role} key"), born.key.to_string(), key.to_string())?;
+    same("journal's validator", born.validator.0.to_string(), own.number.to_string())?;
     Ok("born for this chain and key".to_owned())
 }

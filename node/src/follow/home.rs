@@ -19,6 +19,10 @@ impl FollowerHome {
     /// **Errors**: whatever does not fit together, with what to do; a journal: whoever has one votes, or may vote again.
     pub fn read(folder: &Path) -> Result<Self, NodeError> {
         let place = Place::read(folder)?;
+        let proposers = place.genesis.genesis.deployment.edge_proposers().len();
+        if proposers > 0 {
+            return Err(NodeError::FollowsEdge { proposers });
+        }
         if place.has_journal() {
             return Err(NodeError::HasJournal { path: place.journal_folder() });
         }
@@ -52,7 +56,7 @@ fn check_sources(place: &Place) -> Result<(), NodeError> {
 
 /// The key by which validators know this node: a validator's is that of the genesis file.
 fn network_key(place: &Place) -> Result<NetworkKey, NodeError> {
-    let own = place.seat.entry.as_ref();
+    let own = place.seat.entry.validator();
     if let Some(listed) = own
         && let Some(link) = signer_link(place, listed)?
     {

@@ -13,6 +13,11 @@ pub struct Effective {
     pub origin: String,
 }
 
+impl Effective {
+    /// The origin of what nobody has set.
+    pub const DEFAULT: &str = "default";
+}
+
 /// Every setting of `config`, by name. Settings name files of keys, never keys: nothing in them is secret.
 pub(super) fn of(config: &Config) -> Vec<Effective> {
     let mut found = Vec::new();
@@ -34,7 +39,7 @@ fn walk(key: String, value: &Value, found: &mut Vec<Effective>) {
         }
         _ => {
             let origin = match value.origin() {
-                None => "default",
+                None => Effective::DEFAULT,
                 Some("the environment") => "environment",
                 Some(file) => file,
             };

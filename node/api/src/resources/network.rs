@@ -78,11 +78,11 @@ pub struct QuorumState {
 /// One validator.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ValidatorState {
-    /// Its place in the genesis file.
+    /// Its place in the genesis file; the proposers of an edge network are numbered behind the validators.
     pub validator: u16,
     /// Its bank.
     pub name: String,
-    /// `leader` or `follower` in this node's view.
+    /// `leader` or `follower` in this node's view; on an edge network `leader`, `acceptor` or `proposer, no vote`.
     pub role: &'static str,
     /// `this node`, `agrees`, `in another view`, `silent` or `unreached`.
     pub standing: &'static str,
