@@ -342,6 +342,7 @@ impl Parts {
             signer,
             network,
             snapshots,
+            replies: Arc::clone(&self.replies),
             trace: Arc::clone(&self.trace),
             metrics: Arc::clone(&self.metrics),
             others: home.validators().ids().filter(|id| *id != home.identity.validator).collect(),
