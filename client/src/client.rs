@@ -18,7 +18,7 @@ use stellar_xdr::{Limits, ReadXdr, TransactionEnvelope, TransactionResult};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
-pub use early::{Believed, Early, EarlyRule};
+pub use early::{Believed, Early, EarlyRule, WordCount};
 
 use crate::login::Login;
 use crate::network::Network;
@@ -97,6 +97,9 @@ pub enum ClientError {
     /// A proved result that is no result.
     #[error("the proved result is not valid XDR: {0}")]
     Result(String),
+    /// No validator of this network sends TREPLY.
+    #[error("{0}")]
+    NoReplies(ReceiptError),
     /// The native entrances cannot be used from here.
     #[error("the native entrance: {0}")]
     Entrance(String),

@@ -10,9 +10,9 @@ use carat_network::entrance::Dialler;
 use carat_types::batch::Envelope;
 use carat_types::certificate::Certificate;
 use carat_types::codec::{Decode as _, Encode as _};
-use carat_types::genesis::Trust;
+use carat_types::genesis::{GenesisFile, Trust};
 use carat_types::header::Header;
-use carat_types::receipt::{Proof, Receipt, Rule, Verifier};
+use carat_types::receipt::{Proof, Receipt, ReceiptError, Rule, Verifier};
 use carat_types::submission::RepliedOutcome;
 use carat_types::tentative::ReplyTally;
 use carat_types::transaction::SignedTransaction;
@@ -67,8 +67,9 @@ struct Hearing {
     _sessions: JoinSet<()>,
 }
 
-/// The words on one transaction, as they come in.
-struct Counting {
+/// The words on one transaction, as they come in. It believes none that does not hold.
+#[derive(Debug)]
+pub struct WordCount {
     hash: Digest,
     verifier: Verifier,
     tally: ReplyTally,
@@ -85,7 +86,7 @@ impl Client {
     /// Submits an envelope at the native entrances of all validators, as the account of `key`, and waits until the rule is met or
     /// the outcome is sealed, whatever is first.
     ///
-    /// **Errors**: as [`Client::submit`]; [`ClientError::Receipt`] under `trust = crash`; [`ClientError::Entrance`].
+    /// **Errors**: as [`Client::submit`]; [`ClientError::NoReplies`] under `trust = crash`; [`ClientError::Entrance`].
     pub async fn submit_early(
         &self,
         rule: EarlyRule,
@@ -94,12 +95,12 @@ impl Client {
     ) -> Result<Believed, ClientError> {
         let genesis = &self.network.genesis;
         if genesis.genesis.trust == Trust::Crash {
-            return Err(carat_types::receipt::ReceiptError::NoReplies.into());
+            return Err(ClientError::NoReplies(ReceiptError::NoReplies));
         }
         let transaction = SignedTransaction::from_envelope(&genesis.network_id(), envelope)?;
         let (hash, bytes) = (*transaction.hash(), transaction.bytes().to_vec());
         let mut hearing = self.hear(key, hash, &bytes)?;
-        let mut counting = Counting::new(self, rule, hash)?;
+        let mut counting = WordCount::new(genesis, rule, hash)?;
         match timeout(self.deadline, self.first(&mut hearing, &mut counting)).await {
             Ok(Some(Told::Sealed(finality))) => Ok(Believed::Sealed(finality)),
             Ok(Some(Told::Early(told))) => {
@@ -143,10 +144,13 @@ impl Client {
     }
 
     /// What is told first: enough words, or a sealed receipt. None when no session says any more.
-    async fn first(&self, hearing: &mut Hearing, counting: &mut Counting) -> Option<Told> {
+    async fn first(&self, hearing: &mut Hearing, counting: &mut WordCount) -> Option<Told> {
         while let Some(heard) = hearing.heard.recv().await {
             let told = match heard {
-                Heard::Word(word) => counting.add(&word),
+                Heard::Word(word) => {
+                    let believed = counting.add(&word);
+                    believed.map(|believed| Told::Early(Box::new((believed, word.header))))
+                }
                 Heard::Ended(reply) => {
                     self.sealed_by(&counting.hash, &reply).map(|it| Told::Sealed(Box::new(it)))
                 }
@@ -229,23 +233,22 @@ fn sealed_header(receipt: &[u8]) -> Option<Header> {
     }
 }
 
-impl Counting {
-    fn new(client: &Client, rule: EarlyRule, hash: Digest) -> Result<Self, ClientError> {
-        let genesis = &client.network.genesis;
-        let impossible = carat_types::receipt::ReceiptError::from;
-        let verifier = Verifier::new(genesis).map_err(impossible)?;
-        let quorum = Quorum::of(genesis.genesis.validators.len()).map_err(impossible)?;
+impl WordCount {
+    /// Counts those on the transaction with this hash, until the rule is met.
+    ///
+    /// **Errors**: the genesis file lists an impossible set of validators.
+    pub fn new(genesis: &GenesisFile, rule: EarlyRule, hash: Digest) -> Result<Self, ReceiptError> {
         let needed = match rule {
             EarlyRule::Tentative => 1,
-            EarlyRule::QuorumTentative => quorum.quorum(),
+            EarlyRule::QuorumTentative => Quorum::of(genesis.genesis.validators.len())?.quorum(),
         };
-        Ok(Counting { hash, verifier, tally: ReplyTally::default(), needed })
+        Ok(WordCount { hash, verifier: Verifier::new(genesis)?, tally: ReplyTally::default(), needed })
     }
 
     /// Counts a word that holds.
     ///
     /// **Returns** what is believed, once enough say the same.
-    fn add(&mut self, word: &RepliedOutcome) -> Option<Told> {
+    pub fn add(&mut self, word: &RepliedOutcome) -> Option<Finality> {
         let reply = &word.reply;
         let alone = Certificate::assemble(reply.body, [(reply.signer, reply.signature)]);
         self.verifier.check(&word.receipt(self.hash, alone)).ok()?;
@@ -255,8 +258,7 @@ impl Counting {
         let receipt = word.receipt(self.hash, self.tally.certificate(reply.body));
         let verdict = self.verifier.check(&receipt).ok()?;
         let result = decode_result(verdict.result.as_deref()?).ok()?;
-        let believed = Finality { hash: self.hash, verdict, result, receipt: receipt.to_bytes() };
-        Some(Told::Early(Box::new((believed, word.header.clone()))))
+        Some(Finality { hash: self.hash, verdict, result, receipt: receipt.to_bytes() })
     }
 }
 

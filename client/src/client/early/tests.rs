@@ -36,15 +36,9 @@ fn word(client: &Client, validator: u8, view: u64) -> RepliedOutcome {
     }
 }
 
-fn counting(client: &Client, rule: EarlyRule) -> Counting {
-    Counting::new(client, rule, *transaction(&client.network.genesis, 1).hash()).expect("four validators")
-}
-
-fn early(told: Option<Told>) -> (Finality, Header) {
-    match told {
-        Some(Told::Early(told)) => *told,
-        _ => panic!("not believed"),
-    }
+fn counting(client: &Client, rule: EarlyRule) -> WordCount {
+    WordCount::new(&client.network.genesis, rule, *transaction(&client.network.genesis, 1).hash())
+        .expect("four validators")
 }
 
 #[test]
@@ -57,7 +51,7 @@ fn quorum_of_one_view_is_believed_and_words_of_two_views_do_not_add_up() {
             "validator {validator}, view {view}"
         );
     }
-    let (believed, _) = early(counting.add(&word(&client, 3, 4)));
+    let believed = counting.add(&word(&client, 3, 4)).expect("believed");
     assert_eq!(believed.verdict.rule, Rule::QuorumReplies);
     assert_eq!(believed.verdict.assumption, Assumption::AtMostDishonest(1));
     let verdict = Receipt::verify(&believed.receipt, &client.network.genesis).expect("holds offline");
@@ -67,7 +61,7 @@ fn quorum_of_one_view_is_believed_and_words_of_two_views_do_not_add_up() {
 #[test]
 fn one_word_is_believed_by_who_wants_no_more_and_is_never_called_final() {
     let client = client();
-    let (believed, _) = early(counting(&client, EarlyRule::Tentative).add(&word(&client, 2, 0)));
+    let believed = counting(&client, EarlyRule::Tentative).add(&word(&client, 2, 0)).expect("believed");
     assert_eq!((believed.verdict.rule, believed.verdict.assumption), (Rule::Reply, Assumption::OneWord));
     let assumption = believed.verdict.assumption.to_string();
     assert!(assumption.contains("one validator's word, not final"), "{assumption}");
@@ -90,14 +84,16 @@ fn tampered_word_counts_nothing() {
         tamper(&mut word);
         assert!(counting.add(&word).is_none(), "case {case}");
     }
-    let mut other = Counting { hash: Digest([9; 32]), ..counting };
+    let mut other = WordCount { hash: Digest([9; 32]), ..counting };
     assert!(other.add(&word(&client, 1, 0)).is_none(), "of another transaction");
 }
 
 #[test]
 fn other_value_that_becomes_final_is_reported_with_what_was_believed() {
     let client = client();
-    let (believed, header) = early(counting(&client, EarlyRule::Tentative).add(&word(&client, 2, 0)));
+    let word = word(&client, 2, 0);
+    let believed = counting(&client, EarlyRule::Tentative).add(&word).expect("believed");
+    let header = word.header;
     let sealed = || {
         let receipt = result_receipt(&client.network.genesis, 2).to_bytes();
         client.check(&believed.hash, receipt).expect("holds").expect("an outcome")
