@@ -89,6 +89,20 @@ fn tampered_word_counts_nothing() {
 }
 
 #[test]
+fn tampered_word_spoils_no_certificate_of_the_others() {
+    let client = client();
+    let mut counting = counting(&client, EarlyRule::QuorumTentative);
+    let liar = RepliedOutcome {
+        reply: Signed { signature: Signature([7; 64]), ..word(&client, 1, 0).reply },
+        ..word(&client, 1, 0)
+    };
+    for word in [liar, word(&client, 0, 0), word(&client, 2, 0)] {
+        assert!(counting.add(&word).is_none());
+    }
+    assert!(counting.add(&word(&client, 3, 0)).is_some(), "three that hold");
+}
+
+#[test]
 fn other_value_that_becomes_final_is_reported_with_what_was_believed() {
     let client = client();
     let word = word(&client, 2, 0);
