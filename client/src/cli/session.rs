@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use carat_client::keystore::{self, Identity, KeyStore};
 use carat_client::outcome::Outcome;
+use carat_client::receipt::to_text;
 use carat_client::{Believed, Client, EarlyRule, Finality, Network};
 use carat_types::builder::{TransactionBuilder, asset};
 use carat_types::{PublicKey, SecretKey};
@@ -216,6 +217,7 @@ impl Session {
             "slot": verdict.slot,
             "rule": verdict.rule.to_string(),
             "assumption": verdict.assumption.to_string(),
+            "receipt": to_text(&finality.receipt),
         });
         let ledger = verdict.ledger.map_or_else(|| "unknown".to_owned(), |ledger| ledger.to_string());
         for (name, text) in &more {
