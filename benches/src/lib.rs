@@ -1,7 +1,7 @@
 //! Measurements: a load generator of pre-signed transactions against real validators.
 //!
 //! Reading order: [`run`] (one run), [`scenario`] and [`accounts`] (what is sent), [`load`] (how), [`measure`],
-//! [`resources`], [`phases`] and [`results`] (what is counted); [`sweep`], [`faults`], [`series`] and [`postgres`] build upon it, and
+//! [`resources`], [`phases`] and [`results`] (what is counted); [`sweep`], [`faults`], [`series`] and [`postgres`] build upon it; [`rules`] asks how soon a client may believe, and
 //! [`report`] shows it. [`ordering`] measures consensus without ledger and clients' signatures. Results are percentiles from a histogram, never averages alone.
 
 pub mod accounts;
@@ -16,6 +16,7 @@ pub mod postgres;
 pub mod report;
 pub mod resources;
 pub mod results;
+pub mod rules;
 pub mod run;
 pub mod scenario;
 pub mod series;

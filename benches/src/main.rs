@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use carat_benches::accounts::Senders;
 use carat_benches::arrivals::Spread;
 use carat_benches::cluster::{Cluster, Histories, Make};
 use carat_benches::faults::{self, Fault};
@@ -12,6 +13,7 @@ use carat_benches::ordering;
 use carat_benches::postgres::{self, Comparison, Postgres};
 use carat_benches::report::Report;
 use carat_benches::results::Results;
+use carat_benches::rules;
 use carat_benches::run::{Bench, Options};
 use carat_benches::scenario::Scenario;
 use carat_benches::series::{self, Member, Series};
@@ -82,6 +84,23 @@ enum Compare {
     Postgres(SweepArguments),
     /// Networks that trust = bft and trust = crash, with the same load
     Trust(RunArguments),
+    /// The rules by which a client believes an outcome: one TREPLY, q of them, seals; on the same payments, one after the other
+    Rules(RulesArguments),
+}
+
+#[derive(Debug, Args)]
+struct RulesArguments {
+    #[command(flatten)]
+    network: NetworkArguments,
+    /// How many payments
+    #[arg(long, default_value_t = 500)]
+    payments: usize,
+    /// Names the accounts; needed to use one network twice
+    #[arg(long, default_value = "first")]
+    run: String,
+    /// Write the results to a file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -296,6 +315,7 @@ async fn dispatch(arguments: Arguments) -> Result<()> {
         Command::Sweep(arguments) => sweep(arguments).await,
         Command::Compare(Compare::Postgres(arguments)) => compare_postgres(arguments).await,
         Command::Compare(Compare::Trust(arguments)) => compare_trust(arguments).await,
+        Command::Compare(Compare::Rules(arguments)) => compare_rules(arguments).await,
         Command::Curve(arguments) => curve(arguments).await,
         Command::Ordering(arguments) => order(arguments).await,
         Command::OrderingValidator { home } => ordering::validator::run(&home),
@@ -377,6 +397,16 @@ async fn compare_trust(arguments: RunArguments) -> Result<()> {
     }
     let options = arguments.load.options(arguments.rate()?);
     measure_series(series::of_trust(arguments.network.make(false), &options), arguments.json).await
+}
+
+async fn compare_rules(arguments: RulesArguments) -> Result<()> {
+    let cluster = arguments.network.cluster(false).await?;
+    // Two accounts: one pays, the other is paid.
+    let senders = Senders::prepare(&cluster.client()?, Scenario::Payments, 2, &arguments.run).await?;
+    let results = rules::measure(&cluster.network, &senders, arguments.payments).await?;
+    cluster.stop().await?;
+    talk(&results.to_string());
+    write(&results, arguments.json)
 }
 
 async fn curve(arguments: CurveArguments) -> Result<()> {

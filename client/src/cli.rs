@@ -39,7 +39,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub(crate) use failure::{Code, Failure};
 pub(crate) use output::{Format, Output};
-pub(crate) use session::Session;
+pub(crate) use session::{ClientRule, Session};
 
 use crate::demo;
 
@@ -61,6 +61,12 @@ pub(crate) struct Arguments {
     /// Form of the data on standard output
     #[arg(short, long, global = true, value_enum, default_value = "table", env = "CARAT_OUTPUT")]
     output: Format,
+    /// When a submitted transaction is believed: sealed by f+1 validators, or before, and what that assumes
+    #[arg(long, global = true, value_enum, default_value = "sealed", env = "CARAT_RULE")]
+    rule: ClientRule,
+    /// With a rule before the seals: wait for them all the same, and fail if they contradict
+    #[arg(long, global = true)]
+    await_seals: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -165,7 +171,8 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 
 async fn dispatch(arguments: Arguments) -> Result<(), Failure> {
     let session =
-        Session::new(arguments.network, arguments.keys, arguments.reader, Output::new(arguments.output));
+        Session::new(arguments.network, arguments.keys, arguments.reader, Output::new(arguments.output))
+            .believing(arguments.rule, arguments.await_seals);
     match arguments.command {
         Command::Keys(command) => keys::run(&session, command),
         Command::Network(command) => network::run(&session, command).await,

@@ -5,16 +5,20 @@
 //! is what a verified receipt says. A refusal has no receipt: it counts when all nodes were asked, as many agree on it
 //! and none executed.
 
+mod early;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use carat_types::receipt::{Receipt, ReceiptError, Verdict};
+use carat_types::receipt::{Receipt, ReceiptError, Rule, Verdict};
 use carat_types::transaction::{EnvelopeError, SignedTransaction};
 use carat_types::{Digest, SecretKey};
 use stellar_xdr::{Limits, ReadXdr, TransactionEnvelope, TransactionResult};
 use thiserror::Error;
 use tokio::task::JoinSet;
+
+pub use early::{Believed, Early, EarlyRule, WordCount};
 
 use crate::login::Login;
 use crate::network::Network;
@@ -36,7 +40,7 @@ pub struct Client {
     deadline: Duration,
 }
 
-/// What became of a transaction, proved.
+/// What became of a transaction, proved as far as its verdict says.
 #[derive(Clone, Debug)]
 pub struct Finality {
     /// The transaction's hash.
@@ -93,6 +97,27 @@ pub enum ClientError {
     /// A proved result that is no result.
     #[error("the proved result is not valid XDR: {0}")]
     Result(String),
+    /// No validator of this network sends TREPLY.
+    #[error("{0}")]
+    NoReplies(ReceiptError),
+    /// The native entrances cannot be used from here.
+    #[error("the native entrance: {0}")]
+    Entrance(String),
+    /// Another value became final than the one that was believed before.
+    #[error(
+        "transaction {hash}: {rule} said {believed}, but {sealed} (hint: a validator did not keep its word, with QUORUM-TREPLY \
+         more than f did not; keep both receipts and tell the operators)"
+    )]
+    Contradicted {
+        /// The transaction.
+        hash: Digest,
+        /// The rule by which it was believed.
+        rule: Rule,
+        /// What was believed.
+        believed: String,
+        /// What became of it.
+        sealed: String,
+    },
 }
 
 /// What one round of sending brought.

@@ -9,8 +9,10 @@ use carat_types::genesis::{
 };
 use carat_types::header::Header;
 use carat_types::merkle::Path as MerklePath;
-use carat_types::message::{Ballot, Seal, SignedBody, SignerRole};
-use carat_types::receipt::{OrderProof, OrderVotes, Receipt, ResultBytes, ResultProof, outcome_leaf};
+use carat_types::message::{Ballot, Seal, SignedBody, SignerRole, TentativeReply};
+use carat_types::receipt::{
+    OrderProof, OrderVotes, Proof, Receipt, ResultBytes, ResultProof, TentativeProof, outcome_leaf,
+};
 use carat_types::transaction::{SignedTransaction, test_root_key};
 use carat_types::{Digest, SecretKey, Signature, Slot, ValidatorId, View};
 use stellar_xdr::{Limits, TransactionResult, TransactionResultExt, TransactionResultResult, WriteXdr as _};
@@ -108,6 +110,15 @@ pub(crate) fn result_receipt(genesis: &GenesisFile, seals: u8) -> Receipt {
         seals: certificate(genesis, seals, Seal { slot: Slot(7), header: header.hash() }),
         header,
     })
+}
+
+/// The same outcome by TREPLYs of these many validators.
+pub(crate) fn replied_receipt(genesis: &GenesisFile, words: u8) -> Receipt {
+    let Proof::Result(proof) = result_receipt(genesis, 0).proof else { panic!("the receipt of an outcome") };
+    let ResultProof { transaction, envelope, result, path, header, .. } = proof;
+    let body = TentativeReply { view: View(2), slot: header.slot, header: header.hash() };
+    let replies = certificate(genesis, words, body);
+    Receipt::of_replies(TentativeProof { transaction, envelope, result, path, header, replies })
 }
 
 pub(crate) fn order_receipt(genesis: &GenesisFile, votes: impl FnOnce(Ballot) -> OrderVotes) -> Receipt {

@@ -24,5 +24,5 @@ pub mod state;
 #[cfg(test)]
 mod fixture;
 
-pub use client::{Client, ClientError, Finality};
+pub use client::{Believed, Client, ClientError, Early, EarlyRule, Finality};
 pub use network::{Network, NodeAddress};

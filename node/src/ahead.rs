@@ -9,7 +9,7 @@ use std::time::Duration;
 use carat_consensus::ExecuteTentatively;
 use carat_ledger::{BlockOutcome, StateDelta, StateError, StateRead, StateTree};
 use carat_types::header::Header;
-use carat_types::{Digest, Slot};
+use carat_types::{Digest, Slot, View};
 
 /// A block that is not final yet.
 pub(crate) struct Overlay {
@@ -61,6 +61,12 @@ impl Ahead {
         self.overlay.take_if(|overlay| overlay.header.slot == slot && overlay.header.prefix == *prefix)
     }
 
+    /// The view in which COMMIT was sent for a slot that is final before there was time to execute it.
+    pub(crate) fn late(&mut self, slot: Slot, prefix: &Digest) -> Option<View> {
+        let place = self.waiting.iter().position(|next| next.slot == slot && next.prefix == *prefix)?;
+        self.waiting.remove(place).map(|execute| execute.view)
+    }
+
     /// Forgets what waits: it is of a view that was left, or of another value.
     pub(crate) fn forget_waiting(&mut self) {
         self.waiting.clear();
@@ -95,9 +101,9 @@ mod tests {
     use std::sync::Arc;
 
     use carat_ledger::MemoryState;
+    use carat_types::LeafRule;
     use carat_types::batch::{Batch, Payload, Value, WellFormed};
     use carat_types::header::prefix_digest;
-    use carat_types::{LeafRule, View};
 
     use super::*;
 
@@ -154,6 +160,17 @@ mod tests {
         assert!(ahead.confirm(execute.slot.next(), &execute.prefix).is_none());
         assert!(ahead.confirm(execute.slot, &execute.prefix).is_some());
         assert!(ahead.confirm(execute.slot, &execute.prefix).is_none(), "it was taken");
+    }
+
+    #[test]
+    fn slot_that_is_final_before_its_turn_is_found_once_by_its_value() {
+        let tip = tip();
+        let (execute, other) = (above(&tip, 5_000), above(&tip, 6_000));
+        let mut ahead = Ahead::default();
+        ahead.queue(execute.clone(), tip.slot);
+        assert_eq!(ahead.late(execute.slot, &other.prefix), None, "another value is final");
+        assert_eq!(ahead.late(execute.slot, &execute.prefix), Some(View(0)));
+        assert_eq!(ahead.late(execute.slot, &execute.prefix), None);
     }
 
     #[test]

@@ -16,7 +16,10 @@ use carat_api::port::Submission;
 use carat_ledger::StateError;
 use carat_network::entrance::{Entrance, Reading, Session, Writing};
 use carat_types::codec::{Decode as _, DecodeError, Encode as _};
-use carat_types::submission::{Answer, Busy, Malformed, Request, Words};
+use carat_types::genesis::Trust;
+use carat_types::submission::{
+    Answer, Busy, Malformed, NoReplies, NoRepliesCode, Request, Submission as Handed, VERSION, Words,
+};
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey};
 use tokio::sync::Semaphore;
@@ -27,6 +30,7 @@ use tokio::time::interval;
 use crate::front_door::Verdict;
 use crate::metrics::Metrics;
 use crate::payloads::Payloads;
+use crate::replies::{EarlyWord, Replies, SUBSCRIPTIONS_MAX, Subscriber, Subscription, TooMany};
 use crate::rest::{RETRY_AFTER, Rest};
 use crate::state_view::account_sequence;
 use under_way::{Begun, Quota, UnderWay};
@@ -42,6 +46,8 @@ pub enum Event {
     GivenUp(Digest),
     /// What became of one after a second look.
     Became(Digest, Box<Submission>),
+    /// This validator's word on one that is not final yet.
+    Replied(Box<EarlyWord>),
     /// To be sent as it is.
     Said(Box<Answer>),
 }
@@ -62,6 +68,7 @@ const PAYLOAD_ROOM: usize = UNANSWERED_MAX;
 pub(crate) struct Door {
     rest: Arc<Rest>,
     payloads: Arc<Payloads>,
+    replies: Arc<Replies>,
     /// How long a transaction is waited for.
     patience: Duration,
     quota: Arc<Quota>,
@@ -73,6 +80,9 @@ struct Client {
     /// Its key, which is that of an account.
     key: PublicKey,
     events: UnboundedSender<Event>,
+    /// The version that its program speaks.
+    version: u32,
+    subscriber: Subscriber,
     under_way: UnderWay,
     /// Numbers that may still come before others are answered.
     room: Semaphore,
@@ -83,11 +93,11 @@ impl Door {
     pub(crate) fn new(
         rest: Arc<Rest>,
         payloads: Arc<Payloads>,
-        patience: Duration,
-        per_key: usize,
+        replies: Arc<Replies>,
+        (patience, per_key): (Duration, usize),
         metrics: Arc<Metrics>,
     ) -> Self {
-        Door { rest, payloads, patience, quota: Arc::new(Quota::new(per_key)), metrics }
+        Door { rest, payloads, replies, patience, quota: Arc::new(Quota::new(per_key)), metrics }
     }
 
     /// Serves clients until the socket is gone.
@@ -115,7 +125,14 @@ impl Door {
         self.metrics.entrance_sessions.inc();
         let (events, heard) = unbounded_channel();
         let under_way = UnderWay::new(Arc::clone(&self.quota), key);
-        let client = Client { key, events, under_way, room: Semaphore::new(UNANSWERED_MAX) };
+        let client = Client {
+            key,
+            version: session.version,
+            subscriber: Subscriber::new(events.clone()),
+            events,
+            under_way,
+            room: Semaphore::new(UNANSWERED_MAX),
+        };
         let (reading, writing) = session.split();
         tokio::select! {
             () = self.listen(&client, reading) => {}
@@ -150,19 +167,28 @@ impl Door {
 
     /// Hands in what a frame holds.
     async fn take(&self, client: &Client, frame: &[u8]) -> Result<(), DecodeError> {
-        let submission = match Request::from_bytes(frame)? {
-            Request::Submission(submission) => submission,
+        match Request::from_bytes(frame)? {
+            Request::Submission(submission) => self.submit(client, submission, false).await,
+            Request::Tentative(_) if client.version < VERSION => {
+                return Err(DecodeError::Invalid(
+                    "a subscription to TREPLYs in a session of an older version",
+                ));
+            }
+            Request::Tentative(submission) => self.submit(client, submission, true).await,
             Request::Keep(delivery) => {
                 client.wait_for_room(PAYLOAD_ROOM).await;
                 client.say(self.keep(client.key, delivery).await);
-                return Ok(());
             }
             Request::Fetch(wanted) => {
                 client.wait_for_room(PAYLOAD_ROOM).await;
                 client.say(self.fetch(client.key, wanted).await);
-                return Ok(());
             }
-        };
+        }
+        Ok(())
+    }
+
+    /// Hands in the transactions of a frame; with a subscription to this validator's word on each, if the client wants that.
+    async fn submit(&self, client: &Client, submission: Handed, tentatively: bool) {
         client.wait_for_room(submission.envelopes.len()).await;
         let not_ready = self.rest.not_ready();
         let mut let_in = Vec::with_capacity(submission.envelopes.len());
@@ -179,14 +205,53 @@ impl Door {
                 client.say(busy(number, reason.clone()));
                 continue;
             }
-            match client.under_way.begin(number, &transaction, self.patience) {
+            let subscription = match tentatively.then(|| self.subscribe(client, &transaction, number)) {
+                Some(Err(none)) => {
+                    client.say(Answer::NoReplies(none));
+                    continue;
+                }
+                Some(Ok(subscription)) => Some(subscription),
+                None => None,
+            };
+            match client.under_way.begin((number, subscription), &transaction, self.patience) {
                 Begun::First => let_in.push(transaction),
                 Begun::Joined => {}
                 Begun::NoRoom => client.say(busy(number, self.quota.words())),
             }
         }
         self.ring(client, let_in);
-        Ok(())
+    }
+
+    /// Has the client hear this validator's word on an envelope, before it is handed in.
+    fn subscribe(
+        &self,
+        client: &Client,
+        transaction: &SignedTransaction,
+        number: u64,
+    ) -> Result<Subscription, NoReplies> {
+        let none = |code, words: String| Err(NoReplies { number, code, words: Words::new(words) });
+        if self.rest.genesis.genesis.trust == Trust::Crash {
+            return none(
+                NoRepliesCode::TrustIsCrash,
+                "trust is crash, under which no validator sends TREPLY: FAST makes a slot final one step earlier (hint: submit \
+                 without, and the receipt says FAST)"
+                    .to_owned(),
+            );
+        }
+        if self.rest.health.follows {
+            return none(
+                NoRepliesCode::NoVote,
+                "this node follows and sends no TREPLY (hint: subscribe at validators)".to_owned(),
+            );
+        }
+        let subscribed = self.replies.subscribe(&client.subscriber, *transaction.full_hash(), number);
+        subscribed.or_else(|TooMany| {
+            let words = format!(
+                "a session may have {SUBSCRIPTIONS_MAX} subscriptions to TREPLYs, and this one has (hint: wait for outcomes, or \
+                 submit without)"
+            );
+            none(NoRepliesCode::TooManySubscriptions, words)
+        })
     }
 
     fn ring(&self, client: &Client, transactions: Vec<Arc<SignedTransaction>>) {
@@ -231,8 +296,11 @@ impl Door {
             Answer::Kept(_) => "kept",
             Answer::Fetched(_) => "fetched",
             Answer::Declined(_) => "declined",
+            Answer::Replied(_) => "replied",
+            Answer::NoReplies(none) => none.code.name(),
         };
-        let numbers = u64::try_from(answer.numbers().len()).unwrap_or(u64::MAX);
+        // A TREPLY ends no number, and is of one.
+        let numbers = u64::try_from(answer.numbers().len().max(1)).unwrap_or(u64::MAX);
         self.metrics.entrance_answers_total.with_label_values(&[kind]).inc_by(numbers);
     }
 }

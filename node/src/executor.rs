@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use carat_consensus::effect::Finality;
-use carat_consensus::{Execute, ExecuteTentatively, Executed, Input};
+use carat_consensus::{Execute, ExecuteTentatively, Executed, Input, TentativelyExecuted};
 use carat_ledger::{
     ApplyError, BlockInput, BlockOutcome, SortKey, StateError, StateKey, StateTree, governance,
 };
@@ -21,7 +21,7 @@ use carat_types::certificate::SealCertificate;
 use carat_types::header::Header;
 use carat_types::snapshot::{SnapshotOffer, StateChunk};
 use carat_types::transaction::{EnvelopeError, SignedTransaction};
-use carat_types::{Digest, Slot};
+use carat_types::{Digest, Slot, View};
 use thiserror::Error;
 
 use crate::ahead::{Ahead, Overlay};
@@ -32,6 +32,7 @@ use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::parts::Served;
 use crate::proofs::Proofs;
+use crate::replies::Replies;
 use crate::signatures::SignatureCache;
 use crate::trace::Trace;
 use crate::upgrade_notice::UpgradeNotice;
@@ -141,6 +142,8 @@ pub struct Executor {
     pub unsealed: BTreeMap<Slot, Vec<Digest>>,
     /// What is executed ahead of its finality.
     pub(crate) ahead: Ahead,
+    /// Who is told the word of this validator on that.
+    pub(crate) replies: Arc<Replies>,
 }
 
 /// Blocks of which is remembered what they applied until they are sealed. Behind them clients are told at their next
@@ -187,6 +190,7 @@ impl Executor {
     fn execute_ahead(&mut self) -> Result<(), ExecutorError> {
         if let Some(execute) = self.ahead.due(&self.tip) {
             let overlay = self.compute(execute.slot, execute.payload.payload(), execute.parent_prefix)?;
+            self.offer_reply(execute.view, &overlay);
             self.ahead.keep(overlay);
         }
         Ok(())
@@ -227,7 +231,21 @@ impl Executor {
             return Ok(overlay);
         }
         self.undo()?;
-        self.compute(execute.slot, execute.payload.payload(), execute.parent_prefix)
+        let late = self.ahead.late(execute.slot, &execute.prefix);
+        let block = self.compute(execute.slot, execute.payload.payload(), execute.parent_prefix)?;
+        if let Some(view) = late {
+            // The SEALs are two steps away: it is worth the word.
+            self.offer_reply(view, &block);
+        }
+        Ok(block)
+    }
+
+    /// Has the replica sign TREPLY on a block, where somebody waits for it.
+    fn offer_reply(&self, view: View, block: &Overlay) {
+        if self.replies.executed(view, &block.header, &block.outcome.applied) {
+            let (slot, header) = (block.header.slot, block.header.hash());
+            self.mailbox.answer(Input::TentativelyExecuted(TentativelyExecuted { view, slot, header }));
+        }
     }
 
     fn execute(&mut self, execute: &Execute) -> Result<(), ExecutorError> {

@@ -44,6 +44,7 @@ pub mod proofs;
 mod pulse;
 mod receipts;
 pub mod replay;
+mod replies;
 mod rest;
 pub mod retention;
 pub mod role;

@@ -351,6 +351,7 @@ impl Parts {
             signer,
             network,
             snapshots,
+            replies: Arc::clone(&self.replies),
             trace: Arc::clone(&self.trace),
             metrics: Arc::clone(&self.metrics),
             others: home.other_indices().into_iter().map(ValidatorId).collect(),

@@ -44,6 +44,7 @@ use crate::pool::Pool;
 use crate::porter::{Bell, Porter};
 use crate::proofs::Proofs;
 use crate::receipts::Receipts;
+use crate::replies::Replies;
 use crate::rest::{Rest, SharedRest};
 use crate::signatures::SignatureCache;
 use crate::snapshots::Snapshots;
@@ -96,6 +97,7 @@ pub(crate) struct Parts {
     pub(crate) signs: Arc<AtomicBool>,
     pub(crate) tip: Arc<RwLock<Header>>,
     pub(crate) proofs: Arc<Proofs>,
+    pub(crate) replies: Arc<Replies>,
 }
 
 /// Who learns of the executor's blocks, apart from the node itself.
@@ -141,6 +143,7 @@ impl Parts {
             signs: Arc::new(AtomicBool::new(true)),
             tip: Arc::new(RwLock::new(tip)),
             proofs: Arc::default(),
+            replies: Arc::default(),
             metrics,
         })
     }
@@ -243,6 +246,7 @@ impl Parts {
             proofs: Arc::clone(&self.proofs),
             unsealed: BTreeMap::new(),
             ahead: Ahead::default(),
+            replies: Arc::clone(&self.replies),
         })
     }
 
@@ -393,7 +397,13 @@ impl Parts {
             Payloads::open(data).map_err(|error| NodeError::file(data, "open the payloads of", error))?;
         let patience = Duration::from_millis(home.settings.api.submit_timeout_ms);
         let per_key = home.settings.entrance.under_way_per_key;
-        Ok(Door::new(Arc::clone(rest), Arc::new(payloads), patience, per_key, Arc::clone(&self.metrics)))
+        Ok(Door::new(
+            Arc::clone(rest),
+            Arc::new(payloads),
+            Arc::clone(&self.replies),
+            (patience, per_key),
+            Arc::clone(&self.metrics),
+        ))
     }
 }
 

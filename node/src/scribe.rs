@@ -21,6 +21,7 @@ use thiserror::Error;
 use crate::executor::Task;
 use crate::front_door::FrontDoor;
 use crate::metrics::Metrics;
+use crate::replies::Replies;
 use crate::signer::courier::Ask;
 use crate::snapshots::Snapshots;
 use crate::trace::Trace;
@@ -41,6 +42,8 @@ pub struct Scribe {
     pub network: Arc<Network>,
     /// States for validators that are far behind.
     pub snapshots: Arc<Snapshots>,
+    /// Who is told TREPLYs.
+    pub(crate) replies: Arc<Replies>,
     /// Recent messages.
     pub trace: Arc<Trace>,
     /// Counters.
@@ -148,10 +151,9 @@ impl Scribe {
                 self.hand_over(Task::ExecuteTentatively(execute.clone()));
             }
             Effect::DropTentative => self.hand_over(Task::DropTentative),
-            // Done before (records), at once by the event loop (timers, reports), or as a barrier; and TREPLYs, which only who
-            // answers for tentative execution brings about.
+            Effect::Reply(reply) => self.replies.signed(reply),
+            // Done before (records), at once by the event loop (timers, reports), or as a barrier.
             Effect::Persist(_)
-            | Effect::Reply(_)
             | Effect::SyncBlocks { .. }
             | Effect::Compact { .. }
             | Effect::SetTimer { .. }

@@ -6,6 +6,7 @@ mod bad_input;
 mod cluster;
 mod convictions;
 mod crash_only;
+mod early;
 mod edge;
 mod encrypted;
 mod epochs;

@@ -66,7 +66,7 @@ impl Transport for Quic {
             Reply::Refused(_, words) | Reply::Malformed(words) => Answer::Refused(words),
             Reply::Busy(pause, words) => Answer::Busy(pause, words),
             Reply::Open => Answer::Nothing("no outcome in the node's time".to_owned()),
-            Reply::Lost(words) => Answer::Nothing(words),
+            Reply::Lost(words) | Reply::NoReplies(_, words) => Answer::Nothing(words),
         }
     }
 }

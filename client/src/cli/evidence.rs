@@ -134,7 +134,7 @@ async fn submit(session: &Session, evidence: Evidence, from: &str) -> Result<(),
     let fee = base_fee.max(100).saturating_mul(prepared.fee_operations);
     let builder = session.builder(&client, &payer.public, vec![prepared.operation]).await?;
     let envelope = builder.fee_per_operation(fee).sign(&genesis.network_id(), &[&secret])?;
-    let finality = client.submit(envelope).await?;
+    let finality = session.hand_in(&client, envelope, Some(&secret)).await?;
     let outcome = Outcome::of(&finality.result);
     if let Some(why) = outcome.codes.operations.first().and_then(|code| refusal_in_words(code)) {
         session.say(&format!("the ledger refuses it: {why}"));

@@ -273,7 +273,7 @@ async fn speak(
         keys.push(&signer);
     }
     let envelope = builder.fee_per_operation(fee).sign(&genesis.network_id(), &keys)?;
-    session.submit(client, envelope).await
+    session.submit(client, envelope, Some(&payer_secret)).await
 }
 
 /// The key of who speaks: of a key file, else of an identity.

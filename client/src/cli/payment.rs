@@ -63,7 +63,7 @@ pub(crate) async fn pay(session: &Session, arguments: PayArguments) -> Result<()
         builder = builder.memo(Memo::Hash(Hash(hash.0)));
     }
     let envelope = builder.sign(&client.network().genesis.network_id(), &[&secret])?;
-    session.submit(&client, envelope).await
+    session.submit(&client, envelope, Some(&secret)).await
 }
 
 /// Trusts.

@@ -8,7 +8,7 @@ use carat_client::network::read_genesis;
 use carat_client::outcome::Outcome;
 use carat_client::receipt::{to_text, verify_text};
 use carat_types::Digest;
-use carat_types::receipt::Verdict;
+use carat_types::receipt::{Rule, Verdict};
 use clap::Subcommand;
 use serde_json::json;
 
@@ -74,8 +74,9 @@ fn show(session: &Session, verdict: &Verdict) -> Result<(), Failure> {
         Some(xdr) => Some(Outcome::of(&decode_result(xdr)?)),
         None => None,
     };
+    let worth = worth(verdict.rule);
     let value = json!({
-        "verdict": "valid",
+        "verdict": worth,
         "transaction": verdict.transaction,
         "outcome": outcome,
         "slot": verdict.slot,
@@ -86,7 +87,7 @@ fn show(session: &Session, verdict: &Verdict) -> Result<(), Failure> {
     });
     let unknown = || "position only, result unknown".to_owned();
     let fields = [
-        ("verdict", format!("valid, by {}", verdict.rule)),
+        ("verdict", format!("{worth}, by {}", verdict.rule)),
         ("transaction", verdict.transaction.to_string()),
         ("outcome", outcome.as_ref().map_or_else(unknown, ToString::to_string)),
         ("slot", verdict.slot.to_string()),
@@ -95,4 +96,12 @@ fn show(session: &Session, verdict: &Verdict) -> Result<(), Failure> {
     ];
     session.output.fields(&value, &fields);
     Ok(())
+}
+
+/// What a receipt that holds is worth: one validator's word is never called more.
+fn worth(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Reply => "one validator's word",
+        Rule::Fast | Rule::Unanimous | Rule::Commit | Rule::Seal | Rule::QuorumReplies => "valid",
+    }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use carat_client::keystore::{self, Identity, KeyStore};
 use carat_client::outcome::Outcome;
-use carat_client::{Client, Finality, Network};
+use carat_client::receipt::to_text;
+use carat_client::{Believed, Client, EarlyRule, Finality, Network};
 use carat_types::builder::{TransactionBuilder, asset};
 use carat_types::{PublicKey, SecretKey};
 use serde_json::{Value, json};
@@ -20,6 +21,17 @@ pub(crate) const VALID_FOR_SECONDS: u64 = 300;
 /// How long the turning-away of a slow or dead node takes.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// When a submitted transaction is believed. **Source**: consensus specification, section 12.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ClientRule {
+    /// f+1 validators sealed the block
+    Sealed,
+    /// A quorum of validators executed it in one view and will not vote for another value (QUORUM-TREPLY)
+    QuorumTentative,
+    /// One validator did: its word, not final (TREPLY)
+    Tentative,
+}
+
 /// What the commands share.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -29,6 +41,10 @@ pub(crate) struct Session {
     reader: Option<String>,
     /// Where data goes.
     pub(crate) output: Output,
+    /// What is believed of what is submitted.
+    rule: ClientRule,
+    /// Whether the seals are waited for whatever the rule.
+    await_seals: bool,
 }
 
 impl Session {
@@ -39,7 +55,12 @@ impl Session {
         reader: Option<String>,
         output: Output,
     ) -> Self {
-        Session { network, keys, reader, output }
+        Session { network, keys, reader, output, rule: ClientRule::Sealed, await_seals: false }
+    }
+
+    /// The same, which believes by `rule` what it submits.
+    pub(crate) fn believing(self, rule: ClientRule, await_seals: bool) -> Self {
+        Session { rule, await_seals, ..self }
     }
 
     /// The network that was named.
@@ -125,15 +146,55 @@ impl Session {
         let client = self.client()?;
         let builder = self.builder(&client, &identity.public, operations).await?;
         let envelope = builder.sign(&client.network().genesis.network_id(), &[&secret])?;
-        Ok(client.submit(envelope).await?)
+        self.hand_in(&client, envelope, Some(&secret)).await
     }
 
-    /// Submits and shows the proved outcome.
+    /// Submits and shows the proved outcome. At native entrances it speaks as `speaker`, else as the identity of `--as`.
     ///
     /// **Errors**: [`Code::Rejected`] for a proved failure too.
-    pub(crate) async fn submit(&self, client: &Client, envelope: TransactionEnvelope) -> Result<(), Failure> {
-        let finality = client.submit(envelope).await?;
+    pub(crate) async fn submit(
+        &self,
+        client: &Client,
+        envelope: TransactionEnvelope,
+        speaker: Option<&SecretKey>,
+    ) -> Result<(), Failure> {
+        let finality = self.hand_in(client, envelope, speaker).await?;
         self.show(&finality)
+    }
+
+    /// Submits, and waits until the outcome is believed by the rule of `--rule`.
+    pub(crate) async fn hand_in(
+        &self,
+        client: &Client,
+        envelope: TransactionEnvelope,
+        speaker: Option<&SecretKey>,
+    ) -> Result<Finality, Failure> {
+        let rule = match self.rule {
+            ClientRule::Sealed => return Ok(client.submit(envelope).await?),
+            ClientRule::QuorumTentative => EarlyRule::QuorumTentative,
+            ClientRule::Tentative => EarlyRule::Tentative,
+        };
+        let key = match (speaker, &self.reader) {
+            (Some(key), _) => key.clone(),
+            (None, Some(name)) => self.signer(name)?.1,
+            (None, None) => {
+                return Err(Failure::usage(
+                    "who speaks at the native entrance, where --rule is heard of? (hint: --as IDENTITY, an account of the ledger)",
+                ));
+            }
+        };
+        match client.submit_early(rule, &key, envelope).await? {
+            Believed::Sealed(finality) => Ok(*finality),
+            Believed::Early(early) if self.await_seals => {
+                let (outcome, verdict) = (Outcome::of(&early.believed.result), &early.believed.verdict);
+                self.say(&format!(
+                    "before the seals: {outcome}, by {}: {}",
+                    verdict.rule, verdict.assumption
+                ));
+                Ok(early.sealed(client).await?)
+            }
+            Believed::Early(early) => Ok(early.believed),
+        }
     }
 
     /// Shows a proved outcome.
@@ -156,6 +217,7 @@ impl Session {
             "slot": verdict.slot,
             "rule": verdict.rule.to_string(),
             "assumption": verdict.assumption.to_string(),
+            "receipt": to_text(&finality.receipt),
         });
         let ledger = verdict.ledger.map_or_else(|| "unknown".to_owned(), |ledger| ledger.to_string());
         for (name, text) in &more {

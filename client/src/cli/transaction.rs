@@ -152,7 +152,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
         }
         Command::Send { bare } => {
             let envelope = take(session, bare)?;
-            session.submit(&session.client()?, envelope).await
+            session.submit(&session.client()?, envelope, None).await
         }
         Command::Show { bare } => show(session, take(session, bare)?),
     }

@@ -5,13 +5,14 @@ use carat_types::codec::Encode as _;
 use carat_types::genesis::Trust;
 use carat_types::hash::{m, sha256};
 use carat_types::message::{Commit, Prepare};
-use carat_types::receipt::{Assumption, OrderVotes, Proof, Receipt, Rule, Verifier};
+use carat_types::receipt::{Assumption, OrderVotes, Proof, Receipt, Rule, TentativeProof, Verifier};
 use carat_types::transaction::{SignedTransaction, decode_envelope};
 use stellar_xdr::{Limits, TransactionEnvelope, VecM, WriteXdr as _};
 
 use super::*;
 use crate::fixture::{
-    PASSPHRASE, certificate, genesis_of, genesis_trusting, order_receipt, result_receipt, transaction,
+    PASSPHRASE, certificate, genesis_of, genesis_trusting, order_receipt, replied_receipt, result_receipt,
+    transaction,
 };
 
 fn verify(text: &[u8], genesis: &GenesisFile) -> Result<Verdict, TextError> {
@@ -32,6 +33,9 @@ fn good_receipt_gives_its_verdict_and_names_its_assumption() {
         assert_eq!(verdict.result.is_some(), outcome);
     };
     check(result_receipt(&genesis, 2), "SEAL", "at most 1", true);
+    check(replied_receipt(&genesis, 3), "QUORUM-TREPLY", "at most 1", true);
+    check(replied_receipt(&genesis, 2), "TREPLY", "one validator's word, not final", true);
+    check(replied_receipt(&genesis, 1), "TREPLY", "crash-only", true);
     let prepares = |signers| {
         let genesis = &genesis;
         move |ballot| OrderVotes::Prepared(certificate(genesis, signers, Prepare(ballot)))
@@ -66,10 +70,35 @@ fn every_receipt_of_a_network_where_fast_decides_says_so() {
 }
 
 #[test]
+fn network_where_fast_decides_has_no_treply_and_its_receipt_says_what_to_ask_for() {
+    let genesis = genesis_trusting(PASSPHRASE, Trust::Crash);
+    let error = verify(&text(&replied_receipt(&genesis, 3)), &genesis).expect_err("refused").to_string();
+    assert!(error.contains("no validator sends TREPLY") && error.contains("FAST"), "{error}");
+}
+
+#[test]
+fn treplys_on_another_header_or_outcome_than_the_shown_one_are_refused() {
+    let genesis = genesis_of(PASSPHRASE);
+    let broken: [fn(&mut TentativeProof); 3] = [
+        |proof| proof.header.ledger += 1,
+        |proof| proof.result.0[0] ^= 1,
+        |proof| proof.replies.body.slot = Slot(8),
+    ];
+    for (case, spoil) in broken.into_iter().enumerate() {
+        let mut receipt = replied_receipt(&genesis, 3);
+        let Proof::Tentative(proof) = &mut receipt.proof else { panic!("TREPLYs") };
+        spoil(proof);
+        assert!(verify(&text(&receipt), &genesis).is_err(), "case {case}");
+    }
+}
+
+#[test]
 fn receipt_with_any_byte_changed_is_refused() {
     let genesis = genesis_of(PASSPHRASE);
     let commits = |ballot| OrderVotes::Committed(certificate(&genesis, 3, Commit(ballot)));
-    for receipt in [result_receipt(&genesis, 2), order_receipt(&genesis, commits)] {
+    for receipt in
+        [result_receipt(&genesis, 2), order_receipt(&genesis, commits), replied_receipt(&genesis, 3)]
+    {
         let bytes = receipt.to_bytes();
         for position in 0..bytes.len() {
             // The lowest and the highest bit, and all bits.
@@ -115,6 +144,7 @@ fn receipt_with_too_few_votes_or_of_another_network_is_refused() {
     let genesis = genesis_of(PASSPHRASE);
     let refused = |receipt: Receipt, genesis: &GenesisFile| verify(&text(&receipt), genesis).is_err();
     assert!(refused(result_receipt(&genesis, 1), &genesis));
+    assert!(refused(replied_receipt(&genesis, 0), &genesis));
     let few = |ballot| OrderVotes::Committed(certificate(&genesis, 2, Commit(ballot)));
     assert!(refused(order_receipt(&genesis, few), &genesis));
     let error = verify(&text(&result_receipt(&genesis, 2)), &genesis_of("another")).expect_err("refused");

@@ -14,7 +14,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use carat_types::submission::{VERSION, VERSION_WITHOUT_REPLIES};
 use carat_types::{Digest, PublicKey, SecretKey};
+use quinn::crypto::rustls::HandshakeData;
 use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -34,6 +36,8 @@ const HANDSHAKES_MAX: usize = 64;
 const RETRY_ABOVE: usize = 8;
 /// Sessions at one time, opened or not.
 const SESSIONS_MAX: usize = 256;
+/// The versions that are spoken, the newest first: the handshake agrees on the first that both know.
+const SPOKEN: [u32; 2] = [VERSION, VERSION_WITHOUT_REPLIES];
 /// How long a handshake may take, and how long a client may wait with its stream.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -51,6 +55,7 @@ pub struct EntranceConfig {
 /// A socket on which clients are let in.
 pub struct Entrance {
     endpoint: Endpoint,
+    chain_id: Digest,
     opening: JoinSet<Option<Session>>,
     handshakes: Arc<Semaphore>,
     sessions: Arc<Semaphore>,
@@ -61,7 +66,8 @@ impl Entrance {
     ///
     /// **Errors**: a port in use.
     pub fn bind(config: &EntranceConfig) -> Result<Self, NetworkError> {
-        let identity = Identity::new(&config.identity, client_protocol(&config.chain_id))?;
+        let [protocol, older] = SPOKEN.map(|version| client_protocol(&config.chain_id, version));
+        let identity = Identity::new(&config.identity, protocol)?.or(older);
         let settings = transport::endpoint(&config.identity, identity.random())?;
         let failed = |source| NetworkError::Bind { listen: config.listen, source };
         let socket = std::net::UdpSocket::bind(config.listen).map_err(failed)?;
@@ -77,6 +83,7 @@ impl Entrance {
             Endpoint::new(settings, Some(server), socket, Arc::new(TokioRuntime)).map_err(failed)?;
         Ok(Entrance {
             endpoint,
+            chain_id: config.chain_id,
             opening: JoinSet::new(),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
             sessions: Arc::new(Semaphore::new(SESSIONS_MAX)),
@@ -115,13 +122,15 @@ impl Entrance {
         let turn = Arc::clone(&self.handshakes).try_acquire_owned();
         let place = Arc::clone(&self.sessions).try_acquire_owned();
         let (Ok(turn), Ok(place)) = (turn, place) else { return knock.refuse() };
+        let chain_id = self.chain_id;
         self.opening.spawn(async move {
             let connection = timeout(PATIENCE, knock.accept().ok()?).await.ok()?.ok()?;
             drop(turn);
             let key = peer_key(&connection)?;
             // A client that opens no stream wants nothing.
             let (writing, reading) = timeout(PATIENCE, connection.accept_bi()).await.ok()?.ok()?;
-            Some(Session::new(connection, key, (writing, reading), Some(place)))
+            let version = version_of(&connection, &chain_id);
+            Some(Session::new(connection, (key, version), (writing, reading), Some(place)))
         });
     }
 }
@@ -136,19 +145,31 @@ impl Drop for Entrance {
 pub struct Dialler {
     endpoint: Endpoint,
     identity: Identity,
+    chain_id: Digest,
 }
 
 impl Dialler {
-    /// Speaks as `key` on the chain. Must be called inside a tokio runtime.
+    /// Speaks as `key` on the chain, in the newest version that the node knows. Must be called inside a tokio runtime.
     ///
     /// **Errors**: the system gives no socket.
     pub fn new(key: &SecretKey, chain_id: &Digest) -> Result<Self, NetworkError> {
-        let identity = Identity::new(&key.clone().into(), client_protocol(chain_id))?;
+        let [protocol, older] = SPOKEN.map(|version| client_protocol(chain_id, version));
+        Self::speaking(Identity::new(&key.clone().into(), protocol)?.or(older), chain_id)
+    }
+
+    /// The same in this version alone, as a program does that was made for it.
+    ///
+    /// **Errors**: the system gives no socket.
+    pub fn of_version(key: &SecretKey, chain_id: &Digest, version: u32) -> Result<Self, NetworkError> {
+        Self::speaking(Identity::new(&key.clone().into(), client_protocol(chain_id, version))?, chain_id)
+    }
+
+    fn speaking(identity: Identity, chain_id: &Digest) -> Result<Self, NetworkError> {
         let listen = SocketAddr::from(([0, 0, 0, 0], 0));
         let failed = |source| NetworkError::Bind { listen, source };
         let socket = std::net::UdpSocket::bind(listen).map_err(failed)?;
         let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime));
-        Ok(Dialler { endpoint: endpoint.map_err(failed)?, identity })
+        Ok(Dialler { endpoint: endpoint.map_err(failed)?, identity, chain_id: *chain_id })
     }
 
     /// A session with the node at `address`, whose network key is `server`.
@@ -167,6 +188,15 @@ impl Dialler {
         };
         let opened = timeout(PATIENCE, opening).await.map_err(|_| unreachable("no answer in 5 s".into()))?;
         let (connection, streams) = opened.map_err(|error| unreachable(error.to_string()))?;
-        Ok(Session::new(connection, server, streams, None))
+        let version = version_of(&connection, &self.chain_id);
+        Ok(Session::new(connection, (server, version), streams, None))
     }
+}
+
+/// The version that the handshake agreed on: one of those that are spoken.
+fn version_of(connection: &Connection, chain_id: &Digest) -> u32 {
+    let handshake = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    let agreed = handshake.and_then(|handshake| handshake.protocol);
+    let is_newest = agreed.is_some_and(|name| name == client_protocol(chain_id, VERSION).as_bytes());
+    if is_newest { VERSION } else { VERSION_WITHOUT_REPLIES }
 }

@@ -62,9 +62,9 @@ pub(crate) fn protocol(chain_id: &Digest) -> String {
     format!("carat/{PROTOCOL_VERSION}/{chain_id}")
 }
 
-/// The protocol name that a client and a validator must agree on.
-pub(crate) fn client_protocol(chain_id: &Digest) -> String {
-    format!("carat-client/{}/{chain_id}", carat_types::submission::VERSION)
+/// The protocol name that a client and a validator must agree on, of one version of what they say.
+pub(crate) fn client_protocol(chain_id: &Digest, version: u32) -> String {
+    format!("carat-client/{version}/{chain_id}")
 }
 
 /// Our own side of every handshake.
@@ -72,13 +72,25 @@ pub(crate) struct Identity {
     provider: Arc<CryptoProvider>,
     certified: Arc<CertifiedKey>,
     protocol: String,
+    /// An older one that is spoken with who does not know the first.
+    older: Option<String>,
 }
 
 impl Identity {
     pub(crate) fn new(key: &NetworkKey, protocol: String) -> Result<Self, NetworkError> {
         let provider = Arc::new(provider());
         let certified = Arc::new(key.certified()?);
-        Ok(Identity { provider, certified, protocol })
+        Ok(Identity { provider, certified, protocol, older: None })
+    }
+
+    /// Speaks an older protocol too.
+    pub(crate) fn or(self, older: String) -> Self {
+        Identity { older: Some(older), ..self }
+    }
+
+    /// The protocol names that we speak, the best first.
+    fn protocols(&self) -> Vec<&str> {
+        std::iter::once(self.protocol.as_str()).chain(self.older.as_deref()).collect()
     }
 
     /// The system's source of random bytes, as TLS uses it.
@@ -104,7 +116,7 @@ impl Identity {
             anonymous: false,
             signatures: Signatures(Arc::clone(&self.provider)),
         };
-        Ok(QuicServerConfig::try_from(server(&self.provider, verifier, resolver, &self.protocol)?)?)
+        Ok(QuicServerConfig::try_from(server(&self.provider, verifier, resolver, &self.protocols())?)?)
     }
 
     /// Settings for dialling the peer whose key is `expected`.
@@ -116,7 +128,7 @@ impl Identity {
     pub(crate) fn client_tls(&self, expected: PublicKey) -> Result<rustls::ClientConfig, NetworkError> {
         let certificate = OurCertificate(Arc::clone(&self.certified));
         let config = pinned(&self.provider, expected)?.with_client_cert_resolver(Arc::new(certificate));
-        Ok(nothing_resumed(config, &self.protocol))
+        Ok(nothing_resumed(config, &self.protocols()))
     }
 }
 
@@ -126,7 +138,7 @@ pub(crate) fn anonymous(
     expected: PublicKey,
     protocol: &str,
 ) -> Result<rustls::ClientConfig, NetworkError> {
-    Ok(nothing_resumed(pinned(provider, expected)?.with_no_client_auth(), protocol))
+    Ok(nothing_resumed(pinned(provider, expected)?.with_no_client_auth(), &[protocol]))
 }
 
 fn pinned(
@@ -139,8 +151,8 @@ fn pinned(
     Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)))
 }
 
-fn nothing_resumed(mut config: rustls::ClientConfig, protocol: &str) -> rustls::ClientConfig {
-    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+fn nothing_resumed(mut config: rustls::ClientConfig, protocols: &[&str]) -> rustls::ClientConfig {
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     config.resumption = rustls::client::Resumption::disabled();
     config.enable_sni = false;
     config.enable_early_data = false;
@@ -154,7 +166,7 @@ pub(crate) fn https(
 ) -> Result<rustls::ServerConfig, NetworkError> {
     let verifier =
         KeyHolders { keys: Keys::Any, anonymous: true, signatures: Signatures(Arc::clone(provider)) };
-    server(provider, verifier, Resolver { certified, offer: Arc::default() }, crate::https::PROTOCOL)
+    server(provider, verifier, Resolver { certified, offer: Arc::default() }, &[crate::https::PROTOCOL])
 }
 
 /// Settings for a TCP port at which the holder of one key alone is let in.
@@ -168,7 +180,7 @@ pub(crate) fn private_server(
         signatures: Signatures(Arc::clone(&own.provider)),
     };
     let resolver = Resolver { certified: own.certified(), offer: Arc::default() };
-    server(&own.provider, verifier, resolver, &own.protocol)
+    server(&own.provider, verifier, resolver, &own.protocols())
 }
 
 /// Nothing is resumed, and the suite is chosen by our order, not by the client's.
@@ -176,14 +188,14 @@ fn server(
     provider: &Arc<CryptoProvider>,
     verifier: KeyHolders,
     resolver: Resolver,
-    protocol: &str,
+    protocols: &[&str],
 ) -> Result<rustls::ServerConfig, NetworkError> {
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(Arc::new(resolver));
     config.ignore_client_order = true;
-    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;

@@ -7,7 +7,7 @@ use carat_api::port::{Refusal, Submission};
 use carat_api::visibility;
 use carat_types::receipt::ResultBytes;
 use carat_types::submission::{
-    Answer, COUNT_MAX, FRAME_BYTES_MAX, Refused, SettledBlock, SettledOutcome, Words,
+    Answer, COUNT_MAX, FRAME_BYTES_MAX, Refused, RepliedOutcome, SettledBlock, SettledOutcome, Words,
 };
 use carat_types::{Digest, Slot};
 use stellar_xdr::{Limits, WriteXdr};
@@ -15,6 +15,7 @@ use stellar_xdr::{Limits, WriteXdr};
 use super::{Client, Door, Event, busy};
 use crate::front_door::Verdict;
 use crate::receipts::OutcomeProof;
+use crate::replies::{EarlyWord, WantedOutcome};
 use crate::rest::SharedRest;
 
 /// Outcomes of a block that are as long as this together go in more than one frame. **Units**: bytes.
@@ -38,6 +39,7 @@ impl Door {
         for event in events {
             match event {
                 Event::Said(answer) => answers.push(*answer),
+                Event::Replied(word) => answers.push(self.early(*word)),
                 Event::Sealed(hash) => self.settled(client, hash, &mut blocks, &mut answers),
                 Event::GivenUp(hash) => self.look_again(client, hash),
                 Event::Became(hash, submission) => match self.seen(client, &hash, *submission) {
@@ -64,6 +66,13 @@ impl Door {
         }
         answers.extend(blocks.into_values().map(|gathering| Answer::Settled(gathering.block)));
         answers
+    }
+
+    fn early(&self, word: EarlyWord) -> Answer {
+        let EarlyWord { number, header, reply, outcome: WantedOutcome { envelope, result, path } } = word;
+        let handovers = self.rest.receipts.handovers(&header);
+        let outcome = SettledOutcome { number, envelope, result, path };
+        Answer::Replied(RepliedOutcome { handovers, header, reply, outcome })
     }
 
     /// What a client learns of it on a members' network: of an envelope in another's name nothing (docs/privacy.md).

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey};
 
+use crate::replies::Subscription;
+
 /// What each key may have under way, over all its sessions.
 #[derive(Debug)]
 pub(super) struct Quota {
@@ -58,6 +60,8 @@ pub(super) struct Expected {
     pub(super) transaction: Arc<SignedTransaction>,
     /// The client's numbers: more than one if it sent the same bytes again.
     pub(super) numbers: Vec<u64>,
+    /// What its client hears before the outcome; ends with it.
+    subscriptions: Vec<Subscription>,
     deadline: Instant,
 }
 
@@ -79,7 +83,7 @@ impl UnderWay {
 
     pub(super) fn begin(
         &self,
-        number: u64,
+        (number, subscription): (u64, Option<Subscription>),
         transaction: &Arc<SignedTransaction>,
         patience: Duration,
     ) -> Begun {
@@ -89,10 +93,12 @@ impl UnderWay {
         let mut expected = lock(&self.expected);
         if let Some(same) = expected.get_mut(transaction.hash()) {
             same.numbers.push(number);
+            same.subscriptions.extend(subscription);
             return Begun::Joined;
         }
-        let deadline = Instant::now() + patience;
-        let new = Expected { transaction: Arc::clone(transaction), numbers: vec![number], deadline };
+        let (deadline, subscriptions) = (Instant::now() + patience, Vec::from_iter(subscription));
+        let new =
+            Expected { transaction: Arc::clone(transaction), numbers: vec![number], subscriptions, deadline };
         expected.insert(*transaction.hash(), new);
         Begun::First
     }
@@ -142,13 +148,16 @@ mod tests {
         let (key, other) = (PublicKey([1; 32]), PublicKey([2; 32]));
         let (one, two) = (UnderWay::new(Arc::clone(&quota), key), UnderWay::new(Arc::clone(&quota), key));
         let long = Duration::from_secs(60);
-        assert_eq!(one.begin(1, &transaction(1), long), Begun::First);
-        assert_eq!(two.begin(1, &transaction(2), long), Begun::First);
-        assert_eq!(one.begin(2, &transaction(3), long), Begun::NoRoom);
-        assert_eq!(UnderWay::new(Arc::clone(&quota), other).begin(1, &transaction(3), long), Begun::First);
+        assert_eq!(one.begin((1, None), &transaction(1), long), Begun::First);
+        assert_eq!(two.begin((1, None), &transaction(2), long), Begun::First);
+        assert_eq!(one.begin((2, None), &transaction(3), long), Begun::NoRoom);
+        assert_eq!(
+            UnderWay::new(Arc::clone(&quota), other).begin((1, None), &transaction(3), long),
+            Begun::First
+        );
         assert_eq!(one.end(transaction(1).hash()), Some(vec![1]));
         assert_eq!(one.end(transaction(1).hash()), None, "answered once");
-        assert_eq!(one.begin(2, &transaction(3), long), Begun::First);
+        assert_eq!(one.begin((2, None), &transaction(3), long), Begun::First);
         drop((one, two));
         assert!(lock(&quota.taken).is_empty(), "nothing is left of ended sessions");
     }
@@ -157,9 +166,9 @@ mod tests {
     fn same_bytes_again_are_answered_together_and_late_ones_once() {
         let quota = Arc::new(Quota::new(9));
         let under_way = UnderWay::new(Arc::clone(&quota), PublicKey([1; 32]));
-        assert_eq!(under_way.begin(7, &transaction(1), Duration::ZERO), Begun::First);
-        assert_eq!(under_way.begin(8, &transaction(1), Duration::ZERO), Begun::Joined);
-        assert_eq!(under_way.begin(9, &transaction(2), Duration::from_secs(60)), Begun::First);
+        assert_eq!(under_way.begin((7, None), &transaction(1), Duration::ZERO), Begun::First);
+        assert_eq!(under_way.begin((8, None), &transaction(1), Duration::ZERO), Begun::Joined);
+        assert_eq!(under_way.begin((9, None), &transaction(2), Duration::from_secs(60)), Begun::First);
         assert_eq!(under_way.overdue(), [7, 8]);
         assert!(under_way.overdue().is_empty() && under_way.transaction(transaction(1).hash()).is_none());
         assert_eq!(lock(&quota.taken).values().copied().collect::<Vec<_>>(), [1]);

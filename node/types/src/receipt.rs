@@ -19,6 +19,7 @@ use crate::ids::{Epoch, Slot};
 use crate::merkle::Path;
 use crate::message::Ballot;
 use crate::quorum::{ImpossibleSize, Quorum};
+use crate::tentative::TentativeCertificate;
 use crate::transaction::{EnvelopeError, decode_envelope, transaction_hash};
 use crate::validators::{Ed25519, ValidatorSet};
 
@@ -31,14 +32,15 @@ pub struct Receipt {
     pub proof: Proof,
 }
 
-/// The two kinds of proof.
+/// The three kinds of proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "receipts are made one at a time and soon encoded")]
 pub enum Proof {
     /// The transaction's place in the log; its outcome is not proved.
     Order(OrderProof),
     /// The transaction's outcome.
     Result(ResultProof),
+    /// The transaction's outcome as validators computed it before it was final.
+    Tentative(TentativeProof),
 }
 
 /// Place of a transaction: envelope, body, batch, votes.
@@ -83,6 +85,23 @@ pub struct ResultProof {
     pub seals: SealCertificate,
 }
 
+/// Outcome of a transaction before it is final: outcome, header, TREPLYs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TentativeProof {
+    /// Hash of the transaction.
+    pub transaction: Digest,
+    /// Hash of its envelope as it was ordered, signatures and all.
+    pub envelope: Digest,
+    /// Its `TransactionResult`, XDR.
+    pub result: ResultBytes,
+    /// From the outcome to the header's outcomes root.
+    pub path: Path,
+    /// The block's header.
+    pub header: Header,
+    /// TREPLYs of one view on the header: q of them are as good as COMMIT and result.
+    pub replies: TentativeCertificate,
+}
+
 /// A `TransactionResult` as XDR bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResultBytes(pub Vec<u8>);
@@ -117,6 +136,10 @@ pub enum Rule {
     Commit,
     /// f+1 SEALs.
     Seal,
+    /// q TREPLYs of one view.
+    QuorumReplies,
+    /// Fewer TREPLYs than that, mostly one: not final under the fault assumption of the network.
+    Reply,
 }
 
 /// The fault assumption on which a verdict rests.
@@ -124,6 +147,8 @@ pub enum Rule {
 pub enum Assumption {
     /// Validators crash but never lie.
     CrashOnly,
+    /// The same, and one validator alone was heard: never to be called final.
+    OneWord,
     /// At most this many validators are, or ever become, dishonest.
     AtMostDishonest(usize),
     /// The same, and of each epoch's validators that handed over to the next less than a third.
@@ -135,7 +160,10 @@ impl Assumption {
     pub fn behind(rule: Rule, quorum: Quorum) -> Self {
         match rule {
             Rule::Fast => Assumption::CrashOnly,
-            Rule::Unanimous | Rule::Commit | Rule::Seal => Assumption::AtMostDishonest(quorum.faults()),
+            Rule::Reply => Assumption::OneWord,
+            Rule::Unanimous | Rule::Commit | Rule::Seal | Rule::QuorumReplies => {
+                Assumption::AtMostDishonest(quorum.faults())
+            }
         }
     }
 }
@@ -180,6 +208,12 @@ pub enum ReceiptError {
     /// The genesis file lists an impossible set.
     #[error(transparent)]
     Genesis(#[from] ImpossibleSize),
+    /// TREPLYs of a network that has none.
+    #[error(
+        "trust is crash, under which no validator sends TREPLY: FAST makes a slot final one step earlier (hint: ask for the sealed \
+         receipt, which says FAST there)"
+    )]
+    NoReplies,
     /// The envelope inside is no transaction.
     #[error("the envelope in the receipt is no transaction: {0}")]
     Envelope(#[from] EnvelopeError),
@@ -194,6 +228,11 @@ impl Receipt {
     /// The receipt of an outcome of epoch 0.
     pub fn of_result(proof: ResultProof) -> Self {
         Receipt { handovers: Vec::new(), proof: Proof::Result(proof) }
+    }
+
+    /// The receipt of an outcome of epoch 0 that is not final yet, or not proved to be.
+    pub fn of_replies(proof: TentativeProof) -> Self {
+        Receipt { handovers: Vec::new(), proof: Proof::Tentative(proof) }
     }
 
     /// The receipt of a place in the log of epoch 0.
@@ -272,6 +311,12 @@ impl Verifier {
                 self.check_seals(&proof.seals, handovers.len())?;
                 verdict
             }
+            Proof::Tentative(proof) => {
+                if self.trust == Trust::Crash {
+                    return Err(ReceiptError::NoReplies);
+                }
+                proof.verify(&reached)?
+            }
         };
         (verdict.rule, verdict.assumption) = self.assumed(verdict.rule, handovers.len());
         Ok(verdict)
@@ -343,18 +388,50 @@ impl ResultProof {
     fn outcome(&self, reached: &Reached<'_>) -> Result<Verdict, ReceiptError> {
         sealed_header(&self.header, &self.seals, reached)?;
         let leaf = outcome_leaf(&self.transaction, &self.envelope, &self.result.0);
-        if self.path.root(&leaf) != self.header.outcomes_root {
-            return Err(ReceiptError::Broken("the outcome does not lead to the header's outcomes root"));
+        leads_to_outcomes(&leaf, &self.path, &self.header)?;
+        Ok(outcome_verdict(self.transaction, &self.header, &self.result, Rule::Seal, reached))
+    }
+}
+
+impl TentativeProof {
+    /// The certificate's body names one view, slot and header: TREPLYs of two views have no common certificate.
+    fn verify(&self, reached: &Reached<'_>) -> Result<Verdict, ReceiptError> {
+        of_this_chain(&self.header, reached)?;
+        if self.replies.body.header != self.header.hash() || self.replies.body.slot != self.header.slot {
+            return Err(ReceiptError::Broken("the TREPLYs are on another header"));
         }
-        Ok(Verdict {
-            transaction: self.transaction,
-            slot: self.header.slot,
-            ledger: Some(self.header.ledger),
-            time_ms: Some(self.header.time_ms),
-            result: Some(self.result.0.clone()),
-            rule: Rule::Seal,
-            assumption: Assumption::behind(Rule::Seal, reached.set.quorum()),
-        })
+        let leaf = outcome_leaf(&self.transaction, &self.envelope, &self.result.0);
+        leads_to_outcomes(&leaf, &self.path, &self.header)?;
+        self.replies.verify(reached.set, &Ed25519, 1)?;
+        let agreed = self.replies.signers.len() >= reached.set.quorum().quorum();
+        let rule = if agreed { Rule::QuorumReplies } else { Rule::Reply };
+        Ok(outcome_verdict(self.transaction, &self.header, &self.result, rule, reached))
+    }
+}
+
+fn leads_to_outcomes(leaf: &Digest, path: &Path, header: &Header) -> Result<(), ReceiptError> {
+    if path.root(leaf) == header.outcomes_root {
+        Ok(())
+    } else {
+        Err(ReceiptError::Broken("the outcome does not lead to the header's outcomes root"))
+    }
+}
+
+fn outcome_verdict(
+    transaction: Digest,
+    header: &Header,
+    result: &ResultBytes,
+    rule: Rule,
+    reached: &Reached<'_>,
+) -> Verdict {
+    Verdict {
+        transaction,
+        slot: header.slot,
+        ledger: Some(header.ledger),
+        time_ms: Some(header.time_ms),
+        result: Some(result.0.clone()),
+        rule,
+        assumption: Assumption::behind(rule, reached.set.quorum()),
     }
 }
 
@@ -364,6 +441,15 @@ fn sealed_header(
     seals: &SealCertificate,
     reached: &Reached<'_>,
 ) -> Result<(), ReceiptError> {
+    of_this_chain(header, reached)?;
+    if seals.body.header != header.hash() || seals.body.slot != header.slot {
+        return Err(ReceiptError::Broken("the seals are on another header"));
+    }
+    Ok(())
+}
+
+/// Whether a header is one of this chain, and of the epoch that was reached.
+fn of_this_chain(header: &Header, reached: &Reached<'_>) -> Result<(), ReceiptError> {
     let domain = reached.set.domain();
     if header.chain_id != domain.chain_id {
         return Err(ReceiptError::Chain { seen: header.chain_id, expected: domain.chain_id });
@@ -371,11 +457,7 @@ fn sealed_header(
     if header.epoch != domain.epoch {
         return Err(ReceiptError::Broken("the header is of an epoch to which the receipt has no handover"));
     }
-    reached.holds(header.slot)?;
-    if seals.body.header != header.hash() || seals.body.slot != header.slot {
-        return Err(ReceiptError::Broken("the seals are on another header"));
-    }
-    Ok(())
+    reached.holds(header.slot)
 }
 
 impl Reached<'_> {
@@ -451,6 +533,8 @@ impl fmt::Display for Rule {
             Rule::Unanimous => "UNANIMOUS",
             Rule::Commit => "COMMIT",
             Rule::Seal => "SEAL",
+            Rule::QuorumReplies => "QUORUM-TREPLY",
+            Rule::Reply => "TREPLY",
         })
     }
 }
@@ -459,6 +543,9 @@ impl fmt::Display for Assumption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Assumption::CrashOnly => f.write_str("holds if validators are crash-only"),
+            Assumption::OneWord => {
+                f.write_str("one validator's word, not final: holds if validators are crash-only")
+            }
             Assumption::AtMostDishonest(faults) => {
                 write!(
                     f,
@@ -537,7 +624,8 @@ pub(crate) fn decode_handovers(
     Ok(handovers)
 }
 
-codec_enum!(Proof { 1 => Order, 2 => Result });
+codec_enum!(Proof { 1 => Order, 2 => Result, 3 => Tentative });
 codec_struct!(OrderProof { envelope, path, batch, body, votes });
 codec_enum!(OrderVotes { 1 => Prepared, 2 => Committed });
 codec_struct!(ResultProof { transaction, envelope, result, path, header, seals });
+codec_struct!(TentativeProof { transaction, envelope, result, path, header, replies });

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! client -> node: Request       transactions, numbered by the client from `first` on; or a payload, with a number
-//! node -> client: Answer        exactly one for each number
+//! node -> client: Answer        exactly one for each number; before it TREPLYs, for numbers that subscribed to them
 //! ```
 //!
 //! A settled transaction is answered with everything that its finality receipt holds ([`SettledBlock::receipt`]); what
@@ -16,11 +16,16 @@ use crate::codec::{Decode, DecodeError, Encode, ListItem, Reader, codec_enum, co
 use crate::epoch::Handover;
 use crate::header::Header;
 use crate::merkle::Path;
-use crate::receipt::{Receipt, ResultBytes, ResultProof};
+use crate::message::{Signed, TentativeReply};
+use crate::receipt::{Receipt, ResultBytes, ResultProof, TentativeProof};
 use crate::sealed_payload::SealedPayload;
+use crate::tentative::TentativeCertificate;
 
 /// Version of what is said here; part of the protocol name in the handshake.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
+
+/// The version before it, which nodes and clients go on speaking: without TREPLYs.
+pub const VERSION_WITHOUT_REPLIES: u32 = 4;
 
 /// Longest frame in either direction. **Units**: bytes.
 pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -37,6 +42,8 @@ pub enum Request {
     Keep(Delivery),
     /// To be given a sealed payload.
     Fetch(Wanted),
+    /// To have transactions ordered, and to hear the node's own validator before they are final.
+    Tentative(Submission),
 }
 
 /// A sealed payload that its sender delivers.
@@ -70,7 +77,6 @@ pub struct Submission {
 
 /// What became of transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "made one at a time and soon encoded")]
 pub enum Answer {
     /// They are final, with proofs.
     Settled(SettledBlock),
@@ -88,6 +94,45 @@ pub enum Answer {
     Fetched(Fetched),
     /// A payload is not kept or not given, and why.
     Declined(Malformed),
+    /// The word of the node's validator on one that is not final yet. The number's answer is still to come.
+    Replied(RepliedOutcome),
+    /// No subscription, and so nothing was handed in. The same bytes may be sent without.
+    NoReplies(NoReplies),
+}
+
+/// An outcome that is not final yet: with as many equal TREPLYs as the client's rule wants it makes a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepliedOutcome {
+    /// The handover of each epoch before that of the header.
+    pub handovers: Vec<Handover>,
+    /// The block's header.
+    pub header: Header,
+    /// The TREPLY on the header.
+    pub reply: Signed<TentativeReply>,
+    /// The transaction's outcome.
+    pub outcome: SettledOutcome,
+}
+
+/// A transaction that was not handed in, since its client cannot be told TREPLYs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoReplies {
+    /// The client's number.
+    pub number: u64,
+    /// Why.
+    pub code: NoRepliesCode,
+    /// What to do.
+    pub words: Words,
+}
+
+/// Why a node tells no TREPLYs. The names are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRepliesCode {
+    /// The session has as many subscriptions as one may.
+    TooManySubscriptions,
+    /// `trust = crash`: no validator sends TREPLY.
+    TrustIsCrash,
+    /// The node follows: it has no vote.
+    NoVote,
 }
 
 /// A payload for its recipient.
@@ -176,16 +221,65 @@ impl SettledBlock {
     }
 }
 
+impl RepliedOutcome {
+    /// The receipt of the transaction with these TREPLYs on the header, of which the client verified each.
+    pub fn receipt(&self, transaction: Digest, replies: TentativeCertificate) -> Receipt {
+        Receipt::of_replies(TentativeProof {
+            transaction,
+            envelope: self.outcome.envelope,
+            result: self.outcome.result.clone(),
+            path: self.outcome.path.clone(),
+            header: self.header.clone(),
+            replies,
+        })
+        .after(self.handovers.clone())
+    }
+}
+
+impl NoRepliesCode {
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            NoRepliesCode::TooManySubscriptions => "too_many_subscriptions",
+            NoRepliesCode::TrustIsCrash => "trust_is_crash",
+            NoRepliesCode::NoVote => "no_vote",
+        }
+    }
+}
+
+impl Encode for NoRepliesCode {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(match self {
+            NoRepliesCode::TooManySubscriptions => 1,
+            NoRepliesCode::TrustIsCrash => 2,
+            NoRepliesCode::NoVote => 3,
+        });
+    }
+}
+
+impl Decode for NoRepliesCode {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match u8::decode(input)? {
+            1 => Ok(NoRepliesCode::TooManySubscriptions),
+            2 => Ok(NoRepliesCode::TrustIsCrash),
+            3 => Ok(NoRepliesCode::NoVote),
+            value => Err(DecodeError::Tag { what: "NoRepliesCode", value }),
+        }
+    }
+}
+
 impl Answer {
-    /// The numbers that it answers.
+    /// The numbers that it answers for good: none, if it is a TREPLY.
     pub fn numbers(&self) -> Vec<u64> {
         match self {
             Answer::Settled(block) => block.outcomes.iter().map(|outcome| outcome.number).collect(),
+            Answer::Replied(_) => Vec::new(),
             Answer::Refused(Refused { number, .. })
             | Answer::Busy(Busy { number, .. })
             | Answer::Malformed(Malformed { number, .. })
             | Answer::Declined(Malformed { number, .. })
             | Answer::Fetched(Fetched { number, .. })
+            | Answer::NoReplies(NoReplies { number, .. })
             | Answer::Kept(number)
             | Answer::Open(number) => vec![*number],
         }
@@ -251,9 +345,10 @@ impl Decode for Words {
 }
 
 codec_enum!(Answer {
-    1 => Settled, 2 => Refused, 3 => Busy, 4 => Open, 5 => Malformed, 6 => Kept, 7 => Fetched, 8 => Declined
+    1 => Settled, 2 => Refused, 3 => Busy, 4 => Open, 5 => Malformed, 6 => Kept, 7 => Fetched, 8 => Declined, 9 => Replied,
+    10 => NoReplies
 });
-codec_enum!(Request { 1 => Submission, 2 => Keep, 3 => Fetch });
+codec_enum!(Request { 1 => Submission, 2 => Keep, 3 => Fetch, 4 => Tentative });
 codec_struct!(Delivery { number, transaction, payload });
 codec_struct!(Wanted { number, memo });
 codec_struct!(Fetched { number, payload });
@@ -262,6 +357,8 @@ codec_struct!(SettledOutcome { number, envelope, result, path });
 codec_struct!(Refused { number, result, words });
 codec_struct!(Busy { number, retry_after_ms, words });
 codec_struct!(Malformed { number, words });
+codec_struct!(RepliedOutcome { handovers, header, reply, outcome });
+codec_struct!(NoReplies { number, code, words });
 
 #[cfg(test)]
 mod tests {
@@ -274,8 +371,9 @@ mod tests {
     #[test]
     fn answers_and_submissions_are_read_as_they_were_written() {
         let submission = Submission { first: 9, envelopes: envelopes(3) };
-        let request = Request::Submission(submission);
-        assert_eq!(Request::from_bytes(&request.to_bytes()), Ok(request));
+        for request in [Request::Submission(submission.clone()), Request::Tentative(submission)] {
+            assert_eq!(Request::from_bytes(&request.to_bytes()), Ok(request));
+        }
         let request = Request::Fetch(Wanted { number: 1, memo: Digest([2; 32]) });
         assert_eq!(Request::from_bytes(&request.to_bytes()), Ok(request));
         let (words, result) = (Words::new("no room".into()), ResultBytes(vec![1, 2]));
@@ -285,7 +383,8 @@ mod tests {
             Answer::Open(3),
             Answer::Malformed(Malformed { number: 4, words: words.clone() }),
             Answer::Kept(5),
-            Answer::Declined(Malformed { number: 6, words }),
+            Answer::Declined(Malformed { number: 6, words: words.clone() }),
+            Answer::NoReplies(NoReplies { number: 7, code: NoRepliesCode::TooManySubscriptions, words }),
         ];
         for (number, answer) in (1..).zip(answers) {
             assert_eq!(answer.numbers(), [number]);

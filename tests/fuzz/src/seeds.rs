@@ -21,12 +21,13 @@ use carat_types::header::Header;
 use carat_types::message::{
     Ballot, BodiesHeld, Commit, Data, Fetch, Frame, Justification, Message, NewView, PrePrepare, Prepare,
     PrepareMessage, Proposal, ProposalSignature, Seal, Signed, SignedBody, SignerRole, StableCheckpoint,
-    Status, Transactions, ViewChange,
+    Status, TentativeReply, Transactions, ViewChange,
 };
-use carat_types::receipt::{Receipt, ResultBytes, ResultProof};
+use carat_types::receipt::{Receipt, ResultBytes, ResultProof, TentativeProof};
 use carat_types::snapshot::{Progress, SnapshotOffer};
 use carat_types::submission::{
-    Answer, Busy, Malformed, Refused, Request, SettledBlock, SettledOutcome, Submission, Wanted, Words,
+    Answer, Busy, Malformed, NoReplies, NoRepliesCode, Refused, RepliedOutcome, Request, SettledBlock,
+    SettledOutcome, Submission, Wanted, Words,
 };
 use carat_types::transaction::sign_envelope;
 use carat_types::{Digest, Epoch, LeafRule, Slot, ValidatorId, View, header, merkle, state_proof};
@@ -40,7 +41,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "frame" => messages().into_iter().map(frame).collect(),
         "block" => vec![block().to_bytes()],
         "certificate" => vec![commits().to_bytes(), block().certificate.to_bytes()],
-        "receipt" => vec![receipt()],
+        "receipt" => vec![receipt(), replied_receipt()],
         "submission" => submissions(),
         "merkle_path" => (0..5).filter_map(|index| Some(path(index)?.to_bytes())).collect(),
         "state_proof" => proofs(),
@@ -237,6 +238,23 @@ fn receipt() -> Vec<u8> {
     Receipt::of_result(proof).to_bytes()
 }
 
+fn replies() -> Certificate<TentativeReply> {
+    let header = block().block.header.hash();
+    certificate(&TentativeReply { view: View(0), slot: Slot(1), header })
+}
+
+fn replied_receipt() -> Vec<u8> {
+    let proof = TentativeProof {
+        transaction: sha256(&[b"transaction"]),
+        envelope: sha256(&[b"envelope"]),
+        result: ResultBytes(vec![0; 24]),
+        path: path(2).expect("five leaves"),
+        header: block().block.header,
+        replies: replies(),
+    };
+    Receipt::of_replies(proof).to_bytes()
+}
+
 /// A submission, and an answer of each kind.
 fn submissions() -> Vec<Vec<u8>> {
     let CertifiedBlock { block, certificate } = block();
@@ -251,17 +269,29 @@ fn submissions() -> Vec<Vec<u8>> {
         }
     };
     let outcomes = (0..3).map(outcome).collect();
-    let settled = SettledBlock { handovers: Vec::new(), header: block.header, seals: certificate, outcomes };
+    let header = block.header;
+    let word = RepliedOutcome {
+        handovers: Vec::new(),
+        header: header.clone(),
+        reply: signed(ValidatorId(1), replies().body),
+        outcome: outcome(1),
+    };
+    let settled = SettledBlock { handovers: Vec::new(), header, seals: certificate, outcomes };
     let answers = [
         Answer::Settled(settled),
         Answer::Refused(Refused { number: 1, result: result.clone(), words: words.clone() }),
         Answer::Busy(Busy { number: 2, retry_after_ms: 1_000, words: words.clone() }),
         Answer::Open(3),
-        Answer::Malformed(Malformed { number: 4, words }),
+        Answer::Malformed(Malformed { number: 4, words: words.clone() }),
+        Answer::Replied(word),
+        Answer::NoReplies(NoReplies { number: 5, code: NoRepliesCode::TooManySubscriptions, words }),
     ];
     let submission = Submission { first: 7, envelopes: body().envelopes };
-    let requests =
-        [Request::Submission(submission), Request::Fetch(Wanted { number: 8, memo: Digest::ZERO })];
+    let requests = [
+        Request::Submission(submission.clone()),
+        Request::Tentative(submission),
+        Request::Fetch(Wanted { number: 8, memo: Digest::ZERO }),
+    ];
     requests.iter().map(Encode::to_bytes).chain(answers.iter().map(Encode::to_bytes)).collect()
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use carat_types::batch::{BlockLimits, Payload};
 use carat_types::block::CertifiedBlock;
 use carat_types::builder::{amount, asset, price};
-use carat_types::certificate::{CommitCertificate, SealCertificate};
+use carat_types::certificate::{Certificate, CommitCertificate, SealCertificate};
 use carat_types::codec::{Decode, Encode};
 use carat_types::genesis::GenesisFile;
 use carat_types::hash::sha256;
@@ -67,6 +67,11 @@ pub fn submission(bytes: &[u8]) {
             for outcome in &block.outcomes {
                 canonical::<Receipt>(&block.receipt(Digest::ZERO, outcome).to_bytes());
             }
+        }
+        if let Answer::Replied(word) = &answer {
+            let reply = &word.reply;
+            let alone = Certificate::assemble(reply.body, [(reply.signer, reply.signature)]);
+            canonical::<Receipt>(&word.receipt(Digest::ZERO, alone).to_bytes());
         }
     }
 }

@@ -19,6 +19,8 @@ const READ_BYTES: usize = 64 * 1024;
 pub struct Session {
     /// The key that the other side proved to hold.
     pub key: PublicKey,
+    /// The version of what is said, which the handshake agreed on.
+    pub version: u32,
     /// Its address.
     pub address: SocketAddr,
     reading: Reading,
@@ -45,14 +47,14 @@ pub struct Writing {
 impl Session {
     pub(super) fn new(
         connection: Connection,
-        key: PublicKey,
+        (key, version): (PublicKey, u32),
         (writing, reading): (SendStream, RecvStream),
         place: Option<OwnedSemaphorePermit>,
     ) -> Self {
         let address = connection.remote_address();
         let buffer = BytesMut::new();
         let reading = Reading { connection: connection.clone(), stream: reading, buffer, _place: place };
-        Session { key, address, reading, writing: Writing { connection, stream: writing } }
+        Session { key, version, address, reading, writing: Writing { connection, stream: writing } }
     }
 
     /// Ends the session of a client that may not submit here, with a sentence for it.

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use carat_types::{PublicKey, SecretKey};
+use carat_types::{PublicKey, SecretKey, submission};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519, date_time_ymd};
 use rustls::CipherSuite;
 use rustls::sign::CertifiedKey;
@@ -156,7 +156,7 @@ async fn node_with_another_key_is_not_spoken_to() {
 #[tokio::test]
 async fn client_that_speaks_something_else_is_refused() {
     let mut config = client(Some(&secret(CLIENT)), public(0)).expect("settings");
-    config.alpn_protocols = vec![client_protocol(&CHAIN).into_bytes()];
+    config.alpn_protocols = vec![client_protocol(&CHAIN, submission::VERSION).into_bytes()];
     let (refused, _) = meet(&https(), config).await;
     assert_eq!(refused.expect_err("no protocol").label(), "handshake");
 }
