@@ -212,7 +212,7 @@ pub struct LeaderBounds {
 
 impl Default for LeaderBounds {
     fn default() -> Self {
-        LeaderBounds { wait_ms: 3_000, unfairness_ms: 1_500, rate_percent: 50, pause_ms: 1_000 }
+        LeaderBounds { wait_ms: 3_000, unfairness_ms: 1_500, rate_percent: 50, pause_ms: 500 }
     }
 }
 
