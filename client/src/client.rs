@@ -100,6 +100,12 @@ pub enum ClientError {
     /// No validator of this network sends TREPLY.
     #[error("{0}")]
     NoReplies(ReceiptError),
+    /// No validator of this network is reached by clients, and so none tells them its TREPLY.
+    #[error(
+        "clients of an edge network reach its proposers, which have no vote and send no TREPLY (hint: --rule sealed, which is the \
+         default)"
+    )]
+    Edge,
     /// The native entrances cannot be used from here.
     #[error("the native entrance: {0}")]
     Entrance(String),

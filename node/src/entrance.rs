@@ -238,10 +238,12 @@ impl Door {
                     .to_owned(),
             );
         }
-        if self.rest.health.follows {
+        if !self.rest.health.role.has_vote() {
             return none(
                 NoRepliesCode::NoVote,
-                "this node follows and sends no TREPLY (hint: subscribe at validators)".to_owned(),
+                "this node has no vote and sends no TREPLY (hint: subscribe at validators; an edge network has none that clients \
+                 reach)"
+                    .to_owned(),
             );
         }
         let subscribed = self.replies.subscribe(&client.subscriber, *transaction.full_hash(), number);

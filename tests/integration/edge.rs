@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use carat_client::EarlyRule;
 use carat_client::native::{Native, Reply};
 use carat_genesis::init::InitOptions;
 use carat_network::entrance::Dialler;
@@ -15,6 +16,7 @@ use carat_types::transaction::SignedTransaction;
 use stellar_xdr::{Limits, WriteXdr as _};
 
 use crate::cluster::{Cluster, eventually, key};
+use crate::early::transaction;
 use crate::start_up::{check, refusal, set_passphrase};
 
 /// The numbers of the proposers, behind four acceptors.
@@ -85,6 +87,15 @@ async fn clients_reach_proposers_and_no_acceptor() {
     let reply = native.submit(hash, Envelope(bytes.into())).await;
     let Reply::Receipt(receipt) = reply else { panic!("no receipt: {reply:?}") };
     Verifier::new(genesis).expect("possible").check(&receipt).expect("holds");
+    // It has no vote, and so no word before the seals.
+    let (hash, envelope) = transaction(&cluster, &key(1)).await;
+    let (words, _heard) = tokio::sync::mpsc::unbounded_channel();
+    let reply = native.submit_tentatively(hash, envelope, words).await;
+    assert!(matches!(reply, Reply::NoReplies("no_vote", _)), "{reply:?}");
+    let envelope = cluster.build(&key(1), vec![operation::bump_sequence(0)]).await;
+    let refused = cluster.client.submit_early(EarlyRule::Tentative, &key(1), envelope).await;
+    let words = refused.expect_err("refused").to_string();
+    assert!(words.starts_with("clients of an edge network reach its proposers"), "{words}");
 
     // An acceptor listens for its peers and its operator. Where validators of other networks serve clients nobody is.
     let settings = Settings::load(&cluster.homes[0]).expect("valid");

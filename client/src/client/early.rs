@@ -86,7 +86,8 @@ impl Client {
     /// Submits an envelope at the native entrances of all validators, as the account of `key`, and waits until the rule is met or
     /// the outcome is sealed, whatever is first.
     ///
-    /// **Errors**: as [`Client::submit`]; [`ClientError::NoReplies`] under `trust = crash`; [`ClientError::Entrance`].
+    /// **Errors**: as [`Client::submit`]; [`ClientError::NoReplies`] under `trust = crash`; [`ClientError::Edge`];
+    /// [`ClientError::Entrance`].
     pub async fn submit_early(
         &self,
         rule: EarlyRule,
@@ -96,6 +97,9 @@ impl Client {
         let genesis = &self.network.genesis;
         if genesis.genesis.trust == Trust::Crash {
             return Err(ClientError::NoReplies(ReceiptError::NoReplies));
+        }
+        if self.network.is_edge() {
+            return Err(ClientError::Edge);
         }
         let transaction = SignedTransaction::from_envelope(&genesis.network_id(), envelope)?;
         let (hash, bytes) = (*transaction.hash(), transaction.bytes().to_vec());
