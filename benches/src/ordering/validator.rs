@@ -326,9 +326,13 @@ impl Shared {
     }
 }
 
-/// What the product's ledger says of a transaction, said of bytes: each has a source of its own.
+/// What the product's ledger says of a transaction, said of bytes: each has a source of its own, and its first bytes, which no other
+/// transaction begins with, for a name. The product's name is a hash that signatures and clients ask for; ordering asks for none
+/// but that of the payload, which every validator computes here as there.
 fn pending(envelope: Envelope) -> PendingTransaction {
-    let hash = envelope.leaf();
+    let mut hash = Digest::ZERO;
+    let named = hash.0.iter_mut().zip(envelope.0.iter());
+    named.for_each(|(byte, first)| *byte = *first);
     PendingTransaction {
         hash,
         source: hash.0,
