@@ -223,7 +223,7 @@ impl CoreLoop {
 
     fn publish(&self) {
         let status = self.replica.status();
-        let leader = self.validators.process_of(self.replica.leader());
+        let leader = self.replica.leader();
         let metrics = &self.metrics;
         metrics.consensus_view.set(as_gauge(status.view.0));
         metrics.consensus_stable_slot.set(as_gauge(status.stable.0));

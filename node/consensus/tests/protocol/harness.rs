@@ -13,7 +13,7 @@ use carat_types::batch::{Payload, WellFormed};
 use carat_types::block::{Block, CertifiedBlock};
 use carat_types::certificate::SealCertificate;
 use carat_types::evidence::Evidence;
-use carat_types::genesis::{ConsensusConstants, Trust};
+use carat_types::genesis::{ConsensusConstants, LeaderBounds, Trust};
 use carat_types::hash::{h, sha256};
 use carat_types::header::Header;
 use carat_types::message::{
@@ -87,7 +87,15 @@ pub(crate) fn genesis_header() -> Header {
 
 /// Small windows, so that tests reach checkpoints and terms soon.
 pub(crate) fn params() -> ConsensusConstants {
-    ConsensusConstants { window: 16, checkpoint_interval: 8, term: 1_000, ..ConsensusConstants::default() }
+    // G is no shorter than T0, so that a dead leader is left by T1.
+    let leader = LeaderBounds { pause_ms: 1_000, ..LeaderBounds::default() };
+    ConsensusConstants {
+        window: 16,
+        checkpoint_interval: 8,
+        term: 1_000,
+        leader,
+        ..ConsensusConstants::default()
+    }
 }
 
 /// What a validator has on disk, and its timers.

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::certificate::Certificate;
-use crate::genesis::{AssetRule, Deployment, FORMAT, Genesis, GenesisFile, LedgerConstants, Profile, Trust};
+use crate::genesis::{
+    AssetRule, Deployment, FORMAT, Genesis, GenesisFile, LeaderBounds, LedgerConstants, Profile, Trust,
+};
 use crate::message::{Seal, SignedBody};
 use crate::receipt::{
     Assumption, Receipt, ReceiptError, ResultBytes, ResultProof, Rule, Verdict, Verifier, outcome_leaf,
@@ -31,8 +33,14 @@ pub(crate) fn set(epoch: u32) -> EpochSet {
     EpochSet {
         epoch: Epoch(epoch),
         validators: (first..first + 4).map(validator).collect(),
-        consensus: ConsensusConstants::default(),
+        consensus: constants(),
     }
+}
+
+/// Defaults may change, the hash of what is written may not.
+fn constants() -> ConsensusConstants {
+    let leader = LeaderBounds { pause_ms: 1_000, ..LeaderBounds::default() };
+    ConsensusConstants { leader, ..ConsensusConstants::default() }
 }
 
 pub(crate) fn genesis() -> GenesisFile {
