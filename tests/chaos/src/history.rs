@@ -71,7 +71,7 @@ pub struct History {
 struct Seen {
     calls: Vec<Call>,
     reads: Vec<Read>,
-    /// When nodes died.
+    /// When lives of nodes were over.
     deaths: Vec<(String, Duration)>,
 }
 
@@ -121,7 +121,8 @@ impl History {
         self.lock().reads.push(read);
     }
 
-    /// Notes that a node dies.
+    /// Notes that a life of a node is over: behind its death, by when all that it said is heard, and before it starts again. Noted
+    /// ahead of the death, what it said while it died would bind its next life.
     pub fn died(&self, node: &str, at: Duration) {
         self.lock().deaths.push((node.to_owned(), at));
     }

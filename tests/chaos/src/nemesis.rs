@@ -130,7 +130,6 @@ impl Nemesis {
             self.pause(WEATHER_MS).await;
         }
         for victim in victims {
-            shared.history.died(&cluster.nodes()[*victim].api, shared.now());
             match death {
                 Death::Kill => cluster.kill(*victim).await?,
                 Death::PowerCut => cluster.cut_power(*victim).await?,
@@ -138,7 +137,10 @@ impl Nemesis {
         }
         self.pause(DEAD_MS).await;
         cluster.relay.faults.heal();
-        victims.iter().try_for_each(|victim| cluster.restart(*victim))
+        victims.iter().try_for_each(|victim| {
+            shared.history.died(&cluster.nodes()[*victim].api, shared.now());
+            cluster.restart(*victim)
+        })
     }
 
     /// One most often; several, a majority and all as well, since what only a quorum remembers must survive that.
