@@ -4,10 +4,9 @@
 //! before it counts; a seal that comes before enough words is taken by their rules too, as clients do.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use carat_client::client::{EarlyRule, WordCount};
 use carat_client::native::{Native, Reply};
 use carat_client::network::Network;
@@ -95,11 +94,8 @@ fn rows() -> Result<Vec<Row>> {
 async fn connect(network: &Network, senders: &Senders) -> Result<Vec<Native>> {
     let dialler = Dialler::new(senders.key()?, &network.genesis.chain_id)?;
     let mut sessions = Vec::new();
-    for (node, validator) in network.nodes.iter().zip(&network.genesis.genesis.validators) {
-        let host = node.api.strip_prefix("http://").unwrap_or(&node.api);
-        let address: SocketAddr =
-            host.parse().with_context(|| format!("{host} is not a numeric address and port"))?;
-        sessions.push(Native::connect(&dialler, address, validator.network).await?);
+    for (address, key) in network.entrances()? {
+        sessions.push(Native::connect(&dialler, address, key).await?);
     }
     Ok(sessions)
 }

@@ -2,6 +2,7 @@
 //!
 //! `carat-genesis init` writes it as `network.toml`; nothing secret stands in it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use carat_types::genesis::{GenesisError, GenesisFile};
@@ -41,6 +42,12 @@ pub struct NodeAddress {
 /// Why a network cannot be described.
 #[derive(Debug, Error)]
 pub enum NetworkError {
+    /// A node's address that names no socket.
+    #[error("{host} is not a numeric address and port (hint: the native entrance needs one in network.toml)")]
+    Entrance {
+        /// What stands there.
+        host: String,
+    },
     /// A file that cannot be read.
     #[error(
         "{path} cannot be read: {source} (hint: make a network with carat-genesis init, or name another with --network)"
@@ -140,6 +147,24 @@ impl Network {
             true => genesis.deployment.edge_proposers().get(node).map(|it| it.network),
             false => genesis.validators.get(node).map(|it| it.network),
         }
+    }
+
+    /// The native entrance of the node in this place, which is at the address and port of its REST interface, and the key that it
+    /// must show; none where there is no such node.
+    ///
+    /// **Errors**: [`NetworkError::Entrance`].
+    pub fn entrance(&self, node: usize) -> Result<Option<(SocketAddr, PublicKey)>, NetworkError> {
+        let Some((listed, key)) = self.nodes.get(node).zip(self.key_of(node)) else { return Ok(None) };
+        let host = listed.api.strip_prefix("http://").unwrap_or(&listed.api);
+        let address = host.parse().map_err(|_| NetworkError::Entrance { host: host.to_owned() })?;
+        Ok(Some((address, key)))
+    }
+
+    /// The native entrances of all nodes.
+    ///
+    /// **Errors**: [`NetworkError::Entrance`].
+    pub fn entrances(&self) -> Result<Vec<(SocketAddr, PublicKey)>, NetworkError> {
+        (0..self.nodes.len()).filter_map(|node| self.entrance(node).transpose()).collect()
     }
 
     /// Among so many nodes one is correct: f+1 validators, and all proposers of an edge network, of which all but one may lie.

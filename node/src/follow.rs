@@ -61,7 +61,7 @@ impl Parts {
     ) -> Result<Node, NodeError> {
         let (mut threads, failures) = Threads::new();
         let (gossip, envelopes) = mpsc::unbounded_channel();
-        let health = Arc::new(self.health(home, Arc::clone(&network), true));
+        let health = Arc::new(self.health(home, Arc::clone(&network)));
         // Nobody asks this node for blocks or states.
         let ledger = self.start_ledger(home, gossip, None, &mut threads)?;
         let frames = self.inbound(home, Takes::Blocks, &ledger.bell, &mut threads)?;

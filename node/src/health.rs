@@ -30,8 +30,6 @@ pub struct Health {
     pub name: String,
     /// What it does in its network.
     pub role: Role,
-    /// Whether it follows without a vote.
-    pub follows: bool,
     /// The thresholds of the network.
     pub quorum: Quorum,
     /// What its validators act on.
@@ -226,6 +224,11 @@ impl PeerState {
 const LOOP_SILENCE_US: u64 = 30_000_000;
 
 impl Health {
+    /// Whether it neither votes nor orders.
+    fn follows(&self) -> bool {
+        self.role == Role::Follower
+    }
+
     /// Notes that frames reach a peer, or no longer do.
     pub fn peer(&self, index: u16, up: bool) {
         let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
@@ -245,7 +248,7 @@ impl Health {
 
     /// Whether this node agrees with a quorum and progresses.
     pub fn readiness(&self) -> Readiness {
-        if self.follows { self.follower_readiness() } else { self.member_readiness() }
+        if self.follows() { self.follower_readiness() } else { self.member_readiness() }
     }
 
     /// That of a process of the network.
@@ -296,7 +299,7 @@ impl Health {
 
     /// All of it.
     pub fn status(&self) -> Shown {
-        match self.follows {
+        match self.follows() {
             true => Shown::Follower(Box::new(self.follower_status())),
             false => Shown::Validator(Box::new(self.validator_status())),
         }
@@ -364,7 +367,7 @@ impl Health {
             peers: (observed.peers.iter())
                 .map(|(peer, heard)| PeerState::of(self.who(peer.0), heard, now_us))
                 .collect(),
-            diagnosis: if self.follows { self.follower_diagnosis() } else { observed.diagnose() },
+            diagnosis: if self.follows() { self.follower_diagnosis() } else { observed.diagnose() },
             alarms: self.alarms(),
         }
     }
@@ -472,7 +475,7 @@ impl Health {
     /// The rule by which a block is known here, and what it rests on, as receipts say it. Who follows knows sealed blocks alone.
     pub(crate) fn assumption(&self) -> String {
         let rule = match self.trust {
-            Trust::Crash if !self.follows => Rule::Fast,
+            Trust::Crash if !self.follows() => Rule::Fast,
             Trust::Bft | Trust::Crash => Rule::Seal,
         };
         format!("{rule}: {}", Assumption::behind(rule, self.quorum))

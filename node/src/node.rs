@@ -165,7 +165,7 @@ impl Parts {
     ) -> Result<Node, NodeError> {
         let (mut threads, failures) = Threads::new();
         let (gossip, envelopes) = mpsc::unbounded_channel();
-        let health = Arc::new(self.health(home, Arc::clone(&network), false));
+        let health = Arc::new(self.health(home, Arc::clone(&network)));
         let (effects, effect_lists) = channel();
         let (core, first) = self.core_loop(home, records, effects)?;
         let (store, set) = (Arc::clone(&self.store), home.epochs.set());

@@ -46,6 +46,7 @@ use crate::proofs::Proofs;
 use crate::receipts::Receipts;
 use crate::replies::Replies;
 use crate::rest::{Rest, SharedRest};
+use crate::role::Role;
 use crate::signatures::SignatureCache;
 use crate::snapshots::Snapshots;
 use crate::threads::Threads;
@@ -280,15 +281,13 @@ impl Parts {
         Ok(queues)
     }
 
-    /// `follows`: without a vote.
-    pub(crate) fn health(&self, home: &Home, network: Arc<Network>, follows: bool) -> Health {
+    pub(crate) fn health(&self, home: &Home, network: Arc<Network>) -> Health {
         let constants = home.constants();
         let patience_ms = constants.heartbeat_ms.saturating_add(constants.timeout_ms.saturating_mul(2));
         Health {
             index: home.identity.validator.0,
             name: home.name.clone(),
             role: home.role,
-            follows,
             quorum: home.quorum(),
             trust: home.genesis.genesis.trust,
             patience_us: patience_ms.saturating_mul(1_000),
@@ -297,7 +296,7 @@ impl Parts {
             tip: Arc::clone(&self.tip),
             store: Arc::clone(&self.store),
             connected: Mutex::default(),
-            peers: if follows { home.peer_indices() } else { home.other_indices() },
+            peers: if home.role == Role::Follower { home.peer_indices() } else { home.other_indices() },
             network,
             signs: Arc::clone(&self.signs),
             clock: self.clock,

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use carat_client::native::{Native, Reply};
 use carat_client::network::Network;
 use carat_network::entrance::Dialler;
@@ -30,15 +30,8 @@ impl Quic {
     ///
     /// **Errors**: an address is not numeric; the system gives no socket.
     pub fn new(network: &Network, key: &SecretKey) -> Result<Self> {
-        let node = |(api, key): (&str, PublicKey)| {
-            let host = api.strip_prefix("http://").unwrap_or(api);
-            let address =
-                host.parse().with_context(|| format!("{host} is not a numeric address and port"))?;
-            Ok(Node { address, key, session: RefCell::default() })
-        };
-        let listed = network.nodes.iter().enumerate();
-        let listed = listed.filter_map(|(place, node)| Some((node.api.as_str(), network.key_of(place)?)));
-        let nodes = listed.map(node).collect::<Result<_>>()?;
+        let node = |(address, key)| Node { address, key, session: RefCell::default() };
+        let nodes = network.entrances()?.into_iter().map(node).collect();
         Ok(Quic { dialler: Dialler::new(key, &network.genesis.chain_id)?, nodes })
     }
 

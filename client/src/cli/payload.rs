@@ -263,11 +263,8 @@ fn node(session: &Session, name: &str) -> Result<delivery::Node, Failure> {
         Failure::usage(format!("there is no node {name} (hint: one of {})", known.join(", ")))
     };
     let index = network.nodes.iter().position(|node| node.name == name).ok_or_else(unknown)?;
-    let (listed, key) = network.nodes.get(index).zip(network.key_of(index)).ok_or_else(unknown)?;
-    let authority = listed.api.rsplit("//").next().unwrap_or_default();
-    let address = authority.parse().map_err(|_| {
-        Failure::failed(format!("{authority} is no numeric address with a port (hint: see network.toml)"))
-    })?;
+    let entrance = network.entrance(index).map_err(|error| Failure::failed(error.to_string()))?;
+    let (address, key) = entrance.ok_or_else(unknown)?;
     Ok(delivery::Node { address, key })
 }
 

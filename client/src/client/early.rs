@@ -76,12 +76,6 @@ pub struct WordCount {
     needed: usize,
 }
 
-/// A validator's native entrance.
-struct Door {
-    address: SocketAddr,
-    key: PublicKey,
-}
-
 impl Client {
     /// Submits an envelope at the native entrances of all validators, as the account of `key`, and waits until the rule is met or
     /// the outcome is sealed, whatever is first.
@@ -124,27 +118,12 @@ impl Client {
         let dialler = Dialler::new(key, &self.network.genesis.chain_id).map_err(|error| entrance(&error))?;
         let (dialler, (told, heard)) = (Arc::new(dialler), unbounded_channel());
         let mut sessions = JoinSet::new();
-        for door in self.doors()? {
+        let doors = self.network.entrances().map_err(|error| entrance(&error))?;
+        for door in doors {
             let envelope = Envelope(bytes.into());
             sessions.spawn(converse(Arc::clone(&dialler), door, (hash, envelope), told.clone()));
         }
         Ok(Hearing { heard, _sessions: sessions })
-    }
-
-    /// Every validator has its native entrance at the address and port of its REST interface.
-    fn doors(&self) -> Result<Vec<Door>, ClientError> {
-        let door = |(api, key): (&str, PublicKey)| {
-            let host = api.strip_prefix("http://").unwrap_or(api);
-            let words = || {
-                format!(
-                    "{host} is not a numeric address and port (hint: the native entrance needs one in network.toml)"
-                )
-            };
-            let address = host.parse().map_err(|_| ClientError::Entrance(words()))?;
-            Ok(Door { address, key })
-        };
-        let keys = self.network.genesis.genesis.validators.iter().map(|validator| validator.network);
-        self.network.nodes.iter().map(|node| node.api.as_str()).zip(keys).map(door).collect()
     }
 
     /// What is told first: enough words, or a sealed receipt. None when no session says any more.
@@ -269,11 +248,11 @@ impl WordCount {
 /// Hands in at one validator, and passes on what it says.
 async fn converse(
     dialler: Arc<Dialler>,
-    door: Door,
+    (address, key): (SocketAddr, PublicKey),
     (hash, envelope): (Digest, Envelope),
     told: UnboundedSender<Heard>,
 ) {
-    let native = match Native::connect(&dialler, door.address, door.key).await {
+    let native = match Native::connect(&dialler, address, key).await {
         Ok(native) => native,
         Err(error) => return pass(&told, Heard::Ended(Reply::Lost(error.to_string()))),
     };

@@ -63,7 +63,7 @@ struct Share {
     /// Bytes in the journal, by the slot through which they matter: memory may be forgotten, the journal is not.
     written: BTreeMap<Slot, u64>,
     /// When its useless bodies were looked for last.
-    swept_us: u64,
+    swept_us: Option<u64>,
 }
 
 /// A PRE-PREPARE whose payload is not put together yet.
@@ -139,10 +139,10 @@ impl Bodies {
     /// **Returns** those that it holds of it; none if it is too soon.
     pub(super) fn look_through(&mut self, origin: ValidatorId, now_us: u64, pause_us: u64) -> Vec<Digest> {
         let share = self.shares.entry(origin).or_default();
-        if share.swept_us > 0 && now_us < share.swept_us.saturating_add(pause_us) {
+        if share.swept_us.is_some_and(|swept_us| now_us < swept_us.saturating_add(pause_us)) {
             return Vec::new();
         }
-        share.swept_us = now_us;
+        share.swept_us = Some(now_us);
         let its = self.held.iter().filter(|(_, held)| held.origin == origin);
         its.map(|(digest, _)| *digest).collect()
     }

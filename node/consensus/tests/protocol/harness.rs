@@ -7,96 +7,24 @@ use std::sync::Arc;
 use carat_consensus::effect::{Execute, Halt, Report};
 use carat_consensus::{
     ChainTip, Config, Effect, ElsewhereSigner, Executed, FetchStates, Input, Now, RecentBlock, Record,
-    Rejection, Replica, Signer, Statement, Timer, VerifiedMessage,
+    Rejection, Replica, Statement, Timer, VerifiedMessage,
 };
 use carat_types::batch::{Payload, WellFormed};
 use carat_types::block::{Block, CertifiedBlock};
 use carat_types::certificate::SealCertificate;
 use carat_types::evidence::Evidence;
-use carat_types::genesis::{ConsensusConstants, LeaderBounds, Trust};
-use carat_types::hash::{h, sha256};
+use carat_types::genesis::{ConsensusConstants, Trust};
+use carat_types::hash::sha256;
 use carat_types::header::Header;
-use carat_types::message::{
-    Data, Fetch, Message, Proposal, Signed, SignedBody, SignerRole, StableCheckpoint,
-};
-use carat_types::validators::{Authenticator, ValidatorKeys, ValidatorSet};
-use carat_types::{Digest, Epoch, LeafRule, PublicKey, Signature, Slot, ValidatorId};
+use carat_types::message::{Data, Fetch, Message, StableCheckpoint};
+use carat_types::validators::ValidatorSet;
+use carat_types::{Digest, LeafRule, Slot, ValidatorId};
 
 use crate::members::Members;
+pub(crate) use crate::parties::*;
 pub(crate) use crate::pieces::*;
 use crate::states::{Incoming, state_root};
 use crate::tentative::Desk;
-
-/// A keyed hash in place of a signature: the "secret" is the public key. Sound enough where nobody cheats but the
-/// test itself.
-pub(crate) struct HashAuthenticator;
-
-impl Authenticator for HashAuthenticator {
-    fn verify(&self, key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
-        hash_signature(key, message) == *signature
-    }
-}
-
-fn hash_signature(key: &PublicKey, message: &[u8]) -> Signature {
-    let digest = h("test signature", &[&key.0, message]);
-    let mut signature = [0; 64];
-    signature[..32].copy_from_slice(&digest.0);
-    Signature(signature)
-}
-
-#[derive(Clone)]
-pub(crate) struct HashSigner(pub(crate) ValidatorKeys);
-
-impl Signer for HashSigner {
-    fn sign(&self, role: SignerRole, bytes: &[u8]) -> Option<Signature> {
-        Some(self.signature(role, bytes))
-    }
-}
-
-impl HashSigner {
-    pub(crate) fn signature(&self, role: SignerRole, bytes: &[u8]) -> Signature {
-        match role {
-            SignerRole::Acceptor => hash_signature(&self.0.acceptor, bytes),
-            SignerRole::Proposer => hash_signature(&self.0.proposer, bytes),
-        }
-    }
-}
-
-pub(crate) fn keys_of(index: usize) -> ValidatorKeys {
-    let key = |role: &[u8]| PublicKey(h("test key", &[role, &(index as u64).to_be_bytes()]).0);
-    ValidatorKeys { acceptor: key(b"acceptor"), proposer: key(b"proposer") }
-}
-
-pub(crate) fn validators(n: usize) -> ValidatorSet {
-    ValidatorSet::new(chain_id(), Epoch(0), (0..n).map(keys_of).collect()).expect("a possible size")
-}
-
-/// The same with proposers that are processes of their own, behind the validators.
-pub(crate) fn edge(n: usize, proposers: usize) -> ValidatorSet {
-    let keys = (n..n + proposers).map(|index| keys_of(index).proposer);
-    validators(n).with_edge_proposers(keys.collect()).expect("a few proposers")
-}
-
-pub(crate) fn chain_id() -> Digest {
-    h("genesis", &[b"test"])
-}
-
-pub(crate) fn genesis_header() -> Header {
-    Header::genesis(chain_id(), 0, Digest::ZERO)
-}
-
-/// Small windows, so that tests reach checkpoints and terms soon.
-pub(crate) fn params() -> ConsensusConstants {
-    // G is no shorter than T0, so that a dead leader is left by T1.
-    let leader = LeaderBounds { pause_ms: 1_000, ..LeaderBounds::default() };
-    ConsensusConstants {
-        window: 16,
-        checkpoint_interval: 8,
-        term: 1_000,
-        leader,
-        ..ConsensusConstants::default()
-    }
-}
 
 /// What a validator has on disk, and its timers.
 pub(crate) struct Node {
@@ -655,59 +583,6 @@ impl Cluster {
 
     pub(crate) fn verify(&self, message: Message) -> Option<VerifiedMessage> {
         self.verify_by(&self.set, message)
-    }
-
-    pub(crate) fn verify_by(&self, set: &ValidatorSet, message: Message) -> Option<VerifiedMessage> {
-        fn check<B: SignedBody>(
-            set: &ValidatorSet,
-            signed: Signed<B>,
-        ) -> Option<carat_types::validators::Verified<B>> {
-            set.verify(&HashAuthenticator, signed)
-        }
-        Some(match message {
-            Message::Proposal(proposal) => {
-                let fits = proposal.payload_matches();
-                let Proposal { signed, payload } = Arc::unwrap_or_clone(proposal);
-                let signed = check(set, signed)?;
-                if fits {
-                    VerifiedMessage::Proposal { signed, payload: WellFormed::trusted(payload) }
-                } else {
-                    VerifiedMessage::BadProposal { signed, leader_is_to_blame: false }
-                }
-            }
-            Message::Prepare(prepare) => VerifiedMessage::Prepare {
-                vote: check(set, prepare.signed)?,
-                justification: prepare.justification,
-            },
-            Message::Commit(commit) => VerifiedMessage::Commit(check(set, commit)?),
-            Message::ViewChange(vc) => {
-                VerifiedMessage::ViewChange(Arc::new(check(set, Arc::unwrap_or_clone(vc))?))
-            }
-            Message::NewView(nv) => VerifiedMessage::NewView(Arc::new(check(set, Arc::unwrap_or_clone(nv))?)),
-            Message::Seal(seal) => VerifiedMessage::Seal(check(set, seal)?),
-            Message::Status(status) => VerifiedMessage::Status(status),
-            Message::Fetch(fetch) => VerifiedMessage::Fetch(fetch),
-            Message::Data(Data::Payload(payload)) => VerifiedMessage::Payload(WellFormed::trusted(payload)),
-            Message::Data(Data::Block(block)) => {
-                let payload = WellFormed::trusted(Arc::clone(&block.block.payload));
-                VerifiedMessage::Block { block, payload }
-            }
-            Message::Data(Data::Commit(certificate)) => VerifiedMessage::CommitCertificate(certificate),
-            Message::Data(Data::Stable(checkpoint)) => VerifiedMessage::Stable(checkpoint),
-            Message::Data(Data::Snapshot(offer)) => VerifiedMessage::Snapshot(offer),
-            Message::Data(Data::Chunk(chunk)) => VerifiedMessage::Chunk(chunk),
-            Message::Data(Data::HighestVotes(votes)) => VerifiedMessage::HighestVotes(votes),
-            Message::Announcement(announcement) => {
-                let fits = announcement.batch_matches();
-                let signed = check(set, announcement.signed)?;
-                match fits {
-                    true => VerifiedMessage::Announcement { signed, batch: announcement.batch },
-                    false => VerifiedMessage::BadProposal { signed, leader_is_to_blame: false },
-                }
-            }
-            Message::BodiesHeld(held) => VerifiedMessage::BodiesHeld(held.bodies),
-            Message::Transactions(_) | Message::Body(_) => return None,
-        })
     }
 
     /// Hands a message to a replica as if it came from `from`.

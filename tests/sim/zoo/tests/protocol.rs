@@ -17,10 +17,14 @@ mod epochs;
 mod harness;
 #[path = "../../../../node/consensus/tests/protocol/members.rs"]
 mod members;
+#[path = "../../../../node/consensus/tests/protocol/parties.rs"]
+mod parties;
 #[path = "../../../../node/consensus/tests/protocol/performance.rs"]
 mod performance;
 #[path = "../../../../node/consensus/tests/protocol/pieces.rs"]
 mod pieces;
+#[path = "../../../../node/consensus/tests/protocol/reading.rs"]
+mod reading;
 #[path = "../../../../node/consensus/tests/protocol/signers.rs"]
 mod signers;
 #[path = "../../../../node/consensus/tests/protocol/states.rs"]
