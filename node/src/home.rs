@@ -168,7 +168,8 @@ impl Home {
             Entry::Validator(listed) => validator_keys(&place, listed)?,
             Entry::Nobody => return Err(NodeError::NoIndex),
         };
-        Home::furnish(place, keys)
+        let role = Role::of(place.epochs.validators(), place.seat.identity.validator);
+        Home::furnish(place, keys, role)
     }
 
     /// This home, if it is that of a validator.
@@ -191,14 +192,13 @@ impl Home {
         self.role
     }
 
-    /// What a home is apart from its keys.
-    pub(crate) fn furnish(place: Place, keys: OwnKeys) -> Result<Self, NodeError> {
+    /// What a home is apart from its keys and its role: a validator's home may only follow.
+    pub(crate) fn furnish(place: Place, keys: OwnKeys, role: Role) -> Result<Self, NodeError> {
         let leaves = place.leaves()?;
         let Place { settings, genesis, epochs, seat: Seat { identity, entry, .. } } = place;
         check_kept_blocks(&settings, &epochs.set().consensus)?;
         let bank = crate::settings::bank::open(&settings, &genesis, entry.validator())?.map(Arc::new);
         let operators = settings.operators()?;
-        let role = Role::of(epochs.validators(), identity.validator);
         let no_login = role.serves_clients()
             && settings.api.tls.is_none()
             && bank.as_ref().is_none_or(|bank| bank.login.is_none());

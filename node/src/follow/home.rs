@@ -9,6 +9,7 @@ use carat_types::key_file::KeyRole;
 use crate::error::NodeError;
 use crate::home::{Home, Place, signer_link};
 use crate::keys::{KeysError, OwnKeys, VoteKeys, read_file};
+use crate::role::Role;
 
 /// What a start without a vote reads. There is no journal in it, and no key of consensus is read.
 pub struct FollowerHome(pub(crate) Home);
@@ -28,7 +29,7 @@ impl FollowerHome {
         }
         check_sources(&place)?;
         let keys = OwnKeys { network: network_key(&place)?, votes: VoteKeys::Nowhere };
-        Ok(FollowerHome(Home::furnish(place, keys)?))
+        Ok(FollowerHome(Home::furnish(place, keys, Role::Follower)?))
     }
 
     /// Opens the store, or makes it from the genesis file.
