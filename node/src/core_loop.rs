@@ -11,7 +11,7 @@ use carat_types::evidence::Evidence;
 use carat_types::message::{StableCheckpoint, Status};
 use carat_types::receipt::{self, Assumption};
 use carat_types::validators::ValidatorSet;
-use carat_types::{Slot, ValidatorId, View};
+use carat_types::{Epoch, Slot, ValidatorId, View};
 
 use crate::clock::Clock;
 use crate::diagnosis::Heard;
@@ -42,6 +42,8 @@ pub struct Standing {
     pub pending: usize,
     /// The highest slot that somebody honest has executed, as far as peers have said.
     pub peers_at: Slot,
+    /// The later epoch in which the validators are whom a node follows, if they are in one.
+    pub peers_in: Option<Epoch>,
     /// What each peer last said.
     pub peers: BTreeMap<ValidatorId, Heard>,
     /// Monotonic microseconds at which `last_final` last rose.
@@ -242,6 +244,7 @@ impl CoreLoop {
             last_final: status.last_final,
             last_executed: status.last_executed,
             pending: self.replica.pending_count(),
+            peers_in: None,
             peers_at: self.replica.honest_peers_at(),
             peers: self.peers.clone(),
             progressed_at_us: standing.progressed_at_us,

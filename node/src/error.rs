@@ -128,6 +128,15 @@ pub enum NodeError {
     /// A follower that would ask nobody.
     #[error("node.toml lists no validator to follow, expected at least one (hint: network.peers)")]
     NobodyToFollow,
+    /// A follower whose sources all left the set, or have other keys and names there.
+    #[error(
+        "no address of a validator of epoch {epoch} is set (hint: list network key and address of one under network.newcomers; \
+         carat epochs show prints the keys)"
+    )]
+    NobodyLeft {
+        /// The present epoch.
+        epoch: Epoch,
+    },
     /// A home that votes, or may vote again.
     #[error(
         "{path} holds a journal, expected none in the home of a node that follows (hint: a validator with its journal is started \

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use carat_consensus::{Effect, Learner, LearnerConfig};
+use carat_consensus::{Effect, Learner, LearnerConfig, LearnerTip};
 use carat_network::{Event, Inbox, Incoming, Network};
 use carat_types::ValidatorId;
 use carat_types::validators::Ed25519;
@@ -31,7 +31,7 @@ use crate::health::Health;
 use crate::home::Home;
 use crate::inbound::Takes;
 use crate::node::{Node, bind_network};
-use crate::parts::{Listeners, Outlook, Parts, describe};
+use crate::parts::{Listeners, Outlook, Parts, stopped};
 use crate::threads::Threads;
 pub use home::FollowerHome;
 use learner_loop::LearnerLoop;
@@ -114,10 +114,7 @@ impl Parts {
             standing: Arc::clone(&self.standing),
             peers: BTreeMap::new(),
         };
-        threads.spawn("learner", move || match work.run(first)? {
-            Some(halt) => Err(NodeError::Halted(describe(&halt))),
-            None => Ok(()),
-        })
+        threads.spawn("learner", move || stopped(work.run(first)?))
     }
 
     /// The learner, behind the last block of the store or in the middle of a state.
@@ -131,7 +128,10 @@ impl Parts {
             fetches_states: home.settings.catch_up.snapshots.into(),
             leaves: home.leaves.clone(),
         };
-        Ok(Learner::start(config, self.clock.now(), &self.tip_header(), self.kept_transfer()?))
+        let header = self.tip_header();
+        let seals = self.store.certificate(header.slot)?;
+        let tip = LearnerTip { header, seals, transfer: self.kept_transfer()? };
+        Ok(Learner::start(config, self.clock.now(), tip))
     }
 }
 

@@ -117,13 +117,12 @@ enum Request {
 impl Request {
     fn read(bytes: &[u8], epoch: Epoch) -> Result<Self, Refusal> {
         let frame = Frame::from_bytes(bytes).map_err(|_| Refusal::Undecodable)?;
-        if frame.epoch != epoch {
-            return Err(Refusal::OtherEpoch);
-        }
         match frame.message {
+            // A question means the same in whatever epoch it was put: a follower may have slept over the end of one.
             Message::Fetch(fetch @ (Fetch::Blocks(_) | Fetch::Snapshot(_) | Fetch::Chunk(_))) => {
                 Ok(Request::Question(fetch))
             }
+            _ if frame.epoch != epoch => Err(Refusal::OtherEpoch),
             Message::Transactions(transactions) => Ok(Request::Transactions(transactions)),
             _ => Err(Refusal::NotTheirs),
         }

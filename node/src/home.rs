@@ -276,7 +276,7 @@ impl Home {
     pub fn open(&self) -> Result<(Journal, Vec<Record>, Store), NodeError> {
         let genesis = self.genesis_state()?;
         let Opened { mut journal, mut records, former } = self.open_journal()?;
-        let store = self.open_store(former.as_ref(), || genesis.clone())?;
+        let store = self.open_store(|owner| former.as_ref() == Some(owner), || genesis.clone())?;
         if let Some(former) = former {
             // Only now: a crash before this begins here again.
             records = vec![Record::View(self.epoch(), View(0))];
@@ -288,12 +288,13 @@ impl Home {
         Ok((journal, records, store))
     }
 
-    /// Opens the store alone, or makes it: what a node without a journal has.
+    /// Opens the store alone, or makes it: what a node without a journal has. It may be by the number or the key of an earlier
+    /// epoch, or of a validator that is one no more: what it holds binds nobody.
     ///
     /// **Errors**: damaged or foreign data, with what to do.
     pub(crate) fn open_without_journal(&self) -> Result<Store, NodeError> {
         let genesis = self.genesis_state()?;
-        self.open_store(None, || genesis.clone())
+        self.open_store(|owner| self.was_before(owner), || genesis.clone())
     }
 
     /// The state that the chain begins with, as the genesis file says.
@@ -405,22 +406,22 @@ impl Home {
         owner.chain_id == self.identity.chain_id && (owner.key == self.identity.key || before.any(listed))
     }
 
-    /// The store, which becomes the present identity's if it was the former one's.
+    /// The store, which becomes the present identity's if its owner is a former one.
     fn open_store(
         &self,
-        former: Option<&Identity>,
+        is_former: impl Fn(&Identity) -> bool,
         genesis: impl Fn() -> GenesisState,
     ) -> Result<Store, NodeError> {
         let folder = self.store_folder();
         let passphrase = self.settings.store_passphrase().map_err(NodeError::StorePassphrase)?;
         let open = |identity| Store::open(&folder, identity, passphrase.as_ref(), &genesis);
-        let store = match (open(&self.identity), former) {
-            (Err(StoreError::Foreign { .. }), Some(former)) => {
-                let store = open(former)?;
+        let store = match open(&self.identity) {
+            Err(StoreError::Foreign { owner, .. }) if is_former(&owner) => {
+                let store = open(&owner)?;
                 store.hand_to(&self.identity)?;
                 store
             }
-            (opened, _) => opened?,
+            opened => opened?,
         };
         carat_ledger::governance::check_version(&store, store.tip().slot.next())?;
         Ok(store)

@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::core_loop::{CoreLoop, Standing, Stop};
+use crate::core_loop::{CoreLoop, Standing};
 use crate::error::NodeError;
 use crate::evidence::EvidenceRoom;
 use crate::followers::{self, FollowerServer};
@@ -39,7 +39,7 @@ use crate::home::Home;
 use crate::inbound::Takes;
 use crate::keys::VoteKeys;
 use crate::mailbox::Mailbox;
-use crate::parts::{Listeners, Outlook, Parts, Served, describe};
+use crate::parts::{Listeners, Outlook, Parts, Served, stopped};
 use crate::porter::Bell;
 use crate::pulse::Pulse;
 use crate::scribe::{Scribe, encode};
@@ -188,11 +188,7 @@ impl Parts {
             threads.spawn("followers", move || Ok(server.run(&follower_tasks)?))?;
         }
         let frames = self.inbound(home, Takes::Everything, &ledger.bell, &mut threads)?;
-        threads.spawn("core", move || match core.run(first) {
-            Some(Stop::Halt(halt)) => Err(NodeError::Halted(describe(&halt))),
-            Some(Stop::EpochEnds(last)) => Err(NodeError::EpochEnded(last)),
-            None => Ok(()),
-        })?;
+        threads.spawn("core", move || stopped(core.run(first)))?;
 
         let (stopping, stop) = watch::channel(false);
         let evidence =

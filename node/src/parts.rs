@@ -26,7 +26,7 @@ use crate::ahead::Ahead;
 use crate::chronicle::{Chapters, Chronicle, Sources, Waiting, chapters};
 use crate::clock::Clock;
 use crate::control::Control;
-use crate::core_loop::Standing;
+use crate::core_loop::{Standing, Stop};
 use crate::entrance::Door;
 use crate::error::NodeError;
 use crate::evidence::EvidenceRoom;
@@ -417,8 +417,17 @@ async fn sweep(front_door: Arc<FrontDoor>, waiting: Arc<Waiting>) {
     }
 }
 
+/// The outcome of the thread whose state machine takes no more input.
+pub(crate) fn stopped(stop: Option<Stop>) -> Result<(), NodeError> {
+    match stop {
+        Some(Stop::Halt(halt)) => Err(NodeError::Halted(describe(&halt))),
+        Some(Stop::EpochEnds(last)) => Err(NodeError::EpochEnded(last)),
+        None => Ok(()),
+    }
+}
+
 /// Why a node takes no more input, in words.
-pub(crate) fn describe(halt: &Halt) -> String {
+fn describe(halt: &Halt) -> String {
     match halt {
         Halt::Diverged { slot, own, sealed } => format!(
             "this validator executed slot {slot} to header {own}, the others to {sealed} (hint: keep its data folder for \

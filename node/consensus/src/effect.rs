@@ -107,6 +107,7 @@ pub enum Effect {
     Report(Report),
     /// The epoch is over: its last slot is stable, executed and durable. The replica takes no more input. The world makes one
     /// for the next epoch, with this checkpoint as [`crate::Config::base`], on a journal that holds nothing of this epoch.
+    /// A learner, which has no journal, says the same of a block that f+1 sealed.
     EpochEnds(Arc<StableCheckpoint>),
     /// Stop for good: going on could break a promise.
     Halt(Halt),

@@ -43,10 +43,7 @@ impl Replica {
 
     /// Ends the epoch when its last slot is stable, executed and durable.
     pub(crate) fn end_epoch(&mut self) {
-        let is_last = |checkpoint: &&Arc<StableCheckpoint>| {
-            let Header { slot, epoch_end, .. } = &checkpoint.header;
-            epoch_end.as_ref().is_some_and(|end| end.slot == *slot)
-        };
+        let is_last = |checkpoint: &&Arc<StableCheckpoint>| checkpoint.header.ends_epoch();
         let Some(last) = self.chain.checkpoint.as_ref().filter(is_last).cloned() else { return };
         let slot = last.header.slot;
         if self.halted || self.is_over || self.chain.executed < slot {

@@ -8,6 +8,9 @@
 //!
 //! It speaks the [`Input`] and [`Effect`] of a replica, of which it uses the few that carry blocks and states. Nothing that
 //! it sends binds anybody, so it persists nothing: a restart begins from the block that the store ends with.
+//!
+//! Like a replica it lives in one epoch, whose validators' SEALs it counts. The last block of the epoch names who comes next;
+//! with its execution the learner says [`Effect::EpochEnds`] and takes no more input (decision record 60).
 
 mod transfer;
 
@@ -19,9 +22,9 @@ use carat_types::block::CertifiedBlock;
 use carat_types::certificate::SealCertificate;
 use carat_types::genesis::ConsensusConstants;
 use carat_types::header::{Header, prefix_digest};
-use carat_types::message::{Fetch, Message};
+use carat_types::message::{Fetch, Message, StableCheckpoint};
 use carat_types::validators::{Authenticator, ValidatorSet};
-use carat_types::{Digest, LeafRule, Quorum, Slot, ValidatorId};
+use carat_types::{Digest, Epoch, LeafRule, Quorum, Slot, ValidatorId};
 
 use crate::chunks::{FetchStates, KeptTransfer};
 use crate::effect::{Effect, Execute, Finality, Halt, Report};
@@ -64,6 +67,24 @@ impl std::fmt::Debug for LearnerConfig {
     }
 }
 
+/// Where a learner goes on: what its store ends with.
+#[derive(Clone, Debug)]
+pub struct LearnerTip {
+    /// Header of the last executed block.
+    pub header: Header,
+    /// SEALs on it; none on that of slot 0.
+    pub seals: Option<SealCertificate>,
+    /// The state that an earlier start began to fetch.
+    pub transfer: Option<KeptTransfer>,
+}
+
+/// What a source says of itself: a claim, which proves nothing.
+#[derive(Clone, Copy, Debug, Default)]
+struct Claim {
+    epoch: Epoch,
+    executed: Slot,
+}
+
 /// A question for blocks that is open.
 #[derive(Debug, Default)]
 struct Question {
@@ -92,26 +113,25 @@ pub struct Learner {
     dispatched: Slot,
     /// c of that slot.
     prefix: Digest,
-    /// What each source says that it has executed: a claim, which proves nothing.
-    claims: BTreeMap<ValidatorId, Slot>,
+    claims: BTreeMap<ValidatorId, Claim>,
     /// Sources that sent what is not so. Asked only where nobody else is left.
     liars: BTreeSet<ValidatorId>,
     question: Question,
     /// Blocks that are proved and wait for those below them, or for their turn.
     early: BTreeMap<Slot, (Arc<CertifiedBlock>, WellFormed)>,
     transfer: Transfer,
+    /// The last block of the epoch, once it is handed to execution.
+    last: Option<Arc<StableCheckpoint>>,
+    /// It takes no more input: its chain is another than its sources', or its epoch is over.
     halted: bool,
     effects: Vec<Effect>,
 }
 
 impl Learner {
-    /// A learner that goes on behind the block with the header `tip`, and with the transfer that an earlier start began.
-    pub fn start(
-        config: LearnerConfig,
-        now: Now,
-        tip: &Header,
-        kept: Option<KeptTransfer>,
-    ) -> (Self, Vec<Effect>) {
+    /// A learner that goes on behind `tip`. Where that ends the epoch, a crash came between its execution and the next start:
+    /// then the epoch ends at once.
+    pub fn start(config: LearnerConfig, now: Now, tip: LearnerTip) -> (Self, Vec<Effect>) {
+        let LearnerTip { header: tip, seals, transfer: kept } = tip;
         let quorum = config.validators.quorum();
         let mut learner = Learner {
             config,
@@ -125,14 +145,21 @@ impl Learner {
             question: Question::default(),
             early: BTreeMap::new(),
             transfer: Transfer::default(),
+            last: None,
             halted: false,
             effects: Vec::new(),
         };
-        if let Some(kept) = kept {
-            learner.resume_transfer(kept);
+        if let Some(seals) = &seals {
+            learner.note_last(&tip, seals);
         }
-        learner.ask_next_source();
-        learner.arm();
+        learner.end_epoch();
+        if !learner.halted {
+            if let Some(kept) = kept {
+                learner.resume_transfer(kept);
+            }
+            learner.ask_next_source();
+            learner.arm();
+        }
         let first = std::mem::take(&mut learner.effects);
         (learner, first)
     }
@@ -144,22 +171,11 @@ impl Learner {
         }
         self.now = now;
         match input {
-            Input::Message { from, message } => {
-                if let Err(reason) = self.on_message(from, message) {
-                    self.emit(Effect::Reject { from, reason });
-                }
-            }
-            Input::OtherEpoch { from, .. } => {
-                self.emit(Effect::Reject { from, reason: Rejection::OtherEpoch });
-            }
+            Input::Message { from, message } => self.on_message(from, self.epoch(), message),
+            // What a learner takes proves itself, or is a claim: it crosses the line between epochs (decision record 40).
+            Input::OtherEpoch { from, epoch, message } => self.on_message(from, epoch, message),
             Input::Timer(Timer::Fetch) => self.on_tick(),
-            Input::Executed(executed) => {
-                self.executed = executed.slot;
-                self.take_blocks();
-                if self.question.waits && self.in_hand() <= BLOCKS_AHEAD / 2 {
-                    self.ask_again();
-                }
-            }
+            Input::Executed(executed) => self.on_executed(executed.slot),
             Input::ChunkKept => self.on_chunk_kept(),
             Input::Installed(header) => self.on_installed(&header),
             Input::Admitted(_)
@@ -182,18 +198,40 @@ impl Learner {
     /// The highest slot that somebody honest has executed, as far as the sources have said; where fewer than f+1 are asked,
     /// the lowest of their words.
     pub fn honest_sources_at(&self) -> Slot {
-        let mut claims: Vec<Slot> = self.claims.values().copied().collect();
-        claims.sort_unstable_by(|a, b| b.cmp(a));
-        claims.get(self.quorum.faults()).or(claims.last()).copied().unwrap_or_default()
+        self.honest(|claim| claim.executed)
     }
 
-    fn on_message(&mut self, from: ValidatorId, message: VerifiedMessage) -> Result<(), Rejection> {
+    /// The latest epoch in which somebody honest is, as far as the sources have said.
+    pub fn honest_sources_in(&self) -> Epoch {
+        self.honest(|claim| claim.epoch)
+    }
+
+    /// The highest claim that somebody honest made.
+    fn honest<T: Ord + Default>(&self, part: impl Fn(&Claim) -> T) -> T {
+        let mut claims: Vec<T> = self.claims.values().map(part).collect();
+        claims.sort_unstable();
+        let lower = claims.len().saturating_sub(1).min(self.quorum.faults());
+        claims.into_iter().nth_back(lower).unwrap_or_default()
+    }
+
+    /// The epoch whose validators' SEALs count.
+    fn epoch(&self) -> Epoch {
+        self.config.validators.domain().epoch
+    }
+
+    fn on_message(&mut self, from: ValidatorId, epoch: Epoch, message: VerifiedMessage) {
+        if let Err(reason) = self.take(from, epoch, message) {
+            self.emit(Effect::Reject { from, reason });
+        }
+    }
+
+    fn take(&mut self, from: ValidatorId, epoch: Epoch, message: VerifiedMessage) -> Result<(), Rejection> {
         if !self.config.sources.contains(&from) {
             return Err(Rejection::Stranger);
         }
         match message {
             VerifiedMessage::Status(status) => {
-                self.on_claim(from, status.last_executed);
+                self.on_claim(from, Claim { epoch, executed: status.last_executed });
                 Ok(())
             }
             VerifiedMessage::Block { block, payload } => self.on_block(from, block, payload),
@@ -207,11 +245,11 @@ impl Learner {
     // Blocks.
 
     /// A source says where it is. It does so behind the blocks of an answer: then the next ones are asked for.
-    fn on_claim(&mut self, from: ValidatorId, executed: Slot) {
+    fn on_claim(&mut self, from: ValidatorId, claim: Claim) {
         if self.liars.contains(&from) {
             return;
         }
-        self.claims.insert(from, executed);
+        self.claims.insert(from, claim);
         let unasked = self.question.source.is_none();
         if unasked || (self.question.source == Some(from) && self.question.came > 0) {
             self.ask_again();
@@ -237,6 +275,10 @@ impl Learner {
             return Err(Rejection::FarSlot);
         }
         let header = &block.block.header;
+        // An answer runs on over the end of the epoch: no lie, but nothing that these validators' SEALs prove.
+        if header.epoch != self.epoch() {
+            return Err(Rejection::OtherEpoch);
+        }
         if header.batch != payload.digest()
             || !self.is_sealed(header, &block.certificate, self.quorum.one_correct())
         {
@@ -250,6 +292,15 @@ impl Learner {
             self.ask_again();
         }
         Ok(())
+    }
+
+    fn on_executed(&mut self, slot: Slot) {
+        self.executed = slot;
+        self.take_blocks();
+        self.end_epoch();
+        if self.question.waits && self.in_hand() <= BLOCKS_AHEAD / 2 {
+            self.ask_again();
+        }
     }
 
     /// Hands the blocks that are next to execution, in order.
@@ -273,7 +324,24 @@ impl Learner {
                 finality: Finality::Sealed(Arc::clone(&block)),
             };
             (self.dispatched, self.prefix) = (header.slot, header.prefix);
+            self.note_last(header, &block.certificate);
             self.emit(Effect::Execute(Box::new(execute)));
+        }
+    }
+
+    /// Notes a sealed block that ends the epoch.
+    fn note_last(&mut self, header: &Header, seals: &SealCertificate) {
+        if header.ends_epoch() && header.epoch == self.epoch() {
+            let last = StableCheckpoint { header: header.clone(), certificate: seals.clone() };
+            self.last = Some(Arc::new(last));
+        }
+    }
+
+    /// Ends the epoch when its last block is executed. Who validates next is for the next learner to know.
+    fn end_epoch(&mut self) {
+        if let Some(last) = self.last.take_if(|last| last.header.slot <= self.executed) {
+            self.halted = true;
+            self.emit(Effect::EpochEnds(last));
         }
     }
 
@@ -321,7 +389,7 @@ impl Learner {
     /// Asks the next source, but for those that say that they do not have what is missing, if there are others.
     fn ask_next_source(&mut self) {
         let next = self.missing();
-        let has = |source: &ValidatorId| self.claims.get(source).is_none_or(|at| *at >= next);
+        let has = |source: &ValidatorId| self.claims.get(source).is_none_or(|claim| claim.executed >= next);
         let chosen = self.next_source(has).or_else(|| self.next_source(|_| true));
         self.question.source = chosen;
         self.question.quiet = 0;
@@ -359,7 +427,7 @@ impl Learner {
         if self.transfer_tick() || self.in_hand() >= BLOCKS_AHEAD {
             return;
         }
-        let behind = self.claims.values().any(|claim| *claim > self.dispatched);
+        let behind = self.claims.values().any(|claim| claim.executed > self.dispatched);
         self.question.quiet = self.question.quiet.saturating_add(1);
         let patience = if behind { PATIENT_TICKS } else { QUIET_TICKS };
         if self.question.quiet >= patience {

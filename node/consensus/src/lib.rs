@@ -54,7 +54,7 @@ pub use catch_up::BLOCKS_PER_FETCH;
 pub use chunks::{FetchStates, KeptTransfer, is_snapshot_slot};
 pub use effect::{Effect, Execute, ExecuteTentatively};
 pub use input::{Executed, Input, Now, PendingTransaction, SpreadBody, TentativelyExecuted, VerifiedMessage};
-pub use learner::{Learner, LearnerConfig};
+pub use learner::{Learner, LearnerConfig, LearnerTip};
 pub use record::Record;
 pub use recovery::{ChainTip, LOOK_BACK_WINDOWS, RecentBlock, RecoverError};
 pub use rejection::Rejection;

@@ -29,7 +29,11 @@ impl FollowerHome {
         }
         check_sources(&place)?;
         let keys = OwnKeys { network: network_key(&place)?, votes: VoteKeys::Nowhere };
-        Ok(FollowerHome(Home::furnish(place, keys, Role::Follower)?))
+        let home = Home::furnish(place, keys, Role::Follower)?;
+        if home.peers().is_empty() {
+            return Err(NodeError::NobodyLeft { epoch: home.epoch() });
+        }
+        Ok(FollowerHome(home))
     }
 
     /// Opens the store, or makes it from the genesis file.

@@ -5,7 +5,6 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use carat_consensus::effect::Halt;
 use carat_consensus::{Effect, Input, Learner, VerifiedMessage};
 use carat_network::Network;
 use carat_storage::store::{Store, StoreError};
@@ -13,7 +12,7 @@ use carat_types::message::Status;
 use carat_types::{Epoch, Slot, ValidatorId};
 
 use crate::clock::Clock;
-use crate::core_loop::{Standing, Timers, report_catching_up};
+use crate::core_loop::{Standing, Stop, Timers, report_catching_up};
 use crate::diagnosis::Heard;
 use crate::executor::Task;
 use crate::mailbox::Mailbox;
@@ -55,12 +54,12 @@ impl LearnerLoop {
     /// **Returns** why it takes none, if so.
     ///
     /// **Errors**: the last sync of the store.
-    pub(super) fn run(mut self, first: Vec<Effect>) -> Result<Option<Halt>, StoreError> {
+    pub(super) fn run(mut self, first: Vec<Effect>) -> Result<Option<Stop>, StoreError> {
         let mut timers = Timers::default();
         let mut effects = first;
         loop {
-            if let Some(halt) = self.perform(&mut timers, effects) {
-                return Ok(Some(halt));
+            if let Some(stop) = self.perform(&mut timers, effects) {
+                return Ok(Some(stop));
             }
             self.publish();
             let Some(inputs) = self.mailbox.take(timers.next()) else { return Ok(None) };
@@ -76,7 +75,7 @@ impl LearnerLoop {
     }
 
     /// A learner persists nothing: every effect may be performed at once, in order.
-    fn perform(&self, timers: &mut Timers, effects: Vec<Effect>) -> Option<Halt> {
+    fn perform(&self, timers: &mut Timers, effects: Vec<Effect>) -> Option<Stop> {
         for effect in effects {
             match effect {
                 Effect::SetTimer { timer, after_us } => timers.set(timer, after_us),
@@ -93,7 +92,8 @@ impl LearnerLoop {
                     tracing::debug!(peer = %from, reason = reason.name(), "message refused");
                 }
                 Effect::Report(report) => report_catching_up(&report),
-                Effect::Halt(halt) => return Some(halt),
+                Effect::Halt(halt) => return Some(Stop::Halt(halt)),
+                Effect::EpochEnds(last) => return Some(Stop::EpochEnds(last)),
                 // What binds an acceptor: a learner has no such effect.
                 _ => {}
             }
@@ -111,7 +111,8 @@ impl LearnerLoop {
     /// Notes what a validator says of itself, and makes blocks durable once a checkpoint interval.
     fn note(&mut self, input: &Input) -> Result<(), StoreError> {
         match input {
-            Input::Message { from, message: VerifiedMessage::Status(status) } => {
+            Input::Message { from, message: VerifiedMessage::Status(status) }
+            | Input::OtherEpoch { from, message: VerifiedMessage::Status(status), .. } => {
                 let heard = self.peers.entry(*from).or_default();
                 (heard.status, heard.at_us) = (*status, self.clock.monotonic_us());
             }
@@ -135,6 +136,7 @@ impl LearnerLoop {
             stable: Slot(0),
             pending: usize::try_from(self.metrics.pool_pending.get()).unwrap_or(0),
             peers_at: self.learner.honest_sources_at().max(executed),
+            peers_in: Some(self.learner.honest_sources_in()).filter(|epoch| *epoch > self.epoch),
             peers: self.peers.clone(),
             progressed_at_us: if progressed { now_us } else { standing.progressed_at_us },
             published_at_us: now_us,

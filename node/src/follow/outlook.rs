@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carat_api::resources::network::{NetworkState, QuorumState};
-use carat_types::Slot;
+use carat_types::{Epoch, Slot};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -53,7 +53,8 @@ impl Health {
         let lag = standing.peers_at.0.saturating_sub(standing.last_executed.0);
         if lag > self.checkpoint_interval {
             state = "catching-up";
-            reasons.push(format!("{lag} slots behind the validators at {}", standing.peers_at));
+            let later = standing.peers_in.map(in_later_epoch).unwrap_or_default();
+            reasons.push(format!("{lag} slots behind the validators at {}{later}", standing.peers_at));
         }
         if self.reached() == 0 {
             state = "no-source";
@@ -134,6 +135,14 @@ impl Health {
             ..NetworkState::default()
         }
     }
+}
+
+/// What to do about validators that are an epoch ahead, if it does not pass by itself.
+fn in_later_epoch(epoch: Epoch) -> String {
+    format!(
+        ", who are in epoch {epoch} (hint: if this stays so, no validator keeps the blocks of this node's epoch any more; stop it, \
+         write the file handovers of its data folder with carat epochs fetch --out, and start it)"
+    )
 }
 
 /// Looks once a second until it is cut off.

@@ -119,6 +119,11 @@ impl Header {
         }
     }
 
+    /// Whether the block is the last one of its epoch.
+    pub fn ends_epoch(&self) -> bool {
+        self.epoch_end.as_ref().is_some_and(|end| end.slot == self.slot)
+    }
+
     /// The block's hash.
     pub fn hash(&self) -> Digest {
         h("header", &[&self.to_bytes()])

@@ -50,8 +50,12 @@ impl Transfer {
 }
 
 impl Learner {
-    /// Whether a state at `there` would be better than the blocks up to it.
+    /// Whether a state at `there` would be better than the blocks up to it. States of a later epoch prove nothing here: the way
+    /// there is by the blocks that end this one.
     fn prefers_state(&self, there: Slot) -> bool {
+        if self.honest_sources_in() > self.epoch() {
+            return false;
+        }
         let rounds = self.config.sources.len().saturating_mul(VAIN_ROUNDS);
         let in_vain = usize::try_from(self.question.vain).unwrap_or(usize::MAX) >= rounds;
         self.config.fetches_states.prefers_state(&self.config.params, self.executed, there, in_vain)
@@ -106,6 +110,10 @@ impl Learner {
         }
         if offer.slot() <= self.executed {
             return Err(Rejection::OldSlot);
+        }
+        // No lie, but nothing that these validators' SEALs prove: also where an epoch ends with the state or begins above it.
+        if [&offer.base.header, &offer.next].iter().any(|header| header.epoch != self.epoch()) {
+            return Err(Rejection::OtherEpoch);
         }
         if !self.is_offer(&offer) {
             return Err(self.distrust(from, Rejection::BadOffer));

@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use carat_consensus::effect::{Halt, Report};
 use carat_consensus::{
-    Effect, Executed, FetchStates, Input, KeptTransfer, Learner, LearnerConfig, Now, Rejection, Timer,
+    Effect, Executed, FetchStates, Input, KeptTransfer, Learner, LearnerConfig, LearnerTip, Now, Rejection,
+    Timer, VerifiedMessage,
 };
 use carat_types::block::{Block, CertifiedBlock};
 use carat_types::hash::h;
 use carat_types::header::Header;
-use carat_types::message::{Data, Fetch, Message, Status};
+use carat_types::message::{Data, Fetch, Message, StableCheckpoint, Status};
 use carat_types::snapshot::{Progress, SnapshotOffer, StateChunk};
-use carat_types::{Digest, LeafRule, Slot, ValidatorId};
+use carat_types::{Digest, Epoch, LeafRule, Slot, ValidatorId};
 
 use crate::harness::*;
+use crate::members::Members;
 
 /// What a source makes of its answer.
 type Lie = Box<dyn Fn(ValidatorId, Data) -> Option<Data>>;
@@ -30,6 +32,10 @@ struct Student {
     rejections: Vec<(ValidatorId, Rejection)>,
     reports: Vec<Report>,
     halted: Option<Halt>,
+    /// The epochs that execution knows of, and the one in which it is.
+    epochs: Vec<Members>,
+    epoch: usize,
+    ended: Option<Arc<StableCheckpoint>>,
     lie: Lie,
 }
 
@@ -37,9 +43,9 @@ struct Student {
 const ANSWER: usize = 64;
 
 impl Student {
-    fn config(cluster: &Cluster) -> LearnerConfig {
+    fn config(cluster: &Cluster, epoch: usize) -> LearnerConfig {
         LearnerConfig {
-            validators: cluster.set.clone(),
+            validators: cluster.epochs[epoch].set.clone(),
             params: cluster.params,
             authenticator: Arc::new(HashAuthenticator),
             sources: (0..cluster.n).map(id).collect(),
@@ -54,8 +60,8 @@ impl Student {
     }
 
     fn start_with(cluster: &Cluster, lie: Lie) -> Self {
-        let (learner, first) =
-            Learner::start(Student::config(cluster), Now::default(), &genesis_header(), None);
+        let tip = LearnerTip { header: genesis_header(), seals: None, transfer: None };
+        let (learner, first) = Learner::start(Student::config(cluster, 0), Now::default(), tip);
         let mut student = Student {
             learner,
             chain: vec![genesis_header()],
@@ -64,6 +70,9 @@ impl Student {
             rejections: Vec::new(),
             reports: Vec::new(),
             halted: None,
+            epochs: cluster.epochs.clone(),
+            epoch: 0,
+            ended: None,
             lie,
         };
         student.perform(first);
@@ -76,11 +85,22 @@ impl Student {
             offer,
             progress: chunks.last().map_or(Progress::At(Digest::ZERO), |chunk| chunk.end()),
         });
-        let tip = self.chain.last().expect("genesis at least").clone();
-        let (learner, first) = Learner::start(Student::config(cluster), Now::default(), &tip, kept);
+        let header = self.chain.last().expect("genesis at least").clone();
+        let blocks = &cluster.nodes[0].blocks;
+        let seals = blocks.iter().find(|block| block.0 == header).and_then(|block| block.2.clone());
+        let tip = LearnerTip { header, seals, transfer: kept };
+        let (learner, first) = Learner::start(Student::config(cluster, self.epoch), Now::default(), tip);
         self.learner = learner;
         self.asked.clear();
         self.perform(first);
+    }
+
+    /// Its epoch has ended: the next learner follows the next set.
+    fn go_over(&mut self, cluster: &Cluster) {
+        let last = self.ended.take().expect("the epoch has ended");
+        assert_eq!(Some(&last.header), self.chain.last(), "its last block is executed");
+        self.epoch += 1;
+        self.restart(cluster);
     }
 
     /// What was refused, but for what else was on its way from who was caught.
@@ -109,6 +129,7 @@ impl Student {
                     let parent = self.chain.last().expect("genesis at least");
                     assert_eq!(execute.parent_prefix, parent.prefix);
                     let header = next_header(parent, &execute.payload);
+                    let header = self.epochs[epoch_of(&header)].fix_end(header);
                     self.chain.push(header.clone());
                     let slot = execute.slot;
                     inputs.push_back(Input::Executed(Executed {
@@ -134,6 +155,7 @@ impl Student {
                 Effect::Reject { from, reason } => self.rejections.push((from, reason)),
                 Effect::Report(report) => self.reports.push(report),
                 Effect::Halt(halt) => self.halted = Some(halt),
+                Effect::EpochEnds(last) => self.ended = Some(last),
                 Effect::SetTimer { timer: Timer::Fetch, .. } => {}
                 other => panic!("a learner has no use for {other:?}"),
             }
@@ -171,14 +193,23 @@ impl Student {
         let came = !data.is_empty();
         for data in data {
             let Some(data) = (self.lie)(to, data) else { continue };
-            let message = cluster.verify(Message::Data(data)).expect("well-formed");
-            self.input(now, Input::Message { from: to, message });
+            self.hear(cluster, now, to, Message::Data(data));
         }
         let status = Status { last_executed: cluster.replica(index).last_executed(), ..Status::default() };
         if came {
-            let message = cluster.verify(Message::Status(status)).expect("well-formed");
-            self.input(now, Input::Message { from: to, message });
+            self.hear(cluster, now, to, Message::Status(status));
         }
+    }
+
+    /// A message, in the epoch of its sender.
+    fn hear(&mut self, cluster: &Cluster, now: Now, from: ValidatorId, message: Message) {
+        let message = cluster.verify(message).expect("well-formed");
+        let epoch = cluster.nodes[from.index()].epoch;
+        let input = match epoch == self.epoch {
+            true => Input::Message { from, message },
+            false => Input::OtherEpoch { from, epoch: Epoch(u32::try_from(epoch).expect("few")), message },
+        };
+        self.input(now, input);
     }
 
     /// Where it is, its chain is that of the cluster.
@@ -188,6 +219,10 @@ impl Student {
             assert_eq!(*header, cluster.nodes[0].blocks[index_of(header.slot)].0);
         }
     }
+}
+
+fn epoch_of(header: &Header) -> usize {
+    usize::try_from(header.epoch.0).expect("few epochs")
 }
 
 /// The sealed blocks of a node from `from` on.
@@ -392,13 +427,85 @@ fn roots_of_a_learner_are_those_of_the_validators_whatever_its_sources_do() {
 #[test]
 fn message_of_nobody_that_was_asked_does_nothing() {
     let cluster = network(20);
-    let mut config = Student::config(&cluster);
+    let mut config = Student::config(&cluster, 0);
     config.sources = [id(0), id(1)].into();
-    let (mut learner, _) = Learner::start(config, Now::default(), &genesis_header(), None);
+    let tip = LearnerTip { header: genesis_header(), seals: None, transfer: None };
+    let (mut learner, _) = Learner::start(config, Now::default(), tip);
     let block = blocks(&cluster, 0, Slot(1)).remove(0);
     for (from, reason) in [(id(1), Rejection::Unrequested), (id(2), Rejection::Stranger)] {
         let message = cluster.verify(Message::Data(block.clone())).expect("well-formed");
         let effects = learner.handle(Now::default(), Input::Message { from, message });
         assert_eq!(effects, [Effect::Reject { from, reason }]);
     }
+}
+
+/// Four validators of which the last gets another key behind slot 24, and how far they have come.
+fn network_over_the_end(slots: u64) -> Cluster {
+    let mut cluster = Cluster::new(4);
+    cluster.fetches_states = FetchStates::Never;
+    assert_eq!(cluster.plan(5, &[0, 1, 2, 13]), 24);
+    cluster.run_to(slots);
+    cluster
+}
+
+/// Sources that are an epoch ahead show the blocks that end the learner's own, and are believed by its validators' SEALs alone.
+#[test]
+fn learner_follows_over_the_end_of_an_epoch_whose_validators_have_left_it() {
+    let cluster = network_over_the_end(60);
+    let mut student = Student::start(&cluster);
+    student.study(&cluster, 10);
+    assert_eq!(student.slot(), Slot(24), "SEALs of the next epoch's validators prove nothing in this one");
+    assert!(student.refused().iter().all(|(_, reason)| *reason == Rejection::OtherEpoch), "nobody lied");
+    assert!(student.asked.is_empty(), "it takes no more input, and asks nothing");
+    student.go_over(&cluster);
+    student.study(&cluster, 20);
+    assert!(student.slot() >= sealed(&cluster) && student.slot() > Slot(40), "{}", student.slot());
+    student.assert_follows(&cluster);
+}
+
+/// The epoch ended, and the power went before anybody wrote who comes next.
+#[test]
+fn learner_that_stops_behind_the_last_block_of_an_epoch_ends_it_at_its_start() {
+    let cluster = network_over_the_end(60);
+    let mut student = Student::start(&cluster);
+    student.study(&cluster, 10);
+    let last = student.ended.take().expect("the end");
+    student.restart(&cluster);
+    assert_eq!(student.ended, Some(last));
+    // Behind it the same block ends nothing.
+    student.go_over(&cluster);
+    assert_eq!(student.ended, None);
+}
+
+/// SEALs by f+1 of the validators that come next do not end an epoch, nor do their states lead there.
+#[test]
+fn validators_of_the_next_epoch_end_none_and_their_states_are_not_asked_for() {
+    let mut cluster = network_over_the_end(150);
+    cluster.fetches_states = FetchStates::WhenBehind;
+    // Nobody has the last blocks of the epoch any more.
+    let late = |_: ValidatorId, data: Data| match &data {
+        Data::Block(block) => (block.block.header.slot != Slot(24)).then_some(data),
+        _ => Some(data),
+    };
+    let mut student = Student::start_with(&cluster, Box::new(late));
+    student.study(&cluster, 80);
+    assert_eq!((student.slot(), student.ended.clone()), (Slot(23), None));
+    assert_eq!(student.learner.honest_sources_in(), Epoch(1));
+    assert!(student.refused().iter().all(|(_, reason)| *reason == Rejection::OtherEpoch), "nobody lied");
+    let asked_for_state =
+        student.reports.iter().any(|report| matches!(report, Report::StateTransferBegun { .. }));
+    assert!(!asked_for_state);
+    // One who says that the others are far ahead, in a later epoch, keeps nobody from anything.
+    let (alone, executed) = (id(1), Slot(u64::MAX));
+    let mut student = Student::start(&network(150));
+    let message = VerifiedMessage::Status(Status { last_executed: executed, ..Status::default() });
+    student.input(Now::default(), Input::OtherEpoch { from: alone, epoch: Epoch(9), message });
+    for honest in [0, 2, 3] {
+        let message = VerifiedMessage::Status(Status { last_executed: Slot(150), ..Status::default() });
+        student.input(Now::default(), Input::Message { from: id(honest), message });
+    }
+    assert_eq!(
+        (student.learner.honest_sources_at(), student.learner.honest_sources_in()),
+        (Slot(150), Epoch(0))
+    );
 }

@@ -12,6 +12,7 @@ use carat_types::{Epoch, Slot, ValidatorId, View};
 use crate::harness::*;
 
 /// Who is in an epoch, and where it ends.
+#[derive(Clone)]
 pub(crate) struct Members {
     pub(crate) set: ValidatorSet,
     /// The number of each validator's keys.
@@ -25,6 +26,12 @@ impl Members {
     pub(crate) fn first(set: ValidatorSet) -> Self {
         let keys = (0..set.processes().count()).collect();
         Members { set, keys, end: None }
+    }
+
+    /// What execution in this epoch says of its end.
+    pub(crate) fn fix_end(&self, header: Header) -> Header {
+        let end = self.end.clone().filter(|(decided, _)| header.slot >= *decided);
+        Header { epoch_end: end.map(|(_, end)| end), ..header }
     }
 }
 
@@ -55,8 +62,7 @@ impl Cluster {
     /// What execution says of the end of the epoch.
     pub(crate) fn fix_end(&self, header: Header) -> Header {
         let epoch = usize::try_from(header.epoch.0).expect("few epochs");
-        let end = self.epochs[epoch].end.clone().filter(|(decided, _)| header.slot >= *decided);
-        Header { epoch_end: end.map(|(_, end)| end), ..header }
+        self.epochs[epoch].fix_end(header)
     }
 
     /// The epoch of a node's replica is over: the journal is begun anew, and a new replica with it, if the node stays.

@@ -7,7 +7,7 @@ use carat_types::Slot;
 use carat_types::codec::DecodeError;
 
 use super::engine::{Column, EngineError};
-use crate::identity::Difference;
+use crate::identity::{Difference, Identity};
 use crate::sealing::Encryption;
 use crate::vault::VaultError;
 
@@ -25,6 +25,8 @@ pub enum StoreError {
     Foreign {
         /// The store's folder.
         folder: PathBuf,
+        /// Whose it is.
+        owner: Identity,
         /// What differs.
         what: &'static str,
         /// The value found.
@@ -184,8 +186,8 @@ impl StoreError {
         StoreError::damaged(folder, format!("a value in {column} does not decode: {error}"))
     }
 
-    pub(super) fn foreign(folder: &Path, difference: Difference) -> Self {
+    pub(super) fn foreign(folder: &Path, owner: Identity, difference: Difference) -> Self {
         let Difference { what, seen, expected } = difference;
-        StoreError::Foreign { folder: folder.into(), what, seen, expected }
+        StoreError::Foreign { folder: folder.into(), owner, what, seen, expected }
     }
 }

@@ -151,7 +151,7 @@ impl Store {
         let found: Option<Identity> = store.read(Column::Meta, record::IDENTITY_KEY)?;
         let found = found.ok_or_else(|| StoreError::damaged(folder, "it does not say whose it is"))?;
         if let Some(difference) = found.difference(identity) {
-            return Err(StoreError::foreign(folder, difference));
+            return Err(StoreError::foreign(folder, found, difference));
         }
         let tip: Option<Tip> = store.read(Column::Meta, record::TIP_KEY)?;
         let tip = tip.ok_or_else(|| StoreError::damaged(folder, "there is no tip"))?;
