@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use carat_network::certificate::certificate_pem;
 use carat_storage::key_file as key_at_rest;
 use carat_storage::vault::Passphrase;
+use carat_types::epoch::{Epochs, read_handovers};
 use carat_types::genesis::{GenesisFile, Visibility};
 use carat_types::key_file::{self, KeyRole};
+use carat_types::validators::Ed25519;
 use carat_types::{PublicKey, SecretKey, leaf};
 use zeroize::Zeroizing;
 
@@ -30,6 +32,8 @@ pub struct FollowerOptions {
     pub genesis: PathBuf,
     /// The validators to ask, by their places in the genesis file, and where they are.
     pub validators: BTreeMap<u16, SocketAddr>,
+    /// What the genesis file does not say of the validators of a later epoch.
+    pub later: LaterEpoch,
     /// UDP address to listen on.
     pub listen: SocketAddr,
     /// Where validators reach it; none, and it is `listen`.
@@ -42,6 +46,15 @@ pub struct FollowerOptions {
     pub salt: Option<PathBuf>,
     /// The key file is encrypted with this; none, and it is plain.
     pub key_passphrase: Option<Passphrase>,
+}
+
+/// How a follower begins in a later epoch than that of the genesis file.
+#[derive(Clone, Debug, Default)]
+pub struct LaterEpoch {
+    /// The file of handovers that leads there; none, and it begins in that of the genesis file, whose blocks somebody must keep.
+    pub handovers: Option<PathBuf>,
+    /// Where validators are that no genesis file lists, by their network keys.
+    pub newcomers: BTreeMap<PublicKey, SocketAddr>,
 }
 
 /// What was made.
@@ -78,11 +91,20 @@ pub fn follower(options: &FollowerOptions) -> Result<MadeFollower, InitError> {
     check_validators(options, &genesis)?;
     let address = reachable(options)?;
     let salt = salt(options.salt.as_deref(), &genesis)?;
+    let handovers = options.later.handovers.as_deref().map(|path| handovers(path, &genesis)).transpose()?;
     let members_only = genesis.genesis.visibility() == Visibility::Members;
     let login = if members_only { Some((random_key()?, random_key()?)) } else { None };
     let keys = Keys { network: random_key()?, login };
 
-    appear(&options.out, |home| write_home(home, options, &genesis, &keys, salt.as_ref()))?;
+    appear(&options.out, |home| {
+        write_home(home, options, &genesis, &keys, salt.as_ref())?;
+        let data = home.join(layout::DATA);
+        make_folder(&data)?;
+        if let Some(handovers) = &handovers {
+            write_new(&data.join(layout::HANDOVERS), PLAIN_MODE, handovers)?;
+        }
+        sync_folder(&data)
+    })?;
     Ok(MadeFollower { genesis, key: keys.network.public(), address })
 }
 
@@ -134,7 +156,7 @@ fn check_validators(options: &FollowerOptions, genesis: &GenesisFile) -> Result<
     let strange = options.validators.keys().find(|index| usize::from(**index) >= count);
     let seen = match strange {
         Some(index) => index.to_string(),
-        None if options.validators.is_empty() => "absent".to_owned(),
+        None if options.validators.is_empty() && options.later.newcomers.is_empty() => "absent".to_owned(),
         None => return Ok(()),
     };
     Err(InitError::Choice {
@@ -144,6 +166,20 @@ fn check_validators(options: &FollowerOptions, genesis: &GenesisFile) -> Result<
             "at least one validator's place below {count}, =, and its UDP address (hint: name all of them)"
         ),
     })
+}
+
+/// The bytes of a file of handovers, which must lead on from the genesis file.
+fn handovers(path: &Path, genesis: &GenesisFile) -> Result<Vec<u8>, InitError> {
+    let bytes = fs::read(path).map_err(|error| disk("read", path, error))?;
+    let refused = |why: String| InitError::Choice {
+        what: "--handovers",
+        seen: format!("{}: {why}", path.display()),
+        expected: "the handovers of this chain (hint: carat epochs fetch --out FILE)".to_owned(),
+    };
+    let handovers = read_handovers(&bytes).map_err(|error| refused(error.to_string()))?;
+    let mut epochs = Epochs::of(genesis).map_err(|error| refused(error.to_string()))?;
+    epochs.follow(&handovers, &Ed25519).map_err(|error| refused(error.to_string()))?;
+    Ok(bytes)
 }
 
 /// What validators are to dial.
@@ -192,12 +228,12 @@ fn write_home(
     write_new(&home.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;
     let mut settings =
         layout::follower_text(options.listen, options.api, options.metrics, &options.validators);
+    settings.push_str(&layout::newcomers_text(&options.later.newcomers));
     if keys.login.is_some() {
         settings.push_str(&layout::login_text(options.api));
     }
     write_new(&home.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
     write_keys(&home.join(layout::KEYS), keys, salt, options.key_passphrase.as_ref())?;
-    make_folder(&home.join(layout::DATA))?;
     sync_folder(home)
 }
 

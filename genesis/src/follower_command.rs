@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use carat_genesis::follower::{FollowerOptions, MadeFollower, follower, validators_of};
+use carat_genesis::follower::{FollowerOptions, LaterEpoch, MadeFollower, follower, validators_of};
 use carat_genesis::layout;
 use carat_storage::vault::PassphraseSource;
+use carat_types::PublicKey;
 use clap::Args;
 
 use crate::{Output, print_json};
@@ -21,11 +22,17 @@ pub(crate) struct FollowerArgs {
     #[arg(long, required_unless_present = "genesis", conflicts_with_all = ["genesis", "validators"])]
     network: Option<PathBuf>,
     /// The genesis file, which is copied
-    #[arg(long, requires = "validators")]
+    #[arg(long)]
     genesis: Option<PathBuf>,
     /// Where a validator is, as its place in the genesis file and its UDP address: 0=10.0.0.1:7000. Repeatable
     #[arg(long = "validator", value_parser = validator)]
     validators: Vec<(u16, SocketAddr)>,
+    /// Where a validator is that the genesis file does not list, as its network key and its UDP address: KEY=10.0.0.5:7000. Repeatable
+    #[arg(long = "newcomer", value_parser = newcomer)]
+    newcomers: Vec<(PublicKey, SocketAddr)>,
+    /// File of handovers (carat epochs fetch), to begin in the epoch to which they lead, with a state of it
+    #[arg(long)]
+    handovers: Option<PathBuf>,
     /// UDP address to listen on
     #[arg(long)]
     listen: SocketAddr,
@@ -79,6 +86,10 @@ impl FollowerArgs {
             out: self.out,
             genesis,
             validators,
+            later: LaterEpoch {
+                handovers: self.handovers,
+                newcomers: self.newcomers.into_iter().collect::<BTreeMap<_, _>>(),
+            },
             listen: self.listen,
             address: self.address,
             api: self.api,
@@ -101,5 +112,12 @@ fn validator(text: &str) -> Result<(u16, SocketAddr), String> {
     let parsed = text.split_once('=').and_then(|(index, at)| Some((index.parse().ok()?, at.parse().ok()?)));
     parsed.ok_or_else(|| {
         "expected the place of a validator, =, and its numeric address with its port".to_owned()
+    })
+}
+
+fn newcomer(text: &str) -> Result<(PublicKey, SocketAddr), String> {
+    let parsed = text.split_once('=').and_then(|(key, at)| Some((key.parse().ok()?, at.parse().ok()?)));
+    parsed.ok_or_else(|| {
+        "expected the network key of a validator as 64 hex digits, =, and its numeric address with its port".to_owned()
     })
 }

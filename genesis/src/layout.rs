@@ -24,6 +24,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use carat_types::PublicKey;
 use serde::Deserialize;
 
 use crate::ports::Addresses;
@@ -44,6 +45,8 @@ pub const CHALLENGE_KEY: &str = "login.toml";
 pub const TOKEN_KEY: &str = "token.toml";
 /// Data folder of a validator, in its home.
 pub const DATA: &str = "data";
+/// In the data folder: how each epoch of the chain ended, for who begins in a later one.
+pub const HANDOVERS: &str = "handovers";
 /// The journal, in the data folder.
 pub const JOURNAL: &str = "journal";
 
@@ -238,6 +241,14 @@ pub(crate) fn follower_text(
     );
     text.push_str(&peers_text(validators.iter().map(|(index, address)| (*index, *address))));
     text
+}
+
+/// The lines for validators that no genesis file lists.
+pub(crate) fn newcomers_text(newcomers: &BTreeMap<PublicKey, SocketAddr>) -> String {
+    let line = |(key, address): (&PublicKey, &SocketAddr)| {
+        format!("\n[[network.newcomers]]\nkey = \"{key}\"\naddress = \"{address}\"\n")
+    };
+    newcomers.iter().map(line).collect()
 }
 
 /// The text of the description of a network whose validators come first in `all`. Where proposers follow they are the nodes: clients

@@ -46,7 +46,7 @@ pub(crate) async fn decide(cluster: &Cluster, set: &EpochSet, approve_too: &[usi
 }
 
 /// Waits until the epoch of a validator has ended.
-async fn end_of_epoch(cluster: &mut Cluster, index: usize) -> std::sync::Arc<StableCheckpoint> {
+pub(crate) async fn end_of_epoch(cluster: &mut Cluster, index: usize) -> std::sync::Arc<StableCheckpoint> {
     let failed = cluster.nodes[index].as_mut().expect("it runs").failed();
     match tokio::time::timeout(PATIENCE, failed).await.expect("the epoch ends") {
         NodeError::EpochEnded(last) => last,
@@ -55,7 +55,7 @@ async fn end_of_epoch(cluster: &mut Cluster, index: usize) -> std::sync::Arc<Sta
 }
 
 /// A validator goes over to the next epoch, as its process does.
-async fn go_over(cluster: &mut Cluster, index: usize) {
+pub(crate) async fn go_over(cluster: &mut Cluster, index: usize) {
     let last = end_of_epoch(cluster, index).await;
     cluster.nodes[index].take().expect("it runs").hand_over(&last).await.expect("handed over");
     cluster.start_node(index).await.expect("starts in the next epoch");
@@ -199,7 +199,7 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// A validator that is in no genesis file: its home, and what the others must know of it.
-fn newcomer(cluster: &mut Cluster, place: u16) -> GenesisValidator {
+pub(crate) fn newcomer(cluster: &mut Cluster, place: u16) -> GenesisValidator {
     let free = || {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         socket.local_addr().expect("bound")

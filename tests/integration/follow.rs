@@ -1,5 +1,6 @@
 //! Nodes without a vote: they prove what they show, forward what they are brought, and validators serve them within bounds.
 
+mod epochs;
 mod home;
 mod served;
 
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use carat_client::network::NodeAddress;
 use carat_client::rest::Rest;
-use carat_genesis::follower::{FollowerOptions, MadeFollower, follower, validators_of};
+use carat_genesis::follower::{FollowerOptions, LaterEpoch, MadeFollower, follower, validators_of};
 use carat_genesis::init::InitOptions;
 use carat_node::{FollowerHome, Node};
 use carat_types::builder::operation;
@@ -40,6 +41,7 @@ fn make_follower(cluster: &mut Cluster, change: impl FnOnce(&mut FollowerOptions
         address: None,
         api: at(1),
         metrics: at(2),
+        later: LaterEpoch::default(),
         salt: None,
         key_passphrase: None,
     };

@@ -1,5 +1,7 @@
 //! Validators that change parameters of a running network by vote, and one that meets rules that it does not know.
 
+use std::path::Path;
+
 use carat_client::outcome::Outcome;
 use carat_genesis::init::InitOptions;
 use carat_ledger::NEWEST_PROTOCOL;
@@ -11,16 +13,18 @@ use serde_json::Value;
 
 use crate::cluster::{Cluster, key};
 
-/// A network that reaches a decided slot within seconds: checkpoints 4 slots apart, 8 open, 20 slots a second when idle.
+/// Of a network that reaches a decided slot within seconds: checkpoints 4 slots apart, 8 open, 20 slots a second when idle.
+pub(crate) fn swift(validators: u16, protocol_version: u32, out: &Path) -> InitOptions {
+    let mut options = InitOptions { protocol_version, ..InitOptions::test(validators, out) };
+    options.consensus.checkpoint_interval = 4;
+    options.consensus.window = 8;
+    options.consensus.heartbeat_ms = 50;
+    options
+}
+
+/// Starts such a network.
 pub(crate) async fn start(validators: u16, protocol_version: u32) -> Cluster {
-    let cluster = Cluster::start_with(|out| {
-        let mut options = InitOptions { protocol_version, ..InitOptions::test(validators, out) };
-        options.consensus.checkpoint_interval = 4;
-        options.consensus.window = 8;
-        options.consensus.heartbeat_ms = 50;
-        options
-    })
-    .await;
+    let cluster = Cluster::start_with(|out| swift(validators, protocol_version, out)).await;
     cluster.fund(0, &key(1)).await;
     cluster
 }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use carat_types::SecretKey;
+use carat_types::epoch::write_handovers;
 use tempfile::TempDir;
 
 use super::*;
@@ -28,6 +29,7 @@ fn options(folder: &TempDir) -> FollowerOptions {
         address: Some(([10, 0, 0, 9], 7_100).into()),
         api: ([127, 0, 0, 1], 8_100).into(),
         metrics: ([127, 0, 0, 1], 9_200).into(),
+        later: LaterEpoch::default(),
         salt: None,
         key_passphrase: None,
     }
@@ -64,10 +66,11 @@ fn home_of_a_follower_lists_all_validators_and_its_key_is_its_owners_alone() {
 #[test]
 fn follower_of_nobody_or_at_no_address_is_not_made() {
     let folder = network(Visibility::Open);
-    let cases: [(&str, Change); 4] = [
+    let cases: [(&str, Change); 5] = [
         ("--validator is absent", |options| options.validators.clear()),
         ("--validator is 4", |options| _ = options.validators.insert(4, options.listen)),
         ("--address is 0.0.0.0:7100", |options| options.address = None),
+        ("--handovers is", |options| options.later.handovers = Some(options.genesis.clone())),
         ("cannot read", |options| options.genesis = options.out.join("nothing")),
     ];
     for (expected, change) in cases {
@@ -97,4 +100,23 @@ fn follower_of_a_members_network_is_handed_its_salt_and_no_other() {
     }
     let settings = fs::read_to_string(folder.path().join("f0/node.toml")).expect("settings");
     assert!(settings.contains("[bank.login]"), "{settings}");
+}
+
+#[test]
+fn follower_of_newcomers_alone_lists_them_by_their_keys_and_holds_the_handovers() {
+    let folder = network(Visibility::Open);
+    let handovers = folder.path().join("handovers");
+    fs::write(&handovers, write_handovers(&[])).expect("written");
+    let (key, address) = (random_key().expect("a key").public(), SocketAddr::from(([10, 0, 0, 5], 7_000)));
+    let mut options = options(&folder);
+    options.validators.clear();
+    options.later = LaterEpoch { handovers: Some(handovers.clone()), newcomers: [(key, address)].into() };
+    follower(&options).expect("made");
+    let settings = fs::read_to_string(options.out.join(layout::SETTINGS)).expect("settings");
+    assert!(
+        settings.contains(&format!("[[network.newcomers]]\nkey = \"{key}\"\naddress = \"{address}\"\n")),
+        "{settings}"
+    );
+    let kept = fs::read(options.out.join(layout::DATA).join(layout::HANDOVERS)).expect("copied");
+    assert_eq!(kept, fs::read(&handovers).expect("there"));
 }

@@ -1,7 +1,7 @@
 //! Edge networks: homes of proposers are whole, acceptors open no door, and what was changed is found.
 
 use super::*;
-use crate::follower::{FollowerOptions, follower, validators_of};
+use crate::follower::{FollowerOptions, LaterEpoch, follower, validators_of};
 
 fn options(out: &Path) -> InitOptions {
     InitOptions { proposers: 2, governance: false, ..InitOptions::test(4, out) }
@@ -143,6 +143,7 @@ fn follower_of_an_edge_network_is_not_made() {
         address: None,
         api: "127.0.0.1:2".parse().expect("an address"),
         metrics: "127.0.0.1:3".parse().expect("an address"),
+        later: LaterEpoch::default(),
         salt: None,
         key_passphrase: None,
     };

@@ -67,6 +67,9 @@ impl Health {
         if standing.last_executed == Slot(0) {
             state = "booting";
             reasons.push("no block has been proved since the genesis file".to_owned());
+        } else if standing.peers.is_empty() {
+            state = "booting";
+            reasons.push("no validator has said since the start how far the chain is".to_owned());
         }
         Readiness { ready: reasons.is_empty(), state, reasons }
     }

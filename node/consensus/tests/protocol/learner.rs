@@ -36,6 +36,7 @@ struct Student {
     epochs: Vec<Members>,
     epoch: usize,
     ended: Option<Arc<StableCheckpoint>>,
+    states_asked_for: usize,
     lie: Lie,
 }
 
@@ -73,6 +74,7 @@ impl Student {
             epochs: cluster.epochs.clone(),
             epoch: 0,
             ended: None,
+            states_asked_for: 0,
             lie,
         };
         student.perform(first);
@@ -184,6 +186,7 @@ impl Student {
         if cluster.nodes[index].replica.is_none() {
             return;
         }
+        self.states_asked_for += usize::from(matches!(fetch, Fetch::Snapshot(_)));
         let data: Vec<Data> = match fetch {
             Fetch::Blocks(from) => blocks(cluster, index, *from),
             Fetch::Snapshot(above) => cluster.offer(index, *above).into_iter().collect(),
@@ -482,7 +485,7 @@ fn learner_that_stops_behind_the_last_block_of_an_epoch_ends_it_at_its_start() {
 fn validators_of_the_next_epoch_end_none_and_their_states_are_not_asked_for() {
     let mut cluster = network_over_the_end(150);
     cluster.fetches_states = FetchStates::WhenBehind;
-    // Nobody has the last blocks of the epoch any more.
+    // Nobody has the last block of the epoch any more.
     let late = |_: ValidatorId, data: Data| match &data {
         Data::Block(block) => (block.block.header.slot != Slot(24)).then_some(data),
         _ => Some(data),
@@ -492,20 +495,28 @@ fn validators_of_the_next_epoch_end_none_and_their_states_are_not_asked_for() {
     assert_eq!((student.slot(), student.ended.clone()), (Slot(23), None));
     assert_eq!(student.learner.honest_sources_in(), Epoch(1));
     assert!(student.refused().iter().all(|(_, reason)| *reason == Rejection::OtherEpoch), "nobody lied");
-    let asked_for_state =
-        student.reports.iter().any(|report| matches!(report, Report::StateTransferBegun { .. }));
-    assert!(!asked_for_state);
-    // One who says that the others are far ahead, in a later epoch, keeps nobody from anything.
-    let (alone, executed) = (id(1), Slot(u64::MAX));
-    let mut student = Student::start(&network(150));
-    let message = VerifiedMessage::Status(Status { last_executed: executed, ..Status::default() });
-    student.input(Now::default(), Input::OtherEpoch { from: alone, epoch: Epoch(9), message });
+    assert_eq!(student.states_asked_for, 0);
+}
+
+/// f sources that claim to be in a later epoch keep nobody from a state, and a state of another epoch is no lie.
+#[test]
+fn claim_of_a_later_epoch_needs_more_than_f_and_its_state_is_no_lie() {
+    let mut cluster = network_over_the_end(150);
+    cluster.fetches_states = FetchStates::WhenBehind;
+    let mut student = Student::start(&cluster);
+    let status =
+        |executed| VerifiedMessage::Status(Status { last_executed: Slot(executed), ..Status::default() });
+    let alone = Input::OtherEpoch { from: id(1), epoch: Epoch(9), message: status(u64::MAX) };
+    student.input(Now::default(), alone);
     for honest in [0, 2, 3] {
-        let message = VerifiedMessage::Status(Status { last_executed: Slot(150), ..Status::default() });
-        student.input(Now::default(), Input::Message { from: id(honest), message });
+        student.input(Now::default(), Input::Message { from: id(honest), message: status(150) });
     }
-    assert_eq!(
-        (student.learner.honest_sources_at(), student.learner.honest_sources_in()),
-        (Slot(150), Epoch(0))
-    );
+    let honest = (student.learner.honest_sources_at(), student.learner.honest_sources_in());
+    assert_eq!(honest, (Slot(150), Epoch(0)));
+    student.asked.clear();
+    student.input(Now::default(), Input::Timer(Timer::Fetch));
+    assert!(student.asked.contains(&(id(0), Fetch::Snapshot(Slot(0)))), "{:?}", student.asked);
+    let offer = cluster.offer(0, Slot(0)).expect("a state of epoch 1");
+    student.hear(&cluster, Now::default(), id(0), Message::Data(offer));
+    assert_eq!(student.rejections, [(id(0), Rejection::OtherEpoch)]);
 }

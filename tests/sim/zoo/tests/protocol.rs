@@ -15,6 +15,8 @@ mod edge;
 mod epochs;
 #[path = "../../../../node/consensus/tests/protocol/harness.rs"]
 mod harness;
+#[path = "../../../../node/consensus/tests/protocol/learner.rs"]
+mod learner;
 #[path = "../../../../node/consensus/tests/protocol/members.rs"]
 mod members;
 #[path = "../../../../node/consensus/tests/protocol/parties.rs"]

@@ -5,6 +5,8 @@ use super::Bug;
 
 const EPOCHS: Bug = Bug { file: "epoch.rs", epochs: true, ..super::BLANK };
 
+const LEARNERS: Bug = Bug { file: "learner.rs", ..super::BLANK };
+
 pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "votes-beyond-the-end-of-the-epoch",
@@ -84,5 +86,61 @@ pub(super) const BUGS: &[Bug] = &[
         instead: "epochs.len() > 9",
         test: Some("epochs::journal_of_another_epoch_is_refused"),
         ..EPOCHS
+    },
+    Bug {
+        name: "blocks-of-the-next-epoch-taken-for-lies",
+        origin: "decision record 60: honest sources are left just when they are needed",
+        within: "fn on_block(",
+        text: "header.epoch != self.epoch()",
+        instead: "false",
+        test: Some("learner::learner_follows_over_the_end_of_an_epoch_whose_validators_have_left_it"),
+        ..LEARNERS
+    },
+    Bug {
+        name: "learner-never-ends-its-epoch",
+        origin: "decision record 60: a follower stands still where the set changes",
+        within: "fn on_executed(",
+        text: "self.end_epoch();",
+        instead: "",
+        test: Some("learner::learner_follows_over_the_end_of_an_epoch_whose_validators_have_left_it"),
+        ..LEARNERS
+    },
+    Bug {
+        name: "end-forgotten-by-a-restarted-learner",
+        origin: "decision record 60: the power goes before the handovers are written",
+        within: "pub fn start(",
+        text: "learner.end_epoch();",
+        instead: "",
+        test: Some("learner::learner_that_stops_behind_the_last_block_of_an_epoch_ends_it_at_its_start"),
+        ..LEARNERS
+    },
+    Bug {
+        name: "states-asked-for-across-the-line",
+        origin: "decision record 60: what proves nothing is fetched instead of the blocks that end the epoch",
+        within: "fn prefers_state(",
+        text: "self.honest_sources_in() > self.epoch()",
+        instead: "false",
+        test: Some("learner::validators_of_the_next_epoch_end_none_and_their_states_are_not_asked_for"),
+        file: "learner/transfer.rs",
+        ..LEARNERS
+    },
+    Bug {
+        name: "one-source-claims-a-later-epoch",
+        origin: "decision record 60: a liar keeps a follower from states",
+        within: "fn honest<",
+        text: "self.quorum.faults()",
+        instead: "0",
+        test: Some("learner::claim_of_a_later_epoch_needs_more_than_f_and_its_state_is_no_lie"),
+        ..LEARNERS
+    },
+    Bug {
+        name: "states-of-another-epoch-taken-for-lies",
+        origin: "decision record 60: honest sources are left just when they are needed",
+        within: "fn on_offer(",
+        text: "header.epoch != self.epoch()",
+        instead: "false",
+        test: Some("learner::claim_of_a_later_epoch_needs_more_than_f_and_its_state_is_no_lie"),
+        file: "learner/transfer.rs",
+        ..LEARNERS
     },
 ];
