@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::drivers::{Drivers, GOODBYE};
 use crate::error::NetworkError;
 use crate::limits::Limits;
 use crate::network_key::NetworkKey;
@@ -55,6 +56,7 @@ pub struct EntranceConfig {
 /// A socket on which clients are let in.
 pub struct Entrance {
     endpoint: Endpoint,
+    drivers: Arc<Drivers>,
     chain_id: Digest,
     opening: JoinSet<Option<Session>>,
     handshakes: Arc<Semaphore>,
@@ -79,10 +81,12 @@ impl Entrance {
             .max_incoming(HANDSHAKES_MAX)
             .incoming_buffer_size(16 * 1024)
             .incoming_buffer_size_total(1024 * 1024);
+        let drivers = Arc::new(Drivers::default());
         let endpoint =
-            Endpoint::new(settings, Some(server), socket, Arc::new(TokioRuntime)).map_err(failed)?;
+            Endpoint::new(settings, Some(server), socket, Arc::clone(&drivers) as Arc<_>).map_err(failed)?;
         Ok(Entrance {
             endpoint,
+            drivers,
             chain_id: config.chain_id,
             opening: JoinSet::new(),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
@@ -136,8 +140,16 @@ impl Entrance {
 }
 
 impl Drop for Entrance {
+    /// Takes leave of all clients, and lets the socket go a moment later: who drops it may be cut off itself.
     fn drop(&mut self) {
         self.endpoint.close(close::SHUTDOWN.0, close::SHUTDOWN.1);
+        let drivers = Arc::clone(&self.drivers);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                tokio::time::sleep(GOODBYE).await;
+                drivers.end().await;
+            });
+        }
     }
 }
 

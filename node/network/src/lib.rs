@@ -21,6 +21,7 @@ mod accept;
 mod budget;
 pub mod certificate;
 mod dial;
+mod drivers;
 pub mod entrance;
 pub mod error;
 pub mod frame;

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use carat_types::{Digest, PublicKey};
-use quinn::{ClientConfig, Endpoint, ServerConfig, TokioRuntime};
+use quinn::{ClientConfig, Endpoint, ServerConfig};
 use tokio::task::JoinSet;
 
 use crate::accept::Acceptor;
+use crate::drivers::{Drivers, GOODBYE};
 use crate::error::NetworkError;
 use crate::frame::Lane;
 use crate::inbox::{Inbox, Shelves};
@@ -64,6 +64,7 @@ pub struct Bound {
     config: BindConfig,
     identity: Identity,
     endpoint: Endpoint,
+    drivers: Arc<Drivers>,
     address: SocketAddr,
 }
 
@@ -71,13 +72,11 @@ pub struct Bound {
 pub struct Network {
     shared: Arc<Shared>,
     endpoint: Endpoint,
+    drivers: Arc<Drivers>,
     address: SocketAddr,
     /// Aborted when dropped.
     tasks: JoinSet<()>,
 }
-
-/// How long [`Network::shutdown`] waits for its goodbye to leave.
-const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Network {
     /// Binds and starts. Must be called inside a tokio runtime.
@@ -96,9 +95,11 @@ impl Network {
         let settings = transport::endpoint(&config.identity, identity.random())?;
         let failed = |source| NetworkError::Bind { listen: config.listen, source };
         let socket = std::net::UdpSocket::bind(config.listen).map_err(failed)?;
-        let endpoint = Endpoint::new(settings, None, socket, Arc::new(TokioRuntime)).map_err(failed)?;
+        let drivers = Arc::new(Drivers::default());
+        let endpoint =
+            Endpoint::new(settings, None, socket, Arc::clone(&drivers) as Arc<_>).map_err(failed)?;
         let address = endpoint.local_addr().map_err(failed)?;
-        Ok(Bound { config, identity, endpoint, address })
+        Ok(Bound { config, identity, endpoint, drivers, address })
     }
 
     /// Queues a frame for one peer and returns at once, whether the peer is reachable or not. When the peer's queue
@@ -135,13 +136,15 @@ impl Network {
         self.shared.stats()
     }
 
-    /// Takes leave of all peers, so that they notice at once, and ends. What waits in the queues is dropped.
+    /// Takes leave of all peers, so that they notice at once, and ends. What waits in the queues is dropped. The address is free
+    /// afterwards.
     pub async fn shutdown(mut self) {
         self.endpoint.close(close::SHUTDOWN.0, close::SHUTDOWN.1);
-        if tokio::time::timeout(SHUTDOWN_PATIENCE, self.endpoint.wait_idle()).await.is_err() {
-            tracing::debug!("connections did not end in time");
+        if tokio::time::timeout(GOODBYE, self.endpoint.wait_idle()).await.is_err() {
+            tracing::debug!("a peer did not answer the goodbye");
         }
         self.tasks.shutdown().await;
+        self.drivers.end().await;
     }
 }
 
@@ -162,7 +165,7 @@ impl Bound {
     ///
     /// **Errors**: peers that contradict themselves or us.
     pub fn start(self, peers: &[Peer]) -> Result<(Network, Inbox), NetworkError> {
-        let Bound { config, identity, endpoint, address } = self;
+        let Bound { config, identity, endpoint, drivers, address } = self;
         check_peers(&config, peers)?;
         let mut states: Vec<PeerState> =
             peers.iter().map(|p| PeerState::new(p.index, p.key, p.address, &config.limits)).collect();
@@ -193,7 +196,7 @@ impl Bound {
         let acceptor = Acceptor::new(Arc::clone(&shared), endpoint.clone(), identity, keys, server);
         tasks.spawn(acceptor.run());
         tracing::info!(%address, peers = shared.peers.len(), "network started");
-        Ok((Network { shared, endpoint, address, tasks }, inbox))
+        Ok((Network { shared, endpoint, drivers, address, tasks }, inbox))
     }
 }
 

@@ -57,6 +57,23 @@ async fn network_of_one_starts_is_silent_and_ends() {
 }
 
 #[tokio::test]
+async fn address_is_free_once_the_network_is_shut_down_whoever_never_answered() {
+    // Somebody takes what is sent to the second peer, and says nothing.
+    let silent = std::net::UdpSocket::bind(loopback()).expect("free port");
+    let (bound, other) = (bind(0), bind(1));
+    let address = bound.local_address();
+    let (network, mut inbox) = bound
+        .start(&[peer(1, other.local_address()), peer(2, silent.local_addr().expect("bound"))])
+        .expect("started");
+    let (_other, _others_inbox) = other.start(&[peer(0, address)]).expect("started");
+    link(&mut inbox, 1, true).await;
+    let mut first = [0; 1];
+    silent.recv(&mut first).expect("it is dialled");
+    network.shutdown().await;
+    std::net::UdpSocket::bind(address).expect("free at once");
+}
+
+#[tokio::test]
 async fn peer_that_stops_and_starts_again_is_reconnected() {
     let mut nodes = cluster(2);
     let (other, _) = nodes.remove(1);
