@@ -26,13 +26,13 @@ pub enum StoreError {
         /// The store's folder.
         folder: PathBuf,
         /// Whose it is.
-        owner: Identity,
+        owner: Box<Identity>,
         /// What differs.
         what: &'static str,
         /// The value found.
-        seen: String,
+        seen: Box<str>,
         /// The value that the settings demand.
-        expected: String,
+        expected: Box<str>,
     },
     /// A version of the format that this program does not know.
     #[error(
@@ -188,6 +188,7 @@ impl StoreError {
 
     pub(super) fn foreign(folder: &Path, owner: Identity, difference: Difference) -> Self {
         let Difference { what, seen, expected } = difference;
-        StoreError::Foreign { folder: folder.into(), owner, what, seen, expected }
+        let (seen, expected) = (seen.into(), expected.into());
+        StoreError::Foreign { folder: folder.into(), owner: Box::new(owner), what, seen, expected }
     }
 }
