@@ -93,7 +93,7 @@ pub(super) const BUGS: &[Bug] = &[
         within: "fn on_block(",
         text: "header.epoch != self.epoch()",
         instead: "false",
-        test: Some("learner::learner_follows_over_the_end_of_an_epoch_whose_validators_have_left_it"),
+        test: Some("learner::validators_of_the_next_epoch_end_none_and_their_states_are_not_asked_for"),
         ..LEARNERS
     },
     Bug {
