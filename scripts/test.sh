@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Format, lints and all tests. Installs what it needs, skips nothing silently, ends with one line of counts.
+# Format, lints and all tests: ./scripts/test.sh, or some parts: ./scripts/test.sh PART ..., or --help for their names.
+# Installs what it needs, skips nothing silently, ends with one line of counts.
 #
 # A test that cannot run here writes a line "SKIP <what>: <why>" to standard error (past the test runner, which keeps the
 # output of passing tests to itself); the lines are counted and repeated at the end.
@@ -11,11 +12,33 @@ LOG="$ROOT/target/test.log"
 PASSED=0
 FAILED=0
 FAILURES=()
+# Those to run; none, and all are.
+PARTS=("$@")
+
+parts() { sed -nE 's/^ *(step|live) "([^"]+)".*/\2/p' "${BASH_SOURCE[0]}"; }
+
+for part in "$@"; do
+    case $part in
+    -h | --help)
+        say "usage: ./scripts/test.sh [PART ...], all parts without one:" && parts
+        exit 0
+        ;;
+    esac
+    parts | grep -qxF -- "$part" || die "there is no part \"$part\"" "./scripts/test.sh --help lists them; a name with a space is quoted"
+done
+
+# Whether a part is to run.
+wanted() {
+    local part
+    for part in "${PARTS[@]}"; do [ "$part" != "$1" ] || return 0; done
+    [ "${#PARTS[@]}" -eq 0 ]
+}
 
 # step NAME COMMAND...: runs one part, with its time; a failure is noted and the next part runs all the same.
 # Exit code 77 means that the part could not run here, and said why in a SKIP line.
 step() {
     local name=$1 started=$SECONDS
+    wanted "$name" || return 0
     shift
     say "== $name"
     logged "$@"
@@ -26,6 +49,7 @@ step() {
 # has broken passes when it is tried once more; the line UNSTEADY is repeated at the end, so that nobody overlooks it.
 live() {
     local name=$1 started=$SECONDS code
+    wanted "$name" || return 0
     shift
     say "== $name"
     logged "$@"
