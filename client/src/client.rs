@@ -6,6 +6,7 @@
 //! and none executed.
 
 mod early;
+mod learning;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 
 pub use early::{Believed, Early, EarlyRule, WordCount};
+use learning::Known;
+pub use learning::Learned;
 
 use crate::login::Login;
 use crate::network::Network;
@@ -30,12 +33,15 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two rounds of questions to the same nodes.
 const ROUND_PAUSE: Duration = Duration::from_millis(100);
 
-/// A client of one network.
+/// A client of one network. Clones share what they learn of its epochs.
 #[derive(Clone, Debug)]
 pub struct Client {
-    network: Network,
-    nodes: Vec<Rest>,
-    first: usize,
+    /// The network, as it was known at first.
+    known: Arc<Known>,
+    http: reqwest::Client,
+    login: Option<Arc<Login>>,
+    /// Address of the interface that is asked first, if one is preferred.
+    first: Option<String>,
     round_timeout: Duration,
     deadline: Duration,
 }
@@ -138,24 +144,25 @@ impl Client {
     ///
     /// **Errors**: the process cannot make connections at all.
     pub fn new(network: Network) -> Result<Self, RestError> {
-        let pool = Rest::pool()?;
-        let nodes = network.nodes.iter().map(|node| Rest::new(&node.api, pool.clone())).collect();
+        let http = Rest::pool()?;
+        let known = Arc::new(Known::of(network, &http, None));
         let (round_timeout, deadline) = (Duration::from_secs(10), Duration::from_secs(30));
-        Ok(Client { network, nodes, first: 0, round_timeout, deadline })
+        Ok(Client { known, http, login: None, first: None, round_timeout, deadline })
     }
 
     /// Asks node `index` first: a bank's own.
     #[must_use]
     pub fn preferring(mut self, index: usize) -> Self {
-        self.first = index;
+        self.first = self.network().nodes.get(index).map(|node| node.api.clone());
         self
     }
 
     /// Logs in at each node with the key of an account: a members' network answers nobody else.
     #[must_use]
     pub fn logged_in(mut self, key: SecretKey) -> Self {
-        let login = Login::new(key, &self.network.genesis.genesis.network_passphrase);
-        self.nodes = self.nodes.into_iter().map(|node| node.logged_in(Arc::clone(&login))).collect();
+        let login = Login::new(key, self.network().passphrase());
+        self.known = Arc::new(Known::of(self.network().clone(), &self.http, Some(&login)));
+        self.login = Some(login);
         self
     }
 
@@ -166,15 +173,17 @@ impl Client {
         self
     }
 
-    /// The network.
+    /// The network, in the newest epoch that is known.
     pub fn network(&self) -> &Network {
-        &self.network
+        &self.known().network
     }
 
-    /// The nodes' interfaces, the preferred one first.
+    /// The interfaces of its nodes whose addresses are known, the preferred one first.
     pub fn nodes(&self) -> impl Iterator<Item = &Rest> {
-        let (before, after) = self.nodes.split_at(self.first.min(self.nodes.len()));
-        after.iter().chain(before)
+        let nodes = &self.known().nodes;
+        let is_first = |node: &Rest| self.first.as_deref() == Some(node.base());
+        let (before, after) = nodes.split_at(nodes.iter().position(is_first).unwrap_or(0));
+        after.iter().chain(before).filter(|node| !node.base().is_empty())
     }
 
     /// The account as the furthest of f+1 nodes knows it, or of all proposers of an edge network: good for its sequence number,
@@ -184,6 +193,13 @@ impl Client {
     ///
     /// **Errors**: [`ClientError::Rest`] where no such account is known, [`ClientError::Unreachable`].
     pub async fn load_account(&self, address: &str) -> Result<Account, ClientError> {
+        match self.load_account_of_known(address).await {
+            Err(_) if self.learn().await.is_new => self.load_account_of_known(address).await,
+            answer => answer,
+        }
+    }
+
+    async fn load_account_of_known(&self, address: &str) -> Result<Account, ClientError> {
         let mut furthest: Option<Account> = None;
         let mut failure = None;
         let mut answers = 0;
@@ -203,7 +219,7 @@ impl Client {
                     failure.get_or_insert(ClientError::Unreachable(error));
                 }
             }
-            if answers >= self.network.one_correct() {
+            if answers >= self.network().one_correct() {
                 break;
             }
         }
@@ -214,6 +230,16 @@ impl Client {
     ///
     /// **Errors**: [`ClientError::Rest`], [`ClientError::Unreachable`].
     pub async fn ask<'a, T, F>(&'a self, question: impl Fn(&'a Rest) -> F) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<T, RestError>>,
+    {
+        match self.ask_known(&question).await {
+            Err(ClientError::Unreachable(_)) if self.learn().await.is_new => self.ask_known(&question).await,
+            answer => answer,
+        }
+    }
+
+    async fn ask_known<'a, T, F>(&'a self, question: impl Fn(&'a Rest) -> F) -> Result<T, ClientError>
     where
         F: Future<Output = Result<T, RestError>>,
     {
@@ -238,6 +264,19 @@ impl Client {
     where
         F: Future<Output = Result<T, RestError>>,
     {
+        match self.agreed_of_known(&question).await {
+            Err(_) if self.learn().await.is_new => self.agreed_of_known(&question).await,
+            answer => answer,
+        }
+    }
+
+    async fn agreed_of_known<'a, T: PartialEq, F>(
+        &'a self,
+        question: impl Fn(&'a Rest) -> F,
+    ) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<T, RestError>>,
+    {
         let mut answers: Vec<(T, usize)> = Vec::new();
         let mut failure = None;
         for node in self.nodes() {
@@ -254,7 +293,7 @@ impl Client {
                             1
                         }
                     };
-                    if count >= self.network.one_correct() {
+                    if count >= self.network().one_correct() {
                         let at = known.unwrap_or(answers.len() - 1);
                         return Ok(answers.swap_remove(at).0);
                     }
@@ -274,13 +313,13 @@ impl Client {
     ///
     /// **Errors**: [`ClientError::Refused`]; [`ClientError::TimedOut`], after which it may still be applied.
     pub async fn submit(&self, envelope: TransactionEnvelope) -> Result<Finality, ClientError> {
-        let transaction = SignedTransaction::from_envelope(&self.network.genesis.network_id(), envelope)?;
+        let transaction = SignedTransaction::from_envelope(&self.network().genesis.network_id(), envelope)?;
         self.submit_bytes(transaction.hash(), transaction.bytes()).await
     }
 
     async fn submit_bytes(&self, hash: &Digest, bytes: &[u8]) -> Result<Finality, ClientError> {
         let started = Instant::now();
-        let mut targets = self.network.one_correct();
+        let mut targets = self.network().one_correct();
         loop {
             let last = match self.round(hash, bytes, targets).await {
                 // A node that lies about it must not keep us from asking the others.
@@ -289,9 +328,16 @@ impl Client {
                     Err(error) => error.to_string(),
                 },
                 // Nodes that lag refuse what the rest of the network accepts: all have a say.
-                Round::Refused(problem) if targets < self.nodes.len() => problem.to_string(),
-                Round::Refused(problem) => return Err(ClientError::Refused(problem)),
-                Round::Open(last) => last,
+                Round::Refused(problem) if targets < self.nodes().count() => problem.to_string(),
+                // Those who refuse may be the validators no more.
+                Round::Refused(problem) if !self.learn().await.is_new => {
+                    return Err(ClientError::Refused(problem));
+                }
+                Round::Refused(problem) => problem.to_string(),
+                Round::Open(last) => {
+                    self.learn().await;
+                    last
+                }
             };
             // An earlier round may have been applied after its answer was lost.
             if let Ok(Some(finality)) = self.receipt_now(hash).await {
@@ -301,7 +347,7 @@ impl Client {
             if waited >= self.deadline {
                 return Err(ClientError::TimedOut { hash: *hash, waited, last });
             }
-            targets = self.nodes.len();
+            targets = self.nodes().count();
             tokio::time::sleep(ROUND_PAUSE).await;
         }
     }
@@ -324,7 +370,7 @@ impl Client {
                 Err(error) => last = error.to_string(),
             }
         }
-        let agreed = refusals.len() >= self.network.one_correct();
+        let agreed = refusals.len() >= self.network().one_correct();
         match refusals.pop() {
             Some(problem) if agreed => Round::Refused(problem),
             Some(problem) => Round::Open(problem.to_string()),
@@ -345,7 +391,10 @@ impl Client {
             let last = match self.receipt_now(hash).await {
                 Ok(Some(finality)) => return Ok(finality),
                 Ok(None) => "no node has a receipt yet".to_owned(),
-                Err(error) => error.to_string(),
+                Err(error) => {
+                    self.learn().await;
+                    error.to_string()
+                }
             };
             let waited = started.elapsed();
             if waited >= patience {
@@ -382,10 +431,11 @@ impl Client {
     }
 
     fn check(&self, hash: &Digest, receipt: Vec<u8>) -> Result<Option<Finality>, ClientError> {
-        let verdict = Receipt::verify(&receipt, &self.network.genesis)?;
+        let verdict = Receipt::verify(&receipt, &self.network().genesis)?;
         if verdict.transaction != *hash {
             return Err(ClientError::OtherTransaction { seen: verdict.transaction, expected: *hash });
         }
+        self.follow_receipt(&receipt);
         let Some(result) = &verdict.result else { return Ok(None) };
         let result = decode_result(result)?;
         Ok(Some(Finality { hash: *hash, verdict, result, receipt }))

@@ -3,18 +3,19 @@
 use carat_types::batch::{Batch, Envelope};
 use carat_types::builder::{TransactionBuilder, operation};
 use carat_types::certificate::Certificate;
+use carat_types::epoch::{EpochSet, Handover};
 use carat_types::genesis::{
     ConsensusConstants, Deployment, FORMAT, Genesis, GenesisFile, GenesisValidator, LedgerConstants, Profile,
     Trust,
 };
-use carat_types::header::Header;
+use carat_types::header::{EpochEnd, Header};
 use carat_types::merkle::Path as MerklePath;
 use carat_types::message::{Ballot, Seal, SignedBody, SignerRole, TentativeReply};
 use carat_types::receipt::{
     OrderProof, OrderVotes, Proof, Receipt, ResultBytes, ResultProof, TentativeProof, outcome_leaf,
 };
 use carat_types::transaction::{SignedTransaction, test_root_key};
-use carat_types::{Digest, SecretKey, Signature, Slot, ValidatorId, View};
+use carat_types::{Digest, Epoch, SecretKey, Signature, Slot, ValidatorId, View};
 use stellar_xdr::{Limits, TransactionResult, TransactionResultExt, TransactionResultResult, WriteXdr as _};
 
 /// Passphrase of the network.
@@ -24,18 +25,63 @@ pub(crate) fn acceptor(validator: u8) -> SecretKey {
     SecretKey::from_seed(&[10 + validator; 32])
 }
 
+/// The validator with this number, below 10, in whatever sets it is.
+pub(crate) fn validator(number: u8) -> GenesisValidator {
+    let key = |seed: u8| SecretKey::from_seed(&[seed; 32]).public();
+    GenesisValidator {
+        name: format!("bank {number}"),
+        acceptor: acceptor(number).public(),
+        proposer: key(20 + number),
+        network: key(30 + number),
+    }
+}
+
+/// How epochs of the network ended: the first in slot 10 with the first of these sets as the next one, and so on. Each handover is
+/// sealed by as many of the first validators of its epoch as `seals` says.
+pub(crate) fn handovers(
+    genesis: &GenesisFile,
+    sets: &[Vec<GenesisValidator>],
+    seals: usize,
+) -> Vec<Handover> {
+    let mut made = Vec::new();
+    let mut present = EpochSet {
+        epoch: Epoch(0),
+        validators: genesis.genesis.validators.clone(),
+        consensus: genesis.genesis.consensus,
+    };
+    for validators in sets {
+        let next = EpochSet { epoch: present.epoch.next(), validators: validators.clone(), ..present };
+        let slot = Slot(10 * u64::from(next.epoch.0));
+        let end = EpochEnd { slot, next_set: next.hash() };
+        let header = Header { slot, epoch: present.epoch, epoch_end: Some(end), ..genesis.header() };
+        let body = Seal { slot, header: header.hash() };
+        let signed = (0..seals).map(|place| sign_in(genesis, &present, place, body));
+        made.push(Handover { header, seals: Certificate::assemble(body, signed), next: next.clone() });
+        present = next;
+    }
+    made
+}
+
+/// What the validator in this place of a set signs. It must be one of [`validator`].
+pub(crate) fn sign_in<B: SignedBody>(
+    genesis: &GenesisFile,
+    set: &EpochSet,
+    place: usize,
+    body: B,
+) -> (ValidatorId, Signature) {
+    let own = set.validators[place].acceptor;
+    let key = (0..10).map(acceptor).find(|key| key.public() == own).expect("one of ours");
+    let validators = set.validators(genesis.chain_id).expect("a possible size");
+    let signature = key.sign(&validators.domain().signing_bytes(&body));
+    (ValidatorId(place.try_into().expect("small")), signature)
+}
+
 pub(crate) fn genesis_of(passphrase: &str) -> GenesisFile {
     genesis_trusting(passphrase, Trust::Bft)
 }
 
 pub(crate) fn genesis_trusting(passphrase: &str, trust: Trust) -> GenesisFile {
-    let key = |seed: u8| SecretKey::from_seed(&[seed; 32]).public();
-    let validators = (0..4).map(|i| GenesisValidator {
-        name: format!("bank {i}"),
-        acceptor: acceptor(i).public(),
-        proposer: key(20 + i),
-        network: key(30 + i),
-    });
+    let validators = (0..4).map(validator);
     let genesis = Genesis {
         format: FORMAT.into(),
         network_passphrase: passphrase.into(),

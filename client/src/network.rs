@@ -1,14 +1,25 @@
-//! The description of a network: its genesis file, and where its nodes are.
+//! The description of a network: its genesis file, where its nodes are, and who validates now.
 //!
-//! `carat-genesis init` writes it as `network.toml`; nothing secret stands in it.
+//! `carat-genesis init` writes it as `network.toml`; nothing secret stands in it. Beside it stands the file `handovers` once the
+//! validators have changed: they prove the present set against the genesis file. **Source**: decision record 59.
+
+mod description;
+mod handovers;
+mod members;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use carat_types::epoch::{BrokenChain, Epochs, Handover};
 use carat_types::genesis::{GenesisError, GenesisFile};
+use carat_types::quorum::ImpossibleSize;
+use carat_types::validators::Ed25519;
 use carat_types::{PublicKey, Quorum};
-use serde::Deserialize;
 use thiserror::Error;
+
+use description::Addresses;
+pub use handovers::{FILE_NAME as HANDOVERS, HandoversError};
+use members::Members;
 
 /// Name of the description in a network's folder.
 pub const FILE_NAME: &str = "network.toml";
@@ -20,10 +31,16 @@ pub struct Network {
     pub folder: PathBuf,
     /// The genesis file: the one thing that is trusted.
     pub genesis: GenesisFile,
-    /// Where clients go, in the order of the genesis file: the validators, or the proposers of an edge network.
+    /// Where clients go: the validators of the newest epoch that is known, in their order, or the proposers of an edge network.
+    /// A validator whose address the description does not have stands there without one: it counts all the same.
     pub nodes: Vec<NodeAddress>,
     /// The validators of an edge network, which no client reaches; none where the nodes are the validators.
     pub acceptors: Vec<NodeAddress>,
+    /// Described nodes that validate no more, or not yet: nobody's word is asked of them, though they may bring handovers.
+    pub others: Vec<NodeAddress>,
+    addresses: Addresses,
+    epochs: Epochs,
+    notes: Vec<String>,
 }
 
 /// Where one node is.
@@ -31,12 +48,20 @@ pub struct Network {
 pub struct NodeAddress {
     /// Short name: `v0`.
     pub name: String,
-    /// Its home folder, where it runs on this machine.
+    /// Its home folder, where it runs on this machine; else empty.
     pub home: PathBuf,
-    /// Address of its REST interface, without a slash at the end; empty for an acceptor of an edge network, which has none.
+    /// Address of its REST interface, without a slash at the end; empty for an acceptor of an edge network, which has none, and for
+    /// a validator whose address is not known.
     pub api: String,
-    /// Address of its metrics and health, without a slash at the end.
+    /// Address of its metrics and health, without a slash at the end; empty for a validator whose address is not known.
     pub metrics: String,
+}
+
+impl NodeAddress {
+    /// Whether clients can reach it.
+    pub fn is_reachable(&self) -> bool {
+        !self.api.is_empty()
+    }
 }
 
 /// Why a network cannot be described.
@@ -74,32 +99,9 @@ pub enum NetworkError {
         /// Why.
         source: GenesisError,
     },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    genesis: PathBuf,
-    nodes: Vec<FileNode>,
-    #[serde(default)]
-    acceptors: Vec<FileAcceptor>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileNode {
-    name: String,
-    home: PathBuf,
-    api: String,
-    metrics: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileAcceptor {
-    name: String,
-    home: PathBuf,
-    metrics: String,
+    /// Handovers that cannot be used.
+    #[error(transparent)]
+    Handovers(#[from] HandoversError),
 }
 
 impl Network {
@@ -114,20 +116,72 @@ impl Network {
         };
         let text = String::from_utf8_lossy(&read(&path)?).into_owned();
         let syntax = |reason: String| NetworkError::Syntax { path: path.clone(), reason };
-        let file: File = toml::from_str(&text).map_err(|error| syntax(error.to_string()))?;
-        let genesis = read_genesis(&folder.join(&file.genesis))?;
-        check_counts(&file, &genesis).map_err(syntax)?;
-        let address = |name: String, home: PathBuf, api: &str, metrics: &str| NodeAddress {
-            name,
-            home: folder.join(home),
-            api: api.trim_end_matches('/').to_owned(),
-            metrics: metrics.trim_end_matches('/').to_owned(),
+        let file: description::File = toml::from_str(&text).map_err(|error| syntax(error.to_string()))?;
+        let genesis_path = folder.join(&file.genesis);
+        let genesis = read_genesis(&genesis_path)?;
+        let addresses = file.addresses(&folder, &genesis).map_err(syntax)?;
+        // A genesis file that was read lists a possible set.
+        let impossible = |source| NetworkError::Genesis { path: genesis_path, source };
+        let mut epochs = Epochs::of(&genesis).map_err(|error| impossible(error.into()))?;
+        handovers::follow(&folder, &mut epochs)?;
+        Ok(Network::in_epoch(folder, genesis, addresses, epochs))
+    }
+
+    /// A network of these nodes, in the order of the genesis file, in its epoch 0.
+    ///
+    /// **Errors**: the genesis file lists an impossible set.
+    pub fn of(
+        folder: PathBuf,
+        genesis: GenesisFile,
+        nodes: Vec<NodeAddress>,
+    ) -> Result<Self, ImpossibleSize> {
+        let addresses = Addresses { founders: nodes, ..Addresses::default() };
+        let epochs = Epochs::of(&genesis)?;
+        Ok(Network::in_epoch(folder, genesis, addresses, epochs))
+    }
+
+    fn in_epoch(folder: PathBuf, genesis: GenesisFile, addresses: Addresses, epochs: Epochs) -> Self {
+        let is_edge = !genesis.genesis.deployment.is_co_located();
+        let members = match is_edge {
+            // No vote changes who proposes.
+            true => Members { nodes: addresses.founders.clone(), ..Members::default() },
+            false => members::members(&addresses, &epochs),
         };
-        let nodes = file.nodes.into_iter();
-        let nodes = nodes.map(|node| address(node.name, node.home, &node.api, &node.metrics)).collect();
-        let acceptors = file.acceptors.into_iter();
-        let acceptors = acceptors.map(|node| address(node.name, node.home, "", &node.metrics)).collect();
-        Ok(Network { nodes, acceptors, genesis, folder })
+        let Members { nodes, others, notes } = members;
+        let acceptors = addresses.acceptors.clone();
+        Network { folder, genesis, nodes, acceptors, others, addresses, epochs, notes }
+    }
+
+    /// The network in the epoch to which these handovers lead, from epoch 0 on; none where that is no news.
+    ///
+    /// **Errors**: one of them does not hold.
+    pub fn follow(&self, handovers: &[Handover]) -> Result<Option<Self>, BrokenChain> {
+        if handovers.len() <= self.epochs.handovers().len() {
+            return Ok(None);
+        }
+        let mut epochs = self.epochs.clone();
+        epochs.follow(handovers, &Ed25519)?;
+        let (folder, genesis) = (self.folder.clone(), self.genesis.clone());
+        Ok(Some(Network::in_epoch(folder, genesis, self.addresses.clone(), epochs)))
+    }
+
+    /// Who validates, and who did, as far as it is known.
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
+    }
+
+    /// What the description does not know of the present epoch, in sentences.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Keeps the handovers beside the description. A file that holds as many or more stays as it is.
+    ///
+    /// **Returns** whether it was written.
+    ///
+    /// **Errors**: the system's.
+    pub fn keep_handovers(&self) -> Result<bool, HandoversError> {
+        handovers::keep(&self.folder, self.epochs.handovers())
     }
 
     /// Every process of the network by its number: validators first, then the proposers of an edge network.
@@ -142,32 +196,34 @@ impl Network {
 
     /// The network key that the node in this place must show.
     pub fn key_of(&self, node: usize) -> Option<PublicKey> {
-        let genesis = &self.genesis.genesis;
         match self.is_edge() {
-            true => genesis.deployment.edge_proposers().get(node).map(|it| it.network),
-            false => genesis.validators.get(node).map(|it| it.network),
+            true => self.genesis.genesis.deployment.edge_proposers().get(node).map(|it| it.network),
+            false => self.epochs.set().validators.get(node).map(|it| it.network),
         }
     }
 
     /// The native entrance of the node in this place, which is at the address and port of its REST interface, and the key that it
-    /// must show; none where there is no such node.
+    /// must show; none where there is no such node, or no address of it.
     ///
     /// **Errors**: [`NetworkError::Entrance`].
     pub fn entrance(&self, node: usize) -> Result<Option<(SocketAddr, PublicKey)>, NetworkError> {
         let Some((listed, key)) = self.nodes.get(node).zip(self.key_of(node)) else { return Ok(None) };
+        if !listed.is_reachable() {
+            return Ok(None);
+        }
         let host = listed.api.strip_prefix("http://").unwrap_or(&listed.api);
         let address = host.parse().map_err(|_| NetworkError::Entrance { host: host.to_owned() })?;
         Ok(Some((address, key)))
     }
 
-    /// The native entrances of all nodes.
+    /// The native entrances of all nodes whose addresses are known.
     ///
     /// **Errors**: [`NetworkError::Entrance`].
     pub fn entrances(&self) -> Result<Vec<(SocketAddr, PublicKey)>, NetworkError> {
         (0..self.nodes.len()).filter_map(|node| self.entrance(node).transpose()).collect()
     }
 
-    /// Among so many nodes one is correct: f+1 validators, and all proposers of an edge network, of which all but one may lie.
+    /// Among so many nodes one is correct: f+1 validators of the present epoch, and all proposers of an edge network, of which all but one may lie.
     pub fn one_correct(&self) -> usize {
         let n = self.nodes.len();
         if self.is_edge() { n } else { Quorum::of(n).map_or(n, |quorum| quorum.one_correct()) }
@@ -184,23 +240,6 @@ impl Network {
     }
 }
 
-/// Validators are nodes, or acceptors beside the nodes where these are proposers.
-fn check_counts(file: &File, genesis: &GenesisFile) -> Result<(), String> {
-    let (n, proposers) =
-        (genesis.genesis.validators.len(), genesis.genesis.deployment.edge_proposers().len());
-    let (nodes, acceptors) = (file.nodes.len(), file.acceptors.len());
-    match proposers {
-        0 if (nodes, acceptors) != (n, 0) => Err(format!(
-            "it lists {nodes} nodes and {acceptors} acceptors, the genesis file {n} validators that are nodes"
-        )),
-        1.. if (nodes, acceptors) != (proposers, n) => Err(format!(
-            "it lists {nodes} nodes and {acceptors} acceptors, the genesis file {proposers} proposers that are nodes and {n} \
-             validators that are acceptors"
-        )),
-        _ => Ok(()),
-    }
-}
-
 /// Reads and checks a genesis file.
 ///
 /// **Errors**: [`NetworkError`].
@@ -214,71 +253,4 @@ fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use carat_types::SecretKey;
-    use carat_types::genesis::{Deployment, GenesisProposer};
-
-    use super::*;
-    use crate::fixture::{PASSPHRASE, genesis_of};
-
-    fn nodes(kind: &str, letter: char, count: u16) -> String {
-        let api = |port| {
-            if kind == "nodes" { format!("api = \"http://127.0.0.1:{port}/\"\n") } else { String::new() }
-        };
-        let node = |i: u16| {
-            format!(
-                "[[{kind}]]\nname = \"{letter}{i}\"\nhome = \"{letter}{i}\"\n{}metrics = \"http://127.0.0.1:{}\"\n",
-                api(i),
-                i
-            )
-        };
-        (0..count).map(node).collect()
-    }
-
-    /// A network of four validators with `proposers` of their own, described by these lists.
-    fn load(proposers: u8, lists: &str) -> Result<Network, NetworkError> {
-        let key = |seed: u8| SecretKey::from_seed(&[seed; 32]).public();
-        let mut genesis = genesis_of(PASSPHRASE).genesis;
-        let listed = (0..proposers).map(|i| GenesisProposer {
-            name: format!("p{i}"),
-            proposer: key(50 + i),
-            network: key(60 + i),
-        });
-        if proposers > 0 {
-            genesis.deployment = Deployment::Edge { proposers: listed.collect() };
-        }
-        let folder = tempfile::tempdir().expect("a folder");
-        let json = serde_json::to_vec(&genesis).expect("serialises");
-        std::fs::write(folder.path().join("genesis.json"), json).expect("written");
-        let text = format!("genesis = \"genesis.json\"\n{lists}");
-        std::fs::write(folder.path().join(FILE_NAME), text).expect("written");
-        Network::load(folder.path())
-    }
-
-    #[test]
-    fn clients_of_an_edge_network_go_to_its_proposers_of_which_all_but_one_may_lie() {
-        let network = load(3, &(nodes("acceptors", 'v', 4) + &nodes("nodes", 'p', 3))).expect("described");
-        let names: Vec<_> = network.processes().map(|node| node.name.as_str()).collect();
-        assert_eq!(names, ["v0", "v1", "v2", "v3", "p0", "p1", "p2"]);
-        assert_eq!((network.is_edge(), network.one_correct()), (true, 3));
-        assert_eq!(network.key_of(1), Some(SecretKey::from_seed(&[61; 32]).public()));
-        assert_eq!(network.key_of(3), None);
-        let together = load(0, &nodes("nodes", 'v', 4)).expect("described");
-        assert_eq!((together.is_edge(), together.one_correct()), (false, 2));
-        assert_eq!(together.key_of(1), Some(SecretKey::from_seed(&[31; 32]).public()));
-    }
-
-    #[test]
-    fn description_that_does_not_fit_the_deployment_is_refused() {
-        let cases = [
-            (3, nodes("nodes", 'v', 4), "4 nodes and 0 acceptors, the genesis file 3 proposers"),
-            (3, nodes("acceptors", 'v', 4) + &nodes("nodes", 'p', 2), "2 nodes and 4 acceptors"),
-            (0, nodes("acceptors", 'v', 4) + &nodes("nodes", 'v', 4), "4 nodes and 4 acceptors"),
-            (0, nodes("nodes", 'v', 3), "3 nodes and 0 acceptors, the genesis file 4 validators"),
-        ];
-        for (proposers, lists, expected) in cases {
-            let error = load(proposers, &lists).expect_err("refused").to_string();
-            assert!(error.contains(expected), "{error} should contain {expected}");
-        }
-    }
-}
+mod tests;

@@ -103,14 +103,14 @@ impl Processes {
     pub fn new(network: &Network) -> Result<Self, ProcessError> {
         Ok(Processes {
             folder: network.folder.join("run"),
-            nodes: network.processes().cloned().collect(),
+            nodes: network.processes().filter(|node| node.home != Path::new("")).cloned().collect(),
             proposers: network.nodes.iter().filter(|_| network.is_edge()).map(|it| it.name.clone()).collect(),
             program: sibling("carat-node")?,
             http: Rest::pool()?,
         })
     }
 
-    /// All of them by their numbers.
+    /// Those that run on this machine, in the order of their numbers.
     pub fn nodes(&self) -> &[NodeAddress] {
         &self.nodes
     }

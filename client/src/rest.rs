@@ -43,6 +43,9 @@ pub enum RestError {
         /// Whether the time was over.
         timed_out: bool,
     },
+    /// The description of the network does not say where it is.
+    #[error("network.toml has no address of it (hint: add [[nodes]] with its name, api and metrics)")]
+    NoAddress,
     /// A problem report.
     #[error("{0}")]
     Problem(Box<Problem>),
@@ -190,7 +193,7 @@ struct ReceiptRecord {
 }
 
 impl Rest {
-    /// The interface at `base`, such as `http://127.0.0.1:8000`.
+    /// The interface at `base`, such as `http://127.0.0.1:8000`; nothing is asked of one whose address is empty.
     pub fn new(base: &str, http: reqwest::Client) -> Self {
         Rest { base: base.trim_end_matches('/').to_owned(), http, pass: None }
     }
@@ -230,6 +233,9 @@ impl Rest {
     /// **Errors**: [`RestError`].
     pub async fn text(&self, path: &str, patience: Duration) -> Result<String, RestError> {
         let url = format!("{}{path}", self.base);
+        if self.base.is_empty() {
+            return Err(RestError::NoAddress);
+        }
         let body = answer(&url, self.http.get(&url).timeout(patience)).await?;
         String::from_utf8(body).map_err(|error| RestError::Shape { url, reason: error.to_string() })
     }
@@ -262,6 +268,9 @@ impl Rest {
 
     /// The answer to a request, with our token where we have one.
     async fn answer(&self, url: &str, request: reqwest::RequestBuilder) -> Result<Vec<u8>, RestError> {
+        if self.base.is_empty() {
+            return Err(RestError::NoAddress);
+        }
         let Some(pass) = &self.pass else { return answer(url, request).await };
         let token = pass.token().await?;
         let answered = answer(url, request.bearer_auth(token.as_str())).await;

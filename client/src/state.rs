@@ -54,6 +54,13 @@ impl Client {
     ///
     /// **Errors**: [`StateError`]; an entry that one may not see is not there (404).
     pub async fn prove_state(&self, key: &[u8]) -> Result<Proved, StateError> {
+        match self.prove_state_by_known(key).await {
+            Err(_) if self.learn().await.is_new => self.prove_state_by_known(key).await,
+            proved => proved,
+        }
+    }
+
+    async fn prove_state_by_known(&self, key: &[u8]) -> Result<Proved, StateError> {
         let path = format!("/state_proofs/{}", hex::encode(key));
         let mut failure = StateError::NoNodes;
         for node in self.nodes() {

@@ -114,11 +114,13 @@ pub fn follower(options: &FollowerOptions) -> Result<MadeFollower, InitError> {
 pub fn validators_of(network: &Path) -> Result<BTreeMap<u16, SocketAddr>, InitError> {
     let path = network.join(layout::NETWORK);
     let description: NetworkDescription = read_toml(&path)?;
+    // Whoever came later stands behind them, and is in no genesis file.
+    let founders = read_genesis(&network.join(&description.genesis))?.genesis.validators.len();
     let home = |home: &Path| {
         let settings: NodeSettings = read_toml(&network.join(home).join(layout::SETTINGS))?;
         Ok(settings.validator.index.map(|index| (index, settings.network.listen)))
     };
-    description.nodes.iter().filter_map(|node| home(&node.home).transpose()).collect()
+    description.nodes.iter().take(founders).filter_map(|node| home(&node.home).transpose()).collect()
 }
 
 fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, InitError> {

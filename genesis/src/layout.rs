@@ -130,7 +130,7 @@ fn default_data() -> PathBuf {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct NetworkDescription {
     pub(crate) genesis: PathBuf,
-    /// Where clients go: validators, or the proposers of an edge network.
+    /// Where clients go: validators, those that came later behind those of the genesis file, or the proposers of an edge network.
     pub(crate) nodes: Vec<NodeDescription>,
     /// Validators of an edge network.
     #[serde(default)]
@@ -140,6 +140,8 @@ pub(crate) struct NetworkDescription {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct NodeDescription {
     pub(crate) name: String,
+    /// Absent for a validator that came later and runs elsewhere.
+    #[serde(default)]
     pub(crate) home: PathBuf,
 }
 

@@ -11,6 +11,7 @@ use carat_types::key_file::{self, KeyRole};
 use carat_types::{Digest, LeafRule, ValidatorId, leaf};
 use tempfile::TempDir;
 
+use crate::follower::validators_of;
 use crate::init::{InitOptions, Made, init, test_root_key};
 use crate::verify::{Report, verify};
 use crate::{InitError, show};
@@ -427,6 +428,20 @@ fn network_description_that_does_not_fit_the_genesis_file_is_found() {
         },
         &["names another genesis file"],
     );
+}
+
+#[test]
+fn newcomer_behind_the_validators_of_the_genesis_file_is_no_failure() {
+    let (_folder, out, _) = network();
+    let newcomer =
+        "\n[[nodes]]\nname = \"bank-e\"\napi = \"http://10.0.0.5:1\"\nmetrics = \"http://10.0.0.5:2\"\n";
+    let text = read(&out.join("network.toml")) + newcomer;
+    fs::write(out.join("network.toml"), text).expect("written");
+    let report = verify(&out);
+    assert_eq!(report.failures(), 0, "{report}");
+    let report = report.to_string();
+    assert!(report.contains("4 nodes, and 1 that came later") && report.contains("bank-e"), "{report}");
+    assert_eq!(validators_of(&out).expect("four homes").len(), 4);
 }
 
 #[test]

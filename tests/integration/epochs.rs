@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use carat_client::{Believed, Client, EarlyRule, Network};
 use carat_genesis::newcomer::next_keys;
 use carat_genesis::{Addresses, Newcomer};
 use carat_ledger::NEWEST_PROTOCOL;
@@ -14,6 +15,7 @@ use carat_types::governance::{Call, Change};
 use carat_types::message::StableCheckpoint;
 use carat_types::receipt::{Assumption, Receipt};
 use carat_types::{Epoch, LeafRule};
+use stellar_xdr::TransactionEnvelope;
 
 use crate::cluster::{Cluster, PATIENCE, key};
 use crate::governance::{approve, governance, speak, start};
@@ -61,14 +63,19 @@ pub(crate) async fn go_over(cluster: &mut Cluster, index: usize) {
     cluster.start_node(index).await.expect("starts in the next epoch");
 }
 
-/// A payment whose receipt walks over `handovers` handovers.
-pub(crate) async fn pay_after(cluster: &Cluster, handovers: usize) {
+/// A payment of account 1 to account 2.
+async fn payment(cluster: &Cluster) -> TransactionEnvelope {
     let payment = carat_types::builder::operation::payment(
         crate::cluster::id(&key(2)),
         stellar_xdr::Asset::Native,
         70_000_000,
     );
-    let envelope = cluster.build(&key(1), vec![payment]).await;
+    cluster.build(&key(1), vec![payment]).await
+}
+
+/// A payment whose receipt walks over `handovers` handovers.
+pub(crate) async fn pay_after(cluster: &Cluster, handovers: usize) {
+    let envelope = payment(cluster).await;
     let finality = cluster.client.submit(envelope).await.expect("settles");
     let receipt = <Receipt as carat_types::codec::Decode>::from_bytes(&finality.receipt).expect("decodes");
     assert_eq!(receipt.handovers.len(), handovers);
@@ -87,6 +94,56 @@ pub(crate) async fn go_over_together(cluster: &mut Cluster, validators: &[usize]
     for index in validators {
         cluster.await_ready(*index).await;
     }
+}
+
+/// A client that has the genesis file and the address of one node, a founder or the newcomer: it knows nothing of later epochs,
+/// and where it looks for the others nobody listens.
+fn client_of_one(cluster: &Cluster, reached: usize) -> Client {
+    let folder = tempfile::tempdir().expect("a folder");
+    let genesis = cluster.path().join("genesis.json");
+    let mut text = format!("genesis = {genesis:?}\n");
+    for (index, node) in
+        cluster.network.nodes.iter().enumerate().filter(|(index, _)| *index < 4 || *index == reached)
+    {
+        let name = if index < 4 { &node.name } else { "newcomer" };
+        let api = if index == reached { &node.api } else { "http://127.0.0.1:1" };
+        text.push_str(&format!(
+            "[[nodes]]\nname = {name:?}\napi = {api:?}\nmetrics = \"http://127.0.0.1:1\"\n"
+        ));
+    }
+    std::fs::write(folder.path().join("network.toml"), text).expect("written");
+    let network = Network::load(folder.path()).expect("described");
+    Client::new(network).expect("a client").patience(PATIENCE / 4, PATIENCE)
+}
+
+/// Pays through one node, at its native entrance and by REST, each time as a client that knows nothing else. Verifies what comes back.
+///
+/// **Returns** what the clients know then.
+async fn pay_through(cluster: &Cluster, reached: usize) -> [Client; 2] {
+    let genesis = &cluster.network.genesis;
+    // The word of a validator before the seals is told at its native entrance alone, to who expects the key that it shows. Each try
+    // is a new client's: it must come to know that key before it turns to REST.
+    let believed = async {
+        loop {
+            let client = client_of_one(cluster, reached);
+            let envelope = payment(cluster).await;
+            let told = client.submit_early(EarlyRule::Tentative, &key(1), envelope).await.expect("believed");
+            if let Believed::Early(early) = told {
+                return (client, early);
+            }
+            cluster.assert_same_state().await;
+        }
+    };
+    let (native, early) = tokio::time::timeout(PATIENCE, believed).await.expect("a word before the seals");
+    Receipt::verify(&early.believed.receipt, genesis).expect("holds");
+    let sealed = early.sealed(&native).await.expect("the same");
+    Receipt::verify(&sealed.receipt, genesis).expect("holds");
+    cluster.assert_same_state().await;
+    let rest = client_of_one(cluster, reached);
+    let finality = rest.submit(payment(cluster).await).await.expect("settles");
+    Receipt::verify(&finality.receipt, genesis).expect("holds");
+    cluster.assert_same_state().await;
+    [native, rest]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,6 +171,13 @@ async fn keys_of_a_validator_are_replaced_by_vote_and_the_network_settles_on() {
     pay_after(&cluster, 1).await;
     cluster.start_node(1).await.expect("starts again");
     cluster.await_ready(1).await;
+    // A client with the genesis file alone learns of the new network key, which the native entrance shows.
+    cluster.await_caught_up(3).await;
+    assert_eq!(client_of_one(&cluster, 3).network().key_of(3), Some(old.network));
+    for client in pay_through(&cluster, 3).await {
+        assert_eq!(client.network().epochs().present(), Epoch(1));
+        assert_eq!(client.network().key_of(3), Some(set.validators[3].network));
+    }
     // A restart is in the new epoch, with its journal; the old epoch's is gone.
     for index in 0..4 {
         cluster.stop_node(index).await;
@@ -272,6 +336,18 @@ async fn validator_comes_and_votes_and_another_goes() {
     assert!(gone.contains("no validator of epoch 2") && gone.contains("hint"), "{gone}");
     go_over_together(&mut cluster, &[1, 2, 3, 4]).await;
     pay_after(&cluster, 2).await;
+    // A client that knew the founders learned of them by the receipts that it verified.
+    let network = cluster.client.network();
+    let names: Vec<&str> = network.nodes.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!((network.epochs().present(), names), (Epoch(2), vec!["v1", "v2", "v3", "newcomer"]));
+    let notes = network.notes().join("\n");
+    assert!(notes.contains("v0 is no validator any more") && notes.contains("no address of it"), "{notes}");
+    // One that has the newcomer's address, and else the genesis file alone, pays through it.
+    cluster.await_caught_up(4).await;
+    for client in pay_through(&cluster, 4).await {
+        assert_eq!(client.network().epochs().present(), Epoch(2));
+        assert_eq!(client.network().key_of(3), Some(set.validators[3].network));
+    }
     // Its key is worth nothing now: three of four are the quorum, and it is none of them.
     cluster.stop_node(1).await;
     pay_after(&cluster, 2).await;

@@ -16,11 +16,11 @@ use carat_types::receipt::{Proof, Receipt, ReceiptError, Rule, Verifier};
 use carat_types::submission::RepliedOutcome;
 use carat_types::tentative::ReplyTally;
 use carat_types::transaction::SignedTransaction;
-use carat_types::{Digest, PublicKey, Quorum, SecretKey};
+use carat_types::{Digest, PublicKey, SecretKey};
 use stellar_xdr::TransactionEnvelope;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Client, ClientError, Finality, decode_result};
 use crate::native::{Native, Reply};
@@ -73,7 +73,7 @@ pub struct WordCount {
     hash: Digest,
     verifier: Verifier,
     tally: ReplyTally,
-    needed: usize,
+    rule: EarlyRule,
 }
 
 impl Client {
@@ -88,26 +88,32 @@ impl Client {
         key: &SecretKey,
         envelope: TransactionEnvelope,
     ) -> Result<Believed, ClientError> {
-        let genesis = &self.network.genesis;
+        let genesis = &self.network().genesis;
         if genesis.genesis.trust == Trust::Crash {
             return Err(ClientError::NoReplies(ReceiptError::NoReplies));
         }
-        if self.network.is_edge() {
+        if self.network().is_edge() {
             return Err(ClientError::Edge);
         }
         let transaction = SignedTransaction::from_envelope(&genesis.network_id(), envelope)?;
         let (hash, bytes) = (*transaction.hash(), transaction.bytes().to_vec());
-        let mut hearing = self.hear(key, hash, &bytes)?;
         let mut counting = WordCount::new(genesis, rule, hash)?;
-        match timeout(self.deadline, self.first(&mut hearing, &mut counting)).await {
-            Ok(Some(Told::Sealed(finality))) => Ok(Believed::Sealed(finality)),
-            Ok(Some(Told::Early(told))) => {
-                let (believed, header) = *told;
-                Ok(Believed::Early(Box::new(Early { believed, header, bytes, hearing })))
-            }
-            // Who is refused or finds no entrance asks as everybody does: that says why, if there is a reason.
-            Ok(None) | Err(_) => {
-                self.submit_bytes(&hash, &bytes).await.map(|finality| Believed::Sealed(Box::new(finality)))
+        let deadline = Instant::now() + self.deadline;
+        loop {
+            let mut hearing = self.hear(key, hash, &bytes)?;
+            match timeout_at(deadline, self.first(&mut hearing, &mut counting)).await {
+                Ok(Some(Told::Sealed(finality))) => return Ok(Believed::Sealed(finality)),
+                Ok(Some(Told::Early(told))) => {
+                    let (believed, header) = *told;
+                    return Ok(Believed::Early(Box::new(Early { believed, header, bytes, hearing })));
+                }
+                // The sessions ended: there may be other validators now, or the same ones with other keys.
+                Ok(None) if self.learn().await.is_new => {}
+                // Who is refused or finds no entrance asks as everybody does: that says why, if there is a reason.
+                Ok(None) | Err(_) => {
+                    let sealed = self.submit_bytes(&hash, &bytes).await;
+                    return sealed.map(|finality| Believed::Sealed(Box::new(finality)));
+                }
             }
         }
     }
@@ -115,10 +121,11 @@ impl Client {
     /// Opens a session with each validator, and hands the bytes in.
     fn hear(&self, key: &SecretKey, hash: Digest, bytes: &[u8]) -> Result<Hearing, ClientError> {
         let entrance = |error: &dyn std::fmt::Display| ClientError::Entrance(error.to_string());
-        let dialler = Dialler::new(key, &self.network.genesis.chain_id).map_err(|error| entrance(&error))?;
+        let dialler =
+            Dialler::new(key, &self.network().genesis.chain_id).map_err(|error| entrance(&error))?;
         let (dialler, (told, heard)) = (Arc::new(dialler), unbounded_channel());
         let mut sessions = JoinSet::new();
-        let doors = self.network.entrances().map_err(|error| entrance(&error))?;
+        let doors = self.network().entrances().map_err(|error| entrance(&error))?;
         for door in doors {
             let envelope = Envelope(bytes.into());
             sessions.spawn(converse(Arc::clone(&dialler), door, (hash, envelope), told.clone()));
@@ -221,11 +228,7 @@ impl WordCount {
     ///
     /// **Errors**: the genesis file lists an impossible set of validators.
     pub fn new(genesis: &GenesisFile, rule: EarlyRule, hash: Digest) -> Result<Self, ReceiptError> {
-        let needed = match rule {
-            EarlyRule::Tentative => 1,
-            EarlyRule::QuorumTentative => Quorum::of(genesis.genesis.validators.len())?.quorum(),
-        };
-        Ok(WordCount { hash, verifier: Verifier::new(genesis)?, tally: ReplyTally::default(), needed })
+        Ok(WordCount { hash, verifier: Verifier::new(genesis)?, tally: ReplyTally::default(), rule })
     }
 
     /// Counts a word that holds.
@@ -235,7 +238,12 @@ impl WordCount {
         let reply = &word.reply;
         let alone = Certificate::assemble(reply.body, [(reply.signer, reply.signature)]);
         self.verifier.check(&word.receipt(self.hash, alone)).ok()?;
-        if self.tally.add(reply) < self.needed {
+        let needed = match self.rule {
+            EarlyRule::Tentative => 1,
+            // Of the validators of the word's epoch, to whom its handovers lead.
+            EarlyRule::QuorumTentative => self.verifier.quorum_after(&word.handovers).quorum(),
+        };
+        if self.tally.add(reply) < needed {
             return None;
         }
         let receipt = word.receipt(self.hash, self.tally.certificate(reply.body));

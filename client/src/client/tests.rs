@@ -16,7 +16,7 @@ use crate::network::NodeAddress;
 
 /// What one node does.
 #[derive(Clone, Debug)]
-enum Behaviour {
+pub(super) enum Behaviour {
     /// Nobody listens.
     Dead,
     /// Refuses everything at its door.
@@ -29,13 +29,26 @@ enum Behaviour {
     Busy,
     /// Knows every account, with this sequence number.
     Account(i64),
+    /// Shows this for handovers, and does nothing else.
+    Shows(String),
+    /// The same, and refuses everything at its door.
+    ShowsAndRefuses(String),
+    /// Takes the question, and never answers.
+    Silent,
 }
 
 /// The status line and body of a node's answer.
-fn answer(behaviour: &Behaviour, post: bool, receipt: bool) -> (&'static str, String) {
+fn answer(behaviour: &Behaviour, post: bool, path: &str) -> (&'static str, String) {
+    let receipt = path.ends_with("/receipt");
     let missing = ("404 Not Found", r#"{"status":404,"title":"Resource Missing"}"#.to_owned());
     match behaviour {
-        Behaviour::Dead | Behaviour::Busy => ("503 Service Unavailable", r#"{"title":"Stale"}"#.into()),
+        Behaviour::Shows(handovers) | Behaviour::ShowsAndRefuses(handovers) if path == "/epochs" => {
+            ("200 OK", format!(r#"{{"epoch":1,"handovers":"{handovers}"}}"#))
+        }
+        Behaviour::ShowsAndRefuses(_) => answer(&Behaviour::Refuses, post, path),
+        Behaviour::Dead | Behaviour::Busy | Behaviour::Shows(_) | Behaviour::Silent => {
+            ("503 Service Unavailable", r#"{"title":"Stale"}"#.into())
+        }
         Behaviour::Refuses if post => {
             let problem = r#"{"title":"Failed","extras":{"result_codes":{"transaction":"tx_bad_seq"}}}"#;
             ("400 Bad Request", problem.into())
@@ -59,7 +72,7 @@ fn answer(behaviour: &Behaviour, post: bool, receipt: bool) -> (&'static str, St
 /// Starts a node.
 ///
 /// **Returns** its address.
-async fn node(behaviour: Behaviour) -> String {
+pub(super) async fn node(behaviour: Behaviour) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
     if matches!(behaviour, Behaviour::Dead) {
@@ -74,7 +87,12 @@ async fn node(behaviour: Behaviour) -> String {
                 let Ok(length) = stream.read(&mut request).await else { return };
                 let head = String::from_utf8_lossy(&request[..length]).into_owned();
                 let path = head.split_whitespace().nth(1).unwrap_or_default();
-                let (status, body) = answer(&behaviour, head.starts_with("POST"), path.ends_with("/receipt"));
+                if matches!(*behaviour, Behaviour::Silent) {
+                    // Until the client has gone.
+                    let _ = stream.read(&mut request).await;
+                    return;
+                }
+                let (status, body) = answer(&behaviour, head.starts_with("POST"), path);
                 let length = body.len();
                 let text = format!(
                     "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
@@ -93,7 +111,7 @@ async fn client_of(nodes: [Behaviour; 4]) -> Client {
         addresses.push(NodeAddress { name: String::new(), home: PathBuf::new(), metrics: api.clone(), api });
     }
     let genesis = genesis_of(PASSPHRASE);
-    let network = Network { folder: PathBuf::new(), genesis, nodes: addresses, acceptors: Vec::new() };
+    let network = Network::of(PathBuf::new(), genesis, addresses).expect("four");
     let client = Client::new(network).expect("connections");
     client.patience(Duration::from_millis(300), Duration::from_millis(600))
 }
@@ -105,7 +123,7 @@ async fn submit(nodes: [Behaviour; 4]) -> Result<Finality, ClientError> {
     client.submit(envelope).await
 }
 
-fn decode(transaction: &SignedTransaction) -> TransactionEnvelope {
+pub(super) fn decode(transaction: &SignedTransaction) -> TransactionEnvelope {
     carat_types::transaction::decode_envelope(transaction.bytes()).expect("an envelope")
 }
 

@@ -339,6 +339,11 @@ impl Verifier {
         Ok(self.assumed(Rule::Seal, handovers.len()))
     }
 
+    /// The thresholds of the epoch to which the handovers of a receipt lead, after it was checked.
+    pub fn quorum_after(&self, handovers: &[Handover]) -> Quorum {
+        self.reached(handovers.len()).set.quorum()
+    }
+
     /// Goes from the genesis file's set from handover to handover.
     fn walk(&mut self, handovers: &[Handover]) -> Result<(), ReceiptError> {
         let followed = self.epochs.follow(handovers, &Ed25519);

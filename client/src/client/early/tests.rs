@@ -1,30 +1,28 @@
 //! Words of validators as a client counts them, and what it says when another value becomes final.
 
 use carat_types::ValidatorId;
+use carat_types::epoch::Handover;
 use carat_types::message::{Signed, TentativeReply};
 use carat_types::receipt::Assumption;
 use carat_types::submission::SettledOutcome;
-use carat_types::{Signature, View};
+use carat_types::{Signature, Slot, View};
 
 use super::*;
-use crate::fixture::{PASSPHRASE, genesis_of, result_receipt, sign, transaction};
+use crate::fixture::{
+    PASSPHRASE, genesis_of, handovers, result_receipt, sign, sign_in, transaction, validator,
+};
 use crate::network::Network;
 use crate::rest::Problem;
 
 fn client() -> Client {
     let genesis = genesis_of(PASSPHRASE);
-    Client::new(Network {
-        folder: std::path::PathBuf::new(),
-        genesis,
-        nodes: Vec::new(),
-        acceptors: Vec::new(),
-    })
-    .expect("connections")
+    let network = Network::of(std::path::PathBuf::new(), genesis, Vec::new()).expect("four");
+    Client::new(network).expect("connections")
 }
 
 /// What a validator says of the fixture's transaction in a view.
 fn word(client: &Client, validator: u8, view: u64) -> RepliedOutcome {
-    let genesis = &client.network.genesis;
+    let genesis = &client.network().genesis;
     let Proof::Result(proof) = result_receipt(genesis, 2).proof else { panic!("the receipt of an outcome") };
     let body = TentativeReply { view: View(view), slot: proof.header.slot, header: proof.header.hash() };
     let (signer, signature) = sign(genesis, validator, body);
@@ -42,7 +40,7 @@ fn word(client: &Client, validator: u8, view: u64) -> RepliedOutcome {
 }
 
 fn counting(client: &Client, rule: EarlyRule) -> WordCount {
-    WordCount::new(&client.network.genesis, rule, *transaction(&client.network.genesis, 1).hash())
+    WordCount::new(&client.network().genesis, rule, *transaction(&client.network().genesis, 1).hash())
         .expect("four validators")
 }
 
@@ -59,7 +57,7 @@ fn quorum_of_one_view_is_believed_and_words_of_two_views_do_not_add_up() {
     let believed = counting.add(&word(&client, 3, 4)).expect("believed");
     assert_eq!(believed.verdict.rule, Rule::QuorumReplies);
     assert_eq!(believed.verdict.assumption, Assumption::AtMostDishonest(1));
-    let verdict = Receipt::verify(&believed.receipt, &client.network.genesis).expect("holds offline");
+    let verdict = Receipt::verify(&believed.receipt, &client.network().genesis).expect("holds offline");
     assert_eq!(verdict, believed.verdict);
 }
 
@@ -114,7 +112,7 @@ fn other_value_that_becomes_final_is_reported_with_what_was_believed() {
     let believed = counting(&client, EarlyRule::Tentative).add(&word).expect("believed");
     let header = word.header;
     let sealed = || {
-        let receipt = result_receipt(&client.network.genesis, 2).to_bytes();
+        let receipt = result_receipt(&client.network().genesis, 2).to_bytes();
         client.check(&believed.hash, receipt).expect("holds").expect("an outcome")
     };
     assert!(judge(&believed, &header, Ok(sealed())).is_ok(), "the same");
@@ -129,4 +127,28 @@ fn other_value_that_becomes_final_is_reported_with_what_was_believed() {
     let unknown = ClientError::Disagreement;
     let unknown = judge(&believed, &header, Err(unknown)).expect_err("not known");
     assert!(matches!(unknown, ClientError::Disagreement), "what is not known contradicts nothing");
+}
+
+/// What the validator in this place says in the epoch to which the handovers lead.
+fn later_word(client: &Client, handovers: &[Handover], place: usize) -> RepliedOutcome {
+    let (earlier, set) = (word(client, 0, 0), &handovers.last().expect("one").next);
+    let header = Header { slot: Slot(17), epoch: set.epoch, ..earlier.header };
+    let body = TentativeReply { view: View(4), slot: header.slot, header: header.hash() };
+    let (signer, signature) = sign_in(&client.network().genesis, set, place, body);
+    let reply = Signed { signer, body, signature };
+    RepliedOutcome { handovers: handovers.to_vec(), reply, header, outcome: earlier.outcome }
+}
+
+#[test]
+fn quorum_is_that_of_the_epoch_of_the_words() {
+    let client = client();
+    let seven = handovers(&client.network().genesis, &[(0..7).map(validator).collect()], 2);
+    let mut counting = counting(&client, EarlyRule::QuorumTentative);
+    for place in 0..4 {
+        let word = later_word(&client, &seven, place);
+        assert!(counting.add(&word).is_none(), "{place}: three of four are a quorum, of seven five are");
+    }
+    let believed = counting.add(&later_word(&client, &seven, 5)).expect("five of seven");
+    assert_eq!(believed.verdict.rule, Rule::QuorumReplies);
+    assert_eq!(believed.verdict.assumption, Assumption::AtMostDishonestInEach(2));
 }
