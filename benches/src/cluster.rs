@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use carat_chaos::cluster::{listener, point_at_relay};
 use carat_chaos::relay::{Direction, Fault, Faults, Relay};
 use carat_client::client::Client;
 use carat_client::network::{Network, NodeAddress};
 use carat_client::processes::Processes;
+use carat_client::rest::RestError;
 use carat_genesis::{InitOptions, init};
 use carat_types::genesis::Trust;
 use clap::ValueEnum;
@@ -123,11 +124,16 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// The network in `folder`, which runs already.
+    /// The network in `folder`, which runs already, with the validators that it has now.
     ///
-    /// **Errors**: it cannot be read, or a validator is not ready.
+    /// **Errors**: it cannot be read, it has no address of a validator, or one is not ready.
     pub async fn attach(folder: &Path) -> Result<Self> {
-        let network = Network::load(folder)?;
+        let client = Client::new(Network::load(folder)?)?;
+        client.learn().await;
+        let network = client.network().clone();
+        if let Some(node) = network.nodes.iter().find(|node| !node.is_reachable()) {
+            bail!("{}: {}", node.name, RestError::NoAddress);
+        }
         let processes = Processes::new(&network)?;
         for node in &network.nodes {
             processes.await_ready(node, READY_PATIENCE).await?;

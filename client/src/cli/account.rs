@@ -61,7 +61,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
 
 /// Asks a test network for coins.
 pub(crate) async fn friendbot(session: &Session, arguments: FriendbotArguments) -> Result<(), Failure> {
-    let client = session.client()?;
+    let client = session.client().await?;
     if arguments.new {
         session.keys()?.add_secret(&arguments.account, &keystore::generate()?)?;
     }
@@ -83,7 +83,7 @@ pub(crate) async fn friendbot(session: &Session, arguments: FriendbotArguments) 
 
 async fn show(session: &Session, account: &str) -> Result<(), Failure> {
     let address = keystore::address(&session.account(account)?);
-    print(session, &fetch(&session.client()?, &address).await?);
+    print(session, &fetch(&session.client().await?, &address).await?);
     Ok(())
 }
 

@@ -184,7 +184,7 @@ async fn find(
     issuer: Option<String>,
 ) -> Result<Vec<Value>, Failure> {
     let query = Query::default().with_some("asset_code", code).with_some("asset_issuer", issuer);
-    query::records(&session.client()?, "/assets", query).await
+    query::records(&session.client().await?, "/assets", query).await
 }
 
 async fn show(session: &Session, asset: &Asset) -> Result<(), Failure> {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
-use carat_client::Network;
 use carat_client::processes::sibling;
 use carat_client::rest::{Account, Page, Rest, RestError};
+use carat_client::{Network, NodeAddress};
 use carat_types::builder::amount;
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
@@ -46,8 +46,8 @@ pub(crate) enum Command {
 /// **Errors**: [`Code::Failed`] if books differ, after the table; [`Code::NotReady`] if a validator does not answer.
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Roots { ledgers } => roots(session, &session.network()?, ledgers.max(1)).await,
-        Command::Supply => supply(session, &session.network()?).await,
+        Command::Roots { ledgers } => roots(session, &session.present().await?, ledgers.max(1)).await,
+        Command::Supply => supply(session, &session.present().await?).await,
         Command::Replay { home } => replay(session, &home),
     }
 }
@@ -86,7 +86,8 @@ struct RootsRow {
 
 async fn roots(session: &Session, network: &Network, ledgers: u32) -> Result<(), Failure> {
     let http = Rest::pool()?;
-    let nodes: Vec<Rest> = network.nodes.iter().map(|node| Rest::new(&node.api, http.clone())).collect();
+    let asked: Vec<&NodeAddress> = network.nodes.iter().filter(|node| node.is_reachable()).collect();
+    let nodes: Vec<Rest> = asked.iter().map(|node| Rest::new(&node.api, http.clone())).collect();
     let mut last = u32::MAX;
     for node in &nodes {
         let newest: Page<Ledger> = node.get("/ledgers?order=desc&limit=1", TIMEOUT).await?;
@@ -98,7 +99,7 @@ async fn roots(session: &Session, network: &Network, ledgers: u32) -> Result<(),
         books.push(ledgers_of(node, first, last).await?);
     }
     let rows: Vec<RootsRow> =
-        network.nodes.iter().zip(&books).map(|(node, book)| roots_row(&node.name, book, &books)).collect();
+        asked.iter().zip(&books).map(|(node, book)| roots_row(&node.name, book, &books)).collect();
     let cells = rows.iter().map(|row| {
         let state = match (row.differs_at, row.broken_at) {
             (Some(ledger), _) => format!("differs at ledger {ledger}"),
@@ -191,7 +192,7 @@ struct SupplyRow {
 async fn supply(session: &Session, network: &Network) -> Result<(), Failure> {
     let http = Rest::pool()?;
     let mut rows = Vec::new();
-    for node in &network.nodes {
+    for node in network.nodes.iter().filter(|node| node.is_reachable()) {
         let rest = Rest::new(&node.api, http.clone());
         for asset in assets(&rest).await? {
             rows.push(recount(&rest, &node.name, &asset).await?);

@@ -127,7 +127,7 @@ async fn list(
     if let Some(asset) = asset {
         query = query.with("asset", carat_types::builder::asset::format(&session.asset(&asset)?));
     }
-    let records = query::records(&session.client()?, "/claimable_balances", query).await?;
+    let records = query::records(&session.client().await?, "/claimable_balances", query).await?;
     let rows = records.iter().map(|record| {
         vec![text(record, "id"), text(record, "amount"), text(record, "asset"), claimants(record)]
     });

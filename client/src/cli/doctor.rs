@@ -63,6 +63,9 @@ struct Row {
     /// Whether its word counts towards a quorum: proposers of an edge network have no vote.
     #[serde(skip)]
     votes: bool,
+    /// Whether it could be asked: one without an address may be well.
+    #[serde(skip)]
+    is_known: bool,
     #[serde(flatten)]
     answer: Option<Consensus>,
     error: Option<String>,
@@ -88,7 +91,7 @@ struct Report {
 ///
 /// **Errors**: [`Code::NotReady`] if no block becomes final, after the table.
 pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Failure> {
-    let network = session.network()?;
+    let network = session.present().await?;
     if let Some(file) = &arguments.bundle {
         bundle::write(session, &network, file).await?;
     }
@@ -115,8 +118,9 @@ async fn ask(network: &Network) -> Result<Vec<Row>, Failure> {
             Ok(answer) => (Some(answer), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let votes = number < network.genesis.genesis.validators.len();
-        rows.push(Row { name: node.name.clone(), votes, answer, error });
+        let votes = number < network.epochs().set().validators.len();
+        let is_known = !node.metrics.is_empty();
+        rows.push(Row { name: node.name.clone(), votes, is_known, answer, error });
     }
     Ok(rows)
 }
@@ -124,8 +128,9 @@ async fn ask(network: &Network) -> Result<Vec<Row>, Failure> {
 /// The network is well if a quorum says so; else the cause that most validators name, and all whom they miss.
 fn judge(rows: &[Row]) -> Verdict {
     let answers: Vec<&Consensus> = rows.iter().filter_map(|row| row.answer.as_ref()).collect();
+    let is_down = |row: &Row| row.is_known && row.answer.is_none();
     let down: BTreeSet<u16> =
-        (0..).zip(rows).filter(|(_, row)| row.answer.is_none()).map(|(index, _)| index).collect();
+        (0..).zip(rows).filter(|(_, row)| is_down(row)).map(|(index, _)| index).collect();
     let Some(quorum) = answers.first().map(|answer| answer.quorum) else {
         return Verdict {
             well: false,
@@ -170,7 +175,8 @@ const HEAD: [&str; 8] = ["validator", "cause", "view", "leader", "final", "execu
 
 fn cells(row: &Row, names: &[&str]) -> Vec<String> {
     let Some(answer) = &row.answer else {
-        let mut cells = vec![row.name.clone(), "down".into()];
+        let state = if row.is_known { "down" } else { "no address" };
+        let mut cells = vec![row.name.clone(), state.into()];
         cells.resize(HEAD.len() - 1, String::new());
         cells.push(row.error.clone().unwrap_or_default());
         return cells;
@@ -202,11 +208,11 @@ mod tests {
         };
         let own = ViewState { view: 1, active: true, last_final: 9, last_executed: 9, highest_vote: 9 };
         let answer = Consensus { leader: 1, quorum: 3, idle_ms: 5, own, diagnosis, alarms: Vec::new() };
-        Row { name: "v".into(), votes: true, answer: Some(answer), error: None }
+        Row { name: "v".into(), votes: true, is_known: true, answer: Some(answer), error: None }
     }
 
     fn down() -> Row {
-        Row { name: "v".into(), votes: true, answer: None, error: Some("refused".into()) }
+        Row { name: "v".into(), votes: true, is_known: true, answer: None, error: Some("refused".into()) }
     }
 
     #[test]
@@ -226,6 +232,13 @@ mod tests {
         let stuck = row("leader-silent", &[4]);
         let verdict = judge(&[row("none", &[]), row("none", &[]), stuck, down(), proposer(), proposer()]);
         assert!(!verdict.well, "two of four acceptors are no quorum: {verdict:?}");
+    }
+
+    #[test]
+    fn validator_without_an_address_is_not_called_missing() {
+        let unknown = Row { is_known: false, ..down() };
+        let verdict = judge(&[row("none", &[]), row("none", &[]), row("none", &[]), down(), unknown]);
+        assert_eq!((verdict.well, verdict.missing), (true, BTreeSet::from([3])));
     }
 
     #[test]

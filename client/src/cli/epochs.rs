@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use carat_client::Client;
+use carat_client::network::{HANDOVERS, Network, NodeAddress};
 use carat_client::rest::Rest;
 use carat_types::accountability;
-use carat_types::epoch::{EpochSet, Epochs, read_handovers, write_handovers};
-use carat_types::validators::Ed25519;
+use carat_types::epoch::{EpochSet, Epochs, write_handovers};
+use carat_types::genesis::GenesisValidator;
 use carat_types::{Digest, Epoch, PublicKey};
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
@@ -23,13 +22,13 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// What can be asked of epochs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Who validates now, as handovers prove it against the genesis file
+    /// Who validates now, as handovers prove it against the genesis file, and whom this description reaches
     Show,
     /// Write the handovers to a file, checked: a validator that comes, or was away for long, has it in its data folder
     Fetch {
-        /// The file: `handovers` in the data folder of a validator
+        /// The file: `handovers` in the data folder of a validator [default: the one beside network.toml]
         #[arg(long)]
-        out: PathBuf,
+        out: Option<PathBuf>,
     },
     /// Print the present set as the next one, to be edited and proposed (carat governance propose-set)
     Draft {
@@ -39,10 +38,10 @@ pub(crate) enum Command {
     },
 }
 
-/// What a node says.
+/// What a node says of itself.
 #[derive(Debug, Deserialize)]
 struct Answer {
-    handovers: String,
+    epoch: Epoch,
 }
 
 /// What a node says of the ledger's record; one of an earlier release says nothing.
@@ -65,7 +64,7 @@ pub(super) struct Conviction {
     pub(super) recorded_slot: String,
 }
 
-/// What it proves.
+/// What it proves, and whom the description reaches.
 #[derive(Serialize)]
 struct Report<'a> {
     epoch: Epoch,
@@ -73,13 +72,26 @@ struct Report<'a> {
     hash: Digest,
     #[serde(flatten)]
     set: &'a EpochSet,
+    nodes: Vec<Reach>,
+    /// Described nodes that are no validators of this epoch.
+    others: Vec<&'a str>,
+}
+
+/// How a validator is reached.
+#[derive(Debug, Serialize)]
+struct Reach {
+    name: String,
+    api: Option<String>,
+    /// The epoch that it says it is in.
+    epoch: Option<Epoch>,
+    error: Option<String>,
 }
 
 /// Does it.
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
     let epochs = fetch(session).await?;
     match command {
-        Command::Show => show(session, &epochs),
+        Command::Show => show(session, &session.present().await?).await,
         Command::Draft { without_convicted } => {
             let next = draft(session, &epochs, without_convicted).await?;
             if let Err(error) = next.check() {
@@ -89,10 +101,20 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
             Ok(())
         }
         Command::Fetch { out } => {
-            let failed = |error| Failure::failed(format!("{}: {error}", out.display()));
-            std::fs::write(&out, write_handovers(epochs.handovers())).map_err(failed)?;
+            let path = match out {
+                Some(out) => {
+                    let failed = |error| Failure::failed(format!("{}: {error}", out.display()));
+                    std::fs::write(&out, write_handovers(epochs.handovers())).map_err(failed)?;
+                    out
+                }
+                None => {
+                    let network = session.present().await?;
+                    network.keep_handovers().map_err(|error| failed(&error))?;
+                    network.folder.join(HANDOVERS)
+                }
+            };
             let count = epochs.handovers().len();
-            session.say(&format!("{}: {count} handovers, to epoch {}", out.display(), epochs.present()));
+            session.say(&format!("{}: {count} handovers, to epoch {}", path.display(), epochs.present()));
             Ok(())
         }
     }
@@ -114,7 +136,8 @@ pub(super) async fn draft(
     epochs: &Epochs,
     without_convicted: bool,
 ) -> Result<EpochSet, Failure> {
-    let convictions = if without_convicted { convictions(&session.client()?).await? } else { Vec::new() };
+    let convictions =
+        if without_convicted { convictions(&session.client().await?).await? } else { Vec::new() };
     name_convicted(session, epochs.set(), &convictions);
     let keys: Vec<PublicKey> = convictions.iter().map(|it| it.key).collect();
     Ok(accountability::without_convicted(epochs.set(), &keys))
@@ -138,41 +161,45 @@ fn failed(error: &dyn std::fmt::Display) -> Failure {
     Failure::failed(error.to_string())
 }
 
-/// The epochs of the network, of all that nodes show the longest chain that holds.
+/// The epochs of the network, as far as nodes show them and handovers prove them.
 ///
-/// **Errors**: no node answers with one.
+/// **Errors**: no node shows any.
 pub(super) async fn fetch(session: &Session) -> Result<Epochs, Failure> {
-    let client = session.client()?;
-    let genesis = &client.network().genesis;
-    let mut longest: Option<Epochs> = None;
-    let mut refused = Vec::new();
-    for node in client.nodes() {
-        match of_node(node, Epochs::of(genesis).map_err(|error| failed(&error))?).await {
-            Ok(epochs) if longest.as_ref().is_none_or(|it| it.present() < epochs.present()) => {
-                longest = Some(epochs);
-            }
-            Ok(_) => {}
-            Err(why) => refused.push(why),
-        }
+    let client = session.client().await?;
+    let learned = client.learn().await;
+    learned.refused.iter().for_each(|why| session.say(why));
+    match learned.answers {
+        0 => Err(Failure::failed("no node shows its epochs (hint: carat status --cluster)")),
+        _ => Ok(client.network().epochs().clone()),
     }
-    for why in &refused {
-        session.say(why);
-    }
-    longest.ok_or_else(|| Failure::failed("no node shows its epochs (hint: carat status --cluster)"))
 }
 
-async fn of_node(node: &Rest, mut epochs: Epochs) -> Result<Epochs, String> {
-    let answer: Answer = node.get("/epochs", TIMEOUT).await.map_err(|error| error.to_string())?;
-    let bytes = BASE64.decode(answer.handovers).map_err(|error| error.to_string())?;
-    let handovers = read_handovers(&bytes).map_err(|error| error.to_string())?;
-    epochs.follow(&handovers, &Ed25519).map_err(|error| error.to_string())?;
-    Ok(epochs)
+/// Asks every validator at once which epoch it is in.
+async fn reach(network: &Network) -> Result<Vec<Reach>, Failure> {
+    let http = Rest::pool()?;
+    let ask = |node: &NodeAddress| {
+        let rest = Rest::new(&node.api, http.clone());
+        tokio::spawn(async move { rest.get::<Answer>("/epochs", TIMEOUT).await })
+    };
+    // Nobody asks the validators of an edge network.
+    let validators = if network.is_edge() { &network.acceptors } else { &network.nodes };
+    let questions: Vec<_> = validators.iter().map(ask).collect();
+    let mut reached = Vec::new();
+    for (node, question) in validators.iter().zip(questions) {
+        let answer = question.await.map_err(|error| failed(&error))?;
+        let error = answer.as_ref().err().map(ToString::to_string);
+        let api = node.is_reachable().then(|| node.api.clone());
+        reached.push(Reach { name: node.name.clone(), api, epoch: answer.ok().map(|it| it.epoch), error });
+    }
+    Ok(reached)
 }
 
-fn show(session: &Session, epochs: &Epochs) -> Result<(), Failure> {
+async fn show(session: &Session, network: &Network) -> Result<(), Failure> {
+    let (epochs, nodes) = (network.epochs(), reach(network).await?);
     let (epoch, set) = (epochs.present(), epochs.set());
     let first_slot = epochs.last_slot_before(epoch).next().to_string();
-    let report = Report { epoch, first_slot, hash: set.hash(), set };
+    let others = network.others.iter().map(|node| node.name.as_str()).collect();
+    let report = Report { epoch, first_slot, hash: set.hash(), set, nodes, others };
     let fields = [
         ("epoch", epoch.to_string()),
         ("first slot", report.first_slot.clone()),
@@ -181,11 +208,25 @@ fn show(session: &Session, epochs: &Epochs) -> Result<(), Failure> {
     ];
     session.output.fields(&report, &fields);
     if !session.output.is_json() {
-        let row = |(index, it): (usize, &carat_types::genesis::GenesisValidator)| {
-            vec![index.to_string(), it.name.clone(), it.acceptor.to_string(), it.network.to_string()]
-        };
-        let rows = set.validators.iter().enumerate().map(row).collect();
-        line(&table(&["place", "name", "acceptor key", "network key"], rows));
+        let rows = set.validators.iter().zip(&report.nodes).enumerate();
+        let rows = rows.map(|(place, (validator, reach))| row(place, validator, reach)).collect();
+        line(&table(&["place", "name", "acceptor key", "network key", "address", "answers"], rows));
     }
     Ok(())
+}
+
+fn row(place: usize, validator: &GenesisValidator, reach: &Reach) -> Vec<String> {
+    let answers = match (&reach.api, reach.epoch, &reach.error) {
+        (None, ..) => "not asked".to_owned(),
+        (_, Some(epoch), _) => format!("epoch {epoch}"),
+        (_, None, error) => format!("no: {}", error.as_deref().unwrap_or("no answer")),
+    };
+    vec![
+        place.to_string(),
+        validator.name.clone(),
+        validator.acceptor.to_string(),
+        validator.network.to_string(),
+        reach.api.clone().unwrap_or_else(|| "none".to_owned()),
+        answers,
+    ]
 }

@@ -98,7 +98,7 @@ async fn show(session: &Session) -> Result<(), Failure> {
 
 /// Shows what the ledger has on record, as a node tells it.
 async fn list(session: &Session) -> Result<(), Failure> {
-    let convictions = epochs::convictions(&session.client()?).await?;
+    let convictions = epochs::convictions(&session.client().await?).await?;
     let cells = |it: &Conviction| {
         vec![
             it.code.clone(),
@@ -120,7 +120,7 @@ async fn list(session: &Session) -> Result<(), Failure> {
 
 /// Submits evidence in a transaction, and says what came of it.
 async fn submit(session: &Session, evidence: Evidence, from: &str) -> Result<(), Failure> {
-    let client = session.client()?;
+    let client = session.client().await?;
     let epochs = epochs::fetch(session).await?;
     let genesis = &client.network().genesis;
     let failed = |error: SubmitError| Failure::failed(error.to_string());
@@ -170,7 +170,7 @@ async fn kept(session: &Session, text: &str) -> Result<Evidence, Failure> {
 ///
 /// **Errors**: a network that cannot be read. Pieces that prove nothing are told, not returned.
 async fn gather(session: &Session) -> Result<Vec<Row>, Failure> {
-    let network = session.network()?;
+    let network = session.present().await?;
     // Who shows no epochs shows evidence all the same: then of epoch 0.
     let founding = || Epochs::of(&network.genesis).map_err(|error| Failure::failed(error.to_string()));
     let epochs = epochs::fetch(session).await.or_else(|_| founding())?;

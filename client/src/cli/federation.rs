@@ -44,7 +44,7 @@ pub(crate) struct Record {
 
 /// Does it.
 pub(crate) async fn run(session: &Session, Command::Lookup { subject }: Command) -> Result<(), Failure> {
-    let record = lookup(&session.client()?, &subject).await?;
+    let record = lookup(&session.client().await?, &subject).await?;
     let mut fields = vec![("account", record.account_id.clone())];
     fields.extend(record.stellar_address.iter().map(|name| ("name", name.clone())));
     fields.extend(record.memo_type.iter().map(|kind| ("memo type", kind.clone())));

@@ -38,12 +38,13 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
                        (hint: listen on 127.0.0.1, or say --expose)";
         return Err(Failure::usage(message));
     }
-    let network = session.network()?;
+    let network = session.present().await?;
     let (identity, secret) = session.signer(&arguments.identity)?;
     let node = match &arguments.node {
         Some(name) => network.nodes.iter().find(|node| node.name == *name),
-        None => network.nodes.first(),
+        None => network.nodes.iter().find(|node| node.is_reachable()),
     };
+    let node = node.filter(|node| node.is_reachable());
     let node = node.ok_or_else(|| Failure::usage("the network has no such node (hint: see network.toml)"))?;
     let http = Rest::pool()?;
     let login = Login::new(secret, &network.genesis.genesis.network_passphrase);

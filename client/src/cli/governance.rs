@@ -164,14 +164,14 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
         Command::Propose { parameter, value, days, speaker } => {
             let change = Change::Value { parameter: parameter.into(), value };
             let valid_until = now_seconds().saturating_add(days.saturating_mul(SECONDS_A_DAY));
-            let client = session.client()?;
+            let client = session.client().await?;
             check_builds(&client, &change, speaker.force).await?;
             let call = |signer| Call::Propose { signer, change, valid_until };
             speak(session, &client, &speaker, call).await
         }
         // The parser has seen to it that there is a file unless the convicted are to be left out.
         Command::ProposeSet { set, without_convicted: _, days, speaker } => {
-            let client = session.client()?;
+            let client = session.client().await?;
             let set = match set {
                 Some(path) => set_of_file(session, &client, &path).await?,
                 None => set_without_convicted(session).await?,
@@ -184,7 +184,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
             speak(session, &client, &speaker, call).await
         }
         Command::Approve { proposal, speaker } => {
-            let client = session.client()?;
+            let client = session.client().await?;
             let state = ask(&client).await?;
             let found = find(&state, &proposal)?;
             session.say(&format!("approving {} of {}", found.change, keystore::address(&found.proposer)));
@@ -372,7 +372,7 @@ async fn builds(client: &Client) -> Vec<Build> {
 }
 
 async fn show(session: &Session) -> Result<(), Failure> {
-    let client = session.client()?;
+    let client = session.client().await?;
     let state = ask(&client).await?;
     let builds = builds(&client).await;
     let mut fields = vec![

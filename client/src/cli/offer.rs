@@ -110,7 +110,7 @@ async fn place(session: &Session, arguments: OfferArguments, kind: Kind) -> Resu
 }
 
 async fn cancel(session: &Session, owner: &str, id: i64) -> Result<(), Failure> {
-    let record = query::one(&session.client()?, &format!("/offers/{id}")).await?;
+    let record = query::one(&session.client().await?, &format!("/offers/{id}")).await?;
     let side = |name: &str| asset::parse(&asset_of(&record[name], ""));
     let ratio = format!("{}/{}", record["price_r"]["n"], record["price_r"]["d"]);
     let operation =
@@ -138,7 +138,7 @@ async fn list(
             query = query.with_asset(prefix, &session.asset(&named)?);
         }
     }
-    let records = query::records(&session.client()?, "/offers", query).await?;
+    let records = query::records(&session.client().await?, "/offers", query).await?;
     let rows = records.iter().map(|record| {
         let side = |name: &str| asset_of(&record[name], "");
         let fields = ["id", "seller", "amount"].map(|name| text(record, name));
@@ -155,7 +155,7 @@ pub(crate) async fn book(session: &Session, arguments: BookArguments) -> Result<
         .with_asset("selling_asset", &session.asset(&arguments.selling)?)
         .with_asset("buying_asset", &session.asset(&arguments.buying)?)
         .with("limit", arguments.limit.to_string());
-    let book = query::one(&session.client()?, &query.path("/order_book")).await?;
+    let book = query::one(&session.client().await?, &query.path("/order_book")).await?;
     session.output.rows(&book, &["side", "price", "amount"], levels(&book));
     Ok(())
 }

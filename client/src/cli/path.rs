@@ -73,7 +73,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
 }
 
 async fn find(session: &Session, arguments: FindArguments) -> Result<(), Failure> {
-    let client = session.client()?;
+    let client = session.client().await?;
     let (asset, amount) = (session.asset(&arguments.asset)?, checked(&arguments.amount)?);
     let records = match &arguments.into {
         Some(into) => sending(&client, &asset, &amount, &session.asset(into)?).await?,
@@ -99,7 +99,7 @@ async fn find(session: &Session, arguments: FindArguments) -> Result<(), Failure
 }
 
 async fn operation(session: &Session, arguments: PayArguments) -> Result<Operation, Failure> {
-    let client = session.client()?;
+    let client = session.client().await?;
     let destination = session.destination(&arguments.to)?;
     let (asset, amount) = (session.asset(&arguments.asset)?, amount::parse(&arguments.amount)?);
     let text = amount::format(amount);

@@ -11,6 +11,7 @@ use carat_client::delivery;
 use carat_client::keystore;
 use carat_client::outcome::Outcome;
 use carat_client::payload::{self, MESSAGE_BYTES_MAX};
+use carat_client::rest::RestError;
 use carat_network::entrance::Dialler;
 use carat_types::Digest;
 use carat_types::builder::operation;
@@ -199,7 +200,8 @@ async fn deliver(session: &Session, arguments: DeliverArguments) -> Result<(), F
     let sealed = read_sealed(&arguments.file)?;
     let dialler = dialler(session, &arguments.identity)?;
     for name in &arguments.nodes {
-        delivery::deliver(&dialler, node(session, name)?, arguments.transaction, sealed.clone()).await?;
+        delivery::deliver(&dialler, node(session, name).await?, arguments.transaction, sealed.clone())
+            .await?;
         session.say(&format!("{name} keeps it"));
     }
     let memo = sealed.memo();
@@ -210,7 +212,7 @@ async fn deliver(session: &Session, arguments: DeliverArguments) -> Result<(), F
 
 async fn fetch(session: &Session, arguments: FetchArguments) -> Result<(), Failure> {
     let dialler = dialler(session, &arguments.identity)?;
-    let sealed = delivery::fetch(&dialler, node(session, &arguments.node)?, arguments.memo).await?;
+    let sealed = delivery::fetch(&dialler, node(session, &arguments.node).await?, arguments.memo).await?;
     write_new(&arguments.out, &sealed.to_bytes())?;
     let value = json!({ "memo": arguments.memo, "file": arguments.out });
     let fields = [("memo", arguments.memo.to_string()), ("file", arguments.out.display().to_string())];
@@ -255,16 +257,16 @@ fn dialler(session: &Session, identity: &str) -> Result<Dialler, Failure> {
     Dialler::new(&secret, &chain_id).map_err(|error| Failure::failed(error.to_string()))
 }
 
-/// The native entrance of a node: at the address of its REST interface.
-fn node(session: &Session, name: &str) -> Result<delivery::Node, Failure> {
-    let network = session.network()?;
+/// The native entrance of a node, at the address of its REST interface, and the key that it has now.
+async fn node(session: &Session, name: &str) -> Result<delivery::Node, Failure> {
+    let network = session.present().await?;
     let unknown = || {
         let known: Vec<_> = network.nodes.iter().map(|node| node.name.as_str()).collect();
         Failure::usage(format!("there is no node {name} (hint: one of {})", known.join(", ")))
     };
     let index = network.nodes.iter().position(|node| node.name == name).ok_or_else(unknown)?;
     let entrance = network.entrance(index).map_err(|error| Failure::failed(error.to_string()))?;
-    let (address, key) = entrance.ok_or_else(unknown)?;
+    let (address, key) = entrance.ok_or(RestError::NoAddress)?;
     Ok(delivery::Node { address, key })
 }
 
@@ -289,7 +291,7 @@ struct DataEntry {
 /// all proposers of an edge network.
 async fn published_key(session: &Session, address: &str) -> Result<Digest, Failure> {
     let path = format!("/accounts/{address}/data/{DATA_NAME}");
-    let client = session.client()?;
+    let client = session.client().await?;
     let entry = client.agreed(|node| {
         let path = path.clone();
         async move { node.get::<DataEntry>(&path, TIMEOUT).await.map(|entry| entry.value) }
@@ -312,7 +314,7 @@ struct Record {
 /// The memo of a transaction that succeeded. The transaction's hash covers it, and the receipt proves the rest: no node
 /// is believed.
 async fn memo_of(session: &Session, hash: &Digest) -> Result<Digest, Failure> {
-    let client = session.client()?;
+    let client = session.client().await?;
     let finality = client.await_finality(hash).await?;
     let outcome = Outcome::of(&finality.result);
     if !outcome.successful {

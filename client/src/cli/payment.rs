@@ -54,7 +54,7 @@ pub(crate) async fn pay(session: &Session, arguments: PayArguments) -> Result<()
     let destination = session.destination(&arguments.to)?;
     let payment = operation::payment(destination, asset, amount::parse(&arguments.amount)?);
     let (identity, secret) = session.signer(&arguments.from)?;
-    let client = session.client()?;
+    let client = session.client().await?;
     let mut builder = session.builder(&client, &identity.public, vec![payment]).await?;
     if let Some(memo) = &arguments.memo {
         builder = builder.memo(text_memo(memo)?);

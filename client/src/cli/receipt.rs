@@ -40,7 +40,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failure> {
     match command {
         Command::Fetch { hash } => {
-            let finality = session.client()?.await_finality(&hash).await?;
+            let finality = session.client().await?.await_finality(&hash).await?;
             output::line(&to_text(&finality.receipt));
             let verdict = &finality.verdict;
             session.say(&format!("{}: {}", verdict.rule, verdict.assumption));

@@ -11,6 +11,7 @@ use carat_types::builder::{TransactionBuilder, asset};
 use carat_types::{PublicKey, SecretKey};
 use serde_json::{Value, json};
 use stellar_xdr::{AccountId, Asset, MuxedAccount, Operation, TransactionEnvelope};
+use tokio::sync::OnceCell;
 
 use super::output::{Output, say};
 use super::{Code, Failure};
@@ -45,6 +46,8 @@ pub(crate) struct Session {
     rule: ClientRule,
     /// Whether the seals are waited for whatever the rule.
     await_seals: bool,
+    /// The client of all that one command does.
+    client: OnceCell<Client>,
 }
 
 impl Session {
@@ -55,7 +58,8 @@ impl Session {
         reader: Option<String>,
         output: Output,
     ) -> Self {
-        Session { network, keys, reader, output, rule: ClientRule::Sealed, await_seals: false }
+        let client = OnceCell::new();
+        Session { network, keys, reader, output, rule: ClientRule::Sealed, await_seals: false, client }
     }
 
     /// The same, which believes by `rule` what it submits.
@@ -63,20 +67,43 @@ impl Session {
         Session { rule, await_seals, ..self }
     }
 
-    /// The network that was named.
+    /// The network that was named, as its folder describes it.
     pub(crate) fn network(&self) -> Result<Network, Failure> {
         let missing = "which network? (hint: --network DIR, or set CARAT_NETWORK)";
         let path = self.network.as_deref().ok_or_else(|| Failure::usage(missing))?;
         Ok(Network::load(path)?)
     }
 
-    /// A client of it.
-    pub(crate) fn client(&self) -> Result<Client, Failure> {
+    /// The network with the validators that it has now, if a node can be asked.
+    pub(crate) async fn present(&self) -> Result<Network, Failure> {
+        Ok(self.client().await?.network().clone())
+    }
+
+    /// A client of it, which has asked nodes once who validates now.
+    pub(crate) async fn client(&self) -> Result<Client, Failure> {
+        self.client.get_or_try_init(|| self.connect()).await.cloned()
+    }
+
+    async fn connect(&self) -> Result<Client, Failure> {
         let client = Client::new(self.network()?)?.patience(ROUND_TIMEOUT, Duration::from_secs(60));
-        match &self.reader {
-            Some(name) => Ok(client.logged_in(self.signer(name)?.1)),
-            None => Ok(client),
+        let client = match &self.reader {
+            Some(name) => client.logged_in(self.signer(name)?.1),
+            None => client,
+        };
+        // Who cannot be asked now is asked again where it matters.
+        let learned = client.learn().await;
+        let network = client.network();
+        network.notes().iter().for_each(|note| self.say(note));
+        if learned.is_new {
+            match network.keep_handovers() {
+                Ok(_) => self.say(&format!(
+                    "epoch {} has begun: its validators are known",
+                    network.epochs().present()
+                )),
+                Err(error) => self.say(&format!("{error}: who validates is asked again each time")),
+            }
         }
+        Ok(client)
     }
 
     /// The identities: of `--keys`, else those of the network.
@@ -143,7 +170,7 @@ impl Session {
     /// Builds, signs by the identity `source`, submits, and waits for the proof.
     pub(crate) async fn settle(&self, source: &str, operations: Vec<Operation>) -> Result<Finality, Failure> {
         let (identity, secret) = self.signer(source)?;
-        let client = self.client()?;
+        let client = self.client().await?;
         let builder = self.builder(&client, &identity.public, operations).await?;
         let envelope = builder.sign(&client.network().genesis.network_id(), &[&secret])?;
         self.hand_in(&client, envelope, Some(&secret)).await

@@ -86,7 +86,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
         Command::Prove(entry) => {
             let key = key_of(session, &entry)?.to_xdr(Limits::none());
             let key = key.map_err(|error| Failure::usage(format!("no key of an entry: {error}")))?;
-            let proved = session.client()?.prove_state(&key).await?;
+            let proved = session.client().await?.prove_state(&key).await?;
             output::line(&to_text(&proved.receipt));
             let verdict = &proved.verdict;
             let what = if verdict.value.is_some() { "there" } else { "not there" };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use carat_client::Network;
 use carat_client::rest::Rest;
+use carat_client::{Network, NodeAddress};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -59,17 +59,20 @@ pub(crate) struct Row {
     #[serde(flatten)]
     status: Option<Status>,
     error: Option<String>,
+    /// Whether it could be asked: else nobody here knows how it is.
+    #[serde(skip)]
+    is_known: bool,
 }
 
 /// Shows it.
 ///
 /// **Errors**: a validator that does not answer or is not ready, after the table.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
-    let network = session.network()?;
+    let network = session.present().await?;
     let mut rows = cluster(&network).await?;
     if !arguments.cluster {
-        // The first that clients reach.
-        rows = rows.into_iter().skip(network.acceptors.len()).take(1).collect();
+        let first = network.processes().position(NodeAddress::is_reachable).unwrap_or_default();
+        rows = rows.into_iter().skip(first).take(1).collect();
     }
     session.output.rows(&rows, &HEAD, rows.iter().map(cells).collect());
     let unwell: Vec<_> = rows.iter().filter_map(Row::complaint).collect();
@@ -93,7 +96,7 @@ pub(crate) async fn cluster(network: &Network) -> Result<Vec<Row>, Failure> {
             Ok(status) => (Some(status), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        rows.push(Row { name: node.name.clone(), status, error });
+        rows.push(Row { name: node.name.clone(), status, error, is_known: !node.metrics.is_empty() });
     }
     Ok(rows)
 }
@@ -116,7 +119,7 @@ pub(crate) fn cells(row: &Row) -> Vec<String> {
             status.stable.to_string(),
             status.version.clone(),
         ]),
-        None => cells.push("down".into()),
+        None => cells.push(if row.is_known { "down" } else { "no address" }.into()),
     }
     cells.resize(HEAD.len(), String::new());
     cells
@@ -135,7 +138,8 @@ impl Row {
                 Some(format!("{} is {}: {}", self.name, status.state, status.reasons.join(", ")))
             }
             (None, error) => {
-                Some(format!("{} is down: {}", self.name, error.as_deref().unwrap_or("no answer")))
+                let state = if self.is_known { "down" } else { "not known" };
+                Some(format!("{} is {state}: {}", self.name, error.as_deref().unwrap_or("no answer")))
             }
         }
     }

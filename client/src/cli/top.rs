@@ -90,7 +90,7 @@ struct Rule {
 ///
 /// **Errors**: no validator answers at the first picture.
 pub(crate) async fn run(session: &Session, arguments: &Arguments) -> Result<(), Failure> {
-    let network = session.network()?;
+    let network = session.present().await?;
     let http = Rest::pool()?;
     let wanted =
         network.processes().filter(|node| arguments.node.as_ref().is_none_or(|name| *name == node.name));

@@ -45,7 +45,7 @@ struct Entry {
 
 /// Shows it.
 pub(crate) async fn run(session: &Session, Command::Trace { slot }: Command) -> Result<(), Failure> {
-    let network = session.network()?;
+    let network = session.present().await?;
     let http = Rest::pool()?;
     let mut entries = Vec::new();
     let mut silent = Vec::new();

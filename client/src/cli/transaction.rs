@@ -152,7 +152,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
         }
         Command::Send { bare } => {
             let envelope = take(session, bare)?;
-            session.submit(&session.client()?, envelope, None).await
+            session.submit(&session.client().await?, envelope, None).await
         }
         Command::Show { bare } => show(session, take(session, bare)?),
     }
@@ -162,7 +162,7 @@ async fn build(session: &Session, arguments: BuildArguments) -> Result<Transacti
     let source = session.account(&arguments.source)?;
     let current = match arguments.sequence {
         Some(sequence) => sequence.saturating_sub(1),
-        None => session.client()?.load_account(&keystore::address(&source)).await?.sequence,
+        None => session.client().await?.load_account(&keystore::address(&source)).await?.sequence,
     };
     let operation = arguments.operation.build(session)?;
     let mut builder =
