@@ -33,6 +33,30 @@ impl ProposerKeys {
             tokens: random_key()?,
         })
     }
+
+    /// What the genesis file says of them.
+    fn entry(&self, name: &str) -> GenesisProposer {
+        GenesisProposer {
+            name: name.to_owned(),
+            proposer: self.proposer.public(),
+            network: self.network.public(),
+        }
+    }
+}
+
+/// Makes the two key files of a proposer in a new folder.
+///
+/// **Returns** what the genesis file is to say of them.
+///
+/// **Errors**: the folder is there already; the system's.
+pub fn proposer_keys(
+    out: &Path,
+    name: &str,
+    passphrase: Option<&Passphrase>,
+) -> Result<GenesisProposer, InitError> {
+    let keys = ProposerKeys::new()?;
+    write_keys(out, false, &keys, passphrase)?;
+    Ok(keys.entry(name))
 }
 
 /// Where proposers run: in these processes, or with the validators where there are none.
@@ -40,11 +64,7 @@ pub(crate) fn deployment(keys: &[ProposerKeys]) -> Deployment {
     if keys.is_empty() {
         return Deployment::CoLocated;
     }
-    let proposers = (0_u16..).zip(keys).map(|(place, keys)| GenesisProposer {
-        name: proposer_home_name(place),
-        proposer: keys.proposer.public(),
-        network: keys.network.public(),
-    });
+    let proposers = (0_u16..).zip(keys).map(|(place, keys)| keys.entry(&proposer_home_name(place)));
     Deployment::Edge { proposers: proposers.collect() }
 }
 
@@ -69,13 +89,13 @@ pub(crate) fn write_home(
     }
     make_folder(&home)?;
     write_new(&home.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
-    write_keys(&home.join(layout::KEYS), genesis, keys, options.key_passphrase.as_ref())?;
+    write_keys(&home.join(layout::KEYS), has_login(genesis), keys, options.key_passphrase.as_ref())?;
     give_birth(&home, genesis, number, keys.proposer.public())
 }
 
 fn write_keys(
     folder: &Path,
-    genesis: &GenesisFile,
+    login: bool,
     keys: &ProposerKeys,
     passphrase: Option<&Passphrase>,
 ) -> Result<(), InitError> {
@@ -85,7 +105,7 @@ fn write_keys(
     for (role, key) in [(KeyRole::Proposer, &keys.proposer), (KeyRole::Network, &keys.network)] {
         write_key(folder, role, key, passphrase)?;
     }
-    if has_login(genesis) {
+    if login {
         write_login_key(&folder.join(layout::CHALLENGE_KEY), &keys.challenges, passphrase)?;
         write_login_key(&folder.join(layout::TOKEN_KEY), &keys.tokens, passphrase)?;
     }

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use carat_genesis::founding::{self, Founder};
+use carat_genesis::founding::{self, Founder, Founders};
+use carat_genesis::layout::Kind;
 use carat_genesis::{InitOptions, layout, show};
-use carat_types::genesis::{GenesisValidator, Visibility};
+use carat_types::genesis::Visibility;
 use carat_types::leaf;
 use clap::Args;
 
@@ -25,7 +26,8 @@ pub(crate) struct HomeArgs {
     out: PathBuf,
     #[command(flatten)]
     addresses: AddressArgs,
-    /// Another validator by its place in the genesis file, and its address: 0=10.0.0.1:7000. Each of them once
+    /// Another validator by its place in the genesis file, and its address: 0=10.0.0.1:7000. Each of them once; in an edge network the
+    /// proposers too, numbered behind the validators
     #[arg(long = "peer", value_parser = peer)]
     peers: Vec<(u16, SocketAddr)>,
     /// File with the secret of the leaves, which `init --founder` made, on a members' network
@@ -50,36 +52,47 @@ impl HomeArgs {
             peers: self.peers,
             encrypt_store: self.encrypt_store,
         };
-        let place = founding::home(&founder).map_err(|error| error.to_string())?;
+        let kind = founding::home(&founder).map_err(|error| error.to_string())?;
         let home = founder.out.display();
+        let (whose, place, start) = match kind {
+            Kind::Validator(place) | Kind::Acceptor(place) => ("validator", place, "run"),
+            Kind::Proposer(place) => ("proposer", place, "propose"),
+        };
         match output {
-            Output::Json => print_json(&serde_json::json!({ "home": founder.out, "validator": place }))?,
+            Output::Json => print_json(&serde_json::json!({ "home": founder.out, whose: place }))?,
             Output::Text => println!(
-                "{home}: home of validator {place}; the keys are in it now\ncheck: carat-genesis verify {home}\nstart: \
-                 carat-node run --home {home}"
+                "{home}: home of {whose} {place}; the keys are in it now\ncheck: carat-genesis verify {home}\nstart: \
+                 carat-node {start} --home {home}"
             ),
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// What `carat-genesis keys` printed for each founder.
-pub(crate) fn read_founders(files: &[PathBuf]) -> Result<Vec<GenesisValidator>, String> {
-    files.iter().map(|path| read_founder(path)).collect()
+/// What `carat-genesis keys` printed for each validator, and for each proposer of an edge network.
+pub(crate) fn read_founders(validators: &[PathBuf], proposers: &[PathBuf]) -> Result<Founders, String> {
+    let validator = |path: &PathBuf| read("--founder", path, "name, acceptor, proposer, network");
+    let proposer = |path: &PathBuf| read("--edge-founder", path, "name, proposer, network, with --proposer");
+    Ok(Founders {
+        validators: validators.iter().map(validator).collect::<Result<_, _>>()?,
+        proposers: proposers.iter().map(proposer).collect::<Result<_, _>>()?,
+    })
 }
 
-fn read_founder(path: &Path) -> Result<GenesisValidator, String> {
+fn read<T: serde::de::DeserializeOwned>(option: &str, path: &Path, expected: &str) -> Result<T, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     serde_json::from_str(&text).map_err(|error| {
-        let hint = "what carat-genesis keys printed: name, acceptor, proposer, network";
-        format!("--founder is {} with {error}, expected {hint}", path.display())
+        format!(
+            "{option} is {} with {error}, expected what carat-genesis keys printed: {expected}",
+            path.display()
+        )
     })
 }
 
 /// Makes the genesis file of a network whose founders keep their keys.
 pub(crate) fn run_found(
     options: &InitOptions,
-    founders: Vec<GenesisValidator>,
+    founders: Founders,
     output: Output,
 ) -> Result<ExitCode, String> {
     let genesis = founding::found(options, founders).map_err(|error| error.to_string())?;
@@ -98,6 +111,9 @@ pub(crate) fn run_found(
         "n = {}, f = {}, q = {}; passphrase: {}",
         summary.n, summary.f, summary.q, summary.network_passphrase
     );
+    if !summary.proposers.is_empty() {
+        println!("{} proposers at the edge, without a vote", summary.proposers.len());
+    }
     println!("each bank, where its keys are: carat-genesis home --genesis {} --keys …", layout::GENESIS);
     Ok(ExitCode::SUCCESS)
 }

@@ -60,15 +60,22 @@ pub fn proposer_home_name(place: u16) -> String {
     format!("p{place}")
 }
 
-/// Whose settings are written.
+/// Whose home it is, by its place among the validators or the proposers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A validator's, which orders and serves clients as well.
+pub enum Kind {
+    /// That of a validator, which orders and serves clients as well.
     Validator(u16),
-    /// A validator's of an edge network: no client reaches it.
+    /// That of a validator of an edge network: no client reaches it.
     Acceptor(u16),
-    /// Those of a proposer of an edge network.
+    /// That of a proposer of an edge network, which has no vote.
     Proposer(u16),
+}
+
+impl Kind {
+    /// Whether clients reach it.
+    pub(crate) fn serves_clients(self) -> bool {
+        !matches!(self, Kind::Acceptor(_))
+    }
 }
 
 /// What is looked at in a validator's or a proposer's settings; the node reads more.
@@ -153,9 +160,9 @@ pub(crate) fn settings_text(kind: Kind, number: u16, all: &[Addresses]) -> Optio
     Some(text)
 }
 
-/// The text of the settings of a validator with a genesis file of its own, in its home.
-pub(crate) fn home_text(index: u16, own: &Addresses, peers: &[(u16, SocketAddr)], login: bool) -> String {
-    let mut text = own_text(index, GENESIS, own);
+/// The text of the settings of a process with a genesis file of its own, in its home.
+pub(crate) fn home_text(kind: Kind, own: &Addresses, peers: &[(u16, SocketAddr)], login: bool) -> String {
+    let mut text = text_of(kind, GENESIS, own);
     text.push_str(&peers_text(peers.iter().copied()));
     if login {
         text.push_str(&login_text(own.api));
@@ -167,11 +174,6 @@ pub(crate) fn home_text(index: u16, own: &Addresses, peers: &[(u16, SocketAddr)]
 pub(crate) fn peers_text(peers: impl IntoIterator<Item = (u16, SocketAddr)>) -> String {
     let text = |(index, address)| format!("\n[[network.peers]]\nindex = {index}\naddress = \"{address}\"\n");
     peers.into_iter().map(text).collect()
-}
-
-/// The text of validator `index`'s settings without its peers.
-pub(crate) fn own_text(index: u16, genesis: &str, own: &Addresses) -> String {
-    text_of(Kind::Validator(index), genesis, own)
 }
 
 fn text_of(kind: Kind, genesis: &str, own: &Addresses) -> String {

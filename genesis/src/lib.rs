@@ -6,7 +6,7 @@
 //! files), [`init`], [`verify`].
 
 pub mod choices;
-mod edge;
+pub mod edge;
 mod error;
 mod files;
 pub mod follower;
@@ -24,7 +24,7 @@ mod tests;
 
 pub use error::InitError;
 pub use follower::{FollowerOptions, MadeFollower, follower};
-pub use founding::Founder;
+pub use founding::{Founder, Founders};
 pub use init::{InitOptions, Made, init};
 pub use newcomer::Newcomer;
 pub use ports::Addresses;

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use carat_genesis::choices::{TrustChoice, VisibilityChoice};
 use carat_genesis::init::{GOVERNORS_MAX, default_passphrase};
 use carat_genesis::{
-    Addresses, InitError, InitOptions, Newcomer, Report, init, layout, newcomer, show, verify,
+    Addresses, InitError, InitOptions, Newcomer, Report, edge, init, layout, newcomer, show, verify,
 };
 use carat_storage::vault::{Passphrase, PassphraseError, PassphraseSource};
 use carat_types::PublicKey;
@@ -52,12 +52,15 @@ enum Command {
         /// The folder to make; `keys/next` in the home of a validator that replaces its keys
         #[arg(long)]
         out: PathBuf,
-        /// The name that the set gives the validator
+        /// The name that the set gives the validator, or the genesis file the proposer
         #[arg(long)]
         name: String,
         /// An acceptor key that was made in a token, as 64 hex digits: no file of it is made
         #[arg(long)]
         acceptor_key: Option<PublicKey>,
+        /// The keys of a proposer of an edge network, which has none that votes
+        #[arg(long, conflicts_with = "acceptor_key")]
+        proposer: bool,
         #[command(flatten)]
         encryption: Encryption,
     },
@@ -160,6 +163,9 @@ struct InitArgs {
     /// home (`carat-genesis home`). Once for each validator, in order
     #[arg(long = "founder", conflicts_with_all = ["validators", "names", "base_port", "encrypt_keys", "encrypt_store", "acceptor_keys"])]
     founders: Vec<PathBuf>,
+    /// What `carat-genesis keys --proposer` printed for a proposer of an edge network. Once for each, in order
+    #[arg(long = "edge-founder", requires = "founders", conflicts_with = "edge")]
+    edge_founders: Vec<PathBuf>,
     /// Number of proposers that are processes of their own, without a vote, to which alone clients go [default: each validator runs
     /// one]. The validators of such a network change no parameters by vote
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "founders")]
@@ -246,15 +252,19 @@ struct InitArgs {
 
 impl InitArgs {
     fn run(self, output: Output) -> Result<ExitCode, String> {
-        let founders = read_founders(&self.founders)?;
+        let founders = read_founders(&self.founders, &self.edge_founders)?;
         let options = self.options().map_err(|error| error.to_string())?;
-        if founders.is_empty() { run_init(&options, output) } else { run_found(&options, founders, output) }
+        if founders.validators.is_empty() {
+            run_init(&options, output)
+        } else {
+            run_found(&options, founders, output)
+        }
     }
 
     fn options(self) -> Result<InitOptions, PassphraseError> {
-        let validators =
-            self.validators.unwrap_or_else(|| u16::try_from(self.founders.len()).unwrap_or(u16::MAX));
-        let proposers = self.edge.unwrap_or(0);
+        let count = |files: &[PathBuf]| u16::try_from(files.len()).unwrap_or(u16::MAX);
+        let validators = self.validators.unwrap_or_else(|| count(&self.founders));
+        let proposers = self.edge.unwrap_or_else(|| count(&self.edge_founders));
         let source = PassphraseSource::of_keys(self.passphrase_file);
         let key_passphrase = self.encrypt_keys.then(|| source.demand()).transpose()?;
         let profile = if self.main_network { Profile::Main } else { Profile::Test };
@@ -319,7 +329,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Init(arguments) => arguments.run(cli.output),
-        Command::Keys { out, name, acceptor_key, encryption } => {
+        Command::Keys { out, name, proposer: true, encryption, .. } => {
+            run_proposer_keys(&out, &name, encryption)
+        }
+        Command::Keys { out, name, acceptor_key, encryption, .. } => {
             run_keys(&out, &name, acceptor_key, encryption)
         }
         Command::Home(arguments) => arguments.run(cli.output),
@@ -369,6 +382,13 @@ fn run_keys(
     let passphrase = encryption.passphrase()?;
     let entry =
         newcomer::next_keys(out, name, acceptor, passphrase.as_ref()).map_err(|error| error.to_string())?;
+    print_json(&entry)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_proposer_keys(out: &Path, name: &str, encryption: Encryption) -> Result<ExitCode, String> {
+    let passphrase = encryption.passphrase()?;
+    let entry = edge::proposer_keys(out, name, passphrase.as_ref()).map_err(|error| error.to_string())?;
     print_json(&entry)?;
     Ok(ExitCode::SUCCESS)
 }

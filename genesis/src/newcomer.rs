@@ -14,7 +14,7 @@ use crate::error::InitError;
 use crate::files::{PLAIN_MODE, make_folder, sync_folder, write_new};
 use crate::follower::read_genesis;
 use crate::init::{Keys, give_birth, has_login, write_certificate, write_keys};
-use crate::layout;
+use crate::layout::{self, Kind};
 use crate::ports::Addresses;
 
 /// A validator that comes.
@@ -64,8 +64,12 @@ pub fn join(newcomer: &Newcomer) -> Result<GenesisValidator, InitError> {
     make_folder(home)?;
     write_folder(&key_folder, &keys, has_login(&genesis), newcomer.passphrase.as_ref())?;
     write_new(&home.join(layout::GENESIS), PLAIN_MODE, &genesis.bytes)?;
-    let settings =
-        layout::home_text(newcomer.place, &newcomer.addresses, &newcomer.peers, has_login(&genesis));
+    let settings = layout::home_text(
+        Kind::Validator(newcomer.place),
+        &newcomer.addresses,
+        &newcomer.peers,
+        has_login(&genesis),
+    );
     write_new(&home.join(layout::SETTINGS), PLAIN_MODE, settings.as_bytes())?;
     let entry = keys.entry(&newcomer.name);
     give_birth(home, &genesis, newcomer.place, entry.acceptor)?;

@@ -10,7 +10,9 @@ use carat_types::key_file::KeyRole;
 use carat_types::leaf::SALT_FILE;
 use tempfile::TempDir;
 
-use super::{Founder, found, home};
+use super::{Founder, Founders, found, home};
+use crate::edge::proposer_keys;
+use crate::layout::Kind;
 use crate::newcomer::next_keys;
 use crate::verify::verify;
 use crate::{Addresses, InitError, InitOptions, layout};
@@ -44,7 +46,8 @@ impl Banks {
     fn found(&self, visibility: Visibility) -> Genesis {
         let test = InitOptions::test(4, self.path("net"));
         let options = InitOptions { visibility: Some(visibility), ..test };
-        found(&options, self.entries.clone()).expect("founded").genesis
+        let founders = Founders { validators: self.entries.clone(), ..Founders::default() };
+        found(&options, founders).expect("founded").genesis
     }
 
     /// What bank `index` asks for when it makes its home.
@@ -68,7 +71,7 @@ fn failures(home: &Path) -> Vec<String> {
     verify(home).checks.iter().filter_map(|check| check.problem.as_ref()).map(ToString::to_string).collect()
 }
 
-fn refusal(result: Result<u16, InitError>) -> String {
+fn refusal(result: Result<Kind, InitError>) -> String {
     result.expect_err("refused").to_string()
 }
 
@@ -82,7 +85,7 @@ fn homes_around_keys_that_were_never_together_are_whole() {
         assert_eq!(made, if visibility == Visibility::Members { 2 } else { 1 }, "no key, no home");
         for index in 0..4 {
             let founder = banks.founder(index);
-            assert_eq!(home(&founder).expect("made"), index);
+            assert_eq!(home(&founder).expect("made"), Kind::Validator(index));
             assert_eq!(failures(&founder.out), Vec::<String>::new(), "{visibility:?} {index}");
             let login = founder.out.join(layout::KEYS).join(layout::CHALLENGE_KEY);
             assert_eq!(login.exists(), visibility == Visibility::Members);
@@ -248,4 +251,61 @@ fn acceptor_key_in_a_token_is_named_by_its_public_half() {
     assert!(!founder.out.join(layout::KEYS).join(KeyRole::Acceptor.file_name()).exists());
     let settings = fs::read_to_string(founder.out.join(layout::SETTINGS)).expect("settings");
     assert!(settings.contains("[validator.token]"), "{settings}");
+}
+
+/// Two more banks run a proposer each.
+fn edge_banks(visibility: Visibility) -> (Banks, Genesis) {
+    let banks = Banks::new();
+    let proposer = |place: u16| {
+        fs::create_dir(banks.path(&format!("bank{}", 4 + place))).expect("folder");
+        let keys = banks.path(&format!("bank{}/keys", 4 + place));
+        proposer_keys(&keys, &format!("edge {place}"), None).expect("keys")
+    };
+    let founders = Founders { validators: banks.entries.clone(), proposers: (0..2).map(proposer).collect() };
+    let test = InitOptions { proposers: 2, governance: false, ..InitOptions::test(4, banks.path("net")) };
+    let options = InitOptions { visibility: Some(visibility), ..test };
+    let genesis = found(&options, founders.clone()).expect("founded").genesis;
+    assert_eq!(genesis.deployment.edge_proposers(), founders.proposers);
+    (banks, genesis)
+}
+
+/// What bank `index` of six asks for.
+fn edge_founder(banks: &Banks, index: u16) -> Founder {
+    let at = |port: u16| format!("127.0.0.1:{}", 7000 + port).parse().expect("address");
+    let peers = (0..6).filter(|peer| *peer != index).map(|peer| (peer, at(peer))).collect();
+    Founder { peers, ..banks.founder(index) }
+}
+
+#[test]
+fn edge_network_is_founded_by_banks_whose_keys_were_never_together() {
+    for visibility in [Visibility::Open, Visibility::Members] {
+        let (banks, _) = edge_banks(visibility);
+        for index in 0..6 {
+            let founder = edge_founder(&banks, index);
+            let kind = home(&founder).expect("made");
+            assert_eq!(kind, if index < 4 { Kind::Acceptor(index) } else { Kind::Proposer(index - 4) });
+            assert_eq!(failures(&founder.out), Vec::<String>::new(), "{visibility:?} {index}");
+            let settings = fs::read_to_string(founder.out.join(layout::SETTINGS)).expect("settings");
+            assert_eq!(settings.contains("[api]"), index >= 4, "clients go to proposers alone");
+            let login = founder.out.join(layout::KEYS).join(layout::CHALLENGE_KEY);
+            assert_eq!(login.exists(), index >= 4 && visibility == Visibility::Members);
+        }
+    }
+}
+
+#[test]
+fn home_of_an_edge_network_wants_every_process_and_no_vote_at_a_proposer() {
+    let (banks, _) = edge_banks(Visibility::Open);
+    let refused = refusal(home(&banks.founder(4)));
+    assert!(
+        refused.contains("expected [0, 1, 2, 3, 5] once each") && refused.contains("behind"),
+        "{refused}"
+    );
+    let founder = edge_founder(&banks, 5);
+    let acceptor = founder.keys.join(KeyRole::Acceptor.file_name());
+    fs::copy(banks.path("bank0/keys").join(KeyRole::Acceptor.file_name()), &acceptor).expect("copied");
+    let refused = refusal(home(&founder));
+    assert!(refused.contains("acceptor.key.json, expected none"), "{refused}");
+    fs::remove_file(acceptor).expect("removed");
+    home(&founder).expect("made");
 }

@@ -39,12 +39,18 @@ impl ReplyTally {
         Certificate::assemble(body, pairs)
     }
 
-    /// What one signer says cannot fill memory: beyond a limit its own replies go, the others' stay.
+    /// What one signer says cannot fill memory: beyond a limit its own reply of the lowest view goes, the others' stay.
     fn make_room(&mut self, signer: ValidatorId) {
-        let held = self.replies.values().filter(|same| same.contains_key(&signer)).count();
-        if held >= BODIES_MAX {
-            self.replies.values_mut().for_each(|same| _ = same.remove(&signer));
-            self.replies.retain(|_, same| !same.is_empty());
+        let said = |(_, same): &(&_, &BTreeMap<_, _>)| same.contains_key(&signer);
+        if self.replies.iter().filter(said).count() < BODIES_MAX {
+            return;
+        }
+        let Some(lowest) = self.replies.iter().find(said).map(|(body, _)| *body) else { return };
+        if let Some(same) = self.replies.get_mut(&lowest) {
+            same.remove(&signer);
+            if same.is_empty() {
+                self.replies.remove(&lowest);
+            }
         }
     }
 }
@@ -77,7 +83,9 @@ mod tests {
         for view in 0..10_000 {
             tally.add(&reply(0, view, 7));
         }
-        assert!(tally.replies.len() <= BODIES_MAX + 1, "{} bodies", tally.replies.len());
+        assert_eq!(tally.replies.len(), BODIES_MAX + 1, "its own, and that of the other one");
         assert_eq!(tally.certificate(reply(1, 0, 7).body).signers.len(), 1);
+        // What it said of the latest views still counts.
+        assert_eq!(tally.add(&reply(1, 9_990, 7)), 2);
     }
 }
