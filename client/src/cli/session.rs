@@ -90,11 +90,12 @@ impl Session {
             Some(name) => client.logged_in(self.signer(name)?.1),
             None => client,
         };
-        // Who cannot be asked now is asked again where it matters.
-        let learned = client.learn().await;
+        // Where nothing is decided by vote, nobody has anything to show. Who cannot be asked now is asked again where it matters.
+        let votes = client.network().genesis.genesis.governance.is_some();
+        let is_new = votes && client.learn().await.is_new;
         let network = client.network();
         network.notes().iter().for_each(|note| self.say(note));
-        if learned.is_new {
+        if is_new {
             match network.keep_handovers() {
                 Ok(_) => self.say(&format!(
                     "epoch {} has begun: its validators are known",
