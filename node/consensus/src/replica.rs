@@ -81,6 +81,8 @@ pub(crate) struct Position {
     /// Whether the view's NEW-VIEW was accepted (or the view is 0).
     pub(crate) active: bool,
     pub(crate) entered_us: u64,
+    /// Whether a quorum has left the views below.
+    pub(crate) joined: bool,
     pub(crate) new_view: Option<Arc<Signed<NewView>>>,
     pub(crate) new_view_hash: Digest,
     /// O of section 7.3, above the stable checkpoint.
@@ -366,11 +368,15 @@ impl Replica {
 
     /// T(k) = T0 * 2^floor(k/r), at most T_max; r consecutive views hold a correct proposer (section 10).
     pub(crate) fn timeout_us(&self) -> u64 {
-        let r = u32::try_from(self.config.validators.rotation_of_one_correct()).unwrap_or(u32::MAX);
-        let doublings = self.views_without_final.checked_div(r).unwrap_or(0).min(32);
+        let doublings = self.views_without_final.checked_div(self.views_a_doubling()).unwrap_or(0).min(32);
         let factor = 1u64.checked_shl(doublings).unwrap_or(u64::MAX);
         let params = &self.config.params;
         millis(params.timeout_ms.saturating_mul(factor).min(params.timeout_max_ms))
+    }
+
+    /// r of section 10.
+    pub(crate) fn views_a_doubling(&self) -> u32 {
+        u32::try_from(self.config.validators.rotation_of_one_correct()).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn leader_of(&self, view: View) -> ValidatorId {

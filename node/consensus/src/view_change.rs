@@ -157,6 +157,10 @@ impl Replica {
         if others.saturating_add(own) < self.quorum.quorum() {
             return;
         }
+        if !self.position.joined {
+            self.position.joined = true;
+            self.keep_pace();
+        }
         if self.leads(view) {
             self.lead(view);
         }
@@ -164,6 +168,18 @@ impl Replica {
             let patience = self.timeout_us();
             self.arm(Timer::NewView, patience);
         }
+    }
+
+    /// Takes over the pace of those who came after it: a quorum is here, and if that took longer than the own T(k), this replica was
+    /// too hasty for the others, whose T(k) has grown while it restarted or caught up. Left as it is, it would leave each view alone as
+    /// soon as it is entered, and where its vote is needed no view would last (decision record 62).
+    fn keep_pace(&mut self) {
+        let waited_us = self.now.monotonic_us.saturating_sub(self.position.entered_us);
+        let longest_us = millis(self.config.params.timeout_max_ms);
+        let times = waited_us.min(longest_us).div_ceil(millis(self.config.params.timeout_ms).max(1));
+        let doublings = times.checked_next_power_of_two().map_or(0, u64::ilog2);
+        let k = doublings.saturating_mul(self.views_a_doubling());
+        self.views_without_final = self.views_without_final.max(k);
     }
 
     /// T4: the (f+1)-th highest view among the latest VIEW-CHANGEs of the others: one correct acceptor is there. Where

@@ -1,7 +1,7 @@
 //! View change.
 
 use carat_consensus::effect::{Report, Trigger};
-use carat_consensus::{Record, Replica};
+use carat_consensus::{Record, Replica, Timer};
 use carat_types::genesis::ConsensusConstants;
 use carat_types::header::prefix_digest;
 use carat_types::message::{
@@ -316,6 +316,39 @@ fn timeouts_double_only_after_f_plus_1_fruitless_views() {
     cluster.filter = Box::new(|_, _, _| true);
     cluster.admit(3);
     cluster.run_until("healing", |cluster| (0..4).all(|index| cluster.slots_of(index, 3).len() == 1));
+}
+
+/// Whoever left a view alone, and was caught up with after several T0, waits as long as the others from then on.
+#[test]
+fn replica_that_left_alone_takes_over_the_pace_of_those_who_came_later() {
+    let second = 1_000_000;
+    for (waited, expected) in [(0, 1), (1, 1), (3, 4), (7, 8), (600, 10)] {
+        let mut cluster = Cluster::new(4);
+        cluster.run_to(1);
+        cluster.settle();
+        [0, 1, 3].into_iter().for_each(|index| cluster.crash(index));
+        cluster.run_until("it leaves alone", |cluster| cluster.replica(2).view() == View(1));
+        cluster.now_us += waited * second;
+        assert!(!cluster.nodes[2].timers.contains_key(&Timer::NewView), "no quorum is there yet");
+        for signer in [0, 3] {
+            let message = Message::ViewChange(Arc::new(forge(&cluster.set, signer, view_change(1))));
+            cluster.deliver(signer, 2, message);
+        }
+        let patience = cluster.nodes[2].timers[&Timer::NewView] - cluster.now_us;
+        assert_eq!(patience, expected * second, "after {waited} s");
+        // What comes later of the same view changes nothing.
+        cluster.now_us += 60 * second;
+        let message = Message::ViewChange(Arc::new(forge(&cluster.set, 1, view_change(1))));
+        cluster.deliver(1, 2, message);
+        for signer in [0, 3] {
+            let message = Message::ViewChange(Arc::new(forge(&cluster.set, signer, view_change(3))));
+            cluster.deliver(signer, 2, message);
+        }
+        let patience = cluster.nodes[2].timers[&Timer::NewView] - cluster.now_us;
+        // T4, with nobody to wait for: another view without a final slot, of which f+1 double the time-out.
+        let doubled = if waited < 2 { 2 } else { expected };
+        assert_eq!(patience, doubled * second, "after {waited} s");
+    }
 }
 
 #[test]

@@ -164,4 +164,22 @@ pub(super) const BUGS: &[Bug] = &[
         instead: "false",
         ..VIEWS
     },
+    Bug {
+        name: "hasty-for-ever",
+        origin: "decision record 62: one that restarted leaves each view before the others have begun it",
+        within: "fn after_view_changes(",
+        text: "self.keep_pace();",
+        instead: "",
+        test: Some("view_change::replica_that_left_alone_takes_over_the_pace_of_those_who_came_later"),
+        ..VIEWS
+    },
+    Bug {
+        name: "pace-of-whoever-comes-last",
+        origin: "decision record 62: a straggler stretches everybody's time-out",
+        within: "fn after_view_changes(",
+        text: "self.position.joined = true;",
+        instead: "",
+        test: Some("view_change::replica_that_left_alone_takes_over_the_pace_of_those_who_came_later"),
+        ..VIEWS
+    },
 ];
