@@ -14,6 +14,7 @@ use quarry::{Quarry, hunt};
 const SLOW: &[&str] = &[
     "any-progress-stops-the-clock",
     "certificates-over-votes",
+    "chunks-not-proved",
     "contradicted-votes-repeated",
     "follows-2f+1-only",
     "gaps-not-filled",
