@@ -62,14 +62,15 @@ pub struct Agreed {
 
 /// Asks every validator for everything and compares.
 ///
-/// `opened` is the position behind which the payments begin.
+/// `opened` is the position behind which the payments begin; `told` is what clients were told, which the first validator is given
+/// time to have indexed.
 ///
 /// **Errors**: a validator does not answer, or lacks what the others have when the time is over.
-pub async fn compare(cluster: &Cluster, bank: &Bank, opened: u64) -> Result<Agreed> {
+pub async fn compare(cluster: &Cluster, bank: &Bank, opened: u64, told: &BTreeSet<Digest>) -> Result<Agreed> {
     let http = Rest::pool()?;
     let nodes: Vec<Rest> = cluster.nodes().iter().map(|node| Rest::new(&node.api, http.clone())).collect();
     let first = nodes.first().context("a validator")?;
-    let reference = transactions(first).await?;
+    let reference = with(first, told).await?;
     let mut forked = 0;
     let mut ledgers: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
     for node in &nodes {
@@ -101,6 +102,20 @@ pub async fn newest(cluster: &Cluster) -> Result<u64> {
     let rest = Rest::new(&node.api, Rest::pool()?);
     let transactions = transactions(&rest).await?;
     Ok(transactions.last().context("a transaction")?.position)
+}
+
+/// All transactions of a node, once those that clients were told of are among them: history follows execution. What is not there
+/// when the time is over is lost.
+async fn with(node: &Rest, told: &BTreeSet<Digest>) -> Result<Vec<Committed>> {
+    let began = Instant::now();
+    loop {
+        let own = transactions(node).await?;
+        let there: BTreeSet<Digest> = own.iter().map(|it| it.hash).collect();
+        if told.is_subset(&there) || began.elapsed() > PATIENCE {
+            return Ok(own);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// All transactions of a node, once there are at least `count`: history follows execution.

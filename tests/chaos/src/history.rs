@@ -127,6 +127,12 @@ impl History {
         self.lock().deaths.push((node.to_owned(), at));
     }
 
+    /// The payments whose outcomes clients were told.
+    pub fn told(&self) -> BTreeSet<Digest> {
+        let seen = self.lock();
+        seen.calls.iter().filter(|call| call.answer.is_some()).map(|call| call.payment.hash).collect()
+    }
+
     /// Payments and reads.
     pub fn len(&self) -> (usize, usize) {
         let seen = self.lock();

@@ -98,7 +98,7 @@ async fn run(arguments: &Arguments) -> Result<Report> {
         teller??;
     }
 
-    let agreed = audit::compare(&cluster, &bank, opened).await?;
+    let agreed = audit::compare(&cluster, &bank, opened, &shared.history.told()).await?;
     cluster.stop().await?;
     let report = Report {
         seed: arguments.seed,
