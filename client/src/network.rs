@@ -4,12 +4,12 @@
 //! validators have changed: they prove the present set against the genesis file. **Source**: decision record 59.
 
 mod description;
-mod handovers;
 mod members;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub use carat_handovers::{FILE_NAME as HANDOVERS, HandoversError};
 use carat_types::epoch::{BrokenChain, Epochs, Handover};
 use carat_types::genesis::{GenesisError, GenesisFile};
 use carat_types::quorum::ImpossibleSize;
@@ -18,7 +18,6 @@ use carat_types::{PublicKey, Quorum};
 use thiserror::Error;
 
 use description::Addresses;
-pub use handovers::{FILE_NAME as HANDOVERS, HandoversError};
 use members::Members;
 
 /// Name of the description in a network's folder.
@@ -123,7 +122,7 @@ impl Network {
         // A genesis file that was read lists a possible set.
         let impossible = |source| NetworkError::Genesis { path: genesis_path, source };
         let mut epochs = Epochs::of(&genesis).map_err(|error| impossible(error.into()))?;
-        handovers::follow(&folder, &mut epochs)?;
+        carat_handovers::follow(&folder.join(HANDOVERS), &mut epochs)?;
         Ok(Network::in_epoch(folder, genesis, addresses, epochs))
     }
 
@@ -181,7 +180,14 @@ impl Network {
     ///
     /// **Errors**: the system's.
     pub fn keep_handovers(&self) -> Result<bool, HandoversError> {
-        handovers::keep(&self.folder, self.epochs.handovers())
+        let (path, known) = (self.folder.join(HANDOVERS), self.epochs.handovers());
+        // What cannot be read is worth less than what is known.
+        let there = carat_handovers::read(&path).ok().flatten().map_or(0, |there| there.len());
+        if there >= known.len() {
+            return Ok(false);
+        }
+        carat_handovers::write(&path, known)?;
+        Ok(true)
     }
 
     /// Every process of the network by its number: validators first, then the proposers of an edge network.

@@ -16,6 +16,9 @@ pub enum InitError {
     /// A key of the bank's login could not be encrypted.
     #[error(transparent)]
     LoginEncryption(#[from] carat_storage::identity_file::IdentityError),
+    /// A file of handovers that cannot be used.
+    #[error(transparent)]
+    Handovers(#[from] carat_handovers::HandoversError),
     /// There is something already.
     #[error(
         "{path} is not empty, expected an empty or absent folder (hint: name another folder; delete this one only \

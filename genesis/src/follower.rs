@@ -11,10 +11,9 @@ use std::path::{Path, PathBuf};
 use carat_network::certificate::certificate_pem;
 use carat_storage::key_file as key_at_rest;
 use carat_storage::vault::Passphrase;
-use carat_types::epoch::{Epochs, read_handovers};
-use carat_types::genesis::{GenesisFile, Visibility};
+use carat_types::epoch::{Epochs, write_handovers};
+use carat_types::genesis::{GenesisError, GenesisFile, Visibility};
 use carat_types::key_file::{self, KeyRole};
-use carat_types::validators::Ed25519;
 use carat_types::{PublicKey, SecretKey, leaf};
 use zeroize::Zeroizing;
 
@@ -101,7 +100,7 @@ pub fn follower(options: &FollowerOptions) -> Result<MadeFollower, InitError> {
         let data = home.join(layout::DATA);
         make_folder(&data)?;
         if let Some(handovers) = &handovers {
-            write_new(&data.join(layout::HANDOVERS), PLAIN_MODE, handovers)?;
+            write_new(&data.join(carat_handovers::FILE_NAME), PLAIN_MODE, handovers)?;
         }
         sync_folder(&data)
     })?;
@@ -172,16 +171,15 @@ fn check_validators(options: &FollowerOptions, genesis: &GenesisFile) -> Result<
 
 /// The bytes of a file of handovers, which must lead on from the genesis file.
 fn handovers(path: &Path, genesis: &GenesisFile) -> Result<Vec<u8>, InitError> {
-    let bytes = fs::read(path).map_err(|error| disk("read", path, error))?;
-    let refused = |why: String| InitError::Choice {
+    let mut epochs = Epochs::of(genesis).map_err(GenesisError::from)?;
+    if carat_handovers::follow(path, &mut epochs)? {
+        return Ok(write_handovers(epochs.handovers()));
+    }
+    Err(InitError::Choice {
         what: "--handovers",
-        seen: format!("{}: {why}", path.display()),
-        expected: "the handovers of this chain (hint: carat epochs fetch --out FILE)".to_owned(),
-    };
-    let handovers = read_handovers(&bytes).map_err(|error| refused(error.to_string()))?;
-    let mut epochs = Epochs::of(genesis).map_err(|error| refused(error.to_string()))?;
-    epochs.follow(&handovers, &Ed25519).map_err(|error| refused(error.to_string()))?;
-    Ok(bytes)
+        seen: path.display().to_string(),
+        expected: "a file that exists (hint: carat epochs fetch --out FILE)".to_owned(),
+    })
 }
 
 /// What validators are to dial.

@@ -11,7 +11,7 @@ use carat_storage::vault::PassphraseSource;
 use carat_types::PublicKey;
 use clap::Args;
 
-use crate::{Output, print_json};
+use crate::{Output, pair, print_json, validator};
 
 #[derive(Args)]
 pub(crate) struct FollowerArgs {
@@ -108,16 +108,6 @@ fn tell(options: &FollowerOptions, made: &MadeFollower) {
     println!("start: carat-node follow --home {}", options.out.display());
 }
 
-fn validator(text: &str) -> Result<(u16, SocketAddr), String> {
-    let parsed = text.split_once('=').and_then(|(index, at)| Some((index.parse().ok()?, at.parse().ok()?)));
-    parsed.ok_or_else(|| {
-        "expected the place of a validator, =, and its numeric address with its port".to_owned()
-    })
-}
-
 fn newcomer(text: &str) -> Result<(PublicKey, SocketAddr), String> {
-    let parsed = text.split_once('=').and_then(|(key, at)| Some((key.parse().ok()?, at.parse().ok()?)));
-    parsed.ok_or_else(|| {
-        "expected the network key of a validator as 64 hex digits, =, and its numeric address with its port".to_owned()
-    })
+    pair(text, "the network key of a validator as 64 hex digits, =, and its numeric address with its port")
 }

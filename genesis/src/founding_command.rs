@@ -11,7 +11,7 @@ use carat_types::genesis::Visibility;
 use carat_types::leaf;
 use clap::Args;
 
-use crate::{AddressArgs, Encryption, Output, peer, print_json};
+use crate::{AddressArgs, Encryption, Output, print_json, validator};
 
 #[derive(Args)]
 pub(crate) struct HomeArgs {
@@ -28,7 +28,7 @@ pub(crate) struct HomeArgs {
     addresses: AddressArgs,
     /// Another validator by its place in the genesis file, and its address: 0=10.0.0.1:7000. Each of them once; in an edge network the
     /// proposers too, numbered behind the validators
-    #[arg(long = "peer", value_parser = peer)]
+    #[arg(long = "peer", value_parser = validator)]
     peers: Vec<(u16, SocketAddr)>,
     /// File with the secret of the leaves, which `init --founder` made, on a members' network
     #[arg(long)]

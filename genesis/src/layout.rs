@@ -45,8 +45,6 @@ pub const CHALLENGE_KEY: &str = "login.toml";
 pub const TOKEN_KEY: &str = "token.toml";
 /// Data folder of a validator, in its home.
 pub const DATA: &str = "data";
-/// In the data folder: how each epoch of the chain ended, for who begins in a later one.
-pub const HANDOVERS: &str = "handovers";
 /// The journal, in the data folder.
 pub const JOURNAL: &str = "journal";
 

@@ -8,6 +8,7 @@ mod founding_command;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use carat_genesis::choices::{TrustChoice, VisibilityChoice};
 use carat_genesis::init::{GOVERNORS_MAX, default_passphrase};
@@ -148,7 +149,7 @@ struct JoinArgs {
     #[command(flatten)]
     addresses: AddressArgs,
     /// A validator of the genesis file by its place there, and its address: 0=10.0.0.1:7000. Repeatable
-    #[arg(long = "peer", value_parser = peer)]
+    #[arg(long = "peer", value_parser = validator)]
     peers: Vec<(u16, SocketAddr)>,
     #[command(flatten)]
     encryption: Encryption,
@@ -314,15 +315,18 @@ fn account(text: &str) -> Result<PublicKey, String> {
 }
 
 fn acceptor_key(text: &str) -> Result<(u16, PublicKey), String> {
-    let parsed = text.split_once('=').and_then(|(index, key)| Some((index.parse().ok()?, key.parse().ok()?)));
-    parsed.ok_or_else(|| {
-        "expected the place of a validator, =, and the 64 hex digits of a public key".to_owned()
-    })
+    pair(text, "the place of a validator, =, and the 64 hex digits of a public key")
 }
 
-fn peer(text: &str) -> Result<(u16, SocketAddr), String> {
-    let parsed = text.split_once('=').and_then(|(index, at)| Some((index.parse().ok()?, at.parse().ok()?)));
-    parsed.ok_or_else(|| "expected the place of a validator, =, and an address with its port".to_owned())
+/// `PLACE=ADDRESS`, as an option says where a validator is.
+fn validator(text: &str) -> Result<(u16, SocketAddr), String> {
+    pair(text, "the place of a validator, =, and its numeric address with its port")
+}
+
+/// Two things with = between them.
+fn pair<A: FromStr, B: FromStr>(text: &str, expected: &str) -> Result<(A, B), String> {
+    let parsed = text.split_once('=').and_then(|(one, other)| Some((one.parse().ok()?, other.parse().ok()?)));
+    parsed.ok_or_else(|| format!("expected {expected}"))
 }
 
 fn main() -> ExitCode {

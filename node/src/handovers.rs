@@ -1,17 +1,13 @@
-//! The handovers that a validator keeps: how each epoch of the chain ended, in a file of the data folder.
-//!
-//! The file proves itself: read together with the genesis file, each handover is checked by the set to which the one before
-//! led. So it may come from anybody, and a validator that was away for epochs, or comes anew, is given it by any other.
+//! The handovers that a validator keeps: how each epoch of the chain ended, in the file `handovers` of the data folder.
 //!
 //! **Source**: consensus specification, section 11; decision records 39 and 50.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use carat_handovers::FILE_NAME;
 use carat_ledger::StateError;
 use carat_storage::store::Store;
-use carat_types::codec::DecodeError;
-use carat_types::epoch::{BrokenChain, Epochs, Handover, read_handovers, write_handovers};
+use carat_types::epoch::{Epochs, Handover};
 use carat_types::genesis::GenesisFile;
 use carat_types::governance::Change;
 use carat_types::message::StableCheckpoint;
@@ -19,45 +15,12 @@ use carat_types::quorum::ImpossibleSize;
 use carat_types::validators::Ed25519;
 use thiserror::Error;
 
-/// In the data folder.
-pub const FILE: &str = "handovers";
-/// Longest file that is read: as many handovers as a receipt may carry, of the largest sets. **Units**: bytes.
-const FILE_BYTES_MAX: u64 = 64 << 20;
-
 /// Why handovers cannot be used.
 #[derive(Debug, Error)]
 pub enum HandoversError {
-    /// The system's word.
-    #[error("cannot {doing} {path}: {error}")]
-    File {
-        /// What was tried.
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: std::io::Error,
-    },
-    /// Not such a file.
-    #[error(
-        "{path} holds no handovers: {error} (hint: take the file of another validator, or carat epochs fetch)"
-    )]
-    Contents {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: DecodeError,
-    },
-    /// One proves nothing.
-    #[error(
-        "{path}: {error} (hint: it must be of the chain of the genesis file; take the file of another validator, or \
-         carat epochs fetch)"
-    )]
-    Broken {
-        /// The file.
-        path: PathBuf,
-        /// Which, and why.
-        error: BrokenChain,
-    },
+    /// The file.
+    #[error(transparent)]
+    File(#[from] carat_handovers::HandoversError),
     /// The genesis file lists an impossible set.
     #[error("genesis lists {0}")]
     Size(#[from] ImpossibleSize),
@@ -73,38 +36,16 @@ pub enum HandoversError {
 ///
 /// **Errors**: [`HandoversError`].
 pub fn read(data: &Path, genesis: &GenesisFile) -> Result<Epochs, HandoversError> {
-    let path = data.join(FILE);
     let mut epochs = Epochs::of(genesis)?;
-    let failed = |error| HandoversError::File { doing: "read", path: path.clone(), error };
-    match std::fs::metadata(&path) {
-        Ok(file) if file.len() > FILE_BYTES_MAX => {
-            return Err(failed(std::io::Error::other(format!("{} bytes", file.len()))));
-        }
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(epochs),
-        Err(error) => return Err(failed(error)),
-    }
-    let bytes = std::fs::read(&path).map_err(failed)?;
-    let handovers =
-        read_handovers(&bytes).map_err(|error| HandoversError::Contents { path: path.clone(), error })?;
-    epochs.follow(&handovers, &Ed25519).map_err(|error| HandoversError::Broken { path, error })?;
+    carat_handovers::follow(&data.join(FILE_NAME), &mut epochs)?;
     Ok(epochs)
 }
 
-/// Writes the file, durably and at once: a crash leaves the old one or the new one.
+/// Writes the file, durably and at once.
 ///
 /// **Errors**: the system's.
 pub fn write(data: &Path, epochs: &Epochs) -> Result<(), HandoversError> {
-    let path = data.join(FILE);
-    let unfinished = data.join(format!("{FILE}.unfinished"));
-    let written = || -> std::io::Result<()> {
-        let mut file = std::fs::File::create(&unfinished)?;
-        file.write_all(&write_handovers(epochs.handovers()))?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, &path)?;
-        std::fs::File::open(data)?.sync_all()
-    };
-    written().map_err(|error| HandoversError::File { doing: "write", path: path.clone(), error })
+    Ok(carat_handovers::write(&data.join(FILE_NAME), epochs.handovers())?)
 }
 
 /// Keeps handovers beside blocks that are carried elsewhere; where there are none, nothing is written.
@@ -128,7 +69,7 @@ pub fn follow(epochs: &Epochs, store: &Store, last: &StableCheckpoint) -> Result
     let handover = Handover { header: last.header.clone(), seals: last.certificate.clone(), next };
     let mut epochs = epochs.clone();
     let handovers = [epochs.handovers(), &[handover]].concat();
-    let broken = |error| HandoversError::Broken { path: PathBuf::from(FILE), error };
+    let broken = |error| carat_handovers::HandoversError::Broken { path: PathBuf::from(FILE_NAME), error };
     epochs.follow(&handovers, &Ed25519).map_err(broken)?;
     Ok(epochs)
 }

@@ -8,7 +8,7 @@ use carat_genesis::newcomer::next_keys;
 use carat_genesis::{Addresses, Newcomer};
 use carat_ledger::NEWEST_PROTOCOL;
 use carat_node::backup::{self, Making};
-use carat_node::{Home, NodeError, Settings, archive, handovers};
+use carat_node::{Home, NodeError, Settings, archive};
 use carat_types::epoch::EpochSet;
 use carat_types::genesis::GenesisValidator;
 use carat_types::governance::{Call, Change};
@@ -207,13 +207,13 @@ async fn keys_of_a_validator_are_replaced_by_vote_and_the_network_settles_on() {
         [of_backup, of_archive].map(|verdict| verdict.map_err(|error| error.to_string()))
     };
     assert_eq!(verified(), [Ok(()), Ok(())]);
-    std::fs::remove_file(out.join(handovers::FILE)).expect("it was there");
+    std::fs::remove_file(out.join(carat_handovers::FILE_NAME)).expect("it was there");
     for verdict in verified() {
         let refused = verdict.expect_err("its last seals are by nobody");
         assert!(refused.contains("the handovers lead to epoch 0"), "{refused}");
     }
     // Without the handovers the journal is of an epoch that nothing proves.
-    let handovers = cluster.homes[3].join("data").join(handovers::FILE);
+    let handovers = cluster.homes[3].join("data").join(carat_handovers::FILE_NAME);
     let kept = std::fs::read(&handovers).expect("there");
     std::fs::remove_file(&handovers).expect("lost");
     let refused = cluster.start_node(3).await.expect_err("refused").to_string();
@@ -315,7 +315,7 @@ async fn validator_comes_and_votes_and_another_goes() {
     decide(&cluster, &set, &[1, 2]).await;
     go_over_together(&mut cluster, &[0, 1, 2, 3]).await;
     pay_after(&cluster, 1).await;
-    let file = Path::new("data").join(handovers::FILE);
+    let file = Path::new("data").join(carat_handovers::FILE_NAME);
     std::fs::copy(cluster.homes[0].join(&file), cluster.homes[4].join(&file)).expect("given to it");
     cluster.start_node(4).await.expect("starts in its first epoch");
     cluster.await_ready(4).await;

@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("carat-confidential", &["carat-types"]),
     ("carat-network", &["carat-types"]),
     ("carat-vault", &["carat-types"]),
+    ("carat-handovers", &["carat-types"]),
     ("carat-storage", &["carat-types", "carat-ledger", "carat-vault"]),
     ("carat-history", &["carat-types", "carat-ledger", "carat-storage"]),
     ("carat-api", &["carat-types", "carat-ledger", "carat-history"]),
@@ -22,13 +23,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "carat-consensus",
             "carat-ledger",
             "carat-network",
+            "carat-handovers",
             "carat-storage",
             "carat-history",
             "carat-api",
         ],
     ),
-    ("carat-client", &["carat-types", "carat-network", "carat-vault"]),
-    ("carat-genesis", &["carat-types", "carat-ledger", "carat-network", "carat-storage"]),
+    ("carat-client", &["carat-types", "carat-network", "carat-handovers", "carat-vault"]),
+    ("carat-genesis", &["carat-types", "carat-ledger", "carat-network", "carat-handovers", "carat-storage"]),
 ];
 
 /// May know everything: they test and measure.

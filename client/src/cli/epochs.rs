@@ -7,7 +7,7 @@ use carat_client::Client;
 use carat_client::network::{HANDOVERS, Network, NodeAddress};
 use carat_client::rest::Rest;
 use carat_types::accountability;
-use carat_types::epoch::{EpochSet, Epochs, write_handovers};
+use carat_types::epoch::{EpochSet, Epochs};
 use carat_types::genesis::GenesisValidator;
 use carat_types::{Digest, Epoch, PublicKey};
 use clap::Subcommand;
@@ -103,8 +103,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
         Command::Fetch { out } => {
             let path = match out {
                 Some(out) => {
-                    let failed = |error| Failure::failed(format!("{}: {error}", out.display()));
-                    std::fs::write(&out, write_handovers(epochs.handovers())).map_err(failed)?;
+                    carat_handovers::write(&out, epochs.handovers()).map_err(|error| failed(&error))?;
                     out
                 }
                 None => {

@@ -66,11 +66,12 @@ fn home_of_a_follower_lists_all_validators_and_its_key_is_its_owners_alone() {
 #[test]
 fn follower_of_nobody_or_at_no_address_is_not_made() {
     let folder = network(Visibility::Open);
-    let cases: [(&str, Change); 5] = [
+    let cases: [(&str, Change); 6] = [
         ("--validator is absent", |options| options.validators.clear()),
         ("--validator is 4", |options| _ = options.validators.insert(4, options.listen)),
         ("--address is 0.0.0.0:7100", |options| options.address = None),
-        ("--handovers is", |options| options.later.handovers = Some(options.genesis.clone())),
+        ("holds no handovers", |options| options.later.handovers = Some(options.genesis.clone())),
+        ("--handovers is", |options| options.later.handovers = Some(options.out.join("nothing"))),
         ("cannot read", |options| options.genesis = options.out.join("nothing")),
     ];
     for (expected, change) in cases {
@@ -117,6 +118,6 @@ fn follower_of_newcomers_alone_lists_them_by_their_keys_and_holds_the_handovers(
         settings.contains(&format!("[[network.newcomers]]\nkey = \"{key}\"\naddress = \"{address}\"\n")),
         "{settings}"
     );
-    let kept = fs::read(options.out.join(layout::DATA).join(layout::HANDOVERS)).expect("copied");
+    let kept = fs::read(options.out.join(layout::DATA).join(carat_handovers::FILE_NAME)).expect("copied");
     assert_eq!(kept, fs::read(&handovers).expect("there"));
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use carat_ledger::NEWEST_PROTOCOL;
-use carat_node::{FollowerHome, handovers};
+use carat_node::FollowerHome;
 use carat_types::Epoch;
 use carat_types::receipt::Receipt;
 
@@ -59,7 +59,7 @@ async fn follower_goes_over_to_a_larger_set_awake_and_to_a_smaller_one_that_it_s
     // Five of whom one is new: what was the follower's number is a validator's now.
     decide(&cluster, &set, &[1, 2]).await;
     go_over_together(&mut cluster, &[0, 1, 2, 3]).await;
-    let file = Path::new("data").join(handovers::FILE);
+    let file = Path::new("data").join(carat_handovers::FILE_NAME);
     fs::copy(cluster.homes[0].join(&file), cluster.homes[4].join(&file)).expect("given to it");
     start_validators(&mut cluster, 4..5).await;
     follower_goes_over(&mut cluster, follower, Epoch(1)).await;
@@ -80,7 +80,7 @@ async fn follower_goes_over_to_a_larger_set_awake_and_to_a_smaller_one_that_it_s
 
     // What the validator that left has goes on in the home of a follower.
     let (from, to) = (cluster.homes[0].join("data"), cluster.homes[leaver].join("data"));
-    for what in ["store", handovers::FILE] {
+    for what in ["store", carat_handovers::FILE_NAME] {
         fs::rename(from.join(what), to.join(what)).expect("moved");
     }
     follow(&mut cluster, leaver).await;
