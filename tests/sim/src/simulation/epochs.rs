@@ -92,7 +92,9 @@ impl Simulation {
             self.later(index, after, Happening::JournalRotated(next));
             return Ok(());
         }
-        self.wait_for_an_epoch(index)
+        self.wait_for_an_epoch(index)?;
+        // While it caught up with this epoch it may have been shown how later ones ended.
+        self.find_own_epoch(index)
     }
 
     pub(super) fn journal_rotated(&mut self, index: usize, epoch: usize) -> Verdict {
