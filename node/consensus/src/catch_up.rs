@@ -20,6 +20,9 @@ use crate::timer::Timer;
 /// Blocks that a peer should answer to one [`Fetch::Blocks`]; also the most that are buffered out of order.
 pub const BLOCKS_PER_FETCH: u64 = 16;
 
+/// How often each peer is asked for SEALs in vain before an epoch ends without them.
+const SEAL_ROUNDS: usize = 3;
+
 /// Payloads asked for at the same time.
 const PAYLOADS_MAX: usize = 32;
 
@@ -49,6 +52,8 @@ pub(crate) struct CatchUp {
     unsealed: Option<Slot>,
     /// Who was asked for seals last.
     seals_of: Option<ValidatorId>,
+    /// How often the SEALs of that slot were asked for since nothing but them is left of the epoch.
+    asked_in_vain: usize,
     /// The last final slot at the last look: blocks are asked for when it is the same at the next.
     last_final: Option<Slot>,
 }
@@ -121,7 +126,8 @@ impl Replica {
         let next = self.chain.last_final.next();
         let (executed, ahead) = self.peers_at();
         let below_window = self.chain.last_final < self.chain.stable;
-        if !self.transfer.is_idle() {
+        // What the others have above the end is of an epoch that this replica is not in.
+        if !self.transfer.is_idle() || self.reached_end().is_some() {
             return;
         }
         if self.wants_state() {
@@ -258,7 +264,11 @@ impl Replica {
     /// Once a second: a slot that was executed and is not sealed for a second has lost SEALs on the way.
     pub(crate) fn ask_for_seals(&mut self) {
         let lowest = self.seals.lowest_unsealed();
-        if let Some(slot) = lowest.filter(|slot| self.catch_up.unsealed == Some(*slot)) {
+        let same = lowest.filter(|slot| self.catch_up.unsealed == Some(*slot));
+        let in_vain = self.catch_up.asked_in_vain.saturating_add(1);
+        self.catch_up.asked_in_vain =
+            if same.is_some() && self.reached_end().is_some() { in_vain } else { 0 };
+        if let Some(slot) = same {
             let peer = self.next_peer(self.catch_up.seals_of, |_| true);
             self.catch_up.seals_of = peer;
             if let Some(peer) = peer {
@@ -266,6 +276,14 @@ impl Replica {
             }
         }
         self.catch_up.unsealed = lowest;
+    }
+
+    /// Whether a block that was executed here may still be sealed by what peers answer. One that left for good, or dropped its
+    /// old blocks, answers nothing: it is not waited for without end.
+    pub(crate) fn waits_for_seals(&self) -> bool {
+        let peers = self.peers.len().saturating_sub(1);
+        let patience = peers.saturating_mul(SEAL_ROUNDS);
+        self.catch_up.asked_in_vain <= patience && self.seals.lowest_unsealed().is_some()
     }
 
     /// Once a second: a replica whose last final slot has not moved for a second asks for what the others have.
@@ -300,7 +318,8 @@ impl Replica {
         if let Some(wanted) = &self.catch_up.blocks {
             let from = self.chain.last_final.next();
             let (peers_at, _) = self.peers_at();
-            if from > peers_at && self.chain.last_final >= self.chain.stable {
+            let has_all = from > peers_at && self.chain.last_final >= self.chain.stable;
+            if has_all || self.reached_end().is_some() {
                 self.catch_up.blocks = None;
             } else if from > wanted.from {
                 // Progress: the same peer goes on.

@@ -1,9 +1,9 @@
 //! Where an epoch begins and ends, and what is said over that line. **Source**: consensus specification, section 11;
-//! decision records 39 and 40.
+//! decision records 39, 40 and 63.
 //!
 //! A replica lives in one epoch. It begins at h = the end of the epoch before, in view 0, and ends when the last slot of its
-//! own is a stable checkpoint and executed: then it emits [`Effect::EpochEnds`] and takes no more input. Who validates next, and
-//! under which constants, is not for it to know.
+//! own is a stable checkpoint and executed, and its blocks are sealed: then it emits [`Effect::EpochEnds`] and takes no more
+//! input. Who validates next, and under which constants, is not for it to know.
 
 use std::sync::Arc;
 
@@ -41,15 +41,22 @@ impl Replica {
         self.window_above(self.chain.checkpoint.as_deref())
     }
 
-    /// Ends the epoch when its last slot is stable, executed and durable.
+    /// The checkpoint that ends the epoch, once it is stable and its slot executed here.
+    pub(crate) fn reached_end(&self) -> Option<&Arc<StableCheckpoint>> {
+        let last = self.chain.checkpoint.as_ref()?;
+        (last.header.ends_epoch() && self.chain.executed >= last.header.slot).then_some(last)
+    }
+
+    /// Ends the epoch when its last slot is stable, executed and durable, and its blocks are sealed.
+    ///
+    /// Nobody sends SEALs of an epoch that is over. So nobody leaves before it can serve each block: the first to leave has the
+    /// SEALs of those who are all still here, and the others are served by the first. That nobody gives them bars no way.
     pub(crate) fn end_epoch(&mut self) {
-        let is_last = |checkpoint: &&Arc<StableCheckpoint>| checkpoint.header.ends_epoch();
-        let Some(last) = self.chain.checkpoint.as_ref().filter(is_last).cloned() else { return };
-        let slot = last.header.slot;
-        if self.halted || self.is_over || self.chain.executed < slot {
+        let Some(last) = self.reached_end().cloned() else { return };
+        if self.halted || self.is_over || self.waits_for_seals() {
             return;
         }
-        self.emit(Effect::SyncBlocks { slot });
+        self.emit(Effect::SyncBlocks { slot: last.header.slot });
         self.emit(Effect::EpochEnds(last));
         self.is_over = true;
     }

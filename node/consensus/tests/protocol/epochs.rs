@@ -1,5 +1,5 @@
-//! The end of an epoch, and the beginning of the next. **Source**: consensus specification, section 11; decision records 39
-//! and 40.
+//! The end of an epoch, and the beginning of the next. **Source**: consensus specification, section 11; decision records 39,
+//! 40 and 63.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -141,6 +141,81 @@ fn epoch_does_not_end_before_its_last_block_is_executed() {
     assert_eq!(cluster.nodes[1].epoch, 0, "a block of the old epoch is not written yet");
     cluster.nodes[1].hold_execution = false;
     cluster.release_executions(1);
+    cluster.run_to(40);
+    check_epochs(&cluster, 24);
+}
+
+/// Whether a message may prove the block of a slot to somebody: its SEAL, or the sealed block.
+fn seals(slot: u64, message: &Message) -> bool {
+    match message {
+        Message::Seal(seal) => seal.body.slot == Slot(slot),
+        Message::Data(Data::Block(block)) => block.block.header.slot == Slot(slot),
+        _ => false,
+    }
+}
+
+#[test]
+fn epoch_does_not_end_while_one_of_its_blocks_cannot_be_served() {
+    let mut cluster = replacing();
+    cluster.run_to(16);
+    // It lacks the last blocks, and its vote is needed in the next epoch as everybody's is.
+    cluster.crash(2);
+    cluster.filter = Box::new(|_, _, message| !seals(23, message));
+    cluster.run_until("h = 24", |cluster| cluster.running().all(|replica| replica.stable() == Slot(24)));
+    cluster.run_for(3_000_000);
+    assert!(cluster.nodes.iter().all(|node| node.epoch == 0), "nobody could serve the block of slot 23");
+    assert!(cluster.nodes[0].blocks[index_of(Slot(23))].2.is_none());
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_until("the end", |cluster| cluster.nodes[0].epoch == 1 && cluster.nodes[1].epoch == 1);
+    cluster.crash(3);
+    cluster.start(2);
+    cluster.run_to(40);
+    check_epochs(&cluster, 24);
+    let sealed = |cluster: &Cluster, node: usize| {
+        cluster.nodes[node].blocks[..24].iter().all(|block| block.2.is_some())
+    };
+    assert!(sealed(&cluster, 0) && sealed(&cluster, 1));
+}
+
+#[test]
+fn who_stays_behind_for_seals_is_given_them_by_those_who_left_and_asks_for_nothing_above_the_end() {
+    let mut cluster = replacing();
+    let beyond = Rc::new(Cell::new(0_u32));
+    let asked = beyond.clone();
+    cluster.filter = Box::new(move |from, to, message| {
+        let is_beyond = match message {
+            Message::Fetch(Fetch::Blocks(slot)) => *slot > Slot(24),
+            Message::Fetch(Fetch::Snapshot(_)) => true,
+            _ => false,
+        };
+        asked.set(asked.get() + u32::from(from == id(1) && is_beyond));
+        !(to == id(1) && seals(23, message))
+    });
+    cluster.run_until("the others", |cluster| [0, 2, 3].iter().all(|index| cluster.nodes[*index].epoch == 1));
+    beyond.set(0);
+    cluster.run_for(5_000_000);
+    assert_eq!((cluster.nodes[1].epoch, beyond.get()), (0, 0));
+    assert_eq!(cluster.replica(1).last_executed(), Slot(24));
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_to(50);
+    check_epochs(&cluster, 24);
+    assert!(cluster.nodes[1].blocks[index_of(Slot(23))].2.is_some());
+}
+
+#[test]
+fn epoch_ends_without_seals_that_every_peer_was_asked_for_in_vain() {
+    let mut cluster = replacing();
+    let asked = Rc::new(Cell::new(0_u32));
+    let asks = asked.clone();
+    cluster.filter = Box::new(move |from, _, message| {
+        let is_question = from == id(0) && matches!(message, Message::Fetch(Fetch::Blocks(Slot(23))));
+        asks.set(asks.get() + u32::from(is_question));
+        !seals(23, message)
+    });
+    cluster.run_until("h = 24", |cluster| cluster.running().all(|replica| replica.stable() == Slot(24)));
+    asked.set(0);
+    cluster.run_until("the end", |cluster| cluster.nodes.iter().all(|node| node.epoch == 1));
+    assert!(asked.get() >= 9, "each of three peers three times, not {} in all", asked.get());
     cluster.run_to(40);
     check_epochs(&cluster, 24);
 }

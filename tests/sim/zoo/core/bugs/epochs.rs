@@ -1,4 +1,4 @@
-//! Bugs at the line between two epochs (section 11; decision records 39 and 40), hunted where the validators change. Those that
+//! Bugs at the line between two epochs (section 11; decision records 39, 40 and 63), hunted where the validators change. Those that
 //! only a liar together with a lost journal brings out name the test of the protocol that catches them.
 
 use super::Bug;
@@ -27,9 +27,40 @@ pub(super) const BUGS: &[Bug] = &[
     Bug {
         name: "epoch-ends-before-its-last-block-is-executed",
         origin: "J8: the journal is begun anew without the block",
+        within: "fn reached_end(",
+        text: "self.chain.executed >= last.header.slot",
+        instead: "true",
+        ..EPOCHS
+    },
+    Bug {
+        name: "epoch-ends-with-blocks-that-nobody-can-serve",
+        origin: "decision record 63: who lacks one of them waits for ever, which one in 8,000 seeds showed",
         within: "fn end_epoch(",
-        text: "self.chain.executed < slot",
+        text: "self.waits_for_seals()",
         instead: "false",
+        test: Some("epochs::epoch_does_not_end_while_one_of_its_blocks_cannot_be_served"),
+        ..EPOCHS
+    },
+    Bug {
+        name: "seals-awaited-for-ever-at-the-end-of-an-epoch",
+        origin: "decision record 63: who has the SEALs has left for good, or dropped the block",
+        file: "catch_up.rs",
+        within: "fn waits_for_seals(",
+        text: "self.catch_up.asked_in_vain <= patience",
+        instead: "true",
+        test: Some("epochs::epoch_ends_without_seals_that_every_peer_was_asked_for_in_vain"),
+        ..EPOCHS
+    },
+    Bug {
+        name: "blocks-above-the-end-asked-for",
+        origin: "decision record 63: who waits for SEALs has blocks sent to it that it must refuse",
+        file: "catch_up.rs",
+        within: "fn look_behind(",
+        text: "self.reached_end().is_some()",
+        instead: "false",
+        test: Some(
+            "epochs::who_stays_behind_for_seals_is_given_them_by_those_who_left_and_asks_for_nothing_above_the_end",
+        ),
         ..EPOCHS
     },
     Bug {
