@@ -179,6 +179,7 @@ impl<T: Transport> Shared<T> {
         while intended.elapsed() < self.plan.patience {
             let sending = self.transport.submit(*node, transaction);
             let answer = tokio::time::timeout(self.plan.attempt, sending).await;
+            let busy = matches!(answer, Ok(Answer::Busy(..)));
             let pause = match answer {
                 Ok(Answer::Receipt(receipt)) => {
                     let verdict = self.verifier.borrow_mut().check(&receipt);
@@ -189,9 +190,8 @@ impl<T: Transport> Shared<T> {
                     return judge(verdict, transaction);
                 }
                 Ok(Answer::Busy(pause, words)) => {
-                    self.measured.borrow_mut().again(true, &words);
-                    tokio::time::sleep(pause).await;
-                    continue;
+                    last = words;
+                    pause
                 }
                 Ok(Answer::Refused(words)) => {
                     // A node that lags refuses what the others accept: all have a say.
@@ -211,8 +211,9 @@ impl<T: Transport> Shared<T> {
                     Duration::ZERO
                 }
             };
-            self.measured.borrow_mut().again(false, &last);
+            self.measured.borrow_mut().again(busy, &last);
             tokio::time::sleep(pause).await;
+            // One that is busy may be one that lags: the others take what it does not.
             *node = (*node + 1) % self.nodes;
         }
         End::Unanswered(format!("{}: {last}", transaction.hash))
