@@ -4,19 +4,23 @@
 use std::fmt;
 use std::fs;
 
+use carat_network::socket::BUFFER_BYTES;
+
 /// **Source**: the users' white paper, minimum of a validator.
 const CORES_MIN: usize = 4;
 
 /// 16 GB, as memory is sold. The kernel keeps some of it for itself before it counts, so what it shows may be a little less.
 const MEMORY_MIN: u64 = 16_000_000_000;
 
-/// Cores and memory that this process may use: of the machine, or of the container that it is in.
+/// Cores and memory that this process may use: of the machine, or of the container that it is in. And what its sockets may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
     /// Processor cores.
     pub cores: usize,
     /// Memory, if it could be found out. **Units**: bytes.
     pub memory: Option<u64>,
+    /// What a socket may hold at most of what arrives, if it could be found out. **Units**: bytes.
+    pub socket: Option<usize>,
 }
 
 impl Machine {
@@ -29,6 +33,9 @@ impl Machine {
             // Looks at quotas of the container and at affinity too.
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory: [of_machine, of_container].into_iter().flatten().min(),
+            socket: fs::read_to_string("/proc/sys/net/core/rmem_max")
+                .ok()
+                .and_then(|text| text.trim().parse().ok()),
         }
     }
 
@@ -48,6 +55,11 @@ impl Machine {
                 gigabytes(MEMORY_MIN)
             )),
             _ => {}
+        }
+        if let Some(socket) = self.socket.filter(|socket| *socket < BUFFER_BYTES) {
+            warnings.push(format!(
+                "net.core.rmem_max of {socket} bytes, expected at least {BUFFER_BYTES} (hint: sysctl -w net.core.rmem_max={BUFFER_BYTES}; with less, bursts of peers are lost, and long links become slow)"
+            ));
         }
         warnings
     }
@@ -79,19 +91,21 @@ mod tests {
     #[test]
     fn machine_below_the_minimum_is_warned_of_and_no_other() {
         let table = [
-            (4, Some(MEMORY_MIN), ""),
-            (64, None, ""),
-            (3, Some(MEMORY_MIN), "3 processor cores, expected at least 4"),
-            (4, Some(MEMORY_MIN - 1), "15.9 GB of memory, expected at least 16.0 GB"),
+            (4, Some(MEMORY_MIN), Some(BUFFER_BYTES), ""),
+            (64, None, None, ""),
+            (3, Some(MEMORY_MIN), None, "3 processor cores, expected at least 4"),
+            (4, Some(MEMORY_MIN - 1), None, "15.9 GB of memory, expected at least 16.0 GB"),
+            (4, None, Some(212_992), "net.core.rmem_max of 212992 bytes, expected at least 8388608"),
         ];
-        for (cores, memory, expected) in table {
-            let warnings = Machine { cores, memory }.warnings();
-            assert_eq!(warnings.len(), usize::from(!expected.is_empty()), "{cores} {memory:?}: {warnings:?}");
+        for (cores, memory, socket, expected) in table {
+            let machine = Machine { cores, memory, socket };
+            let warnings = machine.warnings();
+            assert_eq!(warnings.len(), usize::from(!expected.is_empty()), "{machine:?}: {warnings:?}");
             assert!(
                 warnings.iter().all(|warning| warning.starts_with(expected) && warning.contains("hint:"))
             );
         }
-        assert_eq!(Machine { cores: 1, memory: Some(1) }.warnings().len(), 2);
+        assert_eq!(Machine { cores: 1, memory: Some(1), socket: Some(1) }.warnings().len(), 3);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The pool: admitted transactions that wait to be ordered and executed, and those whose turn has not come.
 //!
 //! A place is taken until a final slot orders the transaction; until that slot is executed it stays here, so that what
-//! follows it can be checked, and takes no place. Bounded as a whole, for each account, and for each validator that gossips, so that nobody fills another's
-//! place. One transaction for each (source, sequence).
+//! follows it can be checked, and takes no place. Bounded for each account, for the own clients, and for each validator that spreads what its clients brought, so
+//! that nobody fills another's place. One transaction for each (source, sequence).
+//!
+//! The own clients find as much room as others surely give to what this validator spreads. A body of which they took a part would be
+//! proposed by nobody, its transactions would wait until they are found one by one, and the leader would be blamed (decision record 64).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +18,8 @@ use carat_types::{Digest, PublicKey, ValidatorId};
 const PER_ACCOUNT_MAX: usize = 1_000;
 /// Entries for each place, those that are ordered included: while the execution falls behind by more, nobody finds room.
 const ENTRIES_PER_PLACE: usize = 2;
+/// Of what another validator lets in from its clients, this one may hold so many times as much: it may learn later what is ordered.
+const PEER_PLACES: usize = 2;
 /// Transactions whose turn has not come, of all accounts.
 const PARKED_MAX: usize = 4_096;
 
@@ -38,15 +43,16 @@ pub struct Full;
 /// The pool itself; plain data, locked by the front door.
 #[derive(Debug)]
 pub struct Pool {
-    capacity: usize,
-    /// Places that one gossiping validator may take.
-    origin_max: usize,
+    entries_max: usize,
+    /// Places of the clients of one validator.
+    share: usize,
     entries: BTreeMap<Digest, Entry>,
     /// Waiting transactions of each source, by sequence number.
     sources: BTreeMap<PublicKey, BTreeMap<i64, Digest>>,
     /// The most that waiting transactions may take from each payer. **Units**: stroops.
     fees: BTreeMap<PublicKey, i64>,
-    origins: BTreeMap<ValidatorId, usize>,
+    /// Places taken: by the own clients, and by those of others.
+    origins: BTreeMap<Option<ValidatorId>, usize>,
     /// How many entries are ordered.
     ordered: usize,
     parked: BTreeMap<(PublicKey, i64), (Arc<SignedTransaction>, Option<ValidatorId>)>,
@@ -56,8 +62,8 @@ impl Pool {
     /// A pool of `capacity` places on a network of `validators`.
     pub fn new(capacity: usize, validators: usize) -> Self {
         Pool {
-            capacity,
-            origin_max: (capacity / validators.max(1)).max(1),
+            entries_max: capacity.saturating_mul(ENTRIES_PER_PLACE),
+            share: (capacity / validators.max(1)).max(1),
             entries: BTreeMap::new(),
             sources: BTreeMap::new(),
             fees: BTreeMap::new(),
@@ -102,16 +108,11 @@ impl Pool {
     /// **Errors**: [`Full`].
     pub fn room(&self, source: &PublicKey, origin: Option<ValidatorId>) -> Result<(), Full> {
         let of_account = self.sources.get(source).map_or(0, BTreeMap::len);
-        let of_origin = origin.and_then(|origin| self.origins.get(&origin)).copied().unwrap_or(0);
-        let full = self.places_taken() >= self.capacity
-            || self.entries.len() >= self.capacity.saturating_mul(ENTRIES_PER_PLACE)
-            || of_account >= PER_ACCOUNT_MAX
-            || of_origin >= self.origin_max;
+        let of_origin = self.origins.get(&origin).copied().unwrap_or(0);
+        let places = if origin.is_some() { self.share.saturating_mul(PEER_PLACES) } else { self.share };
+        let full =
+            self.entries.len() >= self.entries_max || of_account >= PER_ACCOUNT_MAX || of_origin >= places;
         if full { Err(Full) } else { Ok(()) }
-    }
-
-    fn places_taken(&self) -> usize {
-        self.entries.len().saturating_sub(self.ordered)
     }
 
     /// A final slot orders these.
@@ -133,16 +134,12 @@ impl Pool {
             && std::mem::replace(&mut entry.ordered, false)
         {
             self.ordered = self.ordered.saturating_sub(1);
-            if let Some(origin) = entry.origin {
-                *self.origins.entry(origin).or_default() += 1;
-            }
+            *self.origins.entry(entry.origin).or_default() += 1;
         }
     }
 
     fn leave_origin(&mut self, origin: Option<ValidatorId>) {
-        if let Some(origin) = origin
-            && let Some(count) = self.origins.get_mut(&origin)
-        {
+        if let Some(count) = self.origins.get_mut(&origin) {
             *count = count.saturating_sub(1);
         }
     }
@@ -156,9 +153,7 @@ impl Pool {
             .entry(transaction.source())
             .or_default()
             .insert(transaction.sequence(), *transaction.hash());
-        if let Some(origin) = entry.origin {
-            *self.origins.entry(origin).or_default() += 1;
-        }
+        *self.origins.entry(entry.origin).or_default() += 1;
         self.entries.insert(*transaction.hash(), entry);
     }
 
@@ -287,25 +282,53 @@ pub(crate) mod tests {
             assert_eq!(pool.room(&source, origin), Ok(()), "{sequence}");
             insert(&mut pool, sequence, origin);
         }
-        assert_eq!(pool.room(&source, None), Err(Full));
-        let ordered = [*transaction(2).hash(), *transaction(3).hash()];
+        assert_eq!((pool.room(&source, None), pool.room(&source, peer)), (Err(Full), Ok(())));
+        let ordered = [*transaction(0).hash(), *transaction(2).hash()];
         pool.mark_ordered(&ordered);
         pool.mark_ordered(&ordered);
-        assert_eq!((pool.room(&source, None), pool.room(&source, peer)), (Ok(()), Ok(())));
+        assert_eq!(pool.room(&source, None), Ok(()));
         assert_eq!(pool.neglected(9, 9, 9).len(), 2, "nobody looks after the others");
-        for (sequence, origin) in [(4, peer), (5, peer)] {
+        for (sequence, origin) in [(4, peer), (5, peer), (6, peer)] {
             insert(&mut pool, sequence, origin);
         }
         assert_eq!(pool.room(&source, peer), Err(Full));
         pool.remove(&ordered[0]);
         pool.unmark_ordered(&ordered[1]);
         pool.unmark_ordered(&ordered[1]);
-        assert_eq!((pool.places_taken(), pool.ordered, pool.origins[&ValidatorId(1)]), (5, 0, 3));
+        assert_eq!((pool.origins[&None], pool.origins[&peer], pool.ordered), (1, 5, 0));
         // However much is ordered and not executed, the pool is bounded.
         let all: Vec<Digest> = pool.entries.keys().copied().collect();
         pool.mark_ordered(&all);
-        (6..9).for_each(|sequence| insert(&mut pool, sequence, None));
-        assert_eq!((pool.places_taken(), pool.room(&source, None)), (3, Err(Full)));
+        assert_eq!(pool.room(&source, None), Ok(()));
+        (7..9).for_each(|sequence| insert(&mut pool, sequence, None));
+        pool.mark_ordered(&[*transaction(7).hash(), *transaction(8).hash()]);
+        assert_eq!((pool.origins[&None], pool.room(&source, None)), (0, Err(Full)));
+    }
+
+    #[test]
+    fn what_one_validator_lets_in_from_its_clients_finds_room_at_all_others() {
+        let (mut own, mut other) = (Pool::new(40, 4), Pool::new(40, 4));
+        let (origin, stranger) = (Some(ValidatorId(0)), Some(ValidatorId(3)));
+        let source = transaction(0).source();
+        let fill = |pool: &mut Pool, origin, first: i64| {
+            let mut sequence = first;
+            while pool.room(&source, origin).is_ok() {
+                pool.insert(Entry {
+                    transaction: transaction(sequence),
+                    looked_at_us: 5,
+                    origin,
+                    ordered: false,
+                });
+                sequence += 1;
+            }
+            sequence - first
+        };
+        // Whatever a liar and its own clients have brought.
+        (fill(&mut other, stranger, 100), fill(&mut other, None, 200));
+        let let_in = fill(&mut own, None, 0);
+        assert_eq!(let_in, 10);
+        // It has heard of half of them already that they are ordered, and lets in more; the other has not.
+        assert!(fill(&mut other, origin, 0) >= let_in + let_in / 2);
     }
 
     #[test]

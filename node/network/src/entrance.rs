@@ -26,6 +26,7 @@ use crate::drivers::{Drivers, GOODBYE};
 use crate::error::NetworkError;
 use crate::limits::Limits;
 use crate::network_key::NetworkKey;
+use crate::socket;
 use crate::tls::{Identity, Keys, Offer, client_protocol, peer_key};
 use crate::transport::{self, close};
 
@@ -72,7 +73,7 @@ impl Entrance {
         let identity = Identity::new(&config.identity, protocol)?.or(older);
         let settings = transport::endpoint(&config.identity, identity.random())?;
         let failed = |source| NetworkError::Bind { listen: config.listen, source };
-        let socket = std::net::UdpSocket::bind(config.listen).map_err(failed)?;
+        let socket = socket::bind(config.listen).map_err(failed)?;
         let crypto = identity.server(&Keys::Any, &Arc::new(Offer::default()))?;
         let mut server = ServerConfig::with_crypto(Arc::new(crypto));
         server
@@ -179,7 +180,7 @@ impl Dialler {
     fn speaking(identity: Identity, chain_id: &Digest) -> Result<Self, NetworkError> {
         let listen = SocketAddr::from(([0, 0, 0, 0], 0));
         let failed = |source| NetworkError::Bind { listen, source };
-        let socket = std::net::UdpSocket::bind(listen).map_err(failed)?;
+        let socket = socket::bind(listen).map_err(failed)?;
         let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime));
         Ok(Dialler { endpoint: endpoint.map_err(failed)?, identity, chain_id: *chain_id })
     }

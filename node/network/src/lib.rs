@@ -34,6 +34,7 @@ mod peer;
 pub mod private;
 mod provider;
 mod queue;
+pub mod socket;
 pub mod stats;
 mod tls;
 mod transport;

@@ -17,6 +17,7 @@ use crate::inbox::{Inbox, Shelves};
 use crate::limits::Limits;
 use crate::network_key::NetworkKey;
 use crate::peer::{PeerState, Shared};
+use crate::socket;
 use crate::stats::{Counter, Stats, Tally};
 use crate::tls::{Identity, Keys, Offer, Pinned, protocol};
 use crate::transport::{self, close};
@@ -94,7 +95,7 @@ impl Network {
         let identity = Identity::new(&config.identity, protocol(&config.chain_id))?;
         let settings = transport::endpoint(&config.identity, identity.random())?;
         let failed = |source| NetworkError::Bind { listen: config.listen, source };
-        let socket = std::net::UdpSocket::bind(config.listen).map_err(failed)?;
+        let socket = socket::bind(config.listen).map_err(failed)?;
         let drivers = Arc::new(Drivers::default());
         let endpoint =
             Endpoint::new(settings, None, socket, Arc::clone(&drivers) as Arc<_>).map_err(failed)?;

@@ -142,8 +142,7 @@ impl Relay {
     }
 
     async fn connect(&mut self, direction: Direction, target: SocketAddr) -> Result<()> {
-        let near = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.context("a port for the relay")?;
-        let far = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.context("a port for the relay")?;
+        let (near, far) = (port()?, port()?);
         self.addresses.insert(direction, near.local_addr()?);
         let link = Link {
             direction,
@@ -156,6 +155,14 @@ impl Relay {
         self.tasks.spawn(link.run());
         Ok(())
     }
+}
+
+/// A port with the room of a router: what it loses is what the faults say.
+fn port() -> Result<UdpSocket> {
+    let socket =
+        carat_network::socket::bind((Ipv4Addr::LOCALHOST, 0).into()).context("a port for the relay")?;
+    socket.set_nonblocking(true)?;
+    Ok(UdpSocket::from_std(socket)?)
 }
 
 /// One dialler and the peer that it dials.
