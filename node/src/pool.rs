@@ -324,7 +324,8 @@ pub(crate) mod tests {
             sequence - first
         };
         // Whatever a liar and its own clients have brought.
-        (fill(&mut other, stranger, 100), fill(&mut other, None, 200));
+        fill(&mut other, stranger, 100);
+        fill(&mut other, None, 200);
         let let_in = fill(&mut own, None, 0);
         assert_eq!(let_in, 10);
         // It has heard of half of them already that they are ordered, and lets in more; the other has not.
