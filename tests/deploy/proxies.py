@@ -1,5 +1,6 @@
 """nginx and HAProxy with the project's files, in front of a running network. See run.sh."""
 
+import contextlib
 import http.client
 import json
 import re
@@ -347,8 +348,19 @@ def stalled_node_gets_no_requests(proxy):
     return unready
 
 
+def known_everywhere(address):
+    """Whether every validator has executed what made an account: one that began late refuses what the others take."""
+    def asked(node):
+        with contextlib.suppress(OSError):
+            connection = http.client.HTTPConnection(node, timeout=3)
+            connection.request("GET", f"/accounts/{address}")
+            return connection.getresponse().status == 200
+    return all(asked(node) for node in addresses("api"))
+
+
 make_certificates()
 ALICE, BOB = account("alice"), account("bob")
+wait("all validators know the accounts", lambda: known_everywhere(ALICE) and known_everywhere(BOB))
 proxies = []
 try:
     for make in (nginx, haproxy):
