@@ -5,7 +5,7 @@
 //! |---|---|
 //! | the validator that clients reached | gathers what it admitted, journals it as a body and sends it to all |
 //! | everybody | journals a body of which something waits here, then says that it holds it: at once if the leader needs to know |
-//! | the leader | proposes, oldest first, what f+1 hold; what is in no such body for T0 / [`RESCUE_PART`] it spreads itself |
+//! | the leader | proposes, oldest first, what f+1 hold; what is in no such body for T0 / [`RESCUE_PART`] it spreads itself, and what waits of a body that it passed over at once |
 //! | an acceptor | puts the payload together from what it holds; what is missing after [`GRACE_US`] it fetches |
 //!
 //! That f+1 hold a body is a correct leader's policy and never a check: J3 with q votes guarantees the payload. So a body that is
@@ -48,6 +48,8 @@ const LAZY_PART: u64 = 10;
 const GRACE_US: u64 = 20_000;
 /// How long a transaction waits in no body that f+1 hold, before the leader spreads it itself. **Units**: parts of T0.
 const RESCUE_PART: u64 = 4;
+/// How often the leader spreads what it left of bodies that it passed over. **Units**: parts of T0.
+const ADOPT_PART: u64 = 20;
 /// Of a block's bytes, a body takes at most this part, so that several fit.
 const BODIES_A_BLOCK: u32 = 4;
 /// So long nobody looks again for bodies of one validator that are of no use any more. **Units**: parts of T0.
@@ -184,6 +186,7 @@ impl Replica {
     ///
     /// **Returns** whether a body was spread.
     pub(crate) fn spread_bodies(&mut self) -> bool {
+        self.adopt();
         let (has_own, owes) = (!self.bodies.unspread.is_empty(), !self.bodies.unsaid.is_empty());
         if has_own || owes {
             let now = self.now.monotonic_us;
@@ -228,12 +231,15 @@ impl Replica {
     fn take_unspread(&mut self) -> Vec<PendingTransaction> {
         let mut room = Room::of(&body_limits(&self.config.params.block));
         let mut taken: Vec<PendingTransaction> = Vec::new();
+        let mut seen = BTreeSet::new();
         while let Some(hash) = self.bodies.unspread.front() {
-            if let Some(transaction) = self.pending.in_no_body(hash) {
+            // One that was adopted may stand here twice.
+            if let Some(transaction) = self.pending.in_no_body(hash).filter(|_| !seen.contains(hash)) {
                 if !room.take(transaction) && !taken.is_empty() {
                     break;
                 }
                 taken.push(transaction.clone());
+                seen.insert(*hash);
             }
             self.bodies.unspread.pop_front();
         }
@@ -272,6 +278,33 @@ impl Replica {
             }
             self.broadcast(Message::BodiesHeld(BodiesHeld { bodies }));
         }
+    }
+
+    /// What waits of bodies that the leader passed over goes into its next own body, unless another that it may propose has it. Clients
+    /// that had no answer send again elsewhere: of the bodies that overlap since, what is left would be rescued in quarters of T0, one
+    /// after the other, while T1 counts (decision record 66).
+    fn adopt(&mut self) {
+        if self.bodies.passed_over.is_empty() || !self.is_leading() {
+            return;
+        }
+        if self.now.monotonic_us < self.bodies.adopt_us {
+            return self.look_again_at(self.bodies.adopt_us);
+        }
+        self.bodies.adopt_us = self.now.monotonic_us.saturating_add(self.part_of_timeout(ADOPT_PART));
+        let passed_over = std::mem::take(&mut self.bodies.passed_over);
+        let left = |digest: &Digest| self.bodies.held.get(digest).map(|held| &held.body.envelopes);
+        let mut left: BTreeSet<&Envelope> =
+            passed_over.iter().filter_map(left).flatten().filter(|it| self.pending.waits(it)).collect();
+        if left.is_empty() {
+            return;
+        }
+        let others = self.bodies.held.iter().filter(|(digest, _)| !passed_over.contains(digest));
+        for held in others.map(|(_, held)| held).filter(|held| self.may_propose(held)) {
+            held.body.envelopes.iter().for_each(|envelope| _ = left.remove(envelope));
+        }
+        let left: Vec<Envelope> = left.into_iter().cloned().collect();
+        let adopted = self.pending.leave_bodies(&left);
+        self.bodies.unspread.extend(adopted);
     }
 
     /// The leader's remedy for bodies that were lost with their origin, or hold what it does not know: what waits for long and
@@ -347,6 +380,7 @@ impl Replica {
         while let Some((arrival, digest)) = self.bodies.ready.pop_first() {
             let Some(held) = self.bodies.held.get(&digest) else { continue };
             if !self.may_propose(held) {
+                self.bodies.passed_over.insert(digest);
                 continue;
             }
             let has_place = taken.len() < Batch::BODIES_MAX;

@@ -190,6 +190,25 @@ impl Pending {
         known
     }
 
+    /// No body that may be proposed has these any more.
+    ///
+    /// **Returns** the ids of those that wait.
+    pub(crate) fn leave_bodies(&mut self, envelopes: &[Envelope]) -> Vec<Digest> {
+        let mut left = Vec::new();
+        for arrival in envelopes.iter().filter_map(|envelope| self.by_envelope.get(envelope)) {
+            if let Some(entry) = self.entries.get_mut(&arrival).filter(|_| self.waiting.contains(&arrival)) {
+                entry.in_body = false;
+                left.push(entry.transaction.hash);
+            }
+        }
+        left
+    }
+
+    /// Whether a transaction is in no batch yet.
+    pub(crate) fn waits(&self, envelope: &Envelope) -> bool {
+        self.by_envelope.get(envelope).is_some_and(|arrival| self.waiting.contains(&arrival))
+    }
+
     /// A transaction that is known and in no body.
     pub(crate) fn in_no_body(&self, hash: &Digest) -> Option<&PendingTransaction> {
         let entry = self.by_hash.get(hash).and_then(|arrival| self.entries.get(&arrival));

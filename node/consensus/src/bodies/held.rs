@@ -87,6 +87,10 @@ pub(crate) struct Bodies {
     shares: BTreeMap<ValidatorId, Share>,
     /// The own clients' transactions that are in no body yet, by id.
     pub(super) unspread: VecDeque<Digest>,
+    /// What this leader did not propose of what f+1 hold, since a part of it is settled or in flight, or not known here.
+    pub(super) passed_over: BTreeSet<Digest>,
+    /// When the leader may look again at what it passed over.
+    pub(super) adopt_us: u64,
     /// Bodies that are not acknowledged yet.
     pub(super) unsaid: BTreeSet<Digest>,
     /// When that is due, while there are any.
@@ -203,6 +207,7 @@ impl Bodies {
         let Some(held) = self.held.remove(digest) else { return };
         self.ready.remove(&held.arrival);
         self.unsaid.remove(digest);
+        self.passed_over.remove(digest);
         if let Some(share) = self.shares.get_mut(&held.origin) {
             share.bodies = share.bodies.saturating_sub(1);
             share.bytes = share.bytes.saturating_sub(held.body.bytes());
@@ -243,6 +248,7 @@ impl Bodies {
     /// A view is over: what was proposed in it and is not ordered may be proposed again.
     pub(crate) fn renew(&mut self, others: usize) {
         self.announced.clear();
+        self.passed_over.clear();
         let digests: Vec<Digest> = self.held.keys().copied().collect();
         digests.iter().for_each(|digest| self.refresh(digest, others));
     }

@@ -67,6 +67,17 @@ pub(super) const BUGS: &[Bug] = &[
         ..BODIES
     },
     Bug {
+        name: "rest-of-a-passed-over-body-left-to-the-rescue",
+        origin: "seven validators over long links: each view ended for what the one before left (decision record 66)",
+        within: "pub(crate) fn spread_bodies(",
+        text: "self.adopt();",
+        instead: "",
+        test: Some(
+            "bodies::leader_spreads_what_is_left_of_a_body_that_it_passed_over_before_anybody_must_rescue_it",
+        ),
+        ..BODIES
+    },
+    Bug {
         name: "bodies-without-a-limit",
         within: "fn on_body(",
         text: "!self.has_room(from, body.bytes())",
