@@ -53,8 +53,6 @@ pub struct Pool {
     fees: BTreeMap<PublicKey, i64>,
     /// Places taken: by the own clients, and by those of others.
     origins: BTreeMap<Option<ValidatorId>, usize>,
-    /// How many entries are ordered.
-    ordered: usize,
     parked: BTreeMap<(PublicKey, i64), (Arc<SignedTransaction>, Option<ValidatorId>)>,
 }
 
@@ -68,7 +66,6 @@ impl Pool {
             sources: BTreeMap::new(),
             fees: BTreeMap::new(),
             origins: BTreeMap::new(),
-            ordered: 0,
             parked: BTreeMap::new(),
         }
     }
@@ -121,7 +118,6 @@ impl Pool {
             if let Some(entry) = self.entries.get_mut(hash)
                 && !std::mem::replace(&mut entry.ordered, true)
             {
-                self.ordered = self.ordered.saturating_add(1);
                 let origin = entry.origin;
                 self.leave_origin(origin);
             }
@@ -133,7 +129,6 @@ impl Pool {
         if let Some(entry) = self.entries.get_mut(hash)
             && std::mem::replace(&mut entry.ordered, false)
         {
-            self.ordered = self.ordered.saturating_sub(1);
             *self.origins.entry(entry.origin).or_default() += 1;
         }
     }
@@ -173,9 +168,7 @@ impl Pool {
                 self.fees.remove(&transaction.fee_source());
             }
         }
-        if entry.ordered {
-            self.ordered = self.ordered.saturating_sub(1);
-        } else {
+        if !entry.ordered {
             self.leave_origin(entry.origin);
         }
         Some(entry)
@@ -295,7 +288,7 @@ pub(crate) mod tests {
         pool.remove(&ordered[0]);
         pool.unmark_ordered(&ordered[1]);
         pool.unmark_ordered(&ordered[1]);
-        assert_eq!((pool.origins[&None], pool.origins[&peer], pool.ordered), (1, 5, 0));
+        assert_eq!((pool.origins[&None], pool.origins[&peer]), (1, 5));
         // However much is ordered and not executed, the pool is bounded.
         let all: Vec<Digest> = pool.entries.keys().copied().collect();
         pool.mark_ordered(&all);

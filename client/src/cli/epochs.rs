@@ -7,7 +7,7 @@ use carat_client::Client;
 use carat_client::network::{HANDOVERS, Network, NodeAddress};
 use carat_client::rest::Rest;
 use carat_types::accountability;
-use carat_types::epoch::{EpochSet, Epochs};
+use carat_types::epoch::{EpochSet, Epochs, write_handovers};
 use carat_types::genesis::GenesisValidator;
 use carat_types::{Digest, Epoch, PublicKey};
 use clap::Subcommand;
@@ -103,7 +103,12 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<(), Failu
         Command::Fetch { out } => {
             let path = match out {
                 Some(out) => {
-                    carat_handovers::write(&out, epochs.handovers()).map_err(|error| failed(&error))?;
+                    // Into what is named, which may be no file: a pipe, or a device.
+                    let failed = |error| {
+                        let hint = "(hint: name a file in a folder that exists and may be written)";
+                        Failure::failed(format!("{}: {error} {hint}", out.display()))
+                    };
+                    std::fs::write(&out, write_handovers(epochs.handovers())).map_err(failed)?;
                     out
                 }
                 None => {
