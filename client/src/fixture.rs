@@ -44,13 +44,10 @@ pub(crate) fn handovers(
     seals: usize,
 ) -> Vec<Handover> {
     let mut made = Vec::new();
-    let mut present = EpochSet {
-        epoch: Epoch(0),
-        validators: genesis.genesis.validators.clone(),
-        consensus: genesis.genesis.consensus,
-    };
+    let mut present = genesis.genesis.first_set();
     for validators in sets {
-        let next = EpochSet { epoch: present.epoch.next(), validators: validators.clone(), ..present };
+        let (epoch, validators) = (present.epoch.next(), validators.clone());
+        let next = EpochSet { epoch, validators, ..present.clone() };
         let slot = Slot(10 * u64::from(next.epoch.0));
         let end = EpochEnd { slot, next_set: next.hash() };
         let header = Header { slot, epoch: present.epoch, epoch_end: Some(end), ..genesis.header() };

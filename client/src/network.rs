@@ -17,8 +17,8 @@ use carat_types::validators::Ed25519;
 use carat_types::{PublicKey, Quorum};
 use thiserror::Error;
 
-use description::Addresses;
-use members::Members;
+use description::{Addresses, Listed};
+use members::{Kind, Members};
 
 /// Name of the description in a network's folder.
 pub const FILE_NAME: &str = "network.toml";
@@ -30,12 +30,13 @@ pub struct Network {
     pub folder: PathBuf,
     /// The genesis file: the one thing that is trusted.
     pub genesis: GenesisFile,
-    /// Where clients go: the validators of the newest epoch that is known, in their order, or the proposers of an edge network.
-    /// A validator whose address the description does not have stands there without one: it counts all the same.
+    /// Where clients go: the validators of the newest epoch that is known, in their order, or its proposers on an edge network.
+    /// One whose address the description does not have stands there without one: it counts all the same.
     pub nodes: Vec<NodeAddress>,
     /// The validators of an edge network, which no client reaches; none where the nodes are the validators.
     pub acceptors: Vec<NodeAddress>,
-    /// Described nodes that validate no more, or not yet: nobody's word is asked of them, though they may bring handovers.
+    /// Described nodes that validate, or order for an edge network, no more or not yet: nobody's word is asked of them, though they may
+    /// bring handovers.
     pub others: Vec<NodeAddress>,
     addresses: Addresses,
     epochs: Epochs,
@@ -134,20 +135,22 @@ impl Network {
         genesis: GenesisFile,
         nodes: Vec<NodeAddress>,
     ) -> Result<Self, ImpossibleSize> {
-        let addresses = Addresses { founders: nodes, ..Addresses::default() };
+        let nodes = Listed { founders: nodes, ..Listed::default() };
+        let addresses = Addresses { nodes, ..Addresses::default() };
         let epochs = Epochs::of(&genesis)?;
         Ok(Network::in_epoch(folder, genesis, addresses, epochs))
     }
 
     fn in_epoch(folder: PathBuf, genesis: GenesisFile, addresses: Addresses, epochs: Epochs) -> Self {
-        let is_edge = !genesis.genesis.deployment.is_co_located();
-        let members = match is_edge {
-            // No vote changes who proposes.
-            true => Members { nodes: addresses.founders.clone(), ..Members::default() },
-            false => members::members(&addresses, &epochs),
-        };
-        let Members { nodes, others, notes } = members;
-        let acceptors = addresses.acceptors.clone();
+        let is_edge = epochs.set().is_edge();
+        let kind = if is_edge { Kind::Proposers } else { Kind::Validators };
+        let Members { nodes, others, mut notes } = members::members(kind, &addresses.nodes, &epochs);
+        let mut acceptors = Vec::new();
+        if is_edge {
+            let members = members::members(Kind::Acceptors, &addresses.acceptors, &epochs);
+            acceptors = members.nodes;
+            notes.extend(members.notes);
+        }
         Network { folder, genesis, nodes, acceptors, others, addresses, epochs, notes }
     }
 
@@ -197,13 +200,13 @@ impl Network {
 
     /// Whether proposers are processes of their own, to which alone clients go.
     pub fn is_edge(&self) -> bool {
-        !self.genesis.genesis.deployment.is_co_located()
+        self.epochs.set().is_edge()
     }
 
     /// The network key that the node in this place must show.
     pub fn key_of(&self, node: usize) -> Option<PublicKey> {
         match self.is_edge() {
-            true => self.genesis.genesis.deployment.edge_proposers().get(node).map(|it| it.network),
+            true => self.epochs.set().proposers().get(node).map(|it| it.network),
             false => self.epochs.set().validators.get(node).map(|it| it.network),
         }
     }

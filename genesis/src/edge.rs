@@ -54,8 +54,18 @@ pub fn proposer_keys(
     name: &str,
     passphrase: Option<&Passphrase>,
 ) -> Result<GenesisProposer, InitError> {
+    new_keys(out, name, false, passphrase)
+}
+
+/// The same, with those of its bank's login if there is one.
+pub(crate) fn new_keys(
+    out: &Path,
+    name: &str,
+    login: bool,
+    passphrase: Option<&Passphrase>,
+) -> Result<GenesisProposer, InitError> {
     let keys = ProposerKeys::new()?;
-    write_keys(out, false, &keys, passphrase)?;
+    write_keys(out, login, &keys, passphrase)?;
     Ok(keys.entry(name))
 }
 

@@ -67,7 +67,7 @@ enum Command {
     },
     /// Make the home of a validator of a network to be founded, around the keys that its bank made
     Home(HomeArgs),
-    /// Make the home of a validator that a later epoch brings, and print what the set of that epoch says of it
+    /// Make the home of a validator, or of a proposer, that a later epoch brings, and print what the set of that epoch says of it
     Join(JoinArgs),
     /// Make the home of a node that follows a network without a vote, and print what each validator's operator adds
     Follower(Box<FollowerArgs>),
@@ -137,18 +137,21 @@ struct JoinArgs {
     /// The genesis file of the network
     #[arg(long)]
     genesis: PathBuf,
-    /// The name that the set gives the validator
+    /// The name that the set gives it
     #[arg(long)]
     name: String,
-    /// Its place in the set, from 0
+    /// Its place among the set's validators, or its proposers, from 0
     #[arg(long)]
     place: u16,
+    /// A proposer of an edge network, which has no vote
+    #[arg(long)]
+    proposer: bool,
     /// The home to make
     #[arg(long)]
     out: PathBuf,
     #[command(flatten)]
     addresses: AddressArgs,
-    /// A validator of the genesis file by its place there, and its address: 0=10.0.0.1:7000. Repeatable
+    /// A process of the genesis file by its number there, validators first, and its address: 0=10.0.0.1:7000. Repeatable
     #[arg(long = "peer", value_parser = validator)]
     peers: Vec<(u16, SocketAddr)>,
     #[command(flatten)]
@@ -168,7 +171,7 @@ struct InitArgs {
     #[arg(long = "edge-founder", requires = "founders", conflicts_with = "edge")]
     edge_founders: Vec<PathBuf>,
     /// Number of proposers that are processes of their own, without a vote, to which alone clients go [default: each validator runs
-    /// one]. The validators of such a network change no parameters by vote
+    /// one]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "founders")]
     edge: Option<u16>,
     /// Folder to make; must be absent or empty
@@ -291,7 +294,7 @@ impl InitArgs {
             base_fee: self.base_fee,
             base_reserve: self.base_reserve,
             protocol_version: self.protocol_version,
-            governance: !self.no_governance && validators <= GOVERNORS_MAX && proposers == 0,
+            governance: !self.no_governance && validators <= GOVERNORS_MAX,
             consensus: ConsensusConstants {
                 timeout_ms: self.timeout_ms,
                 heartbeat_ms: self.heartbeat_ms,
@@ -398,16 +401,26 @@ fn run_proposer_keys(out: &Path, name: &str, encryption: Encryption) -> Result<E
 }
 
 fn run_join(arguments: JoinArgs) -> Result<ExitCode, String> {
-    let JoinArgs { genesis, name, place, out, addresses, peers, encryption } = arguments;
+    let JoinArgs { genesis, name, place, proposer, out, addresses, peers, encryption } = arguments;
     let passphrase = encryption.passphrase()?;
     let addresses = Addresses::from(addresses);
     let newcomer = Newcomer { genesis, name, place, out, addresses, peers, passphrase };
-    let entry = newcomer::join(&newcomer).map_err(|error| error.to_string())?;
-    print_json(&entry)?;
+    let network = match proposer {
+        true => {
+            let entry = newcomer::join_proposer(&newcomer).map_err(|error| error.to_string())?;
+            print_json(&entry)?;
+            entry.network
+        }
+        false => {
+            let entry = newcomer::join(&newcomer).map_err(|error| error.to_string())?;
+            print_json(&entry)?;
+            entry.network
+        }
+    };
     eprintln!(
         "this entry goes into the set (carat epochs draft); the others list key {} and address {} under network.newcomers; then {} \
          gets the file data/handovers (carat epochs fetch)",
-        entry.network,
+        network,
         newcomer.addresses.network,
         newcomer.out.display()
     );

@@ -11,7 +11,7 @@ use carat_types::genesis::{Genesis, GenesisFile, Profile};
 use serde::Serialize;
 
 use crate::init::test_root_key;
-use crate::layout::{self, NetworkDescription};
+use crate::layout::{self, NetworkDescription, NodeDescription};
 use crate::show::address;
 use crate::state::state_root;
 
@@ -211,16 +211,16 @@ fn check_network(folder: &Path, report: &mut Report) {
         report.add(&path, check_counts(&description, &genesis.genesis));
     }
     report.add(&path, check_genesis_path(folder, &description));
-    let of_genesis = genesis.as_ref().map_or(usize::MAX, |genesis| processes(&genesis.genesis));
-    // Processes are numbered through, validators first.
-    for (number, node) in (0_u16..).zip(description.acceptors.iter().chain(&description.nodes)) {
+    let all = description.acceptors.len().saturating_add(description.nodes.len());
+    let founded = genesis.as_ref().map_or((all, all), |genesis| founded(&genesis.genesis));
+    for (node, number) in numbered(&description, founded) {
         let home = folder.join(&node.home);
-        if usize::from(number) >= of_genesis {
+        if number.is_none() {
             // Handovers say what it may hold, and these are not read here.
             report
                 .add(&path, Ok(format!("{} came later: its home is checked by carat-node check", node.name)));
         } else if home.is_dir() {
-            home::check(&home, Some(number), report);
+            home::check(&home, number, report);
         } else {
             // After a ceremony each bank has only its own home.
             report.add(&home, Ok(format!("the home of {} is not on this machine: not checked", node.name)));
@@ -228,29 +228,49 @@ fn check_network(folder: &Path, report: &mut Report) {
     }
 }
 
-/// How many processes the genesis file knows.
-fn processes(genesis: &Genesis) -> usize {
-    genesis.validators.len().saturating_add(genesis.deployment.edge_proposers().len())
+/// How many nodes the genesis file has for clients, and how many acceptors beside them.
+fn founded(genesis: &Genesis) -> (usize, usize) {
+    match genesis.deployment.edge_proposers().len() {
+        0 => (genesis.validators.len(), 0),
+        proposers => (proposers, genesis.validators.len()),
+    }
 }
 
-/// Clients' nodes are the validators, with those that came later behind them, or the proposers of an edge network, whose validators are listed apart.
+/// The described nodes with their numbers; who came later has none. Processes are numbered through, validators first.
+fn numbered(
+    description: &NetworkDescription,
+    (nodes, acceptors): (usize, usize),
+) -> impl Iterator<Item = (&NodeDescription, Option<u16>)> {
+    let numbers = move |first: usize, founders: usize| {
+        (0..).map(move |place: usize| {
+            (place < founders).then_some(())?;
+            u16::try_from(first.checked_add(place)?).ok()
+        })
+    };
+    let before = description.acceptors.len().min(acceptors);
+    let apart = description.acceptors.iter().zip(numbers(0, acceptors));
+    apart.chain(description.nodes.iter().zip(numbers(before, nodes)))
+}
+
+/// Clients' nodes are the validators, or the proposers of an edge network, whose validators are listed apart; in either list those that came
+/// later stand behind.
 fn check_counts(description: &NetworkDescription, genesis: &Genesis) -> Result<String, Problem> {
-    let (n, proposers) = (genesis.validators.len(), genesis.deployment.edge_proposers().len());
-    let (nodes, acceptors) = if proposers == 0 { (n, 0) } else { (proposers, n) };
+    let (nodes, acceptors) = founded(genesis);
     let hint = "list every validator once, in the order of the genesis file, and newcomers behind them; of an edge network its \
-                proposers under [[nodes]] and its validators under [[acceptors]]";
-    let listed = description.nodes.len();
-    // Newcomers may stand behind the validators of the genesis file; who proposes on an edge network stays.
-    let seen = if proposers == 0 { listed.min(nodes) } else { listed };
-    let counts = [("nodes", seen, nodes), ("acceptors", description.acceptors.len(), acceptors)];
-    match counts.into_iter().find(|(_, seen, expected)| seen != expected) {
-        Some((what, seen, expected)) => Err(Problem::new(format!("number of {what}"), seen, expected, hint)),
-        None if proposers == 0 && listed > nodes => {
-            Ok(format!("{nodes} nodes, and {} that came later", listed.saturating_sub(nodes)))
-        }
-        None if proposers == 0 => Ok(format!("{nodes} nodes")),
-        None => Ok(format!("{nodes} nodes, the proposers, and {acceptors} acceptors")),
+                proposers under [[nodes]] and its validators under [[acceptors]], newcomers behind them there too";
+    let (listed, apart) = (description.nodes.len(), description.acceptors.len());
+    // A network whose validators order lists no acceptors; else newcomers may stand behind those of the genesis file.
+    let seen_apart = if acceptors == 0 { apart } else { apart.min(acceptors) };
+    let counts = [("nodes", listed.min(nodes), nodes), ("acceptors", seen_apart, acceptors)];
+    if let Some((what, seen, expected)) = counts.into_iter().find(|(_, seen, expected)| seen != expected) {
+        return Err(Problem::new(format!("number of {what}"), seen, expected, hint));
     }
+    let later = listed.saturating_sub(nodes).saturating_add(apart.saturating_sub(acceptors));
+    let later = if later == 0 { String::new() } else { format!(", and {later} that came later") };
+    Ok(match acceptors {
+        0 => format!("{nodes} nodes{later}"),
+        _ => format!("{nodes} nodes, the proposers, and {acceptors} acceptors{later}"),
+    })
 }
 
 fn check_genesis_path(folder: &Path, description: &NetworkDescription) -> Result<String, Problem> {

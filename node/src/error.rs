@@ -223,13 +223,17 @@ pub enum NodeError {
     /// The handovers cannot be used.
     #[error(transparent)]
     Handovers(#[from] HandoversError),
-    /// The present set has no place for this validator.
+    /// The present set has no place for this process.
     #[error(
-        "this is no validator of epoch {epoch}, which began after slot {after}: its set does not list acceptor key {} \
+        "this is no {kind} of epoch {epoch}, which began after slot {after}: its set does not list {role} key {} \
          (hint: who left keeps the home folder as long as the others may ask for it; who replaced keys puts the new ones \
          into the folder keys/next)", shown(.own)
     )]
     NotListed {
+        /// "validator" or "proposer".
+        kind: &'static str,
+        /// The role of the key by which its place is found.
+        role: &'static str,
         /// The present epoch.
         epoch: Epoch,
         /// The last slot before it.

@@ -16,7 +16,7 @@ use carat_storage::store::{Genesis as GenesisState, Store, StoreError};
 use carat_storage::vault::{Passphrase, PassphraseSource};
 use carat_types::codec::Decode;
 use carat_types::epoch::{EpochSet, Epochs};
-use carat_types::genesis::{ConsensusConstants, GenesisFile, GenesisValidator, Profile, Visibility};
+use carat_types::genesis::{ConsensusConstants, Genesis, GenesisFile, GenesisValidator, Profile, Visibility};
 use carat_types::validators::ValidatorSet;
 use carat_types::{Epoch, LeafRule, PublicKey, Quorum, Slot, ValidatorId, View, leaf};
 
@@ -402,7 +402,10 @@ impl Home {
     /// which it comes, and was in no epoch.
     fn was_before(&self, owner: &Identity) -> bool {
         let mut before = (0..self.epoch().0).filter_map(|epoch| self.epochs.set_of(Epoch(epoch)));
-        let listed = |set: &EpochSet| set.validators.iter().any(|entry| entry.acceptor == owner.key);
+        let listed = |set: &EpochSet| match self.role {
+            Role::Proposer => set.proposers().iter().any(|entry| entry.proposer == owner.key),
+            _ => set.validators.iter().any(|entry| entry.acceptor == owner.key),
+        };
         owner.chain_id == self.identity.chain_id && (owner.key == self.identity.key || before.any(listed))
     }
 
@@ -485,8 +488,7 @@ impl Home {
     /// All processes of the present epoch, validators first.
     pub(crate) fn processes(&self) -> impl Iterator<Item = Process<'_>> {
         let validators = self.epochs.set().validators.iter().map(|it| (&*it.name, it.network));
-        let proposers = self.genesis.genesis.deployment.edge_proposers();
-        let proposers = proposers.iter().map(|it| (&*it.name, it.network));
+        let proposers = self.epochs.set().proposers().iter().map(|it| (&*it.name, it.network));
         let all = self.validators().processes().zip(validators.chain(proposers));
         all.map(|(id, (name, network))| Process { id, name, network })
     }
@@ -505,13 +507,15 @@ impl Home {
         newcomer.or_else(founder)
     }
 
-    /// The number that the genesis file gives a process, known by its network key or its name. Proposers stay what they are there.
+    /// The number that the genesis file gives a process of the same kind, known by its network key or its name.
     fn place_at_founding(&self, process: &Process<'_>) -> Option<usize> {
-        let founders = &self.genesis.genesis.validators;
-        if process.id.index() >= self.quorum().n() {
-            return Some(process.id.index());
+        let Genesis { validators, deployment, .. } = &self.genesis.genesis;
+        let is_it = |name: &str, network| network == process.network || name == process.name;
+        if process.id.index() < self.quorum().n() {
+            return validators.iter().position(|it| is_it(&it.name, it.network));
         }
-        founders.iter().position(|it| it.network == process.network || it.name == process.name)
+        let place = deployment.edge_proposers().iter().position(|it| is_it(&it.name, it.network))?;
+        place.checked_add(validators.len())
     }
 
     /// The number behind the last process of the network: that of the first follower among a validator's peers.

@@ -1,10 +1,11 @@
 //! The place of a validator, or of a proposer of an edge network, in the set of the present epoch, and the folder of the keys that it
 //! has there.
 //!
-//! In epoch 0 the settings name the place. Later the acceptor key does: places move when a validator comes or goes, and whoever
-//! replaces keys puts the new ones into the folder `next` beside the old ones, where they wait for their epoch.
+//! In epoch 0 the settings name the place. Later the key of consensus does, a validator's acceptor key or the proposer's: places move when
+//! somebody comes or goes, and whoever replaces keys puts the new ones into the folder `next` beside the old ones, where they wait for
+//! their epoch.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use carat_storage::journal::Journal;
 use carat_storage::{Identity, key_file};
@@ -76,51 +77,54 @@ impl Seat {
         genesis: &GenesisFile,
         epochs: &Epochs,
     ) -> Result<Self, NodeError> {
-        if let Some(place) = settings.validator.proposer {
-            return Seat::proposers(settings, genesis, epochs, place);
+        match (settings.validator.proposer, settings.validator.index) {
+            (Some(first), _) => Seat::proposers(settings, genesis, epochs, first),
+            (None, Some(first)) => Seat::validators(settings, genesis, epochs, first),
+            (None, None) => Ok(Seat::nobodys(settings, genesis, epochs)),
         }
-        let Some(first) = settings.validator.index else {
-            return Ok(Seat::nobodys(settings, genesis, epochs));
-        };
-        let validators = &epochs.set().validators;
-        let index = match epochs.present() {
-            Epoch(0) => usize::from(first),
-            epoch => {
-                let own = own_keys(settings, genesis, first)?;
-                let place = |key: &PublicKey| validators.iter().position(|listed| listed.acceptor == *key);
-                own.iter().find_map(place).ok_or_else(|| NodeError::NotListed {
-                    epoch,
-                    after: epochs.last_slot_before(epoch),
-                    own: own.first().copied(),
-                })?
-            }
-        };
-        let count = validators.len();
-        let no_place = NodeError::Index { index: first, count };
-        let entry = validators.get(index).ok_or(no_place)?.clone();
+    }
+
+    /// That of a validator.
+    fn validators(
+        settings: &Settings,
+        genesis: &GenesisFile,
+        epochs: &Epochs,
+        first: u16,
+    ) -> Result<Self, NodeError> {
+        let founder = genesis.genesis.validators.get(usize::from(first)).map(|it| it.acceptor);
+        let listed = &epochs.set().validators;
+        let acceptors: Vec<PublicKey> = listed.iter().map(|it| it.acceptor).collect();
+        let index = place(settings, epochs, first, (KeyRole::Acceptor, founder), &acceptors)?;
+        let no_place = NodeError::Index { index: first, count: listed.len() };
+        let entry = listed.get(index).ok_or(no_place)?.clone();
         let validator = ValidatorId(u16::try_from(index).unwrap_or(u16::MAX));
         let identity = Identity { chain_id: genesis.chain_id, key: entry.acceptor, validator };
-        let next = settings.validator.keys.join(NEXT_KEYS);
-        let keys = match holds(&next, &entry) {
-            true => next,
-            false => settings.validator.keys.clone(),
-        };
+        let wanted = [entry.acceptor, entry.proposer, entry.network].map(Some);
+        let keys = folder_of(settings, &|folder| KeyRole::ALL.map(|role| claimed(folder, role)) == wanted);
         Ok(Seat { identity, entry: Entry::Validator(entry), keys })
     }
 
-    /// That of a proposer of an edge network, whose sets stay those of the genesis file.
+    /// That of a proposer of an edge network.
     fn proposers(
         settings: &Settings,
         genesis: &GenesisFile,
         epochs: &Epochs,
-        place: u16,
+        first: u16,
     ) -> Result<Self, NodeError> {
-        let listed = genesis.genesis.deployment.edge_proposers();
-        let no_place = NodeError::ProposerPlace { place, count: listed.len() };
-        let entry = listed.get(usize::from(place)).ok_or(no_place)?.clone();
-        let validator = epochs.validators().process_of(ValidatorId(place));
+        let founders = genesis.genesis.deployment.edge_proposers();
+        let founder = founders.get(usize::from(first)).map(|it| it.proposer);
+        let listed = epochs.set().proposers();
+        let proposers: Vec<PublicKey> = listed.iter().map(|it| it.proposer).collect();
+        let place = place(settings, epochs, first, (KeyRole::Proposer, founder), &proposers)?;
+        let no_place = NodeError::ProposerPlace { place: first, count: listed.len() };
+        let entry = listed.get(place).ok_or(no_place)?.clone();
+        let place = ValidatorId(u16::try_from(place).unwrap_or(u16::MAX));
+        let validator = epochs.validators().process_of(place);
         let identity = Identity { chain_id: genesis.chain_id, key: entry.proposer, validator };
-        Ok(Seat { identity, entry: Entry::Proposer(entry), keys: settings.validator.keys.clone() })
+        let wanted = [entry.proposer, entry.network].map(Some);
+        let roles = [KeyRole::Proposer, KeyRole::Network];
+        let keys = folder_of(settings, &|folder| roles.map(|role| claimed(folder, role)) == wanted);
+        Ok(Seat { identity, entry: Entry::Proposer(entry), keys })
     }
 
     /// That of a node that follows. What it keeps is anybody's: it has no key of consensus, and its store says nothing of it.
@@ -131,23 +135,54 @@ impl Seat {
     }
 }
 
-/// The acceptor keys that may be this validator's, those first that it has had for the shortest time.
-fn own_keys(settings: &Settings, genesis: &GenesisFile, first: u16) -> Result<Vec<PublicKey>, NodeError> {
+/// The own place among the keys that the present set lists for a role: in epoch 0 the one that the settings name, `first`; later that of the
+/// key of consensus, as there is no other name that stays.
+fn place(
+    settings: &Settings,
+    epochs: &Epochs,
+    first: u16,
+    (role, founder): (KeyRole, Option<PublicKey>),
+    listed: &[PublicKey],
+) -> Result<usize, NodeError> {
+    let epoch = epochs.present();
+    if epoch == Epoch(0) {
+        return Ok(usize::from(first));
+    }
+    let own = own_keys(settings, role, founder)?;
+    let found = own.iter().find_map(|key| listed.iter().position(|listed| listed == key));
+    let (kind, name) = match role {
+        KeyRole::Acceptor => ("validator", "acceptor"),
+        _ => ("proposer", "proposer"),
+    };
+    found.ok_or_else(|| NodeError::NotListed {
+        kind,
+        role: name,
+        epoch,
+        after: epochs.last_slot_before(epoch),
+        own: own.first().copied(),
+    })
+}
+
+/// The keys of a role that may be this process's, those first that it has had for the shortest time.
+fn own_keys(
+    settings: &Settings,
+    role: KeyRole,
+    founder: Option<PublicKey>,
+) -> Result<Vec<PublicKey>, NodeError> {
     let keys = &settings.validator.keys;
-    let of_file = |folder: PathBuf| claimed(&folder, KeyRole::Acceptor);
+    let of_file = |folder: PathBuf| claimed(&folder, role);
     let journal = Journal::owner(&settings.validator.data.join(JOURNAL))?.map(|identity| identity.key);
-    let listed = genesis.genesis.validators.get(usize::from(first));
-    let own = [of_file(keys.join(NEXT_KEYS)), of_file(keys.clone()), journal, listed.map(|it| it.acceptor)];
+    let own = [of_file(keys.join(NEXT_KEYS)), of_file(keys.clone()), journal, founder];
     Ok(own.into_iter().flatten().collect())
 }
 
-/// Whether the key files in a folder claim to be those of `entry`.
-fn holds(folder: &std::path::Path, entry: &GenesisValidator) -> bool {
-    let wanted = [entry.acceptor, entry.proposer, entry.network].map(Some);
-    KeyRole::ALL.map(|role| claimed(folder, role)) == wanted
+/// The folder of the keys that the present set lists: `next`, if the files there claim to be those.
+fn folder_of(settings: &Settings, holds: &dyn Fn(&Path) -> bool) -> PathBuf {
+    let next = settings.validator.keys.join(NEXT_KEYS);
+    if holds(&next) { next } else { settings.validator.keys.clone() }
 }
 
-fn claimed(folder: &std::path::Path, role: KeyRole) -> Option<PublicKey> {
+fn claimed(folder: &Path, role: KeyRole) -> Option<PublicKey> {
     let text = std::fs::read_to_string(folder.join(role.file_name())).ok()?;
     key_file::claimed_key(role, &text).ok()
 }

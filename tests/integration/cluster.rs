@@ -236,6 +236,12 @@ impl Cluster {
         answers
     }
 
+    /// The first node that clients reach.
+    pub(crate) fn serving(&self) -> usize {
+        let serves = |node: &Option<Node>| node.as_ref().is_some_and(Node::serves_clients);
+        self.nodes.iter().position(serves).expect("one that serves clients")
+    }
+
     fn running(&self) -> impl Iterator<Item = usize> {
         (0..self.nodes.len()).filter(|index| self.nodes[*index].is_some())
     }

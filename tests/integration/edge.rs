@@ -1,5 +1,7 @@
 //! An edge network from end to end: acceptors that no client reaches, and proposers without a vote that serve the clients.
 
+mod epochs;
+
 use std::fs;
 use std::path::Path;
 

@@ -14,7 +14,7 @@ use carat_types::genesis::GenesisValidator;
 use carat_types::governance::{Call, Change};
 use carat_types::message::StableCheckpoint;
 use carat_types::receipt::{Assumption, Receipt};
-use carat_types::{Epoch, LeafRule};
+use carat_types::{Epoch, LeafRule, PublicKey};
 use stellar_xdr::TransactionEnvelope;
 
 use crate::cluster::{Cluster, PATIENCE, key};
@@ -23,7 +23,7 @@ use crate::governance::{approve, governance, speak, start};
 /// The set of the first epoch.
 pub(crate) fn founders(cluster: &Cluster) -> EpochSet {
     let genesis = &cluster.network.genesis.genesis;
-    EpochSet { epoch: Epoch(1), validators: genesis.validators.clone(), consensus: genesis.consensus }
+    EpochSet { epoch: Epoch(1), ..genesis.first_set() }
 }
 
 /// Validator 0 proposes a set, and others approve it.
@@ -39,7 +39,7 @@ pub(crate) async fn decide(cluster: &Cluster, set: &EpochSet, approve_too: &[usi
     if approve_too.is_empty() {
         return;
     }
-    let open = governance(cluster, 0).await;
+    let open = governance(cluster, cluster.serving()).await;
     let id = open["proposals"][0]["id"].as_str().unwrap_or_else(|| panic!("none is open: {open}")).to_owned();
     for index in approve_too {
         let approved = approve(cluster, *index, &id).await;
@@ -264,42 +264,50 @@ fn copy_folder(from: &Path, to: &Path) {
 
 /// A validator that is in no genesis file: its home, and what the others must know of it.
 pub(crate) fn newcomer(cluster: &mut Cluster, place: u16) -> GenesisValidator {
+    let made = newcomer_to_be(cluster, format!("v{place}"), place);
+    let entry = carat_genesis::newcomer::join(&made).expect("a home");
+    introduce(cluster, made, entry.network);
+    entry
+}
+
+/// Where one listens who is in no genesis file, and whom it knows.
+pub(crate) fn newcomer_to_be(cluster: &Cluster, folder: String, place: u16) -> Newcomer {
     let free = || {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         socket.local_addr().expect("bound")
     };
     let (network, api, metrics) = (free(), free(), free());
-    let home = cluster.path().join(format!("v{place}"));
-    let peers = (0..4).map(|index| {
-        let settings = Settings::load(&cluster.homes[usize::from(index)]).expect("valid");
-        (index, settings.network.listen)
+    let genesis = &cluster.network.genesis;
+    let founders = genesis.validators().expect("possible").processes();
+    let peers = founders.map(|process| {
+        let settings = Settings::load(&cluster.homes[process.index()]).expect("valid");
+        (process.0, settings.network.listen)
     });
-    let newcomer = Newcomer {
+    Newcomer {
         genesis: cluster.path().join("genesis.json"),
         name: "newcomer".to_owned(),
         place,
-        out: home.clone(),
+        out: cluster.path().join(folder),
         addresses: Addresses { network, api, metrics },
         peers: peers.collect(),
         passphrase: None,
-    };
-    let entry = carat_genesis::newcomer::join(&newcomer).expect("a home");
+    }
+}
+
+/// Everybody is told where a newcomer with this network key is.
+pub(crate) fn introduce(cluster: &mut Cluster, newcomer: Newcomer, key: PublicKey) {
+    let Newcomer { out: home, addresses: Addresses { network, api, metrics }, .. } = newcomer;
     for other in &cluster.homes {
-        let line = format!("\n[[network.newcomers]]\nkey = \"{}\"\naddress = \"{network}\"\n", entry.network);
+        let line = format!("\n[[network.newcomers]]\nkey = \"{key}\"\naddress = \"{network}\"\n");
         let mut settings =
             std::fs::OpenOptions::new().append(true).open(other.join("node.toml")).expect("settings");
         settings.write_all(line.as_bytes()).expect("written");
     }
     cluster.homes.push(home.clone());
     cluster.nodes.push(None);
-    let node = carat_client::network::NodeAddress {
-        name: format!("v{place}"),
-        home,
-        api: format!("http://{api}"),
-        metrics: format!("http://{metrics}"),
-    };
-    cluster.network.nodes.push(node);
-    entry
+    let name = home.file_name().expect("named").to_string_lossy().into_owned();
+    let (api, metrics) = (format!("http://{api}"), format!("http://{metrics}"));
+    cluster.network.nodes.push(carat_client::network::NodeAddress { name, home, api, metrics });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,15 +19,18 @@ fn sign<B: SignedBody>(cluster: &Cluster, signer: u16, body: B) -> Signed<B> {
     sign_in(cluster, &cluster.network.genesis.validators().expect("four"), signer, body)
 }
 
-/// Signs with the key of a validator of the cluster, which has this place in a set as well.
+/// Signs with the key of a validator of the cluster, or of a proposer of an edge network, which has this place in a set as well.
 pub(crate) fn sign_in<B: SignedBody>(
     cluster: &Cluster,
     set: &ValidatorSet,
     signer: u16,
     body: B,
 ) -> Signed<B> {
-    let role = if B::SIGNER == SignerRole::Acceptor { KeyRole::Acceptor } else { KeyRole::Proposer };
-    let file = cluster.homes[usize::from(signer)].join("keys").join(role.file_name());
+    let (role, process) = match B::SIGNER {
+        SignerRole::Acceptor => (KeyRole::Acceptor, ValidatorId(signer)),
+        SignerRole::Proposer => (KeyRole::Proposer, set.process_of(ValidatorId(signer))),
+    };
+    let file = cluster.homes[process.index()].join("keys").join(role.file_name());
     let text = std::fs::read_to_string(file).expect("a key file");
     let key = key_file::read(role, &text).expect("a key");
     let signature = key.sign(&set.domain().signing_bytes(&body));

@@ -147,14 +147,11 @@ pub(super) async fn draft(
     Ok(accountability::without_convicted(epochs.set(), &keys))
 }
 
-/// Says which validators of a set the ledger has convicted, and of what.
+/// Says which members of a set the ledger has convicted, and of what.
 pub(super) fn name_convicted(session: &Session, set: &EpochSet, convictions: &[Conviction]) {
-    for validator in &set.validators {
-        for Conviction { code, epoch, slot, evidence, .. } in
-            convictions.iter().filter(|it| accountability::is_convicted(validator, &[it.key]))
-        {
-            let slot = slot.as_ref().map(|slot| format!(", slot {slot}")).unwrap_or_default();
-            let name = &validator.name;
+    for Conviction { code, epoch, slot, evidence, key, .. } in convictions {
+        let slot = slot.as_ref().map(|slot| format!(", slot {slot}")).unwrap_or_default();
+        for name in accountability::convicted_of(set, &[*key]) {
             session
                 .say(&format!("{name} was convicted of {code} in epoch {epoch}{slot}: evidence {evidence}"));
         }

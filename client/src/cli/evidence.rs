@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use carat_client::evidence::{SubmitError, prepare, refusal_in_words};
 use carat_client::outcome::Outcome;
 use carat_client::rest::Rest;
+use carat_types::accountability::Offence;
 use carat_types::codec::Decode as _;
 use carat_types::epoch::{EpochSet, Epochs};
 use carat_types::evidence::Evidence;
@@ -202,7 +203,7 @@ fn check(text: &str, epochs: &Epochs) -> Result<Row, String> {
     let (epoch, convicted) = epochs.convicted(&evidence, &Ed25519).map_err(|error| error.to_string())?;
     Ok(Row {
         code: evidence.code(),
-        convicted: names(epochs.set_of(epoch), convicted),
+        convicted: names(epochs.set_of(epoch), convicted, Offence::of(&evidence)),
         slot: evidence.slot().map(|slot| slot.0),
         what: evidence.what(),
         kept_by: Vec::new(),
@@ -211,9 +212,9 @@ fn check(text: &str, epochs: &Epochs) -> Result<Row, String> {
     })
 }
 
-fn names(set: Option<&EpochSet>, convicted: SignerSet) -> Vec<String> {
-    let name = |index: usize| set?.validators.get(index).map(|it| it.name.clone());
-    convicted.iter().filter_map(|id| name(id.index())).collect()
+fn names(set: Option<&EpochSet>, convicted: SignerSet, offence: Offence) -> Vec<String> {
+    let name = |place| set?.name_of(place, offence.role()).map(str::to_owned);
+    convicted.iter().filter_map(name).collect()
 }
 
 const HEAD: [&str; 6] = ["code", "convicted", "slot", "what", "kept by", "id"];

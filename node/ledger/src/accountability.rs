@@ -14,7 +14,7 @@ use crate::entry::StateValue;
 use crate::error::StateError;
 use crate::key::StateKey;
 use crate::overlay::Overlay;
-use crate::state::StateRead;
+use crate::state::{EntryBytes, StateRead};
 use crate::validity::Moment;
 
 /// Who was convicted, and the sets that evidence is checked against; empty where nothing was ever kept.
@@ -24,6 +24,19 @@ pub fn read(state: &(impl StateRead + ?Sized)) -> Result<Accountability, StateEr
     let key = StateKey::Accountability;
     let value = state.get(&key.to_bytes())?.map(|bytes| StateValue::from_bytes(&key, &bytes)).transpose()?;
     Ok(of_value(value.as_ref()))
+}
+
+/// What is kept of the set of the genesis file: nothing where validators order, as it always was. On an edge network the ledger must know
+/// from the first block on that proposers are processes of their own (decision record 67).
+pub(crate) fn of_first_epoch(set: &EpochSet) -> Option<EntryBytes> {
+    let state = Accountability { sets: vec![set.clone()], convictions: Vec::new() };
+    let value = || StateValue::Accountability(Box::new(state)).to_bytes();
+    set.is_edge().then(|| (StateKey::Accountability.to_bytes(), value()))
+}
+
+/// Whether proposers are processes of their own in the present epoch.
+pub(crate) fn is_edge(ledger: &mut Overlay<'_>) -> Result<bool, StateError> {
+    Ok(load(ledger)?.sets.last().is_some_and(EpochSet::is_edge))
 }
 
 /// Keeps the set of an epoch that begins, for evidence of it.

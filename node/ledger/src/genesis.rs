@@ -9,6 +9,7 @@ use carat_types::{PublicKey, Quorum};
 use stellar_xdr::{LedgerEntry, LedgerEntryData, LedgerEntryExt, Thresholds};
 use thiserror::Error;
 
+use crate::accountability;
 use crate::entry::{StateValue, Totals};
 use crate::governance::{NEWEST_PROTOCOL, council};
 use crate::key::StateKey;
@@ -56,7 +57,7 @@ pub fn state_entries(genesis: &Genesis) -> Result<Vec<EntryBytes>, GenesisStateE
 }
 
 /// The account that the validators govern with, and what they have decided: nothing yet.
-fn governance_entries(genesis: &Genesis, account: PublicKey) -> Result<[EntryBytes; 2], GenesisStateError> {
+fn governance_entries(genesis: &Genesis, account: PublicKey) -> Result<Vec<EntryBytes>, GenesisStateError> {
     let impossible = GenesisStateError::Governors(genesis.validators.len());
     let quorum = Quorum::of(genesis.validators.len()).map_err(|_| impossible)?;
     let needed = u8::try_from(quorum.quorum()).map_err(|_| impossible)?;
@@ -79,10 +80,12 @@ fn governance_entries(genesis: &Genesis, account: PublicKey) -> Result<[EntryByt
         open: Vec::new(),
         scheduled: None,
     };
-    Ok([
+    let mut entries = vec![
         (StateKey::account(&account).to_bytes(), StateValue::Ledger(entry).to_bytes()),
         (StateKey::Governance.to_bytes(), StateValue::Governance(Box::new(governance)).to_bytes()),
-    ])
+    ];
+    entries.extend(accountability::of_first_epoch(&genesis.first_set()));
+    Ok(entries)
 }
 
 /// The entries of ledger 1 as key and value bytes, of a network without governance.

@@ -25,8 +25,9 @@ use crate::validity::Moment;
 
 /// The newest version of the ledger's rules that this source knows. Version 27 counts offers that a path crosses in vain;
 /// up to 26 they are not counted. Version 28 knows calls that propose a set of validators, version 29 calls that submit
-/// evidence; from version 29 on validators also spread transactions in bodies, for which no block is executed differently.
-const NEWEST_WRITTEN: u32 = 29;
+/// evidence; from version 29 on validators also spread transactions in bodies, for which no block is executed differently. Version 30
+/// knows sets that list the proposers of an edge network.
+const NEWEST_WRITTEN: u32 = 30;
 
 /// The first version in which bodies are spread.
 const VERSION_SPREADING_BODIES: u32 = 29;
@@ -217,7 +218,8 @@ pub(crate) fn call(
         return Ok(Err(Refusal::NotPossible));
     }
     forget(&mut governance, &account, moment.close_time);
-    let present = Present { totals: *ledger.totals(), epoch: moment.epoch, account: *source };
+    let is_edge = accountability::is_edge(ledger)?;
+    let present = Present { totals: *ledger.totals(), epoch: moment.epoch, account: *source, is_edge };
     let id = match call {
         Call::Propose { signer, change, valid_until } => {
             if !present.can_become(change) || *valid_until < moment.close_time {
@@ -296,13 +298,15 @@ struct Present {
     totals: Totals,
     epoch: Epoch,
     account: PublicKey,
+    /// Whether proposers are processes of their own.
+    is_edge: bool,
 }
 
 impl Present {
     /// Whether a change is possible from the present values. A version is one step, so that no slip of a hand stops everybody
     /// for good. The reserve only falls: offers that a rise made unaffordable would have to go with it. A set is one for
     /// the next epoch: who approved it meant it as the successor of the present one. The account's own key signs nothing,
-    /// so it can be no validator's.
+    /// so it can be no validator's. Where proposers run stays: nobody's settings are those of another role.
     fn can_become(&self, change: &Change) -> bool {
         let totals = &self.totals;
         change.is_in_range()
@@ -314,6 +318,7 @@ impl Present {
                 Change::Value { parameter: Parameter::BaseReserve, value } => *value < totals.base_reserve,
                 Change::Set(set) => {
                     self.epoch.0.checked_add(1) == Some(set.epoch.0)
+                        && set.is_edge() == self.is_edge
                         && set.validators.iter().all(|validator| validator.acceptor != self.account)
                 }
             }

@@ -8,7 +8,7 @@
 use crate::codec::{Decode, DecodeError, Encode, ListItem, Reader, codec_struct};
 use crate::epoch::EpochSet;
 use crate::evidence::{Evidence, EvidenceError};
-use crate::genesis::{GenesisFile, GenesisValidator};
+use crate::genesis::{Deployment, GenesisFile, GenesisValidator};
 use crate::hash::{Digest, h};
 use crate::ids::{Epoch, SignerSet, Slot, ValidatorId};
 use crate::message::SignerRole;
@@ -21,8 +21,8 @@ pub const EVIDENCE_SINCE: u32 = 29;
 /// Sets that the state keeps: the present one, and the one before it.
 const SETS_MAX: u32 = 2;
 
-/// Records that the state keeps. Two epochs of 20 validators can have 240, so those that could be submitted again all stay: others go
-/// before them.
+/// Records that the state keeps. Two epochs of 20 validators can have 240, or 256 where 28 proposers of an edge network order for them:
+/// so those that could be submitted again all stay, and others go before them.
 const CONVICTIONS_MAX: u32 = 256;
 
 /// What a validator can be convicted of: the codes of section 13.
@@ -99,7 +99,7 @@ impl Decode for Offence {
 pub struct Conviction {
     /// The epoch in which it signed.
     pub epoch: Epoch,
-    /// Its place in the set of that epoch.
+    /// Its place in the set of that epoch: for E1 on an edge network among the proposers, else among the validators.
     pub validator: ValidatorId,
     /// The key that signed: the proposer's for E1, else the acceptor's.
     pub key: PublicKey,
@@ -269,8 +269,15 @@ fn drop_oldest<T>(list: &mut Vec<T>, most: u32) {
     list.drain(..list.len().saturating_sub(most));
 }
 
-/// Whether a key of the validator is among the `convicted`. Who has changed keys since is another validator to this question.
-pub fn is_convicted(validator: &GenesisValidator, convicted: &[PublicKey]) -> bool {
+/// The members of a set of whose keys one is among the `convicted`, by name: validators first, then the proposers of an edge network. Who
+/// has changed keys since is another one to this question.
+pub fn convicted_of<'a>(set: &'a EpochSet, convicted: &'a [PublicKey]) -> impl Iterator<Item = &'a str> {
+    let validators = set.validators.iter().filter(|it| is_convicted(it, convicted)).map(|it| &*it.name);
+    let proposers = set.proposers().iter().filter(|it| convicted.contains(&it.proposer)).map(|it| &*it.name);
+    validators.chain(proposers)
+}
+
+fn is_convicted(validator: &GenesisValidator, convicted: &[PublicKey]) -> bool {
     convicted.contains(&validator.acceptor) || convicted.contains(&validator.proposer)
 }
 
@@ -278,6 +285,9 @@ pub fn is_convicted(validator: &GenesisValidator, convicted: &[PublicKey]) -> bo
 pub fn without_convicted(present: &EpochSet, convicted: &[PublicKey]) -> EpochSet {
     let mut next = EpochSet { epoch: present.epoch.next(), ..present.clone() };
     next.validators.retain(|validator| !is_convicted(validator, convicted));
+    if let Deployment::Edge { proposers } = &mut next.deployment {
+        proposers.retain(|listed| !convicted.contains(&listed.proposer));
+    }
     next
 }
 

@@ -15,14 +15,18 @@ pub use chain::{BrokenChain, Epochs, read_handovers, write_handovers};
 use crate::batch::BlockLimits;
 use crate::certificate::{CertificateError, SealCertificate};
 use crate::codec::{Decode, DecodeError, Encode, ListItem, Reader, codec_struct, encode_count};
-use crate::genesis::{ConsensusConstants, GenesisError, GenesisValidator, LeaderBounds, check_validators};
+use crate::genesis::{
+    ConsensusConstants, Deployment, GenesisError, GenesisProposer, GenesisValidator, LeaderBounds,
+    check_validators,
+};
 use crate::hash::{Digest, h};
 use crate::header::{EpochEnd, Header};
-use crate::ids::{Epoch, SignerSet, Slot};
+use crate::ids::{Epoch, SignerSet, Slot, ValidatorId};
+use crate::message::SignerRole;
 use crate::quorum::ImpossibleSize;
 use crate::validators::{Authenticator, ValidatorKeys, ValidatorSet};
 
-/// Longest name of a validator that is voted on. **Units**: bytes.
+/// Longest name of a validator or proposer that is voted on. **Units**: bytes.
 const NAME_BYTES_MAX: u32 = 64;
 
 /// Who validates in an epoch, and under which constants.
@@ -33,6 +37,9 @@ pub struct EpochSet {
     pub epoch: Epoch,
     /// The validators, in order.
     pub validators: Vec<GenesisValidator>,
+    /// Where proposers run; beside the validators where it is not said.
+    #[serde(default, skip_serializing_if = "Deployment::is_co_located")]
+    pub deployment: Deployment,
     /// Constants of consensus.
     pub consensus: ConsensusConstants,
 }
@@ -46,13 +53,18 @@ pub enum SetError {
     )]
     Syntax(#[from] serde_json::Error),
     /// A name that is empty, too long, or holds what no terminal should show.
-    #[error("validator {index} is named {name:?}, expected 1 to {NAME_BYTES_MAX} printable bytes")]
+    #[error("{kind} {index} is named {name:?}, expected 1 to {NAME_BYTES_MAX} printable bytes")]
     Name {
+        /// "validator" or "proposer".
+        kind: &'static str,
         /// Place in the list.
         index: usize,
         /// The name.
         name: String,
     },
+    /// An impossible number of validators and proposers.
+    #[error("it lists {0}")]
+    Size(#[from] ImpossibleSize),
     /// What a genesis file would be refused for.
     #[error(transparent)]
     Contents(#[from] GenesisError),
@@ -68,7 +80,8 @@ impl EpochSet {
         Ok(set)
     }
 
-    /// What governance votes on and headers name: `H("set", u32 epoch | validators | constants)`.
+    /// What governance votes on and headers name: `H("set", u32 epoch | validators | constants)`; of an edge network
+    /// `H("set", u32 epoch | u32 0 | proposers | validators | constants)`.
     pub fn hash(&self) -> Digest {
         h("set", &[&self.to_bytes()])
     }
@@ -77,24 +90,57 @@ impl EpochSet {
     ///
     /// **Errors**: [`SetError`].
     pub fn check(&self) -> Result<(), SetError> {
-        for (index, GenesisValidator { name, .. }) in self.validators.iter().enumerate() {
-            let fits = u32::try_from(name.len()).is_ok_and(|bytes| bytes <= NAME_BYTES_MAX);
-            if name.is_empty() || !fits || name.chars().any(char::is_control) {
-                return Err(SetError::Name { index, name: name.clone() });
-            }
-        }
-        check_validators(&self.validators, &[])?;
+        check_names("validator", self.validators.iter().map(|it| &it.name))?;
+        check_names("proposer", self.proposers().iter().map(|it| &it.name))?;
+        check_validators(&self.validators, self.proposers())?;
+        self.validators(Digest::ZERO)?;
         Ok(self.consensus.check()?)
+    }
+
+    /// The proposers that are processes of their own; none where each validator runs one.
+    pub fn proposers(&self) -> &[GenesisProposer] {
+        self.deployment.edge_proposers()
+    }
+
+    /// Whether proposers are processes of their own.
+    pub fn is_edge(&self) -> bool {
+        !self.deployment.is_co_located()
+    }
+
+    /// The name of whoever has this place in `role`; none of a stranger.
+    pub fn name_of(&self, place: ValidatorId, role: SignerRole) -> Option<&str> {
+        match (role, &self.deployment) {
+            (SignerRole::Proposer, Deployment::Edge { proposers }) => {
+                proposers.get(place.index()).map(|it| &*it.name)
+            }
+            _ => self.validators.get(place.index()).map(|it| &*it.name),
+        }
     }
 
     /// Who checks the signatures of this epoch on the chain with this id.
     ///
-    /// **Errors**: an impossible number of validators.
+    /// **Errors**: an impossible number of validators or proposers.
     pub fn validators(&self, chain_id: Digest) -> Result<ValidatorSet, ImpossibleSize> {
         let keys = self.validators.iter();
         let keys = keys.map(|v| ValidatorKeys { acceptor: v.acceptor, proposer: v.proposer }).collect();
-        ValidatorSet::new(chain_id, self.epoch, keys)
+        let set = ValidatorSet::new(chain_id, self.epoch, keys)?;
+        match &self.deployment {
+            Deployment::CoLocated => Ok(set),
+            Deployment::Edge { proposers } => {
+                set.with_edge_proposers(proposers.iter().map(|it| it.proposer).collect())
+            }
+        }
     }
+}
+
+fn check_names<'a>(kind: &'static str, names: impl Iterator<Item = &'a String>) -> Result<(), SetError> {
+    for (index, name) in names.enumerate() {
+        let fits = u32::try_from(name.len()).is_ok_and(|bytes| bytes <= NAME_BYTES_MAX);
+        if name.is_empty() || !fits || name.chars().any(char::is_control) {
+            return Err(SetError::Name { kind, index, name: name.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Proof that an epoch ended, and who validates in the next: for anyone who knows the set of the epoch that ended.
@@ -191,10 +237,14 @@ impl ListItem for GenesisValidator {
     const COUNT_MAX: u32 = SignerSet::CAPACITY as u32;
 }
 
+impl ListItem for GenesisProposer {
+    /// As many as a set of signers can name.
+    const COUNT_MAX: u32 = SignerSet::CAPACITY as u32;
+}
+
 impl Encode for GenesisValidator {
     fn encode(&self, out: &mut Vec<u8>) {
-        encode_count(self.name.len(), out);
-        out.extend_from_slice(self.name.as_bytes());
+        encode_name(&self.name, out);
         self.acceptor.encode(out);
         self.proposer.encode(out);
         self.network.encode(out);
@@ -203,16 +253,68 @@ impl Encode for GenesisValidator {
 
 impl Decode for GenesisValidator {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let length = input.count("name of a validator", NAME_BYTES_MAX)?;
-        let name = std::str::from_utf8(input.take(length)?)
-            .map_err(|_| DecodeError::Invalid("a validator's name is UTF-8"))?
-            .to_owned();
         Ok(GenesisValidator {
-            name,
+            name: decode_name(input)?,
             acceptor: Decode::decode(input)?,
             proposer: Decode::decode(input)?,
             network: Decode::decode(input)?,
         })
+    }
+}
+
+impl Encode for GenesisProposer {
+    fn encode(&self, out: &mut Vec<u8>) {
+        encode_name(&self.name, out);
+        self.proposer.encode(out);
+        self.network.encode(out);
+    }
+}
+
+impl Decode for GenesisProposer {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(GenesisProposer {
+            name: decode_name(input)?,
+            proposer: Decode::decode(input)?,
+            network: Decode::decode(input)?,
+        })
+    }
+}
+
+fn encode_name(name: &str, out: &mut Vec<u8>) {
+    encode_count(name.len(), out);
+    out.extend_from_slice(name.as_bytes());
+}
+
+fn decode_name(input: &mut Reader<'_>) -> Result<String, DecodeError> {
+    let length = input.count("name in a set", NAME_BYTES_MAX)?;
+    let name = std::str::from_utf8(input.take(length)?);
+    Ok(name.map_err(|_| DecodeError::Invalid("a name in a set is UTF-8"))?.to_owned())
+}
+
+/// Sets of networks whose validators order had no deployment at first, and their hashes must stay what they are: no validators, which
+/// nobody can have, announce that proposers come before the validators (decision record 67).
+impl Encode for EpochSet {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.epoch.encode(out);
+        if self.is_edge() {
+            encode_count(0, out);
+            self.proposers().encode(out);
+        }
+        self.validators.encode(out);
+        self.consensus.encode(out);
+    }
+}
+
+impl Decode for EpochSet {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let epoch = Decode::decode(input)?;
+        let mut validators: Vec<GenesisValidator> = Decode::decode(input)?;
+        let mut deployment = Deployment::CoLocated;
+        if validators.is_empty() {
+            deployment = Deployment::Edge { proposers: Decode::decode(input)? };
+            validators = Decode::decode(input)?;
+        }
+        Ok(EpochSet { epoch, validators, deployment, consensus: Decode::decode(input)? })
     }
 }
 
@@ -231,7 +333,6 @@ codec_struct!(ConsensusConstants {
     block,
     leader,
 });
-codec_struct!(EpochSet { epoch, validators, consensus });
 codec_struct!(Handover { header, seals, next });
 
 #[cfg(test)]

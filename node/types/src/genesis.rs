@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::batch::BlockLimits;
+use crate::epoch::EpochSet;
 use crate::hash::{Digest, h, sha256};
 use crate::header::{Header, prefix_digest};
 use crate::ids::{Epoch, Slot};
 use crate::quorum::{ImpossibleSize, Quorum};
 use crate::signature::PublicKey;
-use crate::validators::{ValidatorKeys, ValidatorSet};
+use crate::validators::ValidatorSet;
 
 /// Signers that an account of the ledger can have.
 const SIGNERS_MAX: u64 = 20;
@@ -286,12 +287,6 @@ pub enum GenesisError {
     /// An impossible number of validators or proposers.
     #[error("genesis lists {0}")]
     Validators(#[from] ImpossibleSize),
-    /// An edge network whose validators could change.
-    #[error(
-        "an edge network names a governance account, expected none (hint: the validators and proposers of an edge network are \
-         those of its genesis file)"
-    )]
-    GovernedEdge,
     /// A key listed twice, or one that must never sign.
     #[error("{whose}: {problem} key {key} (hint: make new keys with carat-genesis)")]
     Key {
@@ -346,7 +341,7 @@ impl GenesisFile {
     ///
     /// **Errors**: [`ImpossibleSize`]; a file that was read has a possible number of either.
     pub fn validators(&self) -> Result<ValidatorSet, ImpossibleSize> {
-        self.genesis.validator_set(self.chain_id)
+        self.genesis.first_set().validators(self.chain_id)
     }
 
     /// Header of slot 0, ledger 1.
@@ -369,15 +364,13 @@ impl Genesis {
         })
     }
 
-    fn validator_set(&self, chain_id: Digest) -> Result<ValidatorSet, ImpossibleSize> {
-        let keys = self.validators.iter();
-        let keys = keys.map(|v| ValidatorKeys { acceptor: v.acceptor, proposer: v.proposer }).collect();
-        let set = ValidatorSet::new(chain_id, Epoch(0), keys)?;
-        match &self.deployment {
-            Deployment::CoLocated => Ok(set),
-            Deployment::Edge { proposers } => {
-                set.with_edge_proposers(proposers.iter().map(|it| it.proposer).collect())
-            }
+    /// The set of epoch 0.
+    pub fn first_set(&self) -> EpochSet {
+        EpochSet {
+            epoch: Epoch(0),
+            validators: self.validators.clone(),
+            deployment: self.deployment.clone(),
+            consensus: self.consensus,
         }
     }
 
@@ -386,19 +379,12 @@ impl Genesis {
             return Err(GenesisError::Format { seen: self.format.clone() });
         }
         check_validators(&self.validators, self.deployment.edge_proposers())?;
-        self.check_deployment()?;
+        self.first_set().validators(Digest::ZERO)?;
         self.check_auditors()?;
         self.check_governance()?;
         self.check_salt()?;
         self.consensus.check()?;
         self.ledger.check()
-    }
-
-    /// Sets that governance decides name validators alone: who orders could not be told from the set of a later epoch.
-    fn check_deployment(&self) -> Result<(), GenesisError> {
-        self.validator_set(Digest::ZERO)?;
-        let is_governed = self.governance.is_some();
-        if is_governed && !self.deployment.is_co_located() { Err(GenesisError::GovernedEdge) } else { Ok(()) }
     }
 
     /// A key without a secret must never read everything; on an open network an auditor would be an empty word.
@@ -548,4 +534,4 @@ mod decimal_string {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

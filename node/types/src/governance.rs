@@ -47,6 +47,9 @@ const SIGNERS_MAX: u32 = 20;
 /// The version of the ledger's rules from which on a set can be proposed.
 pub const SETS_SINCE: u32 = 28;
 
+/// The version of the ledger's rules from which on a set that lists the proposers of an edge network can be proposed.
+pub const EDGE_SETS_SINCE: u32 = 30;
+
 impl Parameter {
     /// All of them.
     pub const ALL: [Parameter; 3] = [Parameter::ProtocolVersion, Parameter::BaseFee, Parameter::BaseReserve];
@@ -109,6 +112,7 @@ impl Change {
     pub fn since(&self) -> u32 {
         match self {
             Change::Value { .. } => 0,
+            Change::Set(set) if set.is_edge() => EDGE_SETS_SINCE,
             Change::Set(_) => SETS_SINCE,
         }
     }
@@ -130,7 +134,17 @@ impl fmt::Display for Change {
         match self {
             Change::Value { parameter, value } => write!(f, "{} = {value}", parameter.name()),
             Change::Set(set) => {
-                write!(f, "set of epoch {} = {}, {} validators", set.epoch, set.hash(), set.validators.len())
+                write!(
+                    f,
+                    "set of epoch {} = {}, {} validators",
+                    set.epoch,
+                    set.hash(),
+                    set.validators.len()
+                )?;
+                match set.proposers().len() {
+                    0 => Ok(()),
+                    proposers => write!(f, " and {proposers} proposers"),
+                }
             }
         }
     }

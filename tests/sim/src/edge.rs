@@ -17,7 +17,8 @@ const OF_THE_EDGE: [Behaviour; 4] =
     [Behaviour::Amnesiac, Behaviour::Spammer, Behaviour::SyncLiar, Behaviour::CheckpointLiar];
 
 impl Plan {
-    /// Puts the proposers into processes of their own: in an eighth of the seeds whose validators stay, unless it is said.
+    /// Puts the proposers into processes of their own: in an eighth of the seeds without epochs, unless it is said. Some of these get epochs
+    /// then ([`Plan::with_edge_epochs`]).
     #[must_use]
     pub fn with_edge(mut self, wanted: Option<bool>, adversary: Option<Behaviour>) -> Plan {
         // A generator of its own: the other seven eighths are what they were before there was an edge.
@@ -50,12 +51,13 @@ impl Plan {
 
     /// The machines of the first epoch that clients reach.
     pub fn entrances(&self) -> std::ops::Range<u16> {
-        if self.edge > 0 { self.n..self.machines() } else { 0..self.n }
+        if self.edge > 0 { self.n..self.n + self.edge } else { 0..self.n }
     }
 
     /// Consecutive views that are sure to hold a correct proposer: r of section 10, by own arithmetic.
     pub fn rotation(&self) -> u64 {
-        if self.edge > 0 { u64::from(self.edge) } else { self.faults() as u64 + 1 }
+        let edge = self.epochs.iter().map(|epoch| epoch.edge).fold(self.edge, u16::max);
+        if edge > 0 { u64::from(edge) } else { self.faults() as u64 + 1 }
     }
 }
 

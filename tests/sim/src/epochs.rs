@@ -1,12 +1,13 @@
 //! Epochs of a run: what is planned to change at the end of each, and who validates under which constants.
 //!
 //! A machine keeps its place for life: it is validator `i` of every epoch that it is in. A set grows by a machine at the end
-//! and shrinks by the last one, a key is replaced in its place, and constants change under all of them.
+//! and shrinks by the last one, a key is replaced in its place, and constants change under all of them. On an edge network the machines
+//! at the end are proposers: these come and go there, and the number of validators stays.
 
 use std::sync::Arc;
 
 use carat_types::epoch::EpochSet;
-use carat_types::genesis::{ConsensusConstants, GenesisValidator, Trust};
+use carat_types::genesis::{ConsensusConstants, Deployment, GenesisProposer, GenesisValidator, Trust};
 use carat_types::validators::ValidatorSet;
 use carat_types::{Digest, Epoch, PublicKey, Quorum, ValidatorId};
 
@@ -17,15 +18,19 @@ use crate::rng::Rng;
 
 /// Sets what a seed decides of epochs apart from all else that it decides.
 const EPOCHS: u64 = 0x6570_6f63_6873;
+const EDGE_EPOCHS: u64 = 0x6564_6765_7470;
+
+/// Proposers that an edge network has at most.
+const EDGE_MAX: u16 = 6;
 
 /// What is different in an epoch from the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
-    /// A validator has new keys.
+    /// A machine has new keys.
     Replaced(ValidatorId),
     /// A machine that was in no epoch before, or not in the last one, is there.
     Added(ValidatorId),
-    /// The last validator is gone.
+    /// The last machine is gone.
     Removed(ValidatorId),
     /// Only constants.
     Constants,
@@ -38,6 +43,8 @@ pub struct EpochPlan {
     pub change: Change,
     /// Validators.
     pub n: u16,
+    /// Proposers of an edge network.
+    pub edge: u16,
     /// How often the keys of each machine were made anew.
     pub generations: Vec<u16>,
     /// Constants of the core.
@@ -53,6 +60,8 @@ pub struct Era {
     pub set: Arc<ValidatorSet>,
     /// Validators: so many votes there are.
     pub n: u16,
+    /// Proposers of an edge network.
+    pub edge: u16,
     /// The keys of the machines in it, by their number: validators, behind them the proposers of an edge network.
     pub keys: Vec<Keys>,
     /// Constants of the core.
@@ -81,13 +90,22 @@ impl Plan {
     /// Lets the validators change one to three times: in an eighth of the seeds, or because it is asked for. Where nobody chose
     /// what the liars do, one of them may hold removed keys.
     #[must_use]
-    pub fn with_epochs(mut self, forced: bool, adversary: Option<Behaviour>) -> Plan {
+    pub fn with_epochs(self, forced: bool, adversary: Option<Behaviour>) -> Plan {
         // A generator of its own: the other seven eighths are what they were before there were epochs.
         let mut rng = Rng::new(self.seed ^ EPOCHS);
         let drawn = rng.chance(125);
-        if !(forced || drawn && !self.latecomer) {
-            return self;
-        }
+        if forced || drawn && !self.latecomer { self.changing(rng, adversary) } else { self }
+    }
+
+    /// The same on an edge network, in a quarter of the seeds that have one.
+    #[must_use]
+    pub fn with_edge_epochs(self, forced: bool, adversary: Option<Behaviour>) -> Plan {
+        let mut rng = Rng::new(self.seed ^ EDGE_EPOCHS);
+        let drawn = rng.chance(250);
+        if self.edge > 0 && (forced || drawn) { self.changing(rng, adversary) } else { self }
+    }
+
+    fn changing(mut self, mut rng: Rng, adversary: Option<Behaviour>) -> Plan {
         self.latecomer = false;
         // The product's ledger decides on no set before its rules are of version 28.
         self.ledger = LedgerKind::Model;
@@ -111,7 +129,12 @@ impl Plan {
 
     /// Machines that are ever validators, and the proposers of an edge network.
     pub fn machines(&self) -> u16 {
-        self.epochs.iter().map(|epoch| epoch.n).fold(self.n, u16::max) + self.edge
+        self.epochs.iter().map(|epoch| epoch.n + epoch.edge).fold(self.n + self.edge, u16::max)
+    }
+
+    /// Proposers of an edge network that are there in every epoch.
+    pub fn lasting_proposers(&self) -> std::ops::Range<u16> {
+        self.n..self.n + self.epochs.iter().map(|epoch| epoch.edge).fold(self.edge, u16::min)
     }
 
     /// Validators of each epoch.
@@ -129,29 +152,48 @@ impl Plan {
         self.joiners() + usize::from(self.disk_rots || self.store_lost) + usize::from(self.sleeper)
     }
 
-    /// Machines that come with nothing on their disks.
+    /// Validators that come with nothing on their disks.
     fn joiners(&self) -> usize {
-        self.epochs.iter().filter(|epoch| matches!(epoch.change, Change::Added(_))).count()
+        let comes = |change| matches!(change, Change::Added(id) if !self.is_at_the_edge(id));
+        self.epochs.iter().filter(|epoch| comes(epoch.change)).count()
     }
 
     fn next_epoch(&self, rng: &mut Rng) -> EpochPlan {
         let last = self.epochs.last();
-        let n = last.map_or(self.n, |epoch| epoch.n);
+        let (n, edge) = last.map_or((self.n, self.edge), |epoch| (epoch.n, epoch.edge));
         let mut generations = last.map_or_else(Vec::new, |epoch| epoch.generations.clone());
         generations.resize(usize::from(self.machines()) + 1, 0);
-        let change = self.draw_change(n, rng);
-        let n = match change {
-            Change::Added(_) => n + 1,
-            Change::Removed(_) => n - 1,
-            Change::Replaced(_) | Change::Constants => n,
+        let change = if edge > 0 { self.draw_edge_change(edge, rng) } else { self.draw_change(n, rng) };
+        let changed = if edge > 0 { edge } else { n };
+        let changed = match change {
+            Change::Added(_) => changed + 1,
+            Change::Removed(_) => changed - 1,
+            Change::Replaced(_) | Change::Constants => changed,
         };
+        let (n, edge) = if edge > 0 { (n, changed) } else { (changed, 0) };
         if let Change::Replaced(id) | Change::Added(id) = change {
             generations[id.index()] += 1;
         }
         let params = last.map_or(self.params, |epoch| epoch.params);
         let params =
             if change == Change::Constants || rng.chance(300) { redrawn(params, rng) } else { params };
-        EpochPlan { change, n, generations, params, after_us: rng.between(0, 5 * SECOND) }
+        EpochPlan { change, n, edge, generations, params, after_us: rng.between(0, 5 * SECOND) }
+    }
+
+    /// A change of an edge network that leaves it a proposer which is correct and was there from the beginning.
+    fn draw_edge_change(&self, edge: u16, rng: &mut Rng) -> Change {
+        let machine = |number: u64| ValidatorId(u16::try_from(number).unwrap_or(0));
+        let proposer = machine(u64::from(self.n) + rng.below(u64::from(edge)));
+        let last = ValidatorId(self.n + edge - 1);
+        let correct = self.lasting_proposers().map(ValidatorId).filter(|id| *id != last);
+        let bears = correct.into_iter().any(|id| self.edge_liars.iter().all(|(liar, _)| *liar != id));
+        match rng.below(5) {
+            0 => Change::Replaced(machine(rng.below(u64::from(self.n)))),
+            1 => Change::Constants,
+            2 if edge < EDGE_MAX => Change::Added(ValidatorId(self.n + edge)),
+            3 if bears => Change::Removed(last),
+            _ => Change::Replaced(proposer),
+        }
     }
 
     /// A change that leaves a possible number of validators and bears all that is planned to be faulty.
@@ -179,8 +221,8 @@ impl Plan {
     /// **Panics** if the plan has an impossible size.
     pub fn eras(&self, chain_id: Digest) -> Vec<Era> {
         let none = Vec::new();
-        let plans = self.epochs.iter().map(|epoch| (epoch.n, epoch.params, &epoch.generations));
-        let plans = std::iter::once((self.n, self.params, &none)).chain(plans);
+        let plans = self.epochs.iter().map(|epoch| ((epoch.n, epoch.edge), epoch.params, &epoch.generations));
+        let plans = std::iter::once(((self.n, self.edge), self.params, &none)).chain(plans);
         (0..).zip(plans).map(|(epoch, plan)| self.era(Epoch(epoch), chain_id, plan)).collect()
     }
 
@@ -188,29 +230,33 @@ impl Plan {
         &self,
         epoch: Epoch,
         chain_id: Digest,
-        (n, params, generations): (u16, ConsensusConstants, &Vec<u16>),
+        ((n, edge), params, generations): ((u16, u16), ConsensusConstants, &Vec<u16>),
     ) -> Era {
         let generation = |id: u16| generations.get(usize::from(id)).copied().unwrap_or(0);
         let keys =
-            (0..n + self.edge).map(|id| Keys::made(self.scheme, self.seed, ValidatorId(id), generation(id)));
+            (0..n + edge).map(|id| Keys::made(self.scheme, self.seed, ValidatorId(id), generation(id)));
         let keys: Vec<Keys> = keys.collect();
-        let (voters, edge) = keys.split_at(usize::from(n));
-        let validators = voters.iter().zip(0..n).map(|(keys, id)| GenesisValidator {
+        let (voters, at_the_edge) = keys.split_at(usize::from(n));
+        let network = |key: PublicKey| PublicKey(key.0.map(|byte| !byte));
+        let validators = voters.iter().map(Keys::public).zip(0..n).map(|(keys, id)| GenesisValidator {
             name: format!("v{id}"),
-            acceptor: keys.public().acceptor,
-            proposer: keys.public().proposer,
-            network: PublicKey(keys.public().acceptor.0.map(|byte| !byte)),
+            acceptor: keys.acceptor,
+            proposer: keys.proposer,
+            network: network(keys.acceptor),
         });
-        let described = EpochSet { epoch, validators: validators.collect(), consensus: params };
-        let public = voters.iter().map(Keys::public).collect();
-        let set = ValidatorSet::new(chain_id, epoch, public).expect("the plan gives possible sizes only");
-        let set = if self.edge > 0 {
-            let proposers = edge.iter().map(|keys| keys.public().proposer).collect();
-            set.with_edge_proposers(proposers).expect("a few")
-        } else {
-            set
+        let proposers =
+            at_the_edge.iter().map(Keys::public).zip(0..edge).map(|(keys, place)| GenesisProposer {
+                name: format!("p{place}"),
+                proposer: keys.proposer,
+                network: network(keys.proposer),
+            });
+        let deployment = match edge {
+            0 => Deployment::CoLocated,
+            _ => Deployment::Edge { proposers: proposers.collect() },
         };
-        Era { set: Arc::new(set), n, keys, params, hash: described.hash() }
+        let described = EpochSet { epoch, validators: validators.collect(), deployment, consensus: params };
+        let set = described.validators(chain_id).expect("the plan gives possible sizes only");
+        Era { set: Arc::new(set), n, edge, keys, params, hash: described.hash() }
     }
 }
 

@@ -33,9 +33,9 @@ impl Options {
     /// What a seed stands for.
     pub fn plan(&self, seed: u64) -> Plan {
         let plan = Plan::of(seed, self.n, self.adversary, self.trust);
-        // The validators of an edge network are those of its genesis file.
+        // Whoever asks for an edge gets it, with epochs if they are asked for too.
         let plan = if self.edge == Some(true) { plan } else { plan.with_epochs(self.epochs, self.adversary) };
-        plan.with_edge(self.edge, self.adversary)
+        plan.with_edge(self.edge, self.adversary).with_edge_epochs(self.epochs, self.adversary)
     }
 }
 

@@ -35,7 +35,7 @@ fn scene() -> Scene {
     plan.params = ConsensusConstants { checkpoint_interval: 4, window: 8, ..plan.params };
     let generations = vec![0, 0, 0, 1];
     let change = Change::Replaced(ValidatorId(3));
-    plan.epochs = vec![EpochPlan { change, n: 4, generations, params: plan.params, after_us: 0 }];
+    plan.epochs = vec![EpochPlan { change, n: 4, edge: 0, generations, params: plan.params, after_us: 0 }];
     let eras = plan.eras(ledger::chain_id(0));
     let rules = Rules::new(LedgerKind::Model, 0, 0, plan.params.block);
     let genesis = rules.governed_genesis(&eras);

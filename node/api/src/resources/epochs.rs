@@ -24,7 +24,7 @@ pub struct Epochs {
 #[derive(Clone, Debug, Serialize)]
 struct Convict {
     epoch: Epoch,
-    /// Its place in the set of that epoch.
+    /// Its place in the set of that epoch: for E1 on an edge network among the proposers.
     place: u16,
     /// Its name there.
     name: Option<String>,
@@ -53,11 +53,11 @@ impl Epochs {
 
 fn convict(epochs: &epoch::Epochs, conviction: &Conviction) -> Convict {
     let Conviction { epoch, validator, key, offence, slot, evidence, recorded } = conviction;
-    let validators = epochs.set_of(*epoch).map(|set| &set.validators);
+    let name = epochs.set_of(*epoch).and_then(|set| set.name_of(*validator, offence.role()));
     Convict {
         epoch: *epoch,
         place: validator.0,
-        name: validators.and_then(|all| all.get(validator.index())).map(|it| it.name.clone()),
+        name: name.map(str::to_owned),
         key: *key,
         code: offence.code(),
         slot: slot.map(|slot| slot.to_string()),

@@ -12,7 +12,7 @@ use carat_types::accountability::Conviction;
 use carat_types::builder::operation::create_account;
 use carat_types::certificate::SealCertificate;
 use carat_types::epoch::{EpochSet, Epochs};
-use carat_types::genesis::{ConsensusConstants, GenesisValidator, Visibility};
+use carat_types::genesis::{ConsensusConstants, Deployment, GenesisValidator, Visibility};
 use carat_types::ids::{Epoch, Slot};
 use carat_types::leaf::SaltSecret;
 use carat_types::merkle;
@@ -63,8 +63,12 @@ fn epochs(chain_id: Digest) -> Epochs {
     let key = PublicKey([9; 32]);
     let validator =
         GenesisValidator { name: "bank-a".to_owned(), acceptor: key, proposer: key, network: key };
-    let set =
-        EpochSet { epoch: Epoch(0), validators: vec![validator], consensus: ConsensusConstants::default() };
+    let set = EpochSet {
+        epoch: Epoch(0),
+        validators: vec![validator],
+        deployment: Deployment::CoLocated,
+        consensus: ConsensusConstants::default(),
+    };
     Epochs::beginning_with(set, chain_id).expect("one")
 }
 

@@ -2,7 +2,9 @@
 
 use carat_types::SecretKey;
 use carat_types::accountability::EVIDENCE_SINCE;
-use carat_types::genesis::{AssetRule, Deployment, FORMAT, Genesis, LedgerConstants, Profile, Trust};
+use carat_types::genesis::{
+    AssetRule, Deployment, FORMAT, Genesis, GenesisProposer, LedgerConstants, Profile, Trust,
+};
 use carat_types::transaction::test_root_key;
 
 use super::*;
@@ -41,7 +43,7 @@ fn next() -> EpochSet {
     let block = carat_types::batch::BlockLimits { transactions: 1_000, ..Default::default() };
     let consensus =
         ConsensusConstants { window: 16, checkpoint_interval: 8, term: 1_024, block, ..constants() };
-    EpochSet { epoch: Epoch(1), validators: validators(2, 7), consensus }
+    EpochSet { epoch: Epoch(1), validators: validators(2, 7), deployment: Deployment::CoLocated, consensus }
 }
 
 fn constants() -> ConsensusConstants {
@@ -53,7 +55,11 @@ fn state() -> MemoryState {
 }
 
 fn state_of(protocol_version: u32) -> MemoryState {
-    let genesis = Genesis {
+    MemoryState::new(state_entries(&genesis(protocol_version)).expect("a ledger that can live"))
+}
+
+fn genesis(protocol_version: u32) -> Genesis {
+    Genesis {
         format: FORMAT.into(),
         network_passphrase: NETWORK.into(),
         profile: Profile::Test,
@@ -77,8 +83,17 @@ fn state_of(protocol_version: u32) -> MemoryState {
         },
         governance: Some(council_account()),
         state_root: Digest::ZERO,
+    }
+}
+
+/// Proposers from number `first` on, which are processes of their own.
+fn proposers(first: u8, count: u8) -> Deployment {
+    let proposer = |number: u8| GenesisProposer {
+        name: format!("edge {number}"),
+        proposer: key(200 + number),
+        network: key(220 + number),
     };
-    MemoryState::new(state_entries(&genesis).expect("a ledger that can live"))
+    Deployment::Edge { proposers: (first..first + count).map(proposer).collect() }
 }
 
 fn moment(epoch: u32, slot: u64) -> Moment {
@@ -249,4 +264,34 @@ fn set_of_an_epoch_that_begins_is_kept_for_evidence_by_rules_that_know_it() {
     };
     assert_eq!(kept(EVIDENCE_SINCE), [next()]);
     assert_eq!(kept(EVIDENCE_SINCE - 1), []);
+}
+
+#[test]
+fn sets_of_an_edge_network_change_who_orders_and_never_where() {
+    let founded = Genesis { deployment: proposers(1, 2), ..genesis(NEWEST_PROTOCOL) };
+    let state = MemoryState::new(state_entries(&founded).expect("a ledger that can live"));
+    let mut ledger = Overlay::new(&state, 2).expect("a state");
+    let refused = propose_set(&mut ledger, 1, next(), moment(0, 100));
+    assert_eq!(refused, Err(Refusal::NotPossible), "its validators would order");
+
+    let next = EpochSet { deployment: proposers(2, 3), ..next() };
+    decide_on(&mut ledger, next.clone());
+    let end = EpochEnd { slot: Slot(108), next_set: next.hash() };
+    assert_eq!(epoch_end(&mut ledger).expect("readable"), Some(end));
+    begin_block(&mut ledger, Slot(109)).expect("a version that is known");
+    assert_eq!(account(&mut ledger).signers.len(), 7, "proposers govern nothing");
+
+    let at = moment(1, 109);
+    let later = EpochSet { epoch: Epoch(2), ..next };
+    let together = EpochSet { deployment: Deployment::CoLocated, ..later.clone() };
+    assert_eq!(propose_set(&mut ledger, 8, together, at), Err(Refusal::NotPossible), "in a later epoch");
+    propose_set(&mut ledger, 8, later, at).expect("possible");
+}
+
+#[test]
+fn proposers_of_their_own_come_by_no_vote() {
+    let state = state();
+    let mut ledger = Overlay::new(&state, 2).expect("a state");
+    let apart = EpochSet { deployment: proposers(1, 2), ..next() };
+    assert_eq!(propose_set(&mut ledger, 1, apart, moment(0, 100)), Err(Refusal::NotPossible));
 }

@@ -35,17 +35,12 @@ impl Epochs {
     ///
     /// **Errors**: it lists an impossible set of validators or proposers.
     pub fn of(genesis: &GenesisFile) -> Result<Self, ImpossibleSize> {
-        let first = EpochSet {
-            epoch: Epoch(0),
-            validators: genesis.genesis.validators.clone(),
-            consensus: genesis.genesis.consensus,
-        };
-        Ok(Epochs { validators: vec![genesis.validators()?], first, handovers: Vec::new() })
+        Epochs::beginning_with(genesis.genesis.first_set(), genesis.chain_id)
     }
 
     /// The one epoch of a chain whose genesis file lists this set.
     ///
-    /// **Errors**: an impossible number of validators.
+    /// **Errors**: an impossible number of validators or proposers.
     pub fn beginning_with(first: EpochSet, chain_id: Digest) -> Result<Self, ImpossibleSize> {
         Ok(Epochs { validators: vec![first.validators(chain_id)?], first, handovers: Vec::new() })
     }

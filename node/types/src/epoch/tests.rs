@@ -11,6 +11,7 @@ use crate::receipt::{
 };
 use crate::state_proof::{ProofEnd, StateProof};
 use crate::state_receipt::StateReceipt;
+use crate::validators::Ed25519;
 use crate::{PublicKey, SecretKey, ValidatorId};
 
 /// Validators are numbered through all sets of a chain; each has three keys.
@@ -33,6 +34,7 @@ pub(crate) fn set(epoch: u32) -> EpochSet {
     EpochSet {
         epoch: Epoch(epoch),
         validators: (first..first + 4).map(validator).collect(),
+        deployment: Deployment::CoLocated,
         consensus: constants(),
     }
 }
@@ -261,4 +263,73 @@ fn name_that_no_terminal_should_show_refused() {
         let error = set.check().expect_err(name).to_string();
         assert!(error.starts_with("validator 2 is named"), "{error}");
     }
+}
+
+/// The set of an epoch of an edge network with so many proposers.
+pub(crate) fn edge_set(epoch: u32, proposers: u8) -> EpochSet {
+    let proposers = (0..proposers).map(crate::genesis::tests::proposer).collect();
+    EpochSet { deployment: Deployment::Edge { proposers }, ..set(epoch) }
+}
+
+#[test]
+fn set_of_an_edge_network_says_who_orders() {
+    let set = edge_set(1, 3);
+    let json = serde_json::to_vec(&set).expect("serialises");
+    assert_eq!(EpochSet::parse(&json).expect("a possible set"), set);
+    assert_eq!(EpochSet::from_bytes(&set.to_bytes()).expect("canonical"), set);
+    let checked = set.validators(genesis().chain_id).expect("four and three");
+    assert_eq!((checked.proposers(), checked.quorum().n(), checked.processes().count()), (3, 4, 7));
+    let name = |place, role| set.name_of(ValidatorId(place), role).map(str::to_owned);
+    assert_eq!(name(2, SignerRole::Proposer).as_deref(), Some("edge 2"));
+    assert_eq!((name(3, SignerRole::Proposer), name(3, SignerRole::Acceptor)), (None, Some("bank 4".into())));
+
+    let others = [edge_set(1, 2), super::tests::set(1), edge_set(2, 3)];
+    assert!(others.iter().all(|other| other.hash() != set.hash()), "what is voted on covers all of it");
+}
+
+/// Headers of chains that exist name sets by their hashes.
+#[test]
+fn set_whose_validators_order_is_encoded_as_it_always_was() {
+    let set = set(1);
+    let written = [set.epoch.to_bytes(), set.validators.to_bytes(), set.consensus.to_bytes()].concat();
+    assert_eq!(set.to_bytes(), written);
+    assert!(!serde_json::to_string(&set).expect("serialises").contains("deployment"));
+}
+
+#[test]
+fn edge_sets_that_can_be_nobodys_are_refused() {
+    let spoilt = |spoil: fn(&mut Vec<GenesisProposer>)| {
+        let mut set = edge_set(1, 2);
+        let Deployment::Edge { proposers } = &mut set.deployment else { unreachable!("an edge network") };
+        spoil(proposers);
+        set.check().map_err(|error| error.to_string())
+    };
+    assert_eq!(spoilt(|_| {}), Ok(()));
+    let cases: [(fn(&mut Vec<GenesisProposer>), &str); 5] = [
+        (|all| all.clear(), "it lists 0 edge proposers beside 4 validators"),
+        (|all| all[1].network = all[0].network, "edge proposer \"edge 1\", network: repeated key"),
+        (|all| all[1].proposer = super::tests::set(1).validators[0].acceptor, "repeated key"),
+        (|all| all[0].name.clear(), "proposer 0 is named \"\""),
+        (|all| all[0].proposer = PublicKey([0xff; 32]), "weak key"),
+    ];
+    for (spoil, expected) in cases {
+        let refused = spoilt(spoil).expect_err(expected);
+        assert!(refused.contains(expected), "{refused}");
+    }
+}
+
+#[test]
+fn handover_of_an_edge_network_proves_its_proposers() {
+    let (first, next) = (edge_set(0, 2), edge_set(1, 3));
+    let end = EpochEnd { slot: Slot(64), next_set: next.hash() };
+    let header = Header { slot: Slot(64), epoch_end: Some(end), ..genesis().header() };
+    let handover = Handover { seals: sealed(&first, 2, &header), header, next };
+    let mut epochs = Epochs::beginning_with(first, genesis().chain_id).expect("four and two");
+    let handovers = read_handovers(&write_handovers(std::slice::from_ref(&handover))).expect("as written");
+    assert!(epochs.follow(&handovers, &Ed25519).expect("holds"));
+    assert_eq!(epochs.validators().proposers(), 3);
+
+    let other = Handover { next: edge_set(1, 4), ..handover };
+    let mut epochs = Epochs::beginning_with(edge_set(0, 2), genesis().chain_id).expect("four and two");
+    assert!(epochs.follow(&[other], &Ed25519).is_err(), "another proposer than those that were voted on");
 }

@@ -1,7 +1,7 @@
 //! Calls as they travel, ids of proposals, and the state of governance.
 
 use super::*;
-use crate::epoch::tests::set;
+use crate::epoch::tests::{edge_set, set};
 use crate::evidence::Both;
 use crate::ids::ValidatorId;
 use crate::message::{Seal, Signed};
@@ -58,6 +58,16 @@ fn call_is_none_before_the_version_that_knows_it() {
     assert_eq!(known(SETS_SINCE - 1), [true, false, true, false]);
     assert_eq!(known(EVIDENCE_SINCE - 1), [true, true, true, false]);
     assert_eq!(known(EVIDENCE_SINCE), [true; 4]);
+}
+
+#[test]
+fn set_of_an_edge_network_is_none_before_the_version_that_knows_it() {
+    let change = Change::Set(Box::new(edge_set(1, 2)));
+    assert!(change.to_string().ends_with("4 validators and 2 proposers"), "{change}");
+    let call = Call::Propose { signer: PublicKey([1; 32]), change, valid_until: 5 };
+    let operation = invoked(call.operation(&CHAIN, &PublicKey([9; 32])));
+    assert_eq!(Call::read(&operation, EDGE_SETS_SINCE - 1), None);
+    assert_eq!(Call::read(&operation, EDGE_SETS_SINCE), Some((contract_id(&CHAIN), call)));
 }
 
 #[test]

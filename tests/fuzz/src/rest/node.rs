@@ -24,7 +24,7 @@ use carat_ledger::{MemoryState, StateRead as _};
 use carat_types::accountability::Conviction;
 use carat_types::builder::operation::payment;
 use carat_types::epoch::{EpochSet, Epochs};
-use carat_types::genesis::{ConsensusConstants, GenesisValidator, Visibility};
+use carat_types::genesis::{ConsensusConstants, Deployment, GenesisValidator, Visibility};
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, Epoch, PublicKey};
 use stellar_xdr::{Asset, Limits, TransactionEnvelope, WriteXdr as _};
@@ -87,7 +87,8 @@ fn network(chain: &Chain) -> Network {
     let own = PublicKey([9; 32]);
     let bank = GenesisValidator { name: "bank-a".to_owned(), acceptor: own, proposer: own, network: own };
     let consensus = ConsensusConstants::default();
-    let set = EpochSet { epoch: Epoch(0), validators: vec![bank], consensus };
+    let deployment = Deployment::CoLocated;
+    let set = EpochSet { epoch: Epoch(0), validators: vec![bank], deployment, consensus };
     Network {
         passphrase: PASSPHRASE.to_owned(),
         network_id: chain.network_id,

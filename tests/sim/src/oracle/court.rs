@@ -110,7 +110,7 @@ impl Court {
             decided: None,
             watches: (0..machines).map(ValidatorId).map(watch).collect(),
             called: vec![View(0); usize::from(machines)],
-            certificates: Certificates::new((thresholds, plan.edge), era.set.clone(), authenticator, base),
+            certificates: Certificates::new((thresholds, era.edge), era.set.clone(), authenticator, base),
             ballots: Ballots::new(thresholds, plan, base),
         }
     }

@@ -49,7 +49,7 @@ impl Simulation {
             let asleep_at = self.rng.between(1, self.governs_at + SECOND);
             self.schedule(asleep_at, Event::Exile);
         }
-        for index in usize::from(self.plan.n)..self.nodes.len() {
+        for index in usize::from(self.plan.n + self.plan.edge)..self.nodes.len() {
             let (id, after) = (self.nodes[index].id, self.rng.between(1, self.plan.chaos_us));
             self.schedule(after, Event::Restart(id));
         }
@@ -68,7 +68,9 @@ impl Simulation {
             let envelope = self.rules.handover(Epoch(epoch));
             for index in 0..self.nodes.len() {
                 let (to, delay) = (self.nodes[index].id, self.network.delay(&mut self.rng));
-                self.schedule(delay, Event::Submit { to, envelope: envelope.clone() });
+                if self.plan.serves(to) {
+                    self.schedule(delay, Event::Submit { to, envelope: envelope.clone() });
+                }
             }
         }
         self.schedule(PAUSE, Event::Govern);

@@ -305,8 +305,9 @@ impl Simulation {
         // Who lacks the state at the beginning of an epoch seals nothing of it before the others have kept one.
         let lacking = if self.eras.len() > 1 { self.plan.lacking() } else { 0 };
         let mut spare = faults.saturating_sub(self.plan.adversaries.len() + dead + lacking);
-        // Of the proposers at the edge one that is correct must stay.
-        let correct = usize::from(self.plan.edge).saturating_sub(self.plan.edge_liars.len());
+        // Of the proposers at the edge one must stay that is correct, and knows the chain.
+        let lies = |id: &ValidatorId| self.plan.edge_liars.iter().any(|(liar, _)| liar == id);
+        let correct = self.plan.lasting_proposers().map(ValidatorId).filter(|id| !lies(id)).count();
         let mut spare_proposers = correct.saturating_sub(1);
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
         self.rng.shuffle(&mut order);

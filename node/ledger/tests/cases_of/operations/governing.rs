@@ -94,7 +94,7 @@ fn proposals() -> Vec<Case> {
             "version_that_this_build_does_not_know_proposed",
             Parameter::ProtocolVersion,
             next,
-            &[ALICE_PAID, PAID, "governance: #0 protocol_version = 30 by 1"],
+            &[ALICE_PAID, PAID, "governance: #0 protocol_version = 31 by 1"],
         ),
         trapped("fee_as_it_is_proposed", "one", Parameter::BaseFee, 100),
         trapped("higher_reserve_proposed", "one", Parameter::BaseReserve, 11),
