@@ -15,7 +15,7 @@ use carat_types::receipt::{
     OrderProof, OrderVotes, Proof, Receipt, ResultBytes, ResultProof, TentativeProof, outcome_leaf,
 };
 use carat_types::transaction::{SignedTransaction, test_root_key};
-use carat_types::{Digest, Epoch, SecretKey, Signature, Slot, ValidatorId, View};
+use carat_types::{Digest, SecretKey, Signature, Slot, ValidatorId, View};
 use stellar_xdr::{Limits, TransactionResult, TransactionResultExt, TransactionResultResult, WriteXdr as _};
 
 /// Passphrase of the network.
@@ -43,11 +43,21 @@ pub(crate) fn handovers(
     sets: &[Vec<GenesisValidator>],
     seals: usize,
 ) -> Vec<Handover> {
+    let deployment = &genesis.genesis.deployment;
+    let sets = sets.iter().map(|validators| (validators.clone(), deployment.clone()));
+    handovers_to(genesis, sets, seals)
+}
+
+/// The same, where proposers change too.
+pub(crate) fn handovers_to(
+    genesis: &GenesisFile,
+    sets: impl IntoIterator<Item = (Vec<GenesisValidator>, Deployment)>,
+    seals: usize,
+) -> Vec<Handover> {
     let mut made = Vec::new();
     let mut present = genesis.genesis.first_set();
-    for validators in sets {
-        let (epoch, validators) = (present.epoch.next(), validators.clone());
-        let next = EpochSet { epoch, validators, ..present.clone() };
+    for (validators, deployment) in sets {
+        let next = EpochSet { epoch: present.epoch.next(), validators, deployment, ..present };
         let slot = Slot(10 * u64::from(next.epoch.0));
         let end = EpochEnd { slot, next_set: next.hash() };
         let header = Header { slot, epoch: present.epoch, epoch_end: Some(end), ..genesis.header() };

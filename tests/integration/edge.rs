@@ -25,7 +25,7 @@ use crate::start_up::{check, refusal, set_passphrase};
 const PROPOSERS: [usize; 2] = [4, 5];
 
 fn two_proposers(out: &Path) -> InitOptions {
-    InitOptions { proposers: 2, governance: false, ..InitOptions::test(4, out) }
+    InitOptions { proposers: 2, ..InitOptions::test(4, out) }
 }
 
 /// The number of the process that a running node takes for its leader.

@@ -5,7 +5,7 @@ use carat_types::genesis::{Deployment, GenesisProposer, GenesisValidator};
 use carat_types::{Epoch, SecretKey};
 
 use super::*;
-use crate::fixture::{PASSPHRASE, genesis_of, handovers, validator};
+use crate::fixture::{PASSPHRASE, genesis_of, handovers, handovers_to, validator};
 
 fn nodes(kind: &str, letter: char, count: u16) -> String {
     let api = |port| {
@@ -23,15 +23,9 @@ fn nodes(kind: &str, letter: char, count: u16) -> String {
 
 /// A folder with a network of four validators with `proposers` of their own, described by these lists.
 fn described(proposers: u8, lists: &str) -> tempfile::TempDir {
-    let key = |seed: u8| SecretKey::from_seed(&[seed; 32]).public();
     let mut genesis = genesis_of(PASSPHRASE).genesis;
-    let listed = (0..proposers).map(|i| GenesisProposer {
-        name: format!("p{i}"),
-        proposer: key(50 + i),
-        network: key(60 + i),
-    });
     if proposers > 0 {
-        genesis.deployment = Deployment::Edge { proposers: listed.collect() };
+        genesis.deployment = edge(0..proposers);
     }
     let folder = tempfile::tempdir().expect("a folder");
     let json = serde_json::to_vec(&genesis).expect("serialises");
@@ -39,6 +33,17 @@ fn described(proposers: u8, lists: &str) -> tempfile::TempDir {
     let text = format!("genesis = \"genesis.json\"\n{lists}");
     std::fs::write(folder.path().join(FILE_NAME), text).expect("written");
     folder
+}
+
+/// Proposers with these numbers.
+fn edge(numbers: std::ops::Range<u8>) -> Deployment {
+    let key = |seed: u8| SecretKey::from_seed(&[seed; 32]).public();
+    let proposer = |number| GenesisProposer {
+        name: format!("edge {number}"),
+        proposer: key(50 + number),
+        network: key(60 + number),
+    };
+    Deployment::Edge { proposers: numbers.map(proposer).collect() }
 }
 
 fn load(proposers: u8, lists: &str) -> Result<Network, NetworkError> {
@@ -133,6 +138,35 @@ fn newest_epoch_says_who_validates_with_which_keys_and_how_many_are_one_correct(
         2,
     ));
     assert_eq!(seven.expect("holds").expect("news").one_correct(), 3);
+}
+
+#[test]
+fn newest_epoch_of_an_edge_network_says_who_orders_and_who_votes() {
+    let newcomers = "[[acceptors]]\nname = \"bank 4\"\nmetrics = \"http://127.0.0.1:71\"\n\
+                     [[nodes]]\nname = \"edge 2\"\napi = \"http://127.0.0.1:72\"\nmetrics = \"http://127.0.0.1:73\"\n";
+    let network = load(2, &(nodes("acceptors", 'v', 4) + &nodes("nodes", 'p', 2) + newcomers));
+    let network = network.expect("described");
+    // A proposer and a validator come; then the founder among the proposers goes, and one comes that nothing describes.
+    let sets = [(validators(0..5), edge(0..3)), (validators(1..5), edge(1..4))];
+    let chain = handovers_to(&network.genesis, sets, 2);
+    let first = network.follow(&chain[..1]).expect("holds").expect("news");
+    assert_eq!(names(&first.nodes), ["p0", "p1", "edge 2"]);
+    assert_eq!(names(&first.acceptors), ["v0", "v1", "v2", "v3", "bank 4"]);
+    assert_eq!(first.notes(), Vec::<String>::new());
+    let second = first.follow(&chain).expect("holds").expect("news");
+    assert_eq!(names(&second.nodes), ["p1", "edge 2", "edge 3"]);
+    assert_eq!(names(&second.acceptors), ["v1", "v2", "v3", "bank 4"]);
+    assert_eq!((second.one_correct(), names(&second.others)), (3, vec!["p0"]));
+    assert_eq!(second.key_of(2), Some(SecretKey::from_seed(&[63; 32]).public()));
+    assert!(!second.nodes[2].is_reachable() && second.acceptors[3].metrics.ends_with(":71"));
+    let notes = second.notes().join("\n");
+    for words in [
+        "edge 3 is a proposer of epoch 2 and network.toml has no address of it",
+        "p0 is no proposer any more in epoch 2",
+        "v0 is no validator any more in epoch 2",
+    ] {
+        assert!(notes.contains(words), "{words} is not in {notes}");
+    }
 }
 
 #[test]

@@ -262,7 +262,7 @@ fn edge_banks(visibility: Visibility) -> (Banks, Genesis) {
         proposer_keys(&keys, &format!("edge {place}"), None).expect("keys")
     };
     let founders = Founders { validators: banks.entries.clone(), proposers: (0..2).map(proposer).collect() };
-    let test = InitOptions { proposers: 2, governance: false, ..InitOptions::test(4, banks.path("net")) };
+    let test = InitOptions { proposers: 2, ..InitOptions::test(4, banks.path("net")) };
     let options = InitOptions { visibility: Some(visibility), ..test };
     let genesis = found(&options, founders.clone()).expect("founded").genesis;
     assert_eq!(genesis.deployment.edge_proposers(), founders.proposers);

@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::follower::{FollowerOptions, LaterEpoch, follower, validators_of};
+use crate::layout;
+use crate::newcomer::{Newcomer, join, join_proposer};
+use crate::ports::Addresses;
 
 fn options(out: &Path) -> InitOptions {
-    InitOptions { proposers: 2, governance: false, ..InitOptions::test(4, out) }
+    InitOptions { proposers: 2, ..InitOptions::test(4, out) }
 }
 
 /// Four acceptors and two proposers in `net` of a folder of its own.
@@ -73,9 +76,58 @@ fn number_of_processes_that_no_set_of_signers_names_is_refused() {
         let error = init(&InitOptions { proposers, ..options(&out) }).expect_err("too many").to_string();
         assert!(error.contains(&proposers.to_string()), "{error}");
     }
-    let governed = init(&InitOptions { governance: true, ..options(&out) }).expect_err("refused").to_string();
-    assert!(governed.contains("governance") && governed.contains("hint"), "{governed}");
     assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 0, "nothing was made");
+}
+
+/// Somebody who comes to the network in `net`, as a home in `folder`.
+fn newcomer(net: &Path, folder: &Path, place: u16) -> Newcomer {
+    let address = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    Newcomer {
+        genesis: net.join(layout::GENESIS),
+        name: "newcomer".to_owned(),
+        place,
+        out: folder.to_path_buf(),
+        addresses: Addresses { network: address(1), api: address(2), metrics: address(3) },
+        peers: vec![(0, address(4)), (5, address(5))],
+        passphrase: None,
+    }
+}
+
+#[test]
+fn home_of_a_newcomer_is_that_of_its_kind() {
+    let (folder, out, _) = edge_network();
+    let (proposer, acceptor) = (folder.path().join("p2"), folder.path().join("v4"));
+    let entry = join_proposer(&newcomer(&out, &proposer, 2)).expect("made");
+    assert!(!proposer.join("keys").join(KeyRole::Acceptor.file_name()).exists());
+    let text = read(&proposer.join("keys").join(KeyRole::Proposer.file_name()));
+    assert_eq!(key_file::read(KeyRole::Proposer, &text).expect("a key").public(), entry.proposer);
+    let settings = read(&proposer.join("node.toml"));
+    assert!(settings.contains("proposer = 2") && settings.contains("[api]"), "{settings}");
+    join(&newcomer(&out, &acceptor, 4)).expect("made");
+    let settings = read(&acceptor.join("node.toml"));
+    assert!(settings.contains("index = 4") && !settings.contains("[api]"), "{settings}");
+
+    let together = folder.path().join("together");
+    init(&InitOptions::test(4, together.clone())).expect("made");
+    let nobodys = folder.path().join("nobodys");
+    let refused = join_proposer(&newcomer(&together, &nobodys, 0)).expect_err("refused").to_string();
+    assert!(refused.contains("--proposer") && refused.contains("hint"), "{refused}");
+    assert!(!nobodys.exists(), "nothing was made");
+}
+
+#[test]
+fn newcomers_behind_the_founders_of_either_list_are_no_failure() {
+    let (_folder, out, _) = edge_network();
+    let listed = "[[acceptors]]\nname = \"v4\"\nmetrics = \"http://127.0.0.1:1\"\n\
+                  [[nodes]]\nname = \"p2\"\napi = \"http://127.0.0.1:2\"\nmetrics = \"http://127.0.0.1:3\"\n";
+    let path = out.join(layout::NETWORK);
+    fs::write(&path, format!("{}\n{listed}", read(&path))).expect("written");
+    let report = verify(&out);
+    assert_eq!(failures(&report), Vec::<String>::new());
+    let text = report.to_string();
+    for words in ["and 2 that came later", "v4 came later", "p2 came later"] {
+        assert!(text.contains(words), "{words} is not in {text}");
+    }
 }
 
 /// Changes something in a sound edge network, and demands that exactly one check fails, with these words.

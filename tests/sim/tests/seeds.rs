@@ -55,6 +55,15 @@ fn seeds_with_edge_proposers_are_clean() {
     );
 }
 
+/// Sets of edge networks change: proposers come and go, and theirs and validators' keys are replaced.
+#[test]
+fn seeds_with_epochs_of_edge_networks_are_clean() {
+    let options = Options { edge: Some(true), epochs: true, ..Options::default() };
+    let summary = run_seeds(0, 200, 2, options, |_, _| ());
+    assert_eq!(summary.failures, [], "hint: ./scripts/sim.sh --edge --epochs --seed S --trace shows a run");
+    assert!(summary.epochs > 300 && summary.acknowledged > 5_000, "epochs end: {summary:?}");
+}
+
 /// Whoever of them contradicts himself is convicted by the acceptors, though none of these speaks for him.
 #[test]
 fn edge_proposers_that_lie_are_convicted() {
