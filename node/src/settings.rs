@@ -501,8 +501,11 @@ mod tests {
             ("[validator]\nindex = 70000\n[network]\nlisten = \"127.0.0.1:1\"\n".into(), "index"),
             ("[validator]\nindex = 0\n".into(), "network"),
             (
-                format!("{MINIMAL}\n[[network.peers]]\nindex = 1\naddress = \"127.0.0.1:2\"\n"),
-                "lists 1 twice",
+                format!(
+                    "{MINIMAL}{}",
+                    "\n[[network.peers]]\nindex = 2\naddress = \"127.0.0.1:2\"\n".repeat(2)
+                ),
+                "lists 2 twice",
             ),
             (format!("{MINIMAL}\n[bank]\ndomain = \"bank.example\"\ndomian = \"\"\n"), "domian"),
             (
