@@ -298,14 +298,15 @@ fn set_whose_validators_order_is_encoded_as_it_always_was() {
 
 #[test]
 fn edge_sets_that_can_be_nobodys_are_refused() {
-    let spoilt = |spoil: fn(&mut Vec<GenesisProposer>)| {
+    type Spoil = fn(&mut Vec<GenesisProposer>);
+    let spoilt = |spoil: Spoil| {
         let mut set = edge_set(1, 2);
         let Deployment::Edge { proposers } = &mut set.deployment else { unreachable!("an edge network") };
         spoil(proposers);
         set.check().map_err(|error| error.to_string())
     };
     assert_eq!(spoilt(|_| {}), Ok(()));
-    let cases: [(fn(&mut Vec<GenesisProposer>), &str); 5] = [
+    let cases: [(Spoil, &str); 5] = [
         (|all| all.clear(), "it lists 0 edge proposers beside 4 validators"),
         (|all| all[1].network = all[0].network, "edge proposer \"edge 1\", network: repeated key"),
         (|all| all[1].proposer = super::tests::set(1).validators[0].acceptor, "repeated key"),
