@@ -201,7 +201,10 @@ impl CoreLoop {
                 self.metrics.consensus_misbehaviour_total.inc();
                 tracing::warn!(replica = %validator, reason = what, "a validator contradicted itself");
             }
-            Report::Behind { .. } | Report::StateTransferBegun { .. } | Report::StateTransferEnded { .. } => {
+            Report::Behind { .. }
+            | Report::StateTransferBegun { .. }
+            | Report::StateTransferEnded { .. }
+            | Report::Stranded { .. } => {
                 report_catching_up(report);
             }
         }
@@ -229,6 +232,7 @@ impl CoreLoop {
         let metrics = &self.metrics;
         metrics.consensus_view.set(as_gauge(status.view.0));
         metrics.consensus_stable_slot.set(as_gauge(status.stable.0));
+        metrics.consensus_bodies_held.set(i64::try_from(self.replica.bodies_held()).unwrap_or(i64::MAX));
         metrics.consensus_leader.set(i64::from(leader == self.replica.me()));
         let mut standing = self.standing.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if status.last_final > standing.last_final || standing.progressed_at_us == 0 {
@@ -264,6 +268,13 @@ pub(crate) fn report_catching_up(report: &Report) {
         }
         Report::StateTransferEnded { slot, installed: true } => {
             tracing::info!(slot = slot.0, "the fetched state is in place");
+        }
+        Report::Stranded { slot } => {
+            tracing::warn!(
+                slot = slot.0,
+                "the epoch ended with this slot, and no peer sends a state of it to this validator, which has none (hint: stop it, get \
+                 the handovers with carat epochs fetch --out data/handovers, and start it: it goes on in the present epoch)"
+            );
         }
         Report::StateTransferEnded { slot, installed: false } => {
             tracing::warn!(slot = slot.0, "no peer sent the state; blocks are fetched instead");

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub consensus_leader: IntGauge,
     /// The stable checkpoint h.
     pub consensus_stable_slot: IntGauge,
+    /// Bodies of transactions held in memory.
+    pub consensus_bodies_held: IntGauge,
     /// Number of the current ledger.
     pub ledger_sequence: IntGauge,
     /// Views left, by trigger.
@@ -128,6 +130,8 @@ impl Metrics {
             consensus_leader: declare
                 .gauge("consensus_leader", "1 if this validator leads the current view")?,
             consensus_stable_slot: declare.gauge("consensus_stable_slot", "Slot of the stable checkpoint")?,
+            consensus_bodies_held: declare
+                .gauge("consensus_bodies_held", "Bodies of transactions held that are in no final slot")?,
             ledger_sequence: declare.gauge("ledger_sequence", "Number of the current ledger")?,
             consensus_view_changes_total: declare.counters(
                 "consensus_view_changes_total",

@@ -170,6 +170,9 @@ impl Parts {
         let (core, first) = self.core_loop(home, records, effects)?;
         let (store, set) = (Arc::clone(&self.store), home.epochs.set());
         let snapshots = Snapshots::new(store, Arc::clone(&network), set, home.leaves.clone());
+        if let Some(base) = home.epochs.base() {
+            snapshots.begins(&base);
+        }
         let snapshots = Arc::new(snapshots);
         let serves_followers = !home.followers().is_empty();
         let (followers, follower_tasks) = channel();

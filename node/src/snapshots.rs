@@ -73,11 +73,27 @@ impl Snapshots {
         Snapshots { store, network, params, epoch, leaves, held, newest, threads }
     }
 
-    /// The block of `slot` has just been written, and the next one is not: holds its state, if it is one to be held.
-    pub fn executed(&self, slot: Slot) {
-        if !is_snapshot_slot(&self.params, slot) {
+    /// An epoch begins with this checkpoint, or a node starts that stands there: who comes without a state has no other one to fetch
+    /// before the first snapshot slot.
+    pub fn begins(&self, base: &StableCheckpoint) {
+        let slot = base.header.slot;
+        if self.store.tip().slot != slot {
             return;
         }
+        self.hold(slot);
+        if let Some(held) = self.lock().iter_mut().find(|held| held.slot == slot) {
+            held.stable = Some(base.clone());
+        }
+    }
+
+    /// The block of `slot` has just been written, and the next one is not: holds its state, if it is one to be held.
+    pub fn executed(&self, slot: Slot) {
+        if is_snapshot_slot(&self.params, slot) {
+            self.hold(slot);
+        }
+    }
+
+    fn hold(&self, slot: Slot) {
         let (requests, queue) = sync_channel(QUEUE);
         let (held, is_held) = sync_channel(0);
         let (network, epoch, leaves) = (Arc::clone(&self.network), self.epoch, self.leaves.clone());

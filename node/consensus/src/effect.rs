@@ -212,6 +212,12 @@ pub enum Report {
         /// Whether the state is in place; else blocks are fetched for a while.
         installed: bool,
     },
+    /// The epoch is over, and nobody sends a state of it to this replica, which has none. What comes of the next epoch it cannot check:
+    /// whoever runs it brings the proof of that epoch.
+    Stranded {
+        /// The last slot of the epoch.
+        slot: Slot,
+    },
     /// The leader of a view broke a bound (T5). No blame: the network or this validator may be the slow one.
     LeaderDemoted {
         /// The view that is left for it.

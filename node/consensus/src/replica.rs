@@ -518,6 +518,11 @@ impl Replica {
         self.pending.len()
     }
 
+    /// Bodies of transactions that are held and in no final slot.
+    pub fn bodies_held(&self) -> usize {
+        self.bodies.held()
+    }
+
     /// Slots, blocks and payloads held in memory, in all the places that a peer's messages fill. Bounded by a few
     /// windows, whatever peers send.
     pub fn buffered(&self) -> usize {

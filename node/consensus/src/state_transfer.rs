@@ -234,6 +234,12 @@ impl Replica {
         let has_state = self.chain.executed >= self.base().slot;
         let rest = (millis(self.config.params.timeout_ms) / 4).saturating_mul(REST_TICKS);
         let rest = if has_state { rest } else { 0 };
+        if let Some(last) =
+            self.chain.checkpoint.as_ref().filter(|last| last.header.ends_epoch() && !has_state)
+        {
+            let slot = last.header.slot;
+            self.report(Report::Stranded { slot });
+        }
         let rest_until_us = self.now.monotonic_us.saturating_add(rest);
         self.transfer = StateTransfer { rest_until_us, ..StateTransfer::default() };
         self.look_behind();

@@ -120,12 +120,15 @@ impl Replica {
             .map_err(|_| Rejection::BadBlock)
     }
 
-    /// Checks the offer of a state: a stable checkpoint, and the sealed header of the block after it.
+    /// Checks the offer of a state: a stable checkpoint, and the sealed header of the block after it. The checkpoint with which this
+    /// epoch began is the work of other validators: the handover has proved it, and nothing else of theirs is believed.
     pub(crate) fn check_offer(&mut self, offer: &SnapshotOffer) -> Result<(), Rejection> {
         if !offer.is_consistent() {
             return Err(Rejection::BadOffer);
         }
-        self.check_checkpoint(&offer.base).map_err(|_| Rejection::BadOffer)?;
+        if offer.base.header != *self.base() {
+            self.check_checkpoint(&offer.base).map_err(|_| Rejection::BadOffer)?;
+        }
         self.check_sealed(&offer.next, &offer.next_seals, self.quorum.one_correct())
             .map_err(|_| Rejection::BadOffer)
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use carat_chaos::bank::{Bank, Shared, address};
 use carat_chaos::cluster::Cluster;
 use carat_chaos::nemesis::{Death, Done, Nemesis};
-use carat_chaos::report::{Report, recovery_ms};
+use carat_chaos::report::{Recovery, Report};
 use carat_chaos::{audit, power};
 use clap::Parser;
 
@@ -112,7 +112,7 @@ async fn run(arguments: &Arguments) -> Result<Report> {
         reads: shared.history.len().1,
         ledgers: agreed.ledgers,
         datagrams: cluster.relay.faults.counts(),
-        recovery_ms: recovery_ms(&done),
+        recovery_ms: Recovery::of(&done),
         forked: agreed.forked,
         findings: shared.history.judge(&agreed.committed, &opening),
         seconds: began.elapsed().as_secs(),

@@ -187,6 +187,7 @@ enum Happening {
     Signed(Box<Statement>, Signature),
     JournalRotated(usize),
     AskHandovers,
+    HandoversBrought(Slot),
 }
 
 impl Simulation {
@@ -488,6 +489,7 @@ impl Simulation {
             }
             Happening::JournalRotated(epoch) => self.journal_rotated(index, epoch),
             Happening::AskHandovers => self.ask_for_handovers(index),
+            Happening::HandoversBrought(slot) => self.handovers_brought(index, slot),
         }
     }
 

@@ -109,6 +109,11 @@ impl Bodies {
         self.held.len().saturating_add(self.announced.len())
     }
 
+    /// Bodies in memory: those of final slots are not.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
     pub(crate) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }

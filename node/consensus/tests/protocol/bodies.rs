@@ -130,9 +130,11 @@ fn body_is_proposed_once_f_plus_1_hold_it() {
     cluster.submit(0, 1);
     cluster.run_for(SOON_US);
     cluster.filter = Box::new(|_, _, _| true);
+    assert_eq!(cluster.replica(0).bodies_held(), 1);
     // It is sent again, and those who hold it say so again.
     cluster.run_for(SOON_US);
     assert!(cluster.ordered_everywhere(1));
+    assert_eq!(cluster.replica(0).bodies_held(), 0, "the slot has it");
     assert_eq!(cluster.replica(0).view(), View(0));
 }
 

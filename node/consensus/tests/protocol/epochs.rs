@@ -5,12 +5,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use carat_consensus::effect::Report;
 use carat_consensus::{Input, Record, Rejection, Replica, VerifiedMessage};
 use carat_types::genesis::ConsensusConstants;
 use carat_types::header::Header;
 use carat_types::message::{
     Data, Fetch, HighestVotes, LastVote, Message, NewView, Seal, SlotReport, StableCheckpoint, ViewChange,
 };
+use carat_types::snapshot::SnapshotOffer;
 use carat_types::{Digest, Epoch, Slot, View};
 
 use crate::harness::*;
@@ -286,6 +288,70 @@ fn validator_that_comes_fetches_a_state_of_the_new_epoch_and_votes() {
     cluster.crash(0);
     cluster.run_to(end + 130);
     assert!(own(&cluster, 2) > before + 10, "{}", cluster.describe());
+}
+
+#[test]
+fn validator_that_comes_seals_from_the_state_on_with_which_its_epoch_begins() {
+    let mut cluster = Cluster::new(4);
+    let end = cluster.plan(5, &[0, 1, 2, 3, 4]);
+    cluster.run_to(end + 2);
+    cluster.join(0);
+    cluster.run_to(end + 30);
+    assert_eq!(cluster.nodes[4].installed, [Slot(end)], "long before the next state that is kept");
+    let sealed =
+        cluster.sent.keys().filter(|(epoch, signer, kind, ..)| (*epoch, *signer, *kind) == (1, 4, 6));
+    assert!(sealed.count() > 10, "it seals among its first 30 slots");
+}
+
+#[test]
+fn state_of_the_epoch_before_is_believed_at_its_last_slot_alone() {
+    let mut cluster = Cluster::new(4);
+    let end = cluster.plan(5, &[0, 1, 2, 3, 4]);
+    cluster.run_to(end + 8);
+    // A state of the old epoch that is not its last one proves nothing to it.
+    let checkpoints = &cluster.nodes[0].checkpoints;
+    let older = checkpoints.values().find(|stable| stable.header.slot < Slot(end)).expect("kept").clone();
+    let (next, _, seals) = cluster.nodes[0].blocks[index_of(older.header.slot) + 1].clone();
+    let offer =
+        SnapshotOffer { base: StableCheckpoint::clone(&older), next, next_seals: seals.expect("sealed") };
+    cluster.join(0);
+    let asked = Rc::new(Cell::new(false));
+    let asks = asked.clone();
+    cluster.filter = Box::new(move |from, _, message| {
+        asks.set(asks.get() || from == id(4) && matches!(message, Message::Fetch(Fetch::Snapshot(_))));
+        !matches!(message, Message::Data(Data::Snapshot(_)))
+    });
+    cluster.run_until("its question", |_| asked.get());
+    cluster.deliver(0, 4, Message::Data(Data::Snapshot(Arc::new(offer.clone()))));
+    assert_eq!(cluster.last_rejection(4), Some(Rejection::BadOffer), "its seals are by nobody of this epoch");
+    // Nor with another state under the header's name.
+    let mut forged = offer;
+    forged.base = StableCheckpoint::clone(cluster.nodes[4].base.as_ref().expect("where its epoch began"));
+    forged.base.header.state_root = Digest([7; 32]);
+    cluster.deliver(0, 4, Message::Data(Data::Snapshot(Arc::new(forged))));
+    assert_eq!(cluster.last_rejection(4), Some(Rejection::BadOffer));
+    assert!(cluster.nodes[4].incoming.is_none());
+}
+
+#[test]
+fn validator_that_lacks_every_state_of_an_epoch_says_that_it_is_over() {
+    let mut cluster = Cluster::new(4);
+    let end = cluster.plan(5, &[0, 1, 2, 3, 4]);
+    cluster.run_to(end + 2);
+    cluster.join(0);
+    cluster.filter =
+        Box::new(|_, to, message| to != id(4) || !matches!(message, Message::Data(Data::Snapshot(_))));
+    let stranded = |cluster: &Cluster| {
+        let slot = |report: &Report| if let Report::Stranded { slot } = report { Some(*slot) } else { None };
+        cluster.nodes[4].reports.iter().find_map(slot)
+    };
+    cluster.run_for(30_000_000);
+    assert_eq!(stranded(&cluster), None, "its epoch goes on");
+    let decided = cluster.replica(0).last_executed().0 + 4;
+    let last = cluster.plan(decided, &[0, 1, 2, 3, 4]);
+    cluster.run_to_among(&[0, 1, 2, 3], last + 4);
+    cluster.run_until("its word", |cluster| stranded(cluster).is_some());
+    assert_eq!((stranded(&cluster), cluster.nodes[4].epoch), (Some(Slot(last)), 1));
 }
 
 #[test]

@@ -70,9 +70,12 @@ impl Cluster {
     pub(crate) fn offer(&self, index: usize, above: Slot) -> Option<Data> {
         let node = &self.nodes[index];
         let kept = node.checkpoints.values().rev();
-        let base = kept.into_iter().find(|stable| {
+        // That with which its epoch began is kept too.
+        let begun = node.base.iter().filter(|base| base.header.slot > above);
+        let kept = kept.filter(|stable| {
             is_snapshot_slot(&self.params, stable.header.slot) && stable.header.slot > above
-        })?;
+        });
+        let base = kept.chain(begun).next()?;
         let (next, _, next_seals) = node.blocks.get(index_of(base.header.slot) + 1)?.clone();
         let offer = SnapshotOffer { base: StableCheckpoint::clone(base), next, next_seals: next_seals? };
         Some(Data::Snapshot(Arc::new(offer)))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use carat_consensus::{Input, Record, VerifiedMessage};
 use carat_types::message::{Data, Message, StableCheckpoint, Status};
-use carat_types::{Epoch, ValidatorId};
+use carat_types::{Epoch, Slot, ValidatorId};
 
 use super::{Event, Happening, Simulation, heed};
 use crate::adversary::Identity;
@@ -267,6 +267,21 @@ impl Simulation {
         }
         disk.keep_handover(Arc::clone(last));
         self.find_own_epoch(index)
+    }
+
+    /// A replica says that its epoch is over and that nobody sends it a state of it. Its operator reads that, and brings the proof.
+    pub(super) fn is_stranded(&mut self, index: usize, slot: Slot) {
+        let after = self.rng.between(SECOND, 5 * SECOND);
+        self.later(index, after, Happening::HandoversBrought(slot));
+    }
+
+    pub(super) fn handovers_brought(&mut self, index: usize, slot: Slot) -> Verdict {
+        let ends = |record: &Record| match record {
+            Record::Stable(last) if last.header.slot == slot => Some(Arc::clone(last)),
+            _ => None,
+        };
+        let last = self.nodes[index].disk.journal().iter().find_map(ends);
+        last.map_or(Ok(()), |last| self.learn_handover(index, &last))
     }
 
     /// Goes to the newest epoch in which the machine validates, if it has no replica, or one that lacks the state at the beginning

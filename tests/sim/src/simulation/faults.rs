@@ -85,6 +85,7 @@ impl Simulation {
         if let Some(process) = &mut node.process {
             process.replica = Some(replica);
         }
+        self.keep_first_state(index);
         self.take_effects(index, effects)?;
         self.check_standpoint(index)?;
         self.drain(index)?;

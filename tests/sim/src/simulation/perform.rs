@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use carat_consensus::effect::Report;
 use carat_consensus::{Effect, Execute, Input, Record, Statement};
 use carat_types::block::{Block, CertifiedBlock};
 use carat_types::message::{Data, Fetch, Message};
@@ -119,6 +120,9 @@ impl Simulation {
                 self.trace.note(self.now, id, || format!("{report:?}"));
                 if let Some(witness) = &mut self.witness {
                     witness.reported(self.now, id, &report);
+                }
+                if let Report::Stranded { slot } = report {
+                    self.is_stranded(index, slot);
                 }
                 heed(self.strict, self.oracle.reported(id, &report))
             }

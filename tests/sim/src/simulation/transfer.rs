@@ -40,6 +40,17 @@ impl Simulation {
         }
     }
 
+    /// A replica starts: who stands at the beginning of its epoch keeps that state too, for those who come without one.
+    pub(super) fn keep_first_state(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        let base = node.epoch.checked_sub(1).and_then(|before| node.disk.handovers().get(before)).cloned();
+        let Some((process, base)) = node.process.as_mut().zip(base) else { return };
+        if *process.ledger.header() == base.header {
+            let (ledger, stable) = (process.ledger.clone(), Some(StableCheckpoint::clone(&base)));
+            process.snapshots = vec![Snapshot { ledger, stable }];
+        }
+    }
+
     /// A checkpoint is stable and journaled.
     pub(super) fn snapshot_is_stable(&mut self, index: usize, stable: &StableCheckpoint) {
         let Some(process) = &mut self.nodes[index].process else { return };
