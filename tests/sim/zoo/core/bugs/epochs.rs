@@ -52,16 +52,6 @@ pub(super) const BUGS: &[Bug] = &[
         ..EPOCHS
     },
     Bug {
-        name: "state-with-which-an-epoch-begins-known-by-its-slot",
-        origin: "decision record 68: a liar gives another state under that number",
-        file: "verify.rs",
-        within: "fn check_offer(",
-        text: "offer.base.header != *self.base()",
-        instead: "offer.base.header.slot != self.base().slot",
-        test: Some("epochs::state_of_the_epoch_before_is_believed_at_its_last_slot_alone"),
-        ..EPOCHS
-    },
-    Bug {
         name: "seals-awaited-for-ever-at-the-end-of-an-epoch",
         origin: "decision record 63: who has the SEALs has left for good, or dropped the block",
         file: "catch_up.rs",
