@@ -67,7 +67,7 @@ pub enum NodeError {
     /// A proposer of a network that has none of its own.
     #[error(
         "proposer {place} does not exist: the genesis file lists {count} proposers without a vote, numbered from 0 (hint: \
-         validator.proposer in node.toml; carat-genesis init --edge founds a network that has some)"
+         validator.proposer in node.toml; who comes with a later epoch starts with its file data/handovers: carat epochs fetch)"
     )]
     ProposerPlace {
         /// The place in the settings.

@@ -8,7 +8,6 @@ use carat_client::network::{HANDOVERS, Network, NodeAddress};
 use carat_client::rest::Rest;
 use carat_types::accountability;
 use carat_types::epoch::{EpochSet, Epochs, write_handovers};
-use carat_types::genesis::GenesisValidator;
 use carat_types::{Digest, Epoch, PublicKey};
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
@@ -64,7 +63,7 @@ pub(super) struct Conviction {
     pub(super) recorded_slot: String,
 }
 
-/// What it proves, and whom the description reaches.
+/// What it proves, and whom the description reaches: `nodes` are the validators in their order, or the proposers of an edge network.
 #[derive(Serialize)]
 struct Report<'a> {
     epoch: Epoch,
@@ -73,11 +72,11 @@ struct Report<'a> {
     #[serde(flatten)]
     set: &'a EpochSet,
     nodes: Vec<Reach>,
-    /// Described nodes that are no validators of this epoch.
+    /// Described nodes that are no members of this epoch.
     others: Vec<&'a str>,
 }
 
-/// How a validator is reached.
+/// How a node is reached.
 #[derive(Debug, Serialize)]
 struct Reach {
     name: String,
@@ -175,18 +174,16 @@ pub(super) async fn fetch(session: &Session) -> Result<Epochs, Failure> {
     }
 }
 
-/// Asks every validator at once which epoch it is in.
+/// Asks every node at once which epoch it is in: validators, or the proposers of an edge network, whose validators nobody asks.
 async fn reach(network: &Network) -> Result<Vec<Reach>, Failure> {
     let http = Rest::pool()?;
     let ask = |node: &NodeAddress| {
         let rest = Rest::new(&node.api, http.clone());
         tokio::spawn(async move { rest.get::<Answer>("/epochs", TIMEOUT).await })
     };
-    // Nobody asks the validators of an edge network.
-    let validators = if network.is_edge() { &network.acceptors } else { &network.nodes };
-    let questions: Vec<_> = validators.iter().map(ask).collect();
+    let questions: Vec<_> = network.nodes.iter().map(ask).collect();
     let mut reached = Vec::new();
-    for (node, question) in validators.iter().zip(questions) {
+    for (node, question) in network.nodes.iter().zip(questions) {
         let answer = question.await.map_err(|error| failed(&error))?;
         let error = answer.as_ref().err().map(ToString::to_string);
         let api = node.is_reachable().then(|| node.api.clone());
@@ -205,29 +202,48 @@ async fn show(session: &Session, network: &Network) -> Result<(), Failure> {
         ("epoch", epoch.to_string()),
         ("first slot", report.first_slot.clone()),
         ("validators", set.validators.len().to_string()),
+        (
+            "proposers",
+            if set.is_edge() { set.proposers().len().to_string() } else { "the validators".to_owned() },
+        ),
         ("proved by", format!("{} handovers from the genesis file on", epochs.handovers().len())),
     ];
     session.output.fields(&report, &fields);
     if !session.output.is_json() {
-        let rows = set.validators.iter().zip(&report.nodes).enumerate();
-        let rows = rows.map(|(place, (validator, reach))| row(place, validator, reach)).collect();
-        line(&table(&["place", "name", "acceptor key", "network key", "address", "answers"], rows));
+        let validators = set.validators.iter().map(|it| (&it.name, it.acceptor, it.network));
+        let proposers = set.proposers().iter().map(|it| (&it.name, it.proposer, it.network));
+        match set.is_edge() {
+            false => line(&members("acceptor key", validators, &report.nodes)),
+            true => {
+                line(&members("acceptor key", validators, &[]));
+                line(&members("proposer key", proposers, &report.nodes));
+            }
+        }
     }
     Ok(())
 }
 
-fn row(place: usize, validator: &GenesisValidator, reach: &Reach) -> Vec<String> {
+/// The members of one kind; how they are reached, if clients go to them.
+fn members<'a>(
+    key: &str,
+    listed: impl Iterator<Item = (&'a String, PublicKey, PublicKey)>,
+    reached: &[Reach],
+) -> String {
+    let rows = listed.enumerate().map(|(place, (name, key, network))| {
+        let own = [place.to_string(), name.clone(), key.to_string(), network.to_string()];
+        own.into_iter().chain(reached.get(place).into_iter().flat_map(how)).collect()
+    });
+    let head = ["place", "name", key, "network key", "address", "answers"];
+    let shown = if reached.is_empty() { 4 } else { head.len() };
+    table(head.get(..shown).unwrap_or(&head), rows.collect())
+}
+
+/// Where a node is, and what it answers.
+fn how(reach: &Reach) -> [String; 2] {
     let answers = match (&reach.api, reach.epoch, &reach.error) {
         (None, ..) => "not asked".to_owned(),
         (_, Some(epoch), _) => format!("epoch {epoch}"),
         (_, None, error) => format!("no: {}", error.as_deref().unwrap_or("no answer")),
     };
-    vec![
-        place.to_string(),
-        validator.name.clone(),
-        validator.acceptor.to_string(),
-        validator.network.to_string(),
-        reach.api.clone().unwrap_or_else(|| "none".to_owned()),
-        answers,
-    ]
+    [reach.api.clone().unwrap_or_else(|| "none".to_owned()), answers]
 }
