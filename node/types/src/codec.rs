@@ -125,6 +125,15 @@ impl<'a> Reader<'a> {
         taken.try_into().map_err(|_| DecodeError::Truncated { needed: N, left: taken.len() })
     }
 
+    /// Takes these bytes if they come next.
+    ///
+    /// **Returns** whether they did.
+    pub fn take_if(&mut self, expected: &[u8]) -> bool {
+        let rest = self.rest.strip_prefix(expected);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
     /// A u32 count, refused above `limit`.
     ///
     /// **Errors**: [`DecodeError::TooLong`], [`DecodeError::Truncated`].

@@ -81,7 +81,7 @@ impl EpochSet {
     }
 
     /// What governance votes on and headers name: `H("set", u32 epoch | validators | constants)`; of an edge network
-    /// `H("set", u32 epoch | u32 0 | proposers | validators | constants)`.
+    /// `H("set", u32 epoch | u32 2^32-1 | proposers | validators | constants)`.
     pub fn hash(&self) -> Digest {
         h("set", &[&self.to_bytes()])
     }
@@ -291,13 +291,16 @@ fn decode_name(input: &mut Reader<'_>) -> Result<String, DecodeError> {
     Ok(name.map_err(|_| DecodeError::Invalid("a name in a set is UTF-8"))?.to_owned())
 }
 
-/// Sets of networks whose validators order had no deployment at first, and their hashes must stay what they are: no validators, which
-/// nobody can have, announce that proposers come before the validators (decision record 67).
+/// Where the number of validators stands: proposers come first. Sets of networks whose validators order had no deployment at first, and
+/// must be read as they always were, byte for byte, by builds that know none: to those this is a list beyond its limit, and no set
+/// (decision record 67).
+const PROPOSERS_FIRST: u32 = u32::MAX;
+
 impl Encode for EpochSet {
     fn encode(&self, out: &mut Vec<u8>) {
         self.epoch.encode(out);
         if self.is_edge() {
-            encode_count(0, out);
+            PROPOSERS_FIRST.encode(out);
             self.proposers().encode(out);
         }
         self.validators.encode(out);
@@ -308,13 +311,12 @@ impl Encode for EpochSet {
 impl Decode for EpochSet {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let epoch = Decode::decode(input)?;
-        let mut validators: Vec<GenesisValidator> = Decode::decode(input)?;
-        let mut deployment = Deployment::CoLocated;
-        if validators.is_empty() {
-            deployment = Deployment::Edge { proposers: Decode::decode(input)? };
-            validators = Decode::decode(input)?;
-        }
-        Ok(EpochSet { epoch, validators, deployment, consensus: Decode::decode(input)? })
+        let deployment = match input.take_if(&PROPOSERS_FIRST.to_bytes()) {
+            true => Deployment::Edge { proposers: Decode::decode(input)? },
+            false => Deployment::CoLocated,
+        };
+        let (validators, consensus) = (Decode::decode(input)?, Decode::decode(input)?);
+        Ok(EpochSet { epoch, validators, deployment, consensus })
     }
 }
 

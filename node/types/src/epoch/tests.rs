@@ -293,6 +293,14 @@ fn set_whose_validators_order_is_encoded_as_it_always_was() {
     let set = set(1);
     let written = [set.epoch.to_bytes(), set.validators.to_bytes(), set.consensus.to_bytes()].concat();
     assert_eq!(set.to_bytes(), written);
+    // A set of nobody is one still, which the ledger refuses as malformed: builds that know no proposers find the same.
+    let nobodys = EpochSet { validators: Vec::new(), ..set.clone() };
+    let written = [set.epoch.to_bytes(), vec![0; 4], set.consensus.to_bytes()].concat();
+    assert_eq!(EpochSet::from_bytes(&written), Ok(nobodys));
+    // And what they cannot read as a set names proposers.
+    let edge = edge_set(1, 2).to_bytes();
+    let as_list = Vec::<GenesisValidator>::from_bytes(&edge[4..]);
+    assert!(matches!(as_list, Err(DecodeError::TooLong { .. })), "{as_list:?}");
     assert!(!serde_json::to_string(&set).expect("serialises").contains("deployment"));
 }
 
