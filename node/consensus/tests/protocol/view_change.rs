@@ -1,7 +1,7 @@
 //! View change.
 
 use carat_consensus::effect::{Report, Trigger};
-use carat_consensus::{Record, Replica, Timer};
+use carat_consensus::{Input, Record, Replica, Timer};
 use carat_types::genesis::ConsensusConstants;
 use carat_types::header::prefix_digest;
 use carat_types::message::{
@@ -34,6 +34,24 @@ fn idle_network_turns_when_its_leader_dies() {
     cluster.run_to(10);
     let idle = |report: &Report| matches!(report, Report::ViewChangeStarted { trigger: Trigger::Idle, .. });
     assert!((1..4).any(|index| cluster.nodes[index].reports.iter().any(idle)), "T7");
+}
+
+/// Slots that become final say nothing for a leader while the oldest transaction waits (section 10, T1): the bound of full blocks would
+/// leave it much later.
+#[test]
+fn leader_that_orders_nothing_but_heartbeats_is_left_after_t0() {
+    let mut cluster = Cluster::with(4, ConsensusConstants { heartbeat_ms: 100, ..params() });
+    cluster.run_to(3);
+    (1..4).for_each(|index| cluster.input(index, Input::Admitted(transaction(9))));
+    cluster.run_until("another view", |cluster| cluster.replica(1).view() > View(0));
+    let trigger = |report: &Report| match report {
+        Report::ViewChangeStarted { trigger, .. } => Some(*trigger),
+        _ => None,
+    };
+    let triggers: Vec<Trigger> =
+        (1..4).filter_map(|index| cluster.nodes[index].reports.iter().find_map(trigger)).collect();
+    assert!(triggers.contains(&Trigger::Waiting) && !triggers.contains(&Trigger::SlowLeader), "{triggers:?}");
+    cluster.run_until("the transaction", |cluster| cluster.slots_of(1, 9).len() == 1);
 }
 
 /// A restart finds an old transaction, gossiped while it was down; the block that settled it is on its way. Blaming the

@@ -12,7 +12,6 @@ use quarry::{Quarry, hunt};
 
 /// Bugs that take more than a hundred seeds: `./scripts/zoo.sh` hunts them.
 const SLOW: &[&str] = &[
-    "any-progress-stops-the-clock",
     "certificates-over-votes",
     "chunks-not-proved",
     "contradicted-votes-repeated",

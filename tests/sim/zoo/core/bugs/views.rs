@@ -124,7 +124,7 @@ pub(super) const BUGS: &[Bug] = &[
         within: "fn progress_left_us",
         text: "self.pending.oldest_timed_us()?.max(self.position.entered_us)",
         instead: "self.pending.oldest_timed_us()?.max(self.position.entered_us).max(self.chain.final_us)",
-        hunter: Some("heartbeat-only-censor"),
+        test: Some("view_change::leader_that_orders_nothing_but_heartbeats_is_left_after_t0"),
         ..VIEWS
     },
     Bug {
