@@ -102,12 +102,24 @@ impl Replica {
         if offer.slot() <= self.chain.executed {
             return Err(Rejection::OldSlot);
         }
+        let offer = self.with_proved_seals(offer);
         let Stage::Asking { offers, .. } = &mut self.transfer.stage else { return Ok(()) };
         offers.insert(from, offer);
         if offers.len() >= self.quorum.n().saturating_sub(1) {
             self.choose_offer();
         }
         Ok(())
+    }
+
+    /// An offer of the state with which the epoch began, with the seals of the handover: those that the peer names are by validators that
+    /// this replica does not know, and the store keeps what an offer says.
+    fn with_proved_seals(&self, offer: Arc<SnapshotOffer>) -> Arc<SnapshotOffer> {
+        match &self.config.base {
+            Some(base) if base.header == offer.base.header => {
+                Arc::new(SnapshotOffer { base: (**base).clone(), ..(*offer).clone() })
+            }
+            _ => offer,
+        }
     }
 
     /// Takes the state that most can send; of several the newest.

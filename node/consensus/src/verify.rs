@@ -121,7 +121,7 @@ impl Replica {
     }
 
     /// Checks the offer of a state: a stable checkpoint, and the sealed header of the block after it. The checkpoint with which this
-    /// epoch began is the work of other validators: the handover has proved it, and nothing else of theirs is believed.
+    /// epoch began is the work of other validators: the handover has proved it, and seals on it that a peer names are replaced by those (`with_proved_seals`).
     pub(crate) fn check_offer(&mut self, offer: &SnapshotOffer) -> Result<(), Rejection> {
         if !offer.is_consistent() {
             return Err(Rejection::BadOffer);

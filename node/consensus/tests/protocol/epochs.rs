@@ -324,7 +324,22 @@ fn state_of_the_epoch_before_is_believed_at_its_last_slot_alone() {
     cluster.run_until("its question", |_| asked.get());
     cluster.deliver(0, 4, Message::Data(Data::Snapshot(Arc::new(offer.clone()))));
     assert_eq!(cluster.last_rejection(4), Some(Rejection::BadOffer), "its seals are by nobody of this epoch");
-    // Nor with another state under the header's name.
+    // Seals that a peer makes up for the last one are never kept: those of the handover are.
+    let own = StableCheckpoint::clone(cluster.nodes[4].base.as_ref().expect("where its epoch began"));
+    let Some(Data::Snapshot(good)) = cluster.offer(0, Slot(0)) else { panic!("a state is kept") };
+    let mut made_up = SnapshotOffer::clone(&good);
+    assert_eq!(made_up.base.header, own.header);
+    made_up.base.certificate.signatures.iter_mut().for_each(|signature| signature.0[0] ^= 1);
+    for from in 0..4 {
+        cluster.deliver(from, 4, Message::Data(Data::Snapshot(Arc::new(made_up.clone()))));
+    }
+    let incoming = cluster.nodes[4].incoming.take().expect("it begins");
+    assert_eq!(incoming.offer.base, own);
+    cluster.crash(4);
+    cluster.start(4);
+    asked.set(false);
+    cluster.run_until("its question", |_| asked.get());
+    // Nor is another state believed under the header's name.
     let mut forged = offer;
     forged.base = StableCheckpoint::clone(cluster.nodes[4].base.as_ref().expect("where its epoch began"));
     forged.base.header.state_root = Digest([7; 32]);
