@@ -56,6 +56,8 @@ pub(crate) struct CatchUp {
     asked_in_vain: usize,
     /// The last final slot at the last look: blocks are asked for when it is the same at the next.
     last_final: Option<Slot>,
+    /// Blocks are missing above the window: the checkpoint that moves it was asked for.
+    wants_window: bool,
 }
 
 impl CatchUp {
@@ -126,8 +128,7 @@ impl Replica {
         let next = self.chain.last_final.next();
         let (executed, ahead) = self.peers_at();
         let below_window = self.chain.last_final < self.chain.stable;
-        // What the others have above the end is of an epoch that this replica is not in.
-        if !self.transfer.is_idle() || self.reached_end().is_some() {
+        if !self.transfer.is_idle() {
             return;
         }
         if self.wants_state() {
@@ -138,8 +139,32 @@ impl Replica {
         if is_busy || (!below_window && executed < next) {
             return;
         }
+        if next > self.window_end() {
+            return self.ask_for_window();
+        }
         self.report(Report::Behind { next, peers_at: executed });
         self.ask_for_blocks(next, ahead);
+    }
+
+    /// What is executed above h stays in memory until a checkpoint is stable, however it came here. So blocks above the window
+    /// wait for the checkpoint that moves it: whoever has them has that too, and says so in answer to STATUS.
+    fn ask_for_window(&mut self) {
+        if self.reached_end().is_some() {
+            // What the others have above the end is of an epoch that this replica is not in.
+            return;
+        }
+        self.catch_up.wants_window = true;
+        self.broadcast(Message::Status(self.status()));
+        self.arm_fetch();
+    }
+
+    /// The window has moved: goes on with the blocks that waited for it.
+    pub(crate) fn window_moved(&mut self) {
+        if std::mem::take(&mut self.catch_up.wants_window) {
+            self.look_behind();
+        } else {
+            self.continue_catch_up();
+        }
     }
 
     /// Goes on with the next blocks when those asked for have been taken, and execution keeps up.
@@ -319,8 +344,11 @@ impl Replica {
             let from = self.chain.last_final.next();
             let (peers_at, _) = self.peers_at();
             let has_all = from > peers_at && self.chain.last_final >= self.chain.stable;
-            if has_all || self.reached_end().is_some() {
+            if has_all {
                 self.catch_up.blocks = None;
+            } else if from > self.window_end() {
+                self.catch_up.blocks = None;
+                self.catch_up.wants_window = true;
             } else if from > wanted.from {
                 // Progress: the same peer goes on.
                 let first = Some(wanted.latest);
@@ -330,6 +358,9 @@ impl Replica {
                 self.transfer.blocks_asked();
                 self.ask_for_blocks(from, None);
             }
+        }
+        if std::mem::take(&mut self.catch_up.wants_window) {
+            self.look_behind();
         }
         if self.catch_up.blocks.is_some() || !self.catch_up.payloads.is_empty() {
             self.arm_fetch();

@@ -242,7 +242,7 @@ impl Replica {
             self.emit(Effect::Compact { stable: durable, carry });
         }
         self.report(Report::Stable { slot });
-        self.continue_catch_up();
+        self.window_moved();
     }
 
     /// Whether q SEALs contradict what this replica executed or knows to be final; then it has stopped.
@@ -284,6 +284,7 @@ impl Replica {
         self.log.forget_through(done);
         self.payloads.forget_through(done);
         self.log.forget_range(self.chain.last_final.max(done), slot);
+        self.payloads.forget_range(self.chain.last_final.max(done), slot);
         self.bodies.forget_through(done);
         let last_final = self.chain.last_final;
         self.chain.certified.retain(|certified, _| *certified <= last_final || *certified > slot);

@@ -67,6 +67,24 @@ impl Payloads {
         }
     }
 
+    /// Forgets what only slots in `(after, through]` want.
+    pub(crate) fn forget_range(&mut self, after: Slot, through: Slot) {
+        if after >= through {
+            return;
+        }
+        let mut keep = self.by_slot.split_off(&after.next());
+        let mut above = keep.split_off(&through.next());
+        self.by_slot.append(&mut above);
+        for digest in keep.into_values().flatten() {
+            let mut below = self.by_slot.range(..=after).rev();
+            let wanted_below = below.find(|(_, wanted)| wanted.contains(&digest)).map(|(slot, _)| *slot);
+            match (wanted_below, self.held.get_mut(&digest)) {
+                (Some(slot), Some(held)) if held.slot <= through => held.slot = slot,
+                _ => self.forget_if(&digest, |held| held.slot <= through),
+            }
+        }
+    }
+
     /// Slots up to `slot` are executed, and their payloads in the store.
     pub(crate) fn executed_through(&mut self, slot: Slot) {
         self.executed = slot;

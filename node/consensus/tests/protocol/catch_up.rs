@@ -177,3 +177,30 @@ fn blocks_of_a_slow_execution_are_not_fetched_without_end() {
     cluster.release_executions(3);
     cluster.run_to(240);
 }
+
+/// What is executed above h stays in memory until a checkpoint is stable. So who catches up waits at the top of its window for
+/// the checkpoint that moves it (I8).
+#[test]
+fn blocks_above_the_window_wait_for_the_checkpoint_that_moves_it() {
+    let mut cluster = Cluster::new(4);
+    // A state would be fetched instead.
+    cluster.fetches_states = FetchStates::Never;
+    cluster.run_to(3);
+    cluster.crash(3);
+    cluster.run_to(100);
+    cluster.filter = Box::new(|_, to, message| match message {
+        Message::Data(Data::Stable(_)) | Message::Seal(_) => to != id(3),
+        _ => true,
+    });
+    cluster.start(3);
+    cluster.run_for(30_000_000);
+    let (window, held) = (params().window, cluster.replica(3).buffered());
+    let top = cluster.replica(3).stable().0 + window + carat_consensus::BLOCKS_PER_FETCH;
+    let executed = cluster.replica(3).last_executed().0;
+    assert!(executed > 3 && executed <= top, "slot {executed} is executed, at most {top} expected");
+    let limit = 8 * (window + 2 * carat_consensus::BLOCKS_PER_FETCH);
+    assert!(held as u64 <= limit, "{held} things are buffered");
+    cluster.filter = Box::new(|_, _, _| true);
+    let target = cluster.replica(0).last_executed().0 + 3;
+    cluster.run_to(target);
+}

@@ -55,6 +55,29 @@ fn validator_votes_while_a_state_is_on_its_way_and_executes_nothing() {
     check_goes_on(&mut cluster);
 }
 
+/// It executes nothing, so the payloads of proposals are of no use to it once a checkpoint has overtaken them: blocks bring
+/// them again. A peer that offers a state and sends none must not fill the memory.
+#[test]
+fn payloads_that_a_checkpoint_overtakes_while_a_state_is_on_its_way_are_forgotten() {
+    let mut cluster = Cluster::edge(4, 2);
+    cluster.run_to(2);
+    cluster.crash(5);
+    cluster.run_to_among(&[0, 1, 2, 3, 4], 150);
+    cluster.filter = Box::new(|_, _, message| !matches!(message, Message::Data(Data::Chunk(_))));
+    cluster.start(5);
+    cluster.run_until("fetching", |cluster| cluster.nodes[5].incoming.is_some());
+    for number in 0..200 {
+        cluster.admit(number);
+        cluster.run_for(20_000);
+    }
+    assert!(cluster.replica(0).last_executed() > Slot(300), "{}", cluster.describe());
+    assert_eq!(cluster.replica(5).last_executed(), Slot(2), "the state is still waited for");
+    let held = cluster.replica(5).buffered();
+    assert!(held < 64, "{held} things are buffered: {}", cluster.describe());
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_until("the state", |cluster| cluster.replica(5).last_executed() > Slot(300));
+}
+
 #[test]
 fn final_slot_whose_payload_comes_while_a_state_is_fetched_is_not_executed() {
     let mut cluster = Cluster::new(4);

@@ -62,11 +62,11 @@ pub(super) const BUGS: &[Bug] = &[
         ..EPOCHS
     },
     Bug {
-        name: "blocks-above-the-end-asked-for",
-        origin: "decision record 63: who waits for SEALs has blocks sent to it that it must refuse",
+        name: "blocks-above-the-window-asked-for",
+        origin: "decision records 63 and 69: what is executed above h fills the memory, what is above the end must be refused",
         file: "catch_up.rs",
         within: "fn look_behind(",
-        text: "self.reached_end().is_some()",
+        text: "next > self.window_end()",
         instead: "false",
         test: Some(
             "epochs::who_stays_behind_for_seals_is_given_them_by_those_who_left_and_asks_for_nothing_above_the_end",

@@ -75,4 +75,16 @@ pub(super) const BUGS: &[Bug] = &[
         test: Some("transfer::state_that_nobody_sends_is_given_up_for_blocks"),
         ..TRANSFER
     },
+    Bug {
+        name: "overtaken-payloads-kept",
+        origin: "B4, decision record 69: who offers a state and sends none fills the memory of who waits for it",
+        file: "checkpoint.rs",
+        within: "fn move_watermark(",
+        text: "self.payloads.forget_range(self.chain.last_final.max(done), slot);",
+        instead: "",
+        test: Some(
+            "transfer::payloads_that_a_checkpoint_overtakes_while_a_state_is_on_its_way_are_forgotten",
+        ),
+        ..TRANSFER
+    },
 ];
