@@ -163,7 +163,7 @@ impl CoreLoop {
 
     fn report(&mut self, report: &Report) {
         match report {
-            Report::ViewChangeStarted { view, trigger } => {
+            Report::ViewChangeStarted { view, trigger, .. } => {
                 self.left = Some(*trigger);
                 let trigger = format!("{trigger:?}").to_lowercase();
                 self.metrics.consensus_view_changes_total.with_label_values(&[trigger.as_str()]).inc();
@@ -185,6 +185,10 @@ impl CoreLoop {
             Report::LeaderDemoted { view, leader, bound, measured, allowed } => {
                 self.metrics.consensus_demotions_total.with_label_values(&[bound.name()]).inc();
                 tracing::info!(view = view.0, %leader, bound = bound.name(), measured, allowed, "leader is too slow");
+            }
+            Report::LeaderPassedOver { view, leader } => {
+                self.metrics.consensus_turns_passed_over_total.inc();
+                tracing::info!(view = view.0, %leader, "leader is passed over: it failed in its last turn");
             }
             Report::FastContradicted { slot, view, digest, new_view } => {
                 self.metrics.consensus_fast_contradicted_total.inc();

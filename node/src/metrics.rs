@@ -29,6 +29,8 @@ pub struct Metrics {
     pub consensus_view_changes_total: IntCounterVec,
     /// Leaders left by this validator because they broke a bound, by bound.
     pub consensus_demotions_total: IntCounterVec,
+    /// Turns of leaders that this validator passed over.
+    pub consensus_turns_passed_over_total: IntCounter,
     /// Slots for which a commit rule was met, by rule.
     pub consensus_rule_met_total: IntCounterVec,
     /// From the first sight of a proposal until a commit rule was met, by rule.
@@ -153,6 +155,10 @@ impl Metrics {
                 "Leaders left because they broke a bound, by bound",
                 "bound",
                 &["wait", "unfairness", "rate", "pause", "junk"],
+            )?,
+            consensus_turns_passed_over_total: declare.counter(
+                "consensus_turns_passed_over_total",
+                "Turns of leaders passed over since they failed in their last one",
             )?,
             consensus_rule_met_total: declare.counters(
                 "consensus_rule_met_total",

@@ -266,7 +266,7 @@ impl Replica {
             && !self.halted
             && self.chain.last_final >= self.term_end();
         if over {
-            self.change_view(self.position.view.next(), Trigger::TermEnd);
+            self.leave_view(Trigger::TermEnd);
         }
         over
     }

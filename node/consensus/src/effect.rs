@@ -167,6 +167,8 @@ pub enum Finality {
 pub enum Report {
     /// Left a view and sent VIEW-CHANGE.
     ViewChangeStarted {
+        /// The view left.
+        left: View,
         /// The view wanted.
         view: View,
         /// Which trigger of section 7.1.
@@ -230,6 +232,13 @@ pub enum Report {
         measured: u64,
         /// What is allowed, after relaxation.
         allowed: u64,
+    },
+    /// A view is skipped, since its leader failed in its last turn.
+    LeaderPassedOver {
+        /// The view.
+        view: View,
+        /// The process of its leader.
+        leader: ValidatorId,
     },
     /// A value for which this replica holds q PREPAREs was given up by the choice of a later view: a FAST receipt is
     /// contradicted. An acceptor lied, or forgot what it had signed.

@@ -115,7 +115,7 @@ impl Replica {
         self.begin_measuring();
         if self.leads(view) && self.barred_through.is_some_and(|barred| view <= barred) {
             // J7 and T7: the own proposer may not lead this view; say so at once.
-            return self.change_view(view.next(), Trigger::Barred);
+            return self.leave_view(Trigger::Barred);
         }
         if !self.position.active && view > View(0) {
             self.send_view_change();

@@ -47,6 +47,7 @@ mod state_transfer;
 pub mod statement;
 mod tentative;
 pub mod timer;
+mod turns;
 mod verify;
 mod view_change;
 

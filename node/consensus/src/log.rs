@@ -255,13 +255,13 @@ impl Log {
         self.slots.range(slot.next()..).map(|(slot, state)| (*slot, state.as_ref()))
     }
 
-    /// Moves every slot from view `from` to the higher view `to`.
-    pub(crate) fn change_view(&mut self, from: View, to: View, quorum: usize) {
+    /// Moves every slot to a higher view: the one after the present one, whose messages were kept, or one beyond.
+    pub(crate) fn change_view(&mut self, is_next: bool, quorum: usize) {
         for state in self.slots.values_mut() {
             let current = std::mem::take(&mut state.current);
             state.leave_round(current, quorum);
             let next = std::mem::take(&mut state.next);
-            if to == from.next() {
+            if is_next {
                 state.current = next;
             } else {
                 state.leave_round(next, quorum);

@@ -70,9 +70,7 @@ impl Replica {
         if view < self.position.view {
             return Err(Rejection::OldView);
         }
-        if view > self.position.view.next() {
-            return Err(Rejection::FarView);
-        }
+        self.check_view(view)?;
         self.check_window(slot)?;
         if view == self.position.view && self.position.active {
             // I3: in this view, what is at or below s_max is forced; beyond the term nothing is voted (T6).
@@ -252,8 +250,14 @@ impl Replica {
         Err(Rejection::Conflict)
     }
 
+    /// Of what is to come, the next view's messages are kept.
+    fn check_view(&self, view: View) -> Result<(), Rejection> {
+        let is_far = view > self.position.view && view != self.next_view();
+        if is_far { Err(Rejection::FarView) } else { Ok(()) }
+    }
+
     fn check_vote_view(&self, ballot: &Ballot) -> Result<(), Rejection> {
-        if ballot.view > self.position.view.next() { Err(Rejection::FarView) } else { Ok(()) }
+        self.check_view(ballot.view)
     }
 
     /// Section 7.1: a PREPARE that conflicts with the leader's proposal proves something only if it shows another
@@ -307,7 +311,7 @@ impl Replica {
     pub(crate) fn accuse_leader(&mut self, view: View, what: &'static str) {
         self.misbehaviour(self.config.validators.process_of(self.leader_of(view)), what);
         if view == self.position.view {
-            self.change_view(view.next(), Trigger::LeaderProof);
+            self.leave_view(Trigger::LeaderProof);
         }
     }
 
@@ -317,11 +321,11 @@ impl Replica {
     }
 
     fn round_mut(&mut self, view: View, slot: Slot) -> Result<&mut Round, Rejection> {
-        let own = self.position.view;
+        let (own, next) = (self.position.view, self.next_view());
         let state = self.log.entry(slot);
         if view == own {
             Ok(&mut state.current)
-        } else if view == own.next() {
+        } else if view == next {
             Ok(&mut state.next)
         } else {
             Err(Rejection::FarView)

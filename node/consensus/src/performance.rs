@@ -219,7 +219,7 @@ impl Replica {
         self.report(Report::LeaderDemoted { view, leader, bound, measured, allowed });
         let rotation = self.rotation();
         self.performance.demote(view, rotation);
-        self.change_view(view.next(), Trigger::SlowLeader);
+        self.leave_view(Trigger::SlowLeader);
     }
 
     /// How long the oldest transaction of the share waits under this view.

@@ -30,6 +30,7 @@ use crate::state_transfer::StateTransfer;
 use crate::statement::Asked;
 use crate::tentative::Overlay;
 use crate::timer::Timer;
+use crate::turns::Turns;
 use crate::verify::Checked;
 
 /// How many windows of blocks a start looks through for some that are not sealed.
@@ -163,6 +164,7 @@ impl Replica {
             pending,
             bodies: Bodies::default(),
             performance: Performance::default(),
+            turns: Turns::default(),
             peers,
             view_changes: BTreeMap::new(),
             own_view_change: None,

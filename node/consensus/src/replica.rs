@@ -33,6 +33,7 @@ use crate::state_transfer::StateTransfer;
 use crate::statement::Asked;
 use crate::tentative::Overlay;
 use crate::timer::Timer;
+use crate::turns::Turns;
 use crate::verify::Checked;
 
 /// States an invariant of section 8. A broken one is a bug of this program, never a peer's doing: the process
@@ -83,6 +84,8 @@ pub(crate) struct Position {
     pub(crate) entered_us: u64,
     /// Whether a quorum has left the views below.
     pub(crate) joined: bool,
+    /// Whether a quorum has asked for this very view, so that its leader could begin it.
+    pub(crate) could_lead: bool,
     pub(crate) new_view: Option<Arc<Signed<NewView>>>,
     pub(crate) new_view_hash: Digest,
     /// O of section 7.3, above the stable checkpoint.
@@ -162,6 +165,7 @@ pub struct Replica {
     pub(crate) pending: Pending,
     pub(crate) bodies: Bodies,
     pub(crate) performance: Performance,
+    pub(crate) turns: Turns,
     pub(crate) peers: BTreeMap<ValidatorId, Peer>,
     /// The latest VIEW-CHANGE of each other acceptor.
     pub(crate) view_changes: BTreeMap<ValidatorId, Arc<Signed<ViewChange>>>,
@@ -447,13 +451,13 @@ impl Replica {
 
     fn on_progress_timer(&mut self) {
         if self.position.active && self.progress_left_us() == Some(0) && !self.excuse() {
-            self.change_view(self.position.view.next(), Trigger::Waiting);
+            self.leave_view(Trigger::Waiting);
         }
     }
 
     fn on_idle_timer(&mut self) {
         if self.position.active && self.idle_left_us() == 0 && !self.excuse() {
-            self.change_view(self.position.view.next(), Trigger::Idle);
+            self.leave_view(Trigger::Idle);
         }
     }
 

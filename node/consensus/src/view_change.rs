@@ -18,27 +18,35 @@ use crate::timer::Timer;
 impl Replica {
     // Leaving.
 
+    /// Leaves the present view for the next one, for a reason of its own.
+    pub(crate) fn leave_view(&mut self, trigger: Trigger) {
+        self.change_view(self.next_view(), trigger);
+    }
+
     /// Leaves every view below `view` for ever and sends VIEW-CHANGE (section 7.2). Before the start-up guard has
     /// passed nothing is signed, so nothing is left either. Without a vote a replica goes where others have gone (T4).
     pub(crate) fn change_view(&mut self, view: View, trigger: Trigger) {
         let may = self.has_vote() || trigger == Trigger::Followed;
-        if self.halted || self.guard.is_some() || view <= self.position.view || !may {
+        let left = self.position.view;
+        if self.halted || self.guard.is_some() || view <= left || !may {
             return;
         }
-        self.enter_passively(view);
+        self.enter_passively(view, trigger);
         self.views_without_final = self.views_without_final.saturating_add(1);
         // J1 before J5 before the message.
         self.persist_view();
-        self.report(Report::ViewChangeStarted { view, trigger });
+        self.report(Report::ViewChangeStarted { left, view, trigger });
         self.send_view_change();
         self.after_view_changes();
     }
 
     /// The state of a view whose NEW-VIEW is not known.
-    fn enter_passively(&mut self, view: View) {
+    fn enter_passively(&mut self, view: View, trigger: Trigger) {
         self.end_measuring();
         self.drop_tentative();
-        self.log.change_view(self.position.view, view, self.quorum.quorum());
+        let is_next = view == self.next_view();
+        self.log.change_view(is_next, self.quorum.quorum());
+        self.judge_turn(view, trigger);
         self.pending.release_in_flight();
         self.bodies.renew(self.other_holders());
         self.catch_up.forget_payloads();
@@ -157,6 +165,8 @@ impl Replica {
         if others.saturating_add(own) < self.quorum.quorum() {
             return;
         }
+        let asking = self.view_changes.values().filter(|held| held.body.view == view).count();
+        self.position.could_lead |= asking.saturating_add(own) >= self.quorum.quorum();
         if !self.position.joined {
             self.position.joined = true;
             self.keep_pace();
@@ -197,7 +207,7 @@ impl Replica {
     /// T2: q VIEW-CHANGEs were seen, and no acceptable NEW-VIEW came of them.
     pub(crate) fn on_new_view_timer(&mut self) {
         if !self.position.active {
-            self.change_view(self.position.view.next(), Trigger::NoNewView);
+            self.leave_view(Trigger::NoNewView);
         }
     }
 
@@ -277,7 +287,7 @@ impl Replica {
         invariant!("I10", new_view.body.view_changes.len() == self.quorum.quorum(), "NEW-VIEW({view})");
         let choice = choose(&new_view.body.view_changes, self.quorum, self.base().slot);
         if view > self.position.view {
-            self.enter_passively(view);
+            self.enter_passively(view, Trigger::Followed);
         }
         new_view.body.view_changes.iter().for_each(|view_change| self.compare_view_change(view_change));
         self.compare_choice(&new_view, &choice);

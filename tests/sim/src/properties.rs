@@ -149,11 +149,11 @@ pub fn mute_leaders_are_suspected_by_all(run: &Witness, mute: impl Fn(ValidatorI
     Ok(())
 }
 
-/// The failure detector is eventually accurate: some time after the faults have ended, nobody suspects a leader that is
-/// correct and heard.
+/// The failure detector is eventually accurate: when the last views from before the end of the faults are over, nobody suspects a
+/// leader that is correct and heard. One that was left alone then is left by the others after the largest time-out, whoever leads it.
 pub fn good_leaders_are_eventually_trusted(run: &Witness) -> Finding {
     let Some(calm) = &run.calm else { return Err("the faults never ended".to_owned()) };
-    let settled = calm.at + 5_000_000;
+    let settled = calm.at + run.patience_us;
     let wrong = run.suspicions.iter().find(|suspicion| {
         suspicion.at > settled
             && calm.core.contains(&suspicion.by)

@@ -85,7 +85,7 @@ pub struct Calm {
 }
 
 impl Witness {
-    /// How long a run goes on after all is in order, to see that it stays so. **Units**: microseconds.
+    /// How long a run goes on after the last views from before the end of the faults, to see that all stays in order. **Units**: microseconds.
     const LINGER_US: u64 = 10 * SECOND;
 
     /// Nothing seen yet.
@@ -219,11 +219,11 @@ impl Witness {
     }
 
     pub(crate) fn reported(&mut self, now: u64, by: ValidatorId, report: &Report) {
-        let Report::ViewChangeStarted { view, trigger } = report else { return };
+        let Report::ViewChangeStarted { left, trigger, .. } = report else { return };
         let suspects =
             matches!(trigger, Trigger::Waiting | Trigger::NoNewView | Trigger::Idle | Trigger::LeaderProof);
         if suspects && self.correct.contains(&by) {
-            self.suspicions.push(Suspicion { at: now, by, view: View(view.0.saturating_sub(1)) });
+            self.suspicions.push(Suspicion { at: now, by, view: *left });
         }
     }
 
@@ -241,6 +241,6 @@ impl Witness {
 
     /// Whether the run may end.
     pub(crate) fn has_seen_enough(&self, now: u64) -> bool {
-        self.calm.as_ref().is_none_or(|calm| now >= calm.at + Self::LINGER_US)
+        self.calm.as_ref().is_none_or(|calm| now >= calm.at + self.patience_us + Self::LINGER_US)
     }
 }

@@ -53,7 +53,7 @@ fn leaving_a_view_keeps_its_certificate_and_moves_the_next_round_in() {
         state.current.prepares.add(&ballot(0, 1), ValidatorId(signer), SIGNATURE);
     }
     state.next.prepares.add(&ballot(1, 2), ValidatorId(3), SIGNATURE);
-    log.change_view(View(0), View(1), 3);
+    log.change_view(true, 3);
     let state = log.get(Slot(1)).expect("kept");
     assert_eq!(state.prepared.as_ref().map(|certificate| certificate.body.0), Some(ballot(0, 1)));
     assert_eq!(state.current.prepares.count(&ballot(1, 2)), 1);
@@ -65,7 +65,7 @@ fn leaving_for_a_view_further_on_moves_both_rounds_out() {
     let mut log = Log::default();
     let state = log.entry(Slot(1));
     state.next.commits.add(&ballot(1, 2), ValidatorId(3), SIGNATURE);
-    log.change_view(View(0), View(5), 3);
+    log.change_view(false, 3);
     let state = log.get(Slot(1)).expect("kept");
     assert_eq!(state.current.commits.count(&ballot(1, 2)), 0);
     assert_eq!(state.late_commits.tally(&ballot(1, 2)).signatures.len(), 1);

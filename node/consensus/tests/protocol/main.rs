@@ -7,6 +7,7 @@
 //! | `performance` | 14 (slow leaders) |
 //! | `crash_only` | 6: `trust = crash`, where FAST decides |
 //! | `evidence` | 13: who contradicts himself is convicted |
+//! | `turns` | 14: leaders that failed are passed over |
 //! | `view_change` | 7 |
 //! | `recovery` | 4 (journal, guard) |
 //! | `tentative` | 11: results before finality |
@@ -39,4 +40,5 @@ mod signers;
 mod states;
 mod tentative;
 mod transfer;
+mod turns;
 mod view_change;

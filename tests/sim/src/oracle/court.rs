@@ -239,7 +239,7 @@ impl Court {
 
     /// A validator reports.
     pub(super) fn reported(&self, at: ValidatorId, report: &Report) -> Verdict {
-        if let Report::ViewChangeStarted { view, trigger: Trigger::Followed } = report {
+        if let Report::ViewChangeStarted { view, trigger: Trigger::Followed, .. } = report {
             return self.judge_following(at, *view);
         }
         if let Report::FastContradicted { slot, .. } = report {

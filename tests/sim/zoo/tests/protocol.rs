@@ -35,6 +35,8 @@ mod states;
 mod tentative;
 #[path = "../../../../node/consensus/tests/protocol/transfer.rs"]
 mod transfer;
+#[path = "../../../../node/consensus/tests/protocol/turns.rs"]
+mod turns;
 #[path = "../../../../node/consensus/tests/protocol/view_change.rs"]
 mod view_change;
 

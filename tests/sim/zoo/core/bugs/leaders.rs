@@ -127,4 +127,42 @@ pub(super) const BUGS: &[Bug] = &[
         test: Some("view_change::claims_of_f_validators_do_not_keep_a_dead_leader"),
         ..BOUNDS
     },
+    Bug {
+        name: "dead-leader-tried-in-each-rotation",
+        origin: "B17: each rotation waits for a leader that everybody knows to be dead (Aardvark)",
+        file: "turns.rs",
+        within: "fn rests(",
+        text: "failed.rest > 0",
+        test: Some("turns::dead_leader_is_waited_for_once_and_then_passed_over_for_longer_and_longer"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "leader-never-tried-again",
+        origin: "decision record 70: who failed once never leads again",
+        file: "turns.rs",
+        within: "fn passed(",
+        text: "failed.rest.saturating_sub(1)",
+        instead: "failed.rest",
+        test: Some("turns::leader_that_is_back_gets_its_turn_and_all_is_forgiven"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "more-than-f-leaders-rest",
+        origin: "decision record 70: when the network was at fault, those who lead are the liars",
+        file: "turns.rs",
+        within: "fn failed(",
+        text: "self.failed.len() > most",
+        test: Some("turns::nobody_is_passed_over_when_more_than_f_have_failed"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "votes-behind-a-skipped-view-refused",
+        origin: "decision record 70: what the next leader's acceptors say is lost, and a second goes by until STATUS",
+        file: "normal.rs",
+        within: "fn check_view(",
+        text: "view != self.next_view()",
+        instead: "view != self.position.view.next()",
+        test: Some("turns::votes_of_the_view_behind_a_passed_one_are_kept_until_it_is_entered"),
+        ..BOUNDS
+    },
 ];
