@@ -22,7 +22,7 @@ use std::sync::Arc;
 use carat_types::batch::{Batch, BlockLimits, Body, Envelope, Payload, Value, WellFormed};
 use carat_types::genesis::ConsensusConstants;
 use carat_types::message::{BodiesHeld, Message, PrePrepare, Signed};
-use carat_types::{Digest, Slot, ValidatorId};
+use carat_types::{Digest, SignerSet, Slot, ValidatorId};
 
 pub(crate) use self::held::Bodies;
 use self::held::{Announced, Held};
@@ -414,6 +414,10 @@ impl Replica {
         // Early PRE-PREPAREs of the next view keep the digest only.
         if self.record_proposal(signed)? && view == self.position.view {
             let since_us = self.now.monotonic_us;
+            if !self.bodies.announced.is_empty() {
+                // Something is missing of a slot below, so this one is not looked at until then.
+                self.look_again_at(since_us.saturating_add(GRACE_US));
+            }
             self.bodies.announced.insert(slot, Announced { digest, batch, since_us });
         }
         Ok(())
@@ -445,6 +449,23 @@ impl Replica {
         self.payloads.insert(slot, WellFormed::trusted(Arc::new(payload)), true);
         self.catch_up.forget_payload(digest);
         false
+    }
+
+    /// Fetches what is missing of all that the leader announced, a while after it did, and not of the next slot alone: one after
+    /// the other costs a round trip each, and meanwhile batches grow (decision record 71).
+    pub(crate) fn fetch_announced(&mut self) {
+        if !self.position.active {
+            return;
+        }
+        let above = self.bodies.announced.range(self.position.voted.next()..);
+        let announced: Vec<(Slot, Digest)> = above.map(|(slot, it)| (*slot, it.digest)).collect();
+        for (slot, digest) in announced {
+            // Looks again by itself at what may be on its way still.
+            let waits = self.put_together(slot, &digest);
+            if !waits && self.payloads.get(&digest).is_none() {
+                self.want_payload(slot, digest, SignerSet::from_iter([self.leader()]));
+            }
+        }
     }
 
     /// Comes back then, or earlier if that was said before.

@@ -298,7 +298,8 @@ impl Replica {
             Timer::Idle => self.on_idle_timer(),
             Timer::Performance => self.on_performance_timer(),
             // `advance` looks again at what may be proposed or voted for.
-            Timer::Propose | Timer::Recheck | Timer::Bodies => {}
+            Timer::Propose | Timer::Recheck => {}
+            Timer::Bodies => self.fetch_announced(),
             Timer::Fetch => self.on_fetch_timer(),
         }
     }

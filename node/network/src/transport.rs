@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carat_types::hash::{Digest, h};
+use quinn::congestion::CubicConfig;
 use quinn::crypto::{CryptoError, HmacKey};
 use quinn::{
     ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig,
@@ -31,6 +32,11 @@ pub(crate) mod close {
 
 /// Largest datagram that we accept. Networks with jumbo frames, and loopback, carry more than 1500 bytes.
 const DATAGRAM_BYTES: u16 = 8952;
+
+/// What goes out in the first round trip, and after a time in which little was sent: a batch in one round trip instead of three. QUIC's
+/// own, ten datagrams, is for strangers; these are a few banks on lines of their own. It is paced over the round trip, and halved by
+/// losses as ever. **Units**: bytes.
+const INITIAL_WINDOW: u64 = 256 << 10;
 
 /// Streams that an acceptor may open to a dialler: the one that says it was admitted.
 const STREAMS_TO_DIALLER: u32 = 1;
@@ -77,7 +83,10 @@ fn common(limits: &Limits) -> TransportConfig {
     let mut config = TransportConfig::default();
     let mut discovery = MtuDiscoveryConfig::default();
     discovery.upper_bound(DATAGRAM_BYTES);
+    let mut congestion = CubicConfig::default();
+    congestion.initial_window(INITIAL_WINDOW);
     config
+        .congestion_controller_factory(Arc::new(congestion))
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
         .max_idle_timeout(IdleTimeout::try_from(limits.idle_timeout).ok())

@@ -216,6 +216,34 @@ mod tests {
         assert!(late.iter().all(|delay| (5..=9).contains(&delay.as_millis())));
     }
 
+    /// QUIC takes a datagram that three later ones overtake for lost, and halves what it sends in a round trip.
+    #[tokio::test]
+    async fn datagrams_that_are_equally_late_arrive_in_their_order() {
+        let a = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let b = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let listeners = [a.local_addr().expect("bound"), b.local_addr().expect("bound")];
+        let relay = Relay::start(&listeners, 1).await.expect("starts");
+        relay.faults.set((0, 1), Fault { delay_ms: (25, 25), ..Fault::default() });
+        let sent = tokio::spawn(async move {
+            for number in 0..4_000u16 {
+                a.send_to(&number.to_be_bytes(), relay.addresses[&(0, 1)]).await.expect("sent");
+                if number % 20 == 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+            relay
+        });
+        let mut arrived = Vec::new();
+        let mut buffer = [0; 2];
+        while arrived.len() < 4_000 {
+            b.recv_from(&mut buffer).await.expect("arrives");
+            arrived.push(u16::from_be_bytes(buffer));
+        }
+        drop(sent.await);
+        let overtaken = arrived.windows(2).filter(|pair| pair[0] > pair[1]).count();
+        assert_eq!(overtaken, 0, "datagrams were overtaken");
+    }
+
     #[tokio::test]
     async fn cut_direction_is_silent_and_the_other_is_not() {
         let a = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");

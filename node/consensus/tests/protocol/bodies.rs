@@ -1,11 +1,14 @@
 //! Bodies that are spread before they are proposed.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use carat_consensus::{Input, Record, Rejection, SpreadBody};
 use carat_types::batch::{Batch, BlockLimits, Body, Envelope, Value};
 use carat_types::genesis::ConsensusConstants;
-use carat_types::message::{Announcement, BodiesHeld, Data, Message, PrePrepare};
+use carat_types::message::{Announcement, BodiesHeld, Data, Fetch, Message, PrePrepare};
 use carat_types::{Digest, Slot, ValidatorId, View};
 
 use crate::harness::*;
@@ -166,6 +169,31 @@ fn missing_body_is_fetched() {
     cluster.run_for(2 * SOON_US);
     assert!(cluster.ordered_everywhere(1));
     assert_eq!(cluster.replica(0).view(), View(0), "the leader is not to blame");
+}
+
+/// One after the other they would cost a round trip each, and so much more is in the next batch.
+#[test]
+fn bodies_missing_of_several_slots_are_fetched_at_one_time() {
+    let mut cluster = Cluster::spreading(params());
+    let asked = Rc::new(RefCell::new(BTreeSet::new()));
+    let seen = Rc::clone(&asked);
+    cluster.filter = Box::new(move |from, to, message| match message {
+        Message::Fetch(Fetch::Payload(digest)) if from == id(1) => {
+            assert_eq!(to, id(0), "the leader has it");
+            seen.borrow_mut().insert(*digest);
+            false
+        }
+        _ => to != id(1) || !matches!(message, Message::Body(_)),
+    });
+    for number in 1..=3 {
+        cluster.submit(2, number);
+        cluster.run_for(40_000);
+    }
+    assert!((1..=3).all(|number| cluster.slots_of(0, number).len() == 1), "{}", cluster.describe());
+    assert_eq!(asked.borrow().len(), 3, "{}", cluster.describe());
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_for(2 * SOON_US);
+    assert!((1..=3).all(|number| cluster.ordered_everywhere(number)));
 }
 
 #[test]

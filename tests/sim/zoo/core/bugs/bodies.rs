@@ -146,4 +146,14 @@ pub(super) const BUGS: &[Bug] = &[
         test: Some("bodies::bodies_that_nobody_orders_are_forgotten_with_their_slots"),
         ..BODIES
     },
+    Bug {
+        name: "bodies-of-one-slot-at-a-time",
+        origin: "decision record 71: each round trip brings one batch, and meanwhile batches grow",
+        file: "replica.rs",
+        within: "Timer::Performance => self.on_performance_timer(),",
+        text: "self.fetch_announced()",
+        instead: "{}",
+        test: Some("bodies::bodies_missing_of_several_slots_are_fetched_at_one_time"),
+        ..BODIES
+    },
 ];
