@@ -462,7 +462,9 @@ impl Replica {
         for (slot, digest) in announced {
             // Looks again by itself at what may be on its way still.
             let waits = self.put_together(slot, &digest);
-            if !waits && self.payloads.get(&digest).is_none() {
+            // A malformed batch has ended the view, and nothing of it is announced any more.
+            let is_open = self.bodies.announced.contains_key(&slot);
+            if is_open && !waits && self.payloads.get(&digest).is_none() {
                 self.want_payload(slot, digest, SignerSet::from_iter([self.leader()]));
             }
         }

@@ -34,7 +34,7 @@ pub(crate) mod close {
 const DATAGRAM_BYTES: u16 = 8952;
 
 /// What goes out in the first round trip, and after a time in which little was sent: a batch in one round trip instead of three. QUIC's
-/// own, ten datagrams, is for strangers; these are a few banks on lines of their own. It is paced over the round trip, and halved by
+/// own, ten datagrams, suits any line; banks and their clients have better ones. It is paced over the round trip, and halved by
 /// losses as ever. **Units**: bytes.
 const INITIAL_WINDOW: u64 = 256 << 10;
 
