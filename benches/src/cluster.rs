@@ -196,6 +196,17 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// What the relay passed on and lost, and how punctually, in words; none without a relay.
+    pub fn relayed(&self) -> Option<String> {
+        let faults = &self.relay.as_ref()?.faults;
+        let ((passed, lost), latest_ms) = (faults.counts(), faults.latest_us() / 1_000);
+        Some(format!(
+            "the relay passed {passed} datagrams on, the latest {latest_ms} ms late, and lost {lost}"
+        ))
+    }
+}
+
 impl RelayThread {
     fn start(homes: &[PathBuf]) -> Result<Self> {
         let listeners = homes.iter().map(|home| listener(home)).collect::<Result<Vec<_>>>()?;

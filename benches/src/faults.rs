@@ -81,18 +81,30 @@ impl Fault {
     }
 }
 
-/// Measures the load without `faults` and with all of them at once: a closed loop each, or an open one where a `rate` is
-/// given. Each fault of a validator falls upon another one.
+/// The two loads that are compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Loads {
+    /// Transactions a second of open loops; none for closed ones.
+    pub rate: Option<f64>,
+    /// How long the clean load is counted.
+    pub clean: Duration,
+    /// How long the one with the fault is.
+    pub faulted: Duration,
+}
+
+/// Measures the load without `faults` and with all of them at once. Each fault of a validator falls upon another one.
 ///
 /// **Errors**: of the machine, or fewer validators than faults; those of transactions are counted.
 pub async fn measure(
     faults: &[Fault],
     bench: &mut Bench<'_>,
-    rate: Option<f64>,
+    loads: Loads,
     delay: impl Fn(Duration),
     say: &dyn Fn(&str),
 ) -> Result<FaultResults> {
     let machine = Machine::this();
+    let rate = loads.rate;
+    bench.count_for(loads.clean);
     let clean = match rate {
         None => bench.closed(say).await?,
         Some(rate) => bench.open(rate).await?,
@@ -109,6 +121,7 @@ pub async fn measure(
             Fault::Overload => {}
         }
     }
+    bench.count_for(loads.faulted);
     let faulted = match rate {
         rate if faults.contains(&Fault::Overload) => {
             bench.overload(rate.unwrap_or(clean.settled_tps) * OVERLOAD).await?

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use carat_benches::accounts::Senders;
 use carat_benches::arrivals::Spread;
 use carat_benches::cluster::{Cluster, Histories, Make};
-use carat_benches::faults::{self, Fault};
+use carat_benches::faults::{self, Fault, Loads};
 use carat_benches::ordering;
 use carat_benches::postgres::{self, Comparison, Postgres};
 use carat_benches::report::Report;
@@ -174,6 +174,9 @@ struct RunArguments {
         conflicts_with = "network"
     )]
     faults: Vec<Fault>,
+    /// Seconds that are counted of the load without the fault [default: as --duration]
+    #[arg(long, value_name = "SECONDS", requires = "faults")]
+    clean_duration: Option<u64>,
     /// Write the results to a file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -350,9 +353,15 @@ async fn run_with(rate: Option<f64>, arguments: RunArguments) -> Result<()> {
     } else if arguments.load.attempt.is_none() {
         options.attempt = FAULT_ATTEMPT;
     }
+    let clean = arguments.clean_duration.map_or(options.duration, Duration::from_secs);
+    let loads = Loads { rate, clean, faulted: options.duration };
     let cluster = arguments.network.cluster(faults.contains(&Fault::Delay50ms)).await?;
     let mut bench = prepared(&cluster, options).await?;
-    let results = faults::measure(&faults, &mut bench, rate, |one_way| cluster.delay(one_way), &talk).await?;
+    let results =
+        faults::measure(&faults, &mut bench, loads, |one_way| cluster.delay(one_way), &talk).await?;
+    if let Some(words) = cluster.relayed() {
+        talk(&words);
+    }
     cluster.stop().await?;
     talk(&results.to_string());
     write(&results, arguments.json)?;

@@ -135,6 +135,11 @@ impl<'a> Bench<'a> {
         self.load(plan, (rate / 2.0).min(PROBE_RATE)).await
     }
 
+    /// From now on so much of each load is counted.
+    pub fn count_for(&mut self, duration: Duration) {
+        self.options.duration = duration;
+    }
+
     /// From now on this is done during each load, beside what is done already.
     pub fn disturb(&mut self, disturbance: Disturbance) {
         self.disturbances.push(disturbance);

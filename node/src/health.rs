@@ -417,16 +417,26 @@ impl Health {
     fn refresh_traffic(&self, metrics: &Metrics) {
         let (mut received, mut sent, mut dropped) = (0, 0, 0);
         let stats = self.network.stats();
-        for lanes in stats.peers.values().map(|peer| &peer.lanes) {
-            for lane in [&lanes.urgent, &lanes.bulk] {
-                received += lane.bytes_in;
-                sent += lane.bytes_out;
-                dropped += lane.dropped;
-            }
-        }
         let follow = |counter: &prometheus::IntCounter, total: u64| {
             counter.inc_by(total.saturating_sub(counter.get()))
         };
+        for (index, peer) in &stats.peers {
+            let mut queued = 0;
+            for lane in [&peer.lanes.urgent, &peer.lanes.bulk] {
+                received += lane.bytes_in;
+                sent += lane.bytes_out;
+                dropped += lane.dropped;
+                queued += lane.queued_bytes;
+            }
+            let label = [index.to_string()];
+            metrics.network_queued_bytes.with_label_values(&label).set(as_gauge(queued));
+            follow(&metrics.network_lost_datagrams_total.with_label_values(&label), peer.lost_datagrams);
+            // Of a peer that is not reached there is no way to speak of.
+            let (round_trip, window) =
+                peer.path.map_or((f64::NAN, 0), |path| (path.round_trip.as_secs_f64(), path.window));
+            metrics.network_round_trip_seconds.with_label_values(&label).set(round_trip);
+            metrics.network_window_bytes.with_label_values(&label).set(as_gauge(window));
+        }
         follow(&metrics.network_bytes_total.with_label_values(&["in"]), received);
         follow(&metrics.network_bytes_total.with_label_values(&["out"]), sent);
         follow(&metrics.network_dropped_frames_total, dropped);

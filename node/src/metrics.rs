@@ -2,17 +2,21 @@
 //!
 //! Names are `<component>_<what>_<unit>`, base units, `_total` for counters, labels from bounded sets only.
 
+use std::cell::RefCell;
+
 use carat_network::stats::HandshakeFailure;
-use prometheus::core::Collector as _;
+use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// All metrics, with the registry that serves them.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// Names of what there is of each peer, before there are any.
+    of_peers: Vec<String>,
     /// Height of the last executed slot.
     pub consensus_slot: IntGauge,
     /// Current view.
@@ -99,6 +103,14 @@ pub struct Metrics {
     pub network_peers: IntGauge,
     /// Bytes received from and sent to peers.
     pub network_bytes_total: IntCounterVec,
+    /// Round-trip time to each peer.
+    pub network_round_trip_seconds: GaugeVec,
+    /// What may be under way to each peer at one time.
+    pub network_window_bytes: IntGaugeVec,
+    /// What waits to be sent to each peer.
+    pub network_queued_bytes: IntGaugeVec,
+    /// Datagrams to each peer that were lost.
+    pub network_lost_datagrams_total: IntCounterVec,
     /// Frames that were dropped before they were sent.
     pub network_dropped_frames_total: IntCounter,
     /// Handshakes of strangers that were refused, by reason.
@@ -123,7 +135,7 @@ impl Metrics {
     /// **Errors**: a name declared twice or malformed; the tests exclude it.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let declare = Declare { registry: &registry };
+        let declare = Declare { registry: &registry, of_peers: RefCell::default() };
         let build = declare.gauge("build_info", "Version of this node: the label; always 1")?;
         build.set(1);
         Ok(Metrics {
@@ -293,6 +305,26 @@ impl Metrics {
                 "direction",
                 &["in", "out"],
             )?,
+            network_round_trip_seconds: declare.gauges(
+                GaugeVec::new,
+                "network_round_trip_seconds",
+                "Round-trip time to a peer, as QUIC estimates it",
+            )?,
+            network_window_bytes: declare.gauges(
+                IntGaugeVec::new,
+                "network_window_bytes",
+                "How much QUIC lets be under way to a peer at one time",
+            )?,
+            network_queued_bytes: declare.gauges(
+                IntGaugeVec::new,
+                "network_queued_bytes",
+                "Bytes that wait to be sent to a peer",
+            )?,
+            network_lost_datagrams_total: declare.gauges(
+                IntCounterVec::new,
+                "network_lost_datagrams_total",
+                "Datagrams to a peer that QUIC took for lost and sent again",
+            )?,
             network_refused_total: declare.counters(
                 "network_refused_total",
                 "Handshakes at the peers' port that were refused, by reason",
@@ -322,6 +354,7 @@ impl Metrics {
             )?,
             process_uptime_seconds: declare
                 .float("process_uptime_seconds", "Seconds since this process started")?,
+            of_peers: declare.of_peers.into_inner(),
             registry,
         })
     }
@@ -349,7 +382,9 @@ impl Metrics {
 
     /// Names of all own metrics.
     pub fn names(&self) -> Vec<String> {
-        self.registry.gather().iter().map(|family| family.name().to_owned()).collect()
+        let gathered = self.registry.gather();
+        let families = gathered.iter().map(|family| family.name().to_owned());
+        families.chain(self.of_peers.iter().cloned()).collect()
     }
 }
 
@@ -372,6 +407,7 @@ fn labelled(counters: &IntCounterVec) -> Vec<(String, u64)> {
 
 struct Declare<'a> {
     registry: &'a Registry,
+    of_peers: RefCell<Vec<String>>,
 }
 
 impl Declare<'_> {
@@ -395,6 +431,19 @@ impl Declare<'_> {
         let counter = IntCounter::new(name, help)?;
         self.registry.register(Box::new(counter.clone()))?;
         Ok(counter)
+    }
+
+    /// Something of each peer. Which there are is known when the network runs.
+    fn gauges<C: Collector + Clone + 'static>(
+        &self,
+        new: fn(Opts, &[&str]) -> prometheus::Result<C>,
+        name: &str,
+        help: &str,
+    ) -> prometheus::Result<C> {
+        let gauges = new(Opts::new(name, help), &["peer"])?;
+        self.registry.register(Box::new(gauges.clone()))?;
+        self.of_peers.borrow_mut().push(name.to_owned());
+        Ok(gauges)
     }
 
     /// A counter for each of the label's known values exists from the start, at zero: a rate needs a first point.

@@ -170,6 +170,7 @@ impl Replica {
         self.chain.last_final = slot;
         self.chain.final_prefix = prefix;
         self.chain.final_us = self.now.monotonic_us;
+        self.settle_doubt();
         // "On a newly final slot k = max(0, k-1), not 0" (section 10).
         self.views_without_final = self.views_without_final.saturating_sub(1);
     }

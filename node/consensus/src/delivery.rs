@@ -42,8 +42,9 @@ impl Replica {
     pub(crate) fn on_status(&mut self, from: ValidatorId, status: Status) {
         let now = self.now.monotonic_us;
         let pause = millis(self.config.params.timeout_ms) / 4;
+        let is_far_behind = self.is_far_behind_here(&status);
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        peer.status = status;
+        (peer.status, peer.is_far_behind) = (status, is_far_behind);
         if peer.answered_us.is_some_and(|last| now < last.saturating_add(pause)) {
             return;
         }

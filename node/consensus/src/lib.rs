@@ -23,6 +23,7 @@ mod checkpoint;
 mod chunks;
 mod commit_rules;
 mod delivery;
+mod doubt;
 pub mod effect;
 mod epoch;
 mod evidence;

@@ -224,7 +224,7 @@ impl Replica {
 
     /// How long the oldest transaction of the share waits under this view.
     fn oldest_wait_us(&self) -> Option<u64> {
-        let since = self.pending.oldest_timed_us()?.max(self.position.entered_us);
+        let since = self.pending.oldest_timed_us()?.max(self.watching_since_us());
         Some(self.now.monotonic_us.saturating_sub(since))
     }
 

@@ -19,6 +19,7 @@ use crate::catch_up::CatchUp;
 use crate::checkpoint::SealBook;
 use crate::chunks::FetchStates;
 use crate::commit_rules::{Certified, InFlight};
+use crate::doubt::Doubt;
 use crate::effect::{Effect, Halt, Report, Trigger};
 use crate::guard::Guard;
 use crate::input::{Input, Now, VerifiedMessage};
@@ -79,9 +80,13 @@ impl std::fmt::Debug for Config {
 #[derive(Debug, Default)]
 pub(crate) struct Position {
     pub(crate) view: View,
+    /// The one to leave it for, if that is not the very next.
+    pub(crate) next: Option<View>,
     /// Whether the view's NEW-VIEW was accepted (or the view is 0).
     pub(crate) active: bool,
     pub(crate) entered_us: u64,
+    /// Whether it may be the own lines that keep the view from going on.
+    pub(crate) doubt: Doubt,
     /// Whether a quorum has left the views below.
     pub(crate) joined: bool,
     /// Whether a quorum has asked for this very view, so that its leader could begin it.
@@ -139,6 +144,10 @@ pub(crate) struct Chain {
 #[derive(Debug, Default)]
 pub(crate) struct Peer {
     pub(crate) status: Status,
+    /// Whether that was a window behind when it came.
+    pub(crate) is_far_behind: bool,
+    /// When anything came from it last.
+    pub(crate) heard_us: Option<u64>,
     pub(crate) answered_us: Option<u64>,
     pub(crate) view_change_us: Option<u64>,
     /// For the validator's own start-up guard.
@@ -218,6 +227,7 @@ impl Replica {
             }
             Input::Submitted(transaction) => self.on_submitted(transaction),
             Input::Body { from, body } => {
+                self.hear(from);
                 let done = self.on_body(from, &body);
                 self.settle(from, done);
             }
@@ -252,6 +262,7 @@ impl Replica {
         if !self.is_peer(from) {
             return Err(Rejection::Stranger);
         }
+        self.hear(from);
         match message {
             VerifiedMessage::Proposal { signed, payload } => self.on_proposal(signed.into_signed(), payload),
             VerifiedMessage::BadProposal { signed, leader_is_to_blame } => {
@@ -417,37 +428,17 @@ impl Replica {
 
     /// Until the oldest timed transaction has waited long enough under this view (T1).
     fn progress_left_us(&self) -> Option<u64> {
-        let since = self.pending.oldest_timed_us()?.max(self.position.entered_us);
+        let since = self.pending.oldest_timed_us()?.max(self.watching_since_us());
         let due = since.saturating_add(self.patience_us()).max(self.chain.excused_us);
         Some(due.saturating_sub(self.now.monotonic_us))
     }
 
     /// Until nothing was final for HEARTBEAT + T(k) under this view (T7).
     fn idle_left_us(&self) -> u64 {
-        let since = self.chain.final_us.max(self.position.entered_us);
+        let since = self.chain.final_us.max(self.watching_since_us());
         let patience = millis(self.config.params.heartbeat_ms).saturating_add(self.timeout_us());
         let due = since.saturating_add(patience).max(self.chain.excused_us);
         due.saturating_sub(self.now.monotonic_us)
-    }
-
-    /// Whether nobody is to be blamed yet, since somebody honest has executed more than is final here: the network goes on,
-    /// and what is missing must be fetched. Leaving the view alone would cost a vote until the others leave too (decision
-    /// record 8). Not for ever: after a restart nobody may be able to prove what one has executed, but a new view orders
-    /// it again.
-    ///
-    /// If so it asks for what is missing, and the triggers look again in a while.
-    pub(crate) fn excuse(&mut self) -> bool {
-        let since = self.chain.final_us.max(self.position.entered_us);
-        let patience =
-            millis(self.config.params.heartbeat_ms).saturating_add(self.timeout_us().saturating_mul(2));
-        let excused = self.honest_peers_at() > self.chain.last_final
-            && self.now.monotonic_us < since.saturating_add(patience);
-        if excused {
-            let pause = millis(self.config.params.timeout_ms) / 4;
-            self.chain.excused_us = self.now.monotonic_us.saturating_add(pause);
-            self.look_behind();
-        }
-        excused
     }
 
     fn on_progress_timer(&mut self) {

@@ -228,6 +228,7 @@ impl Replica {
             self.chain.last_final = slot;
             self.chain.final_prefix = prefix;
             self.chain.final_us = self.now.monotonic_us;
+            self.settle_doubt();
         }
         self.chain.certified = self.chain.certified.split_off(&slot.next());
         self.log.forget_through(slot);

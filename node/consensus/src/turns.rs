@@ -1,19 +1,24 @@
-//! Whose turn is passed over: leaders that failed when they had it. **Source**: decision record 70; consensus specification, section 14.
+//! Whose turn is passed over: leaders that failed when they had it, and those that are away. **Source**: decision records 70 and 73;
+//! consensus specification, section 14.
 //!
 //! Leaders take turns, so one that is dead or slow costs the network T(k) in every rotation. A replica remembers who failed, and
 //! leaves a view that ended well for the next one whose leader did not. Views are skipped, leaders keep theirs: nothing is agreed on,
 //! and replicas that remember differently meet by T4 and T2.
 //!
 //! A leader that failed once is passed over once, and then tried again; each failure in a row doubles that, up to [`RESTS_MAX`] turns.
-//! No more than f are passed over: if more have failed, the network was at fault, and all is forgotten.
+//! No more than f are passed over: if more have failed, the network was at fault, and all is forgotten. Who is away is not waited for
+//! in the first place, and not marked: when it is back it has its turn.
 
 use std::collections::BTreeMap;
 
+use carat_types::message::Status;
 use carat_types::{ValidatorId, View};
 
 use crate::effect::{Report, Trigger};
 use crate::replica::Replica;
 
+/// From whom nothing came for so long is away: STATUS comes every second. **Units**: microseconds.
+const AWAY_US: u64 = 3_000_000;
 /// Most turns that a leader misses between two trials.
 const RESTS_MAX: u32 = 8;
 
@@ -57,15 +62,38 @@ impl Turns {
 }
 
 impl Replica {
-    /// The view after the present one, without those whose leaders rest. The same for as long as the present one lasts.
+    /// The view after the present one, without those whose leaders rest, or were away when the present one was entered. The same for as
+    /// long as the present one lasts: its messages are kept as those of *the* next view, whatever view they name.
     pub(crate) fn next_view(&self) -> View {
+        self.position.next.unwrap_or(self.position.view.next())
+    }
+
+    /// A view is entered: which one comes after it?
+    pub(crate) fn look_ahead(&mut self) {
         let mut view = self.position.view.next();
         for _ in 0..self.rests_max() {
-            if self.turns.rests(self.leader_of(view)) {
+            let leader = self.leader_of(view);
+            if self.turns.rests(leader) || self.is_away(leader) {
                 view = view.next();
             }
         }
-        view
+        self.position.next = Some(view);
+    }
+
+    /// Whether nothing is heard of a leader, or it says itself that it is more than a window behind: by its own rule it would propose
+    /// nothing but heartbeats (section 14).
+    fn is_away(&self, leader: ValidatorId) -> bool {
+        let process = self.config.validators.process_of(leader);
+        let Some(peer) = self.peers.get(&process).filter(|_| process != self.config.me) else { return false };
+        let since = self.now.monotonic_us.saturating_sub(AWAY_US);
+        let is_silent = peer.heard_us.is_none_or(|heard_us| heard_us < since);
+        is_silent || peer.is_far_behind
+    }
+
+    /// Whether who says this is more than a window behind. Judged when it comes: in the second until the next STATUS the network may
+    /// order more than that.
+    pub(crate) fn is_far_behind_here(&self, status: &Status) -> bool {
+        status.last_executed.plus(self.config.params.window) < self.chain.executed
     }
 
     /// How many leaders may rest: f, and never all.

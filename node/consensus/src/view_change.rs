@@ -52,6 +52,7 @@ impl Replica {
         self.catch_up.forget_payloads();
         self.position =
             Position { view, active: false, entered_us: self.now.monotonic_us, ..Position::default() };
+        self.look_ahead();
         self.reset_cursors();
         for timer in [Timer::Progress, Timer::Idle, Timer::Propose, Timer::NewView] {
             self.disarm(timer);

@@ -118,6 +118,7 @@ async fn serve(shared: &Shared, place: usize, peer: &PeerState, connection: &Con
     connection.close(quinn::VarInt::from_u32(0), b"lane stopped");
 
     *lock(&peer.outbound) = None;
+    peer.counters.lost_datagrams.add(connection.stats().path.lost_packets);
     peer.counters.outbound_up.store(false, Ordering::Relaxed);
     shared.inbox.link(place, None);
     tracing::warn!(peer = peer.index, %reason, "lost the connection to peer");

@@ -15,7 +15,9 @@ use crate::frame::{Lane, PerLane};
 use crate::inbox::Shelves;
 use crate::limits::Limits;
 use crate::queue::SendQueue;
-use crate::stats::{Counter, HandshakeFailure, LaneStats, PeerCounters, PeerStats, Stats, Tally, wide};
+use crate::stats::{
+    Counter, HandshakeFailure, LaneStats, PathStats, PeerCounters, PeerStats, Stats, Tally, wide,
+};
 
 /// The whole state of a running network.
 pub(crate) struct Shared {
@@ -84,10 +86,13 @@ impl PeerState {
                 inbox_bytes: wide(self.budgets.of(lane).used()),
             }
         };
+        let path = lock(&self.outbound).as_ref().map(|connection| connection.stats().path);
+        let lost_now = path.map_or(0, |path| path.lost_packets);
         PeerStats {
             outbound_up: counters.outbound_up.load(Ordering::Relaxed),
             inbound_up: counters.inbound_up.load(Ordering::Relaxed),
-            round_trip: lock(&self.outbound).as_ref().map(Connection::rtt),
+            path: path.map(|path| PathStats { round_trip: path.rtt, window: path.cwnd }),
+            lost_datagrams: counters.lost_datagrams.get().saturating_add(lost_now),
             lanes: PerLane::new(lane_stats),
             connects: counters.connects.get(),
             accepts: counters.accepts.get(),

@@ -94,8 +94,10 @@ pub struct PeerStats {
     pub outbound_up: bool,
     /// Whether its frames reach us.
     pub inbound_up: bool,
-    /// Round-trip time as QUIC estimates it, while our connection stands.
-    pub round_trip: Option<Duration>,
+    /// How the way to it looks to QUIC, while our connection stands.
+    pub path: Option<PathStats>,
+    /// Datagrams to it that QUIC took for lost and sent again.
+    pub lost_datagrams: u64,
     /// Traffic by lane.
     pub lanes: PerLane<LaneStats>,
     /// Connections that we made to it; all but the first are reconnects.
@@ -106,6 +108,15 @@ pub struct PeerStats {
     pub failures: BTreeMap<HandshakeFailure, u64>,
     /// What it did against the framing.
     pub violations: BTreeMap<Violation, u64>,
+}
+
+/// The way to a peer, as QUIC estimates it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathStats {
+    /// Round-trip time.
+    pub round_trip: Duration,
+    /// How much may be under way at one time. **Units**: bytes.
+    pub window: u64,
 }
 
 /// Traffic of one peer on one lane.
@@ -144,6 +155,8 @@ pub(crate) struct PeerCounters {
     pub(crate) lanes: PerLane<LaneCounters>,
     pub(crate) outbound_up: AtomicBool,
     pub(crate) inbound_up: AtomicBool,
+    /// Of connections that have ended.
+    pub(crate) lost_datagrams: Counter,
     pub(crate) connects: Counter,
     pub(crate) accepts: Counter,
     pub(crate) failures: Tally<HandshakeFailure>,
@@ -156,6 +169,7 @@ impl PeerCounters {
             lanes: PerLane::new(|_| LaneCounters::default()),
             outbound_up: AtomicBool::new(false),
             inbound_up: AtomicBool::new(false),
+            lost_datagrams: Counter::default(),
             connects: Counter::default(),
             accepts: Counter::default(),
             failures: Tally::default(),

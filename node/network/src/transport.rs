@@ -30,8 +30,15 @@ pub(crate) mod close {
     pub(crate) const NOT_ADMITTED: VarInt = VarInt::from_u32(3);
 }
 
-/// Largest datagram that we accept. Networks with jumbo frames, and loopback, carry more than 1500 bytes.
-const DATAGRAM_BYTES: u16 = 8952;
+/// Largest datagram that we send and accept. Networks with jumbo frames, and loopback, carry more than 1500 bytes. QUIC hands up to
+/// [`SEGMENTS`] to the system in one call, and the system refuses more than [`CALL_BYTES`] in one: without a word the library takes
+/// them all for sent, so a burst over the largest datagrams of a jumbo frame would be lost whole, each time (decision record 74).
+const DATAGRAM_BYTES: u16 = 6_500;
+/// Of quinn: `MAX_TRANSMIT_SEGMENTS`.
+const SEGMENTS: u32 = 10;
+/// What a UDP datagram, or all of one call, can hold.
+const CALL_BYTES: u32 = 65_507;
+const _: () = assert!(DATAGRAM_BYTES as u32 * SEGMENTS <= CALL_BYTES, "a burst would be lost whole");
 
 /// What goes out in the first round trip, and after a time in which little was sent: a batch in one round trip instead of three. QUIC's
 /// own, ten datagrams, suits any line; banks and their clients have better ones. It is paced over the round trip, and halved by

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use carat_sim::rng::Rng;
@@ -51,6 +51,7 @@ fn copies(fault: Fault, rng: &mut Rng) -> Vec<Duration> {
 pub struct Faults {
     table: Mutex<(BTreeMap<Direction, Fault>, Rng)>,
     late: AtomicU64,
+    latest_us: AtomicU64,
     passed: AtomicU64,
     lost: AtomicU64,
 }
@@ -60,6 +61,7 @@ impl Faults {
         Faults {
             table: Mutex::new((BTreeMap::new(), Rng::new(seed))),
             late: AtomicU64::new(0),
+            latest_us: AtomicU64::new(0),
             passed: AtomicU64::new(0),
             lost: AtomicU64::new(0),
         }
@@ -78,6 +80,11 @@ impl Faults {
     /// Datagrams that passed and that were lost, until now.
     pub fn counts(&self) -> (u64, u64) {
         (self.passed.load(Ordering::Relaxed), self.lost.load(Ordering::Relaxed))
+    }
+
+    /// By how much the latest datagram came later than its fault says, for want of a processor. **Units**: microseconds.
+    pub fn latest_us(&self) -> u64 {
+        self.latest_us.load(Ordering::Relaxed)
     }
 
     fn decide(&self, direction: Direction) -> Vec<Duration> {
@@ -104,8 +111,11 @@ impl Faults {
             } else if self.late.load(Ordering::Relaxed) < LATE_MAX {
                 self.late.fetch_add(1, Ordering::Relaxed);
                 let (faults, out, datagram) = (Arc::clone(self), Arc::clone(out), datagram.to_vec());
+                let due = Instant::now() + delay;
                 tokio::spawn(async move {
-                    tokio::time::sleep(delay).await;
+                    tokio::time::sleep_until(due.into()).await;
+                    let late_us = u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    faults.latest_us.fetch_max(late_us, Ordering::Relaxed);
                     let _ = out.send_to(&datagram, to).await;
                     faults.late.fetch_sub(1, Ordering::Relaxed);
                 });

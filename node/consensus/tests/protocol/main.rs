@@ -8,6 +8,7 @@
 //! | `crash_only` | 6: `trust = crash`, where FAST decides |
 //! | `evidence` | 13: who contradicts himself is convicted |
 //! | `turns` | 14: leaders that failed are passed over |
+//! | `doubt` | 7.1: who is cut off blames nobody |
 //! | `view_change` | 7 |
 //! | `recovery` | 4 (journal, guard) |
 //! | `tentative` | 11: results before finality |
@@ -23,6 +24,7 @@ mod bodies;
 mod catch_up;
 mod checks;
 mod crash_only;
+mod doubt;
 mod edge;
 mod epochs;
 mod evidence;

@@ -3,7 +3,7 @@
 use carat_consensus::Rejection;
 use carat_consensus::effect::{Report, Trigger};
 use carat_types::genesis::ConsensusConstants;
-use carat_types::message::{Commit, Message};
+use carat_types::message::{Commit, Message, Status};
 use carat_types::{Digest, Slot, View};
 
 use crate::harness::*;
@@ -11,6 +11,17 @@ use crate::harness::*;
 /// Terms of four slots, so that a rotation of four leaders is sixteen.
 fn short_terms(n: usize) -> Cluster {
     Cluster::with(n, ConsensusConstants { term: 4, ..params() })
+}
+
+impl Cluster {
+    /// These say where they stand, and vote, and begin no view and propose nothing.
+    fn mute(&mut self, leaders: &'static [usize]) {
+        self.filter = Box::new(|from, _, message| {
+            let leads =
+                matches!(message, Message::NewView(_) | Message::Proposal(_) | Message::Announcement(_));
+            !(leads && leaders.contains(&usize::from(from.0)))
+        });
+    }
 }
 
 /// The views that a node left since their leader did not begin them (T2).
@@ -36,8 +47,7 @@ fn passed_over(cluster: &Cluster, index: usize) -> Vec<u64> {
 #[test]
 fn dead_leader_is_waited_for_once_and_then_passed_over_for_longer_and_longer() {
     let mut cluster = short_terms(4);
-    cluster.run_to(1);
-    cluster.crash(1);
+    cluster.mute(&[1]);
     cluster.run_until("many rotations", |cluster| cluster.replica(0).view() > View(60));
     // Tried in its turns 1, 3, 6, 11: passed over once, twice, four times.
     let tried = [1, 9, 21, 41];
@@ -52,10 +62,9 @@ fn dead_leader_is_waited_for_once_and_then_passed_over_for_longer_and_longer() {
 #[test]
 fn leader_that_is_back_gets_its_turn_and_all_is_forgiven() {
     let mut cluster = short_terms(4);
-    cluster.run_to(1);
-    cluster.crash(1);
+    cluster.mute(&[1]);
     cluster.run_until("it is passed over", |cluster| cluster.replica(0).view() > View(5));
-    cluster.start(1);
+    cluster.mute(&[]);
     cluster.run_until("its next turn", |cluster| cluster.replica(0).view() > View(9));
     let later = cluster.replica(0).view().0 + 16;
     cluster.run_until("four rotations", |cluster| cluster.replica(0).view() > View(later));
@@ -68,9 +77,7 @@ fn leader_that_is_back_gets_its_turn_and_all_is_forgiven() {
 #[test]
 fn two_dead_leaders_in_a_row_are_both_passed_over_at_n_7() {
     let mut cluster = short_terms(7);
-    cluster.run_to(1);
-    cluster.crash(1);
-    cluster.crash(2);
+    cluster.mute(&[1, 2]);
     cluster.run_until("two rotations", |cluster| cluster.replica(0).view() > View(10));
     for index in [0, 3, 4, 5, 6] {
         assert_eq!(passed_over(&cluster, index), [8, 9], "node {index}");
@@ -93,8 +100,7 @@ fn nobody_is_passed_over_when_more_than_f_have_failed() {
 #[test]
 fn votes_of_the_view_behind_a_passed_one_are_kept_until_it_is_entered() {
     let mut cluster = short_terms(4);
-    cluster.run_to(1);
-    cluster.crash(1);
+    cluster.mute(&[1]);
     cluster.run_until("before its second turn", |cluster| cluster.replica(3).view() == View(4));
     cluster.settle();
     assert!(cluster.running().all(|replica| replica.view() == View(4)));
@@ -108,6 +114,60 @@ fn votes_of_the_view_behind_a_passed_one_are_kept_until_it_is_entered() {
     cluster.nodes[3].rejections.clear();
     cluster.deliver(2, 3, behind);
     assert_eq!(cluster.last_rejection(3), None);
+}
+
+/// Nobody waits for who has not been heard for three seconds, not even once; and who is back has its turn.
+#[test]
+fn leader_that_is_away_is_not_waited_for() {
+    let mut cluster = Cluster::with(7, ConsensusConstants { term: 8, ..params() });
+    cluster.run_until("the third turn", |cluster| cluster.replica(0).view() == View(3));
+    cluster.crash(5);
+    cluster.crash(6);
+    cluster.run_until("the rotation's end", |cluster| cluster.running().all(|it| it.view() >= View(7)));
+    for index in 0..5 {
+        assert_eq!(not_begun(&cluster, index), [] as [u64; 0], "node {index}");
+        assert_eq!(passed_over(&cluster, index), [5, 6], "node {index}");
+    }
+    cluster.start(5);
+    cluster.run_until("its turn", |cluster| cluster.replica(0).view() > View(13));
+    assert_eq!(passed_over(&cluster, 0), [5, 6, 13]);
+    assert_eq!(not_begun(&cluster, 0), [] as [u64; 0]);
+}
+
+/// Of what is to come the messages of one view are kept. Were that another one as soon as a leader falls silent, votes of two views would
+/// be taken for votes of one.
+#[test]
+fn view_whose_messages_are_kept_is_the_same_for_as_long_as_the_present_one_lasts() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(3);
+    cluster.crash(1);
+    cluster.run_for(10_000_000);
+    let slot = cluster.replica(3).last_executed().0 + 2;
+    for (view, digest) in [(2, Digest([2; 32])), (1, Digest([1; 32]))] {
+        cluster.nodes[3].rejections.clear();
+        let vote = Message::Commit(forge(&cluster.set, 2, Commit(ballot(view, slot, digest, digest))));
+        cluster.deliver(2, 3, vote);
+        assert_eq!(cluster.last_rejection(3), (view == 2).then_some(Rejection::FarView));
+    }
+}
+
+/// A leader that is a window behind proposes heartbeats only, and says so.
+#[test]
+fn leader_that_says_it_is_far_behind_is_not_waited_for() {
+    let mut cluster = short_terms(4);
+    let window = cluster.params.window;
+    cluster.twist = Box::new(|from, message| match message {
+        Message::Status(status) if from == id(1) => {
+            Message::Status(Status { last_executed: Slot(1), ..status })
+        }
+        other => other,
+    });
+    cluster.run_to(window);
+    let (view, passed) = (cluster.replica(0).view().0, passed_over(&cluster, 0).len());
+    assert_eq!(passed, 0, "not behind by a window yet");
+    cluster.run_until("two rotations", |cluster| cluster.replica(0).view() > View(view + 8));
+    let passed = passed_over(&cluster, 0);
+    assert!(passed.len() >= 2 && passed.iter().all(|view| view % 4 == 1), "{passed:?}");
 }
 
 #[test]

@@ -345,6 +345,9 @@ fn replica_that_left_alone_takes_over_the_pace_of_those_who_came_later() {
         cluster.run_to(1);
         cluster.settle();
         [0, 1, 3].into_iter().for_each(|index| cluster.crash(index));
+        // The others are heard, say nothing of this view, and then no more.
+        cluster.run_for(3 * second / 2);
+        [0, 3].into_iter().for_each(|from| cluster.deliver(from, 2, Message::Status(Status::default())));
         cluster.run_until("it leaves alone", |cluster| cluster.replica(2).view() == View(1));
         cluster.now_us += waited * second;
         assert!(!cluster.nodes[2].timers.contains_key(&Timer::NewView), "no quorum is there yet");

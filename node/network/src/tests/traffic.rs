@@ -45,6 +45,25 @@ async fn longest_frame_of_each_lane_arrives_and_a_longer_one_is_dropped_at_the_s
     }
 }
 
+/// Datagrams as large as the line carries leave many in one call, and the system refuses a call that is too large: without a word
+/// all of them were lost, and sent again after a round trip (decision record 74).
+#[tokio::test]
+async fn frames_that_take_many_datagrams_lose_none_of_them() {
+    let mut nodes = cluster(2);
+    let (receiver, sender) = (nodes.remove(0), nodes.remove(0));
+    let (mut inbox, network) = (receiver.1, sender.0);
+    link(&mut inbox, 1, true).await;
+    let body = Bytes::from(vec![3; 100 << 10]);
+    for _ in 0..100 {
+        // One at a time: what is under way at one time fits the system's smallest buffers.
+        network.send(0, Lane::Bulk, body.clone());
+        assert_eq!(next_frame(&mut inbox).await.payload, body);
+    }
+    let stats = network.stats();
+    assert!(stats.peers[&0].path.is_some_and(|path| path.window >= 100 << 10), "{:?}", stats.peers[&0]);
+    assert_eq!(stats.peers[&0].lost_datagrams, 0);
+}
+
 #[tokio::test]
 async fn network_of_one_starts_is_silent_and_ends() {
     let (network, mut inbox) = bind(0).start(&[]).expect("started");

@@ -9,6 +9,8 @@ mod catch_up;
 mod checks;
 #[path = "../../../../node/consensus/tests/protocol/crash_only.rs"]
 mod crash_only;
+#[path = "../../../../node/consensus/tests/protocol/doubt.rs"]
+mod doubt;
 #[path = "../../../../node/consensus/tests/protocol/edge.rs"]
 mod edge;
 #[path = "../../../../node/consensus/tests/protocol/epochs.rs"]

@@ -108,10 +108,40 @@ pub(super) const BUGS: &[Bug] = &[
         ..BOUNDS
     },
     Bug {
+        name: "cut-off-replica-leaves-its-view",
+        origin: "decision record 72: who comes back votes at once, and not after the term",
+        file: "doubt.rs",
+        within: "pub(crate) fn excuse",
+        text: "self.doubts_its_lines() || self.is_behind()",
+        instead: "self.is_behind()",
+        test: Some("doubt::validator_that_was_cut_off_votes_as_soon_as_it_is_back"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "leader-blamed-for-the-time-of-a-broken-line",
+        origin: "decision record 72",
+        file: "doubt.rs",
+        within: "pub(crate) fn settle_doubt",
+        text: "doubt.rejoined_us = self.now.monotonic_us;",
+        instead: "",
+        test: Some("doubt::dead_leader_is_left_when_a_quorum_is_heard_again"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "nobody-blamed-while-anybody-is-silent",
+        origin: "decision record 72: f may be silent for ever",
+        file: "doubt.rs",
+        within: "fn hears_a_quorum",
+        text: "self.quorum.quorum()",
+        instead: "self.quorum.n()",
+        test: Some("doubt::dead_leader_is_left_beside_another_that_is_silent"),
+        ..BOUNDS
+    },
+    Bug {
         name: "excused-for-ever",
         origin: "found by the simulator: four validators wait for what nobody can prove any more",
-        file: "replica.rs",
-        within: "pub(crate) fn excuse",
+        file: "doubt.rs",
+        within: "fn is_behind",
         text: "self.now.monotonic_us < since.saturating_add(patience)",
         instead: "true",
         test: Some("view_change::claims_of_more_than_f_excuse_for_a_while_and_not_for_ever"),
@@ -134,6 +164,36 @@ pub(super) const BUGS: &[Bug] = &[
         within: "fn rests(",
         text: "failed.rest > 0",
         test: Some("turns::dead_leader_is_waited_for_once_and_then_passed_over_for_longer_and_longer"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "leader-that-is-away-waited-for",
+        origin: "decision record 73",
+        file: "turns.rs",
+        within: "fn is_away(",
+        text: "peer.heard_us.is_none_or(|heard_us| heard_us < since)",
+        instead: "false",
+        test: Some("turns::leader_that_is_away_is_not_waited_for"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "leader-far-behind-waited-for",
+        origin: "decision record 73",
+        file: "turns.rs",
+        within: "fn is_far_behind_here(",
+        text: "status.last_executed.plus(self.config.params.window) < self.chain.executed",
+        instead: "false",
+        test: Some("turns::leader_that_says_it_is_far_behind_is_not_waited_for"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "next-view-judged-again",
+        origin: "decision record 73: votes of two views are taken for votes of one",
+        file: "replica.rs",
+        within: "pub(crate) fn advance(",
+        text: "self.end_epoch();",
+        instead: "{ self.end_epoch(); self.look_ahead(); }",
+        test: Some("turns::view_whose_messages_are_kept_is_the_same_for_as_long_as_the_present_one_lasts"),
         ..BOUNDS
     },
     Bug {

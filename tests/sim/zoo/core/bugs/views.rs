@@ -122,8 +122,8 @@ pub(super) const BUGS: &[Bug] = &[
         origin: "B17: heartbeats keep a censor in office (chapter, Definition 26.19)",
         file: "replica.rs",
         within: "fn progress_left_us",
-        text: "self.pending.oldest_timed_us()?.max(self.position.entered_us)",
-        instead: "self.pending.oldest_timed_us()?.max(self.position.entered_us).max(self.chain.final_us)",
+        text: "self.pending.oldest_timed_us()?.max(self.watching_since_us())",
+        instead: "self.pending.oldest_timed_us()?.max(self.watching_since_us()).max(self.chain.final_us)",
         test: Some("view_change::leader_that_orders_nothing_but_heartbeats_is_left_after_t0"),
         ..VIEWS
     },
