@@ -133,6 +133,15 @@ impl<'a> Running<'a> {
         self.hear(now, Input::Message { from, message });
     }
 
+    /// All lines are whole. Else it would take itself for cut off and blame nobody, and would pass over whom it does not hear (rules TC
+    /// and T8): in the model every view has its turn.
+    fn hear_everybody(&mut self, now: Now) {
+        for from in self.others() {
+            let message = VerifiedMessage::Status(self.world.status());
+            self.hear(now, Input::Message { from: id(from), message });
+        }
+    }
+
     fn handle(&mut self, now: Now, input: Input) {
         let effects = self.replica.handle(now, input);
         let mut wanted = Vec::new();
@@ -270,6 +279,7 @@ impl Acceptor {
             }
             if running.replica.view().0 == u64::from(self.view) {
                 let timer = if running.replica.is_active() { Timer::Idle } else { Timer::NewView };
+                running.hear_everybody(moment(self.view, 3));
                 running.hear(moment(self.view, 3), Input::Timer(timer));
             }
         })

@@ -10,7 +10,7 @@ use carat_types::hash::h;
 use carat_types::header::{Header, prefix_digest};
 use carat_types::message::{
     Ballot, Commit, Justification, LastVote, NewView, PrePrepare, Prepare, ProposalSignature, Signed,
-    SignedBody, SignerRole, SlotReport, ViewChange,
+    SignedBody, SignerRole, SlotReport, Status, ViewChange,
 };
 use carat_types::validators::{Authenticator, ValidatorKeys, ValidatorSet, Verified};
 use carat_types::{Digest, Epoch, LeafRule, PublicKey, Signature, Slot, ValidatorId, View};
@@ -247,6 +247,20 @@ impl World {
             Vec::new()
         };
         self.sign(id(by), ViewChange { view: View(view.into()), stable: None, reports })
+    }
+
+    /// STATUS of an acceptor that has nothing to tell.
+    pub fn status(&self) -> Status {
+        let none = self.genesis.slot;
+        Status {
+            view: View(0),
+            active: true,
+            stable: none,
+            last_final: none,
+            last_executed: none,
+            highest_vote: none,
+            highest_commit: none,
+        }
     }
 
     /// NEW-VIEW of the view's leader.
