@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
 
 use carat_consensus::effect::{Halt, Report, Rule, Trigger};
-use carat_consensus::{Effect, Input, Replica, Timer, VerifiedMessage};
+use carat_consensus::{Effect, Input, Replica, VerifiedMessage};
 use carat_types::evidence::Evidence;
 use carat_types::message::{StableCheckpoint, Status};
 use carat_types::receipt::{self, Assumption};
@@ -17,6 +16,7 @@ use crate::clock::Clock;
 use crate::diagnosis::Heard;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
+use crate::timers::Timers;
 use crate::trace::Trace;
 
 /// What the rest of the process may know of the replica, refreshed after each round of the loop.
@@ -90,21 +90,21 @@ impl CoreLoop {
     ///
     /// **Returns** why it takes none, if so.
     pub fn run(mut self, first: Vec<Effect>) -> Option<Stop> {
-        let mut timers = Timers::default();
+        let mut timers = Timers::start(self.clock);
         let mut effects = first;
         loop {
             if let Some(stop) = self.dispatch(&mut timers, effects) {
                 return Some(stop);
             }
             self.publish();
-            let inputs = self.mailbox.take(timers.next())?;
+            let inputs = self.mailbox.take(Some(timers.next()))?;
             effects = Vec::new();
             for input in inputs {
                 self.note(&input);
-                effects.extend(self.replica.handle(self.clock.now(), input));
+                effects.extend(self.replica.handle(timers.now(), input));
             }
-            for timer in timers.due(Instant::now()) {
-                effects.extend(self.replica.handle(self.clock.now(), Input::Timer(timer)));
+            for timer in timers.due() {
+                effects.extend(self.replica.handle(timers.now(), Input::Timer(timer)));
             }
         }
     }
@@ -290,32 +290,4 @@ pub(crate) fn report_catching_up(report: &Report) {
 /// A number as a gauge shows it.
 pub fn as_gauge(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// The timers that run, each at most once.
-#[derive(Debug, Default)]
-pub(crate) struct Timers {
-    deadlines: BTreeMap<Timer, Instant>,
-}
-
-impl Timers {
-    pub(crate) fn set(&mut self, timer: Timer, after_us: u64) {
-        self.deadlines.insert(timer, Instant::now() + Duration::from_micros(after_us));
-    }
-
-    fn cancel(&mut self, timer: Timer) {
-        self.deadlines.remove(&timer);
-    }
-
-    pub(crate) fn next(&self) -> Option<Instant> {
-        self.deadlines.values().min().copied()
-    }
-
-    /// Takes out those that have run out.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<Timer> {
-        let due: Vec<Timer> =
-            self.deadlines.iter().filter(|(_, at)| **at <= now).map(|(timer, _)| *timer).collect();
-        due.iter().for_each(|timer| self.cancel(*timer));
-        due
-    }
 }

@@ -57,6 +57,7 @@ pub mod signer;
 pub mod snapshots;
 mod state_view;
 mod threads;
+mod timers;
 pub mod token;
 pub mod trace;
 pub mod upgrade_notice;

@@ -12,8 +12,8 @@ use crate::effect::Effect;
 use crate::replica::{Replica, millis};
 use crate::timer::Timer;
 
-/// STATUS goes out this often.
-const STATUS_US: u64 = 1_000_000;
+/// STATUS goes out this often. **Units**: microseconds.
+pub(crate) const STATUS_US: u64 = 1_000_000;
 
 /// Slots of votes sent again in answer to one STATUS.
 const RESEND_SLOTS: u64 = 64;

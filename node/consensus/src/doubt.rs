@@ -1,17 +1,16 @@
 //! Who may be the cause itself blames nobody: before a replica leaves a view for want of progress (T1, T5, T7), it asks whether it is
-//! cut off or behind. Whoever leaves alone has no vote until the others leave too, up to a whole term. **Source**: decision records 8
-//! and 72.
+//! cut off or behind, or has still to execute. Whoever leaves alone has no vote until the others leave too, up to a whole term.
+//! **Source**: decision records 8, 72 and 75.
 
-use carat_types::ValidatorId;
+use carat_types::{Slot, ValidatorId};
 
+use crate::delivery::STATUS_US;
 use crate::replica::{Peer, Replica, millis};
 
 /// Within this part of T(k) before it blames a leader, a replica must have heard a quorum. It is less than the whole, so that T1 does not
 /// take the silence of a line that broke when a transaction came for the leader's; and nearly the whole, since with nothing else to say
 /// everybody acknowledges the body of that transaction within T0/10.
 const HEARD_SIXTEENTHS: u64 = 15;
-/// From every peer something comes this often: STATUS. **Units**: microseconds.
-const STATUS_US: u64 = 1_000_000;
 
 /// What a replica thinks of its own lines.
 #[derive(Debug, Default)]
@@ -22,6 +21,8 @@ pub(crate) struct Doubt {
     is_cut_off: bool,
     /// When it found that it no longer is.
     rejoined_us: u64,
+    /// When the oldest transaction came, and the last slot that was final when it had waited for its time.
+    waited: Option<(u64, Slot)>,
 }
 
 impl Replica {
@@ -39,7 +40,7 @@ impl Replica {
 
     /// Whether nobody is to be blamed yet. If so it asks for what is missing, and the triggers look again in a while.
     pub(crate) fn excuse(&mut self) -> bool {
-        let excused = self.doubts_its_lines() || self.is_behind();
+        let excused = self.doubts_its_lines() || self.is_behind() || self.may_have_ordered();
         if excused {
             let pause = millis(self.config.params.timeout_ms) / 4;
             self.chain.excused_us = self.now.monotonic_us.saturating_add(pause);
@@ -96,5 +97,15 @@ impl Replica {
         let since = self.chain.final_us.max(self.watching_since_us());
         self.honest_peers_at() > self.chain.last_final
             && self.now.monotonic_us < since.saturating_add(patience)
+    }
+
+    /// Whether the oldest transaction may be in a slot that is final and not executed: it waits for this replica then, not for the
+    /// leader. What becomes final later is no excuse, or a leader that leaves out one transaction of many would never be left.
+    fn may_have_ordered(&mut self) -> bool {
+        let Some(oldest_us) = self.pending.oldest_timed_us() else { return false };
+        let waited = self.position.doubt.waited.filter(|(since_us, _)| *since_us == oldest_us);
+        let (_, slot) =
+            *self.position.doubt.waited.insert(waited.unwrap_or((oldest_us, self.chain.last_final)));
+        self.chain.executed < slot
     }
 }

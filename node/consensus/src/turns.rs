@@ -14,11 +14,12 @@ use std::collections::BTreeMap;
 use carat_types::message::Status;
 use carat_types::{ValidatorId, View};
 
+use crate::delivery::STATUS_US;
 use crate::effect::{Report, Trigger};
 use crate::replica::Replica;
 
-/// From whom nothing came for so long is away: STATUS comes every second. **Units**: microseconds.
-const AWAY_US: u64 = 3_000_000;
+/// From whom nothing came for so long is away. **Units**: microseconds.
+const AWAY_US: u64 = 3 * STATUS_US;
 /// Most turns that a leader misses between two trials.
 const RESTS_MAX: u32 = 8;
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
 
 use carat_consensus::{Effect, Input, Learner, VerifiedMessage};
 use carat_network::Network;
@@ -12,12 +11,13 @@ use carat_types::message::Status;
 use carat_types::{Epoch, Slot, ValidatorId};
 
 use crate::clock::Clock;
-use crate::core_loop::{Standing, Stop, Timers, report_catching_up};
+use crate::core_loop::{Standing, Stop, report_catching_up};
 use crate::diagnosis::Heard;
 use crate::executor::Task;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::scribe::{encode, lane};
+use crate::timers::Timers;
 use crate::trace::Trace;
 
 /// The loop's surroundings.
@@ -55,21 +55,21 @@ impl LearnerLoop {
     ///
     /// **Errors**: the last sync of the store.
     pub(super) fn run(mut self, first: Vec<Effect>) -> Result<Option<Stop>, StoreError> {
-        let mut timers = Timers::default();
+        let mut timers = Timers::start(self.clock);
         let mut effects = first;
         loop {
             if let Some(stop) = self.perform(&mut timers, effects) {
                 return Ok(Some(stop));
             }
             self.publish();
-            let Some(inputs) = self.mailbox.take(timers.next()) else { return Ok(None) };
+            let Some(inputs) = self.mailbox.take(Some(timers.next())) else { return Ok(None) };
             effects = Vec::new();
             for input in inputs {
                 self.note(&input)?;
-                effects.extend(self.learner.handle(self.clock.now(), input));
+                effects.extend(self.learner.handle(timers.now(), input));
             }
-            for timer in timers.due(Instant::now()) {
-                effects.extend(self.learner.handle(self.clock.now(), Input::Timer(timer)));
+            for timer in timers.due() {
+                effects.extend(self.learner.handle(timers.now(), Input::Timer(timer)));
             }
         }
     }

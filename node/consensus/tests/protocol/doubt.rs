@@ -110,3 +110,41 @@ fn dead_leader_is_left_beside_another_that_is_silent() {
     let idle = |report: &Report| matches!(report, Report::ViewChangeStarted { trigger: Trigger::Idle, .. });
     assert!(alive.into_iter().any(|index| cluster.nodes[index].reports.iter().any(idle)));
 }
+
+/// A transaction that comes when its slot is final, and not executed: what the ledger shows does not tell that it is late.
+#[test]
+fn validator_that_has_not_executed_what_is_final_blames_nobody() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(3);
+    cluster.nodes[3].hold_execution = true;
+    (0..3).for_each(|index| cluster.input(index, Input::Admitted(transaction(1))));
+    cluster.run_until("ordered", |cluster| cluster.slots_of(0, 1).len() == 1);
+    let slot = cluster.replica(0).last_final();
+    cluster.run_until("final everywhere", |cluster| cluster.replica(3).last_final() >= slot);
+    cluster.input(3, Input::Admitted(transaction(1)));
+    cluster.run_for(3 * SECOND_US);
+    assert!(cluster.replica(3).last_executed() < slot, "{}", cluster.describe());
+    assert!(!cluster.left(3), "its leader ordered it at once: {}", cluster.describe());
+    cluster.nodes[3].hold_execution = false;
+    cluster.release_executions(3);
+    cluster.run_for(3 * SECOND_US);
+    assert!(!cluster.left(3) && cluster.slots_of(3, 1).len() == 1, "{}", cluster.describe());
+}
+
+/// Something is always final and not yet executed. That is no excuse for the leader: all that was final when the transaction had
+/// waited for its time is executed, and it was not there.
+#[test]
+fn leader_that_leaves_one_out_is_left_by_a_validator_that_executes_late() {
+    let mut cluster = Cluster::new(4);
+    cluster.run_to(3);
+    cluster.nodes[3].hold_execution = true;
+    cluster.input(3, Input::Admitted(transaction(1_000)));
+    for number in 0..40 {
+        let held = cluster.nodes[3].held.len();
+        cluster.admit(number);
+        cluster.run_for(SECOND_US / 10);
+        assert!(cluster.nodes[3].held.len() > held, "execution lags: {}", cluster.describe());
+        cluster.release_executions(3);
+    }
+    assert!(cluster.left(3), "{}", cluster.describe());
+}

@@ -112,9 +112,29 @@ pub(super) const BUGS: &[Bug] = &[
         origin: "decision record 72: who comes back votes at once, and not after the term",
         file: "doubt.rs",
         within: "pub(crate) fn excuse",
-        text: "self.doubts_its_lines() || self.is_behind()",
-        instead: "self.is_behind()",
+        text: "self.doubts_its_lines()",
+        instead: "false",
         test: Some("doubt::validator_that_was_cut_off_votes_as_soon_as_it_is_back"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "leader-blamed-for-late-execution",
+        origin: "decision record 75: what is final waits for this replica",
+        file: "doubt.rs",
+        within: "pub(crate) fn excuse",
+        text: "self.may_have_ordered()",
+        instead: "false",
+        test: Some("doubt::validator_that_has_not_executed_what_is_final_blames_nobody"),
+        ..BOUNDS
+    },
+    Bug {
+        name: "late-execution-excuses-for-ever",
+        origin: "decision record 75: a leader that leaves out one transaction of many",
+        file: "doubt.rs",
+        within: "fn may_have_ordered",
+        text: "*since_us == oldest_us",
+        instead: "*since_us != oldest_us",
+        test: Some("doubt::leader_that_leaves_one_out_is_left_by_a_validator_that_executes_late"),
         ..BOUNDS
     },
     Bug {
