@@ -146,7 +146,7 @@ impl Chain {
 
 /// The envelopes as one body.
 pub(crate) fn payload(time_ms: u64, envelopes: &[Arc<SignedTransaction>]) -> Arc<Payload> {
-    let envelopes = envelopes.iter().map(|envelope| Envelope(envelope.bytes().into())).collect();
+    let envelopes = envelopes.iter().map(|envelope| envelope.envelope().clone()).collect();
     let body = Arc::new(Body { envelopes });
     let batch = Batch { time_ms, bodies: vec![body.digest()] };
     Arc::new(Payload { value: Value::Batch(batch), bodies: vec![body] })

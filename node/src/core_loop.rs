@@ -188,7 +188,7 @@ impl CoreLoop {
             }
             Report::LeaderPassedOver { view, leader } => {
                 self.metrics.consensus_turns_passed_over_total.inc();
-                tracing::info!(view = view.0, %leader, "leader is passed over: it failed in its last turn");
+                tracing::info!(view = view.0, %leader, "leader is passed over: it failed in its last turn, is away, or is far behind");
             }
             Report::FastContradicted { slot, view, digest, new_view } => {
                 self.metrics.consensus_fast_contradicted_total.inc();

@@ -193,7 +193,7 @@ impl Door {
         let not_ready = self.rest.not_ready();
         let mut let_in = Vec::with_capacity(submission.envelopes.len());
         for (number, envelope) in (submission.first..).zip(submission.envelopes) {
-            let transaction = match SignedTransaction::decode(&self.rest.network.network_id, &envelope.0) {
+            let transaction = match SignedTransaction::read(&self.rest.network.network_id, &envelope) {
                 Ok(transaction) => Arc::new(transaction),
                 Err(error) => {
                     let words = Words::new(error.to_string());

@@ -15,7 +15,7 @@ use carat_ledger::{
     ApplyError, BlockInput, BlockOutcome, SortKey, StateError, StateKey, StateTree, governance,
 };
 use carat_storage::store::{Store, StoreError};
-use carat_types::batch::Payload;
+use carat_types::batch::{Envelope, Payload};
 use carat_types::block::Block;
 use carat_types::certificate::SealCertificate;
 use carat_types::header::Header;
@@ -210,7 +210,7 @@ impl Executor {
         parent_prefix: Digest,
     ) -> Result<Overlay, ExecutorError> {
         let started = Instant::now();
-        let envelopes = self.decode(slot, payload)?;
+        let envelopes = self.transactions(slot, payload)?;
         let (mut header, outcome) = self.apply(payload, parent_prefix, &envelopes)?;
         header.state_root = self.tree.update(&outcome.delta);
         Ok(Overlay { header, outcome, took: started.elapsed() })
@@ -305,13 +305,19 @@ impl Executor {
         Ok(())
     }
 
-    fn decode(&self, slot: Slot, payload: &Payload) -> Result<Vec<Arc<SignedTransaction>>, ExecutorError> {
-        let decode = |envelope: &carat_types::batch::Envelope| {
-            SignedTransaction::decode(&self.network_id, &envelope.0)
-                .map(Arc::new)
-                .map_err(|error| ExecutorError::Envelope { slot, error })
+    /// The payload's transactions. Most were read when they were let in.
+    fn transactions(
+        &self,
+        slot: Slot,
+        payload: &Payload,
+    ) -> Result<Vec<Arc<SignedTransaction>>, ExecutorError> {
+        let read = |(envelope, known): (&Envelope, Option<Arc<SignedTransaction>>)| match known {
+            Some(transaction) => Ok(transaction),
+            None => SignedTransaction::read(&self.network_id, envelope).map(Arc::new),
         };
-        payload.envelopes().map(decode).collect()
+        let known = self.front_door.readings(payload);
+        let transactions: Result<Vec<_>, _> = payload.envelopes().zip(known).map(read).collect();
+        transactions.map_err(|error| ExecutorError::Envelope { slot, error })
     }
 
     /// The block's header, but for its state root, and what the ledger made of it. **Source**: section 11.

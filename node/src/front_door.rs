@@ -10,7 +10,7 @@ use std::time::Duration;
 use carat_consensus::{Input, PendingTransaction, SpreadBody};
 use carat_ledger::{Moment, Refusal, StateError, admit, governance, signature_cost};
 use carat_storage::store::Store;
-use carat_types::batch::{Body, Envelope};
+use carat_types::batch::{Body, Envelope, Payload};
 use carat_types::header::{Header, ledger_of};
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey, ValidatorId};
@@ -87,7 +87,7 @@ const PARKED_GAPS: std::ops::RangeInclusive<i64> = 2..=1_000;
 const RECHECK_COUNT: usize = 1_024;
 
 impl FrontDoor {
-    /// Admits a client's transaction and spreads it.
+    /// Admits a client's transaction and spreads it. Behind the last of some comes [`FrontDoor::wake`].
     ///
     /// **Errors**: the state cannot be read.
     pub fn submit(&self, transaction: &Arc<SignedTransaction>) -> Result<Verdict, StateError> {
@@ -98,7 +98,7 @@ impl FrontDoor {
     }
 
     /// Admits what a validator gossips, or a follower forwards: that is spread, as if a client had brought it here. Nobody waits
-    /// for an answer.
+    /// for an answer. Behind the last of some comes [`FrontDoor::wake`].
     ///
     /// **Errors**: the state cannot be read.
     pub fn gossiped(
@@ -110,6 +110,17 @@ impl FrontDoor {
         let verdict = self.admit(transaction, Some(from), way)?;
         self.spread(transaction, &verdict, way);
         Ok(())
+    }
+
+    /// Has the replica look at what was admitted.
+    pub fn wake(&self) {
+        self.mailbox.wake();
+    }
+
+    /// The transactions of a payload's envelopes: those that wait here as they were read when they came, none for the others.
+    pub fn readings(&self, payload: &Payload) -> Vec<Option<Arc<SignedTransaction>>> {
+        let pool = self.lock();
+        payload.envelopes().map(|envelope| pool.reading(envelope)).collect()
     }
 
     /// A body with what its transactions cost, by which a leader fills a block.
@@ -219,7 +230,7 @@ impl FrontDoor {
             source: transaction.source().0,
             sequence: transaction.sequence(),
             valid_until: admitted.valid_until,
-            envelope: Envelope(transaction.bytes().into()),
+            envelope: transaction.envelope().clone(),
             operations: u32::try_from(transaction.operations().len()).unwrap_or(u32::MAX),
             signatures: u32::try_from(admitted.signatures).unwrap_or(u32::MAX),
         };
@@ -240,7 +251,7 @@ impl FrontDoor {
         });
         // Under the lock, which `settle` takes before the replica learns what was settled: so the replica never hears of a
         // transaction after it has left the pool, when nothing would ever take it away again.
-        self.mailbox.offer(origin.unwrap_or(self.me).index(), [input]);
+        self.mailbox.leave(origin.unwrap_or(self.me).index(), input);
         Ok(Verdict::Admitted)
     }
 
@@ -299,6 +310,7 @@ impl FrontDoor {
         for transaction in applied {
             self.unpark_behind(transaction)?;
         }
+        self.wake();
         Ok(settled)
     }
 
@@ -377,7 +389,7 @@ impl FrontDoor {
     }
 
     fn gossip(&self, transaction: &SignedTransaction) {
-        if self.gossip.send(Envelope(transaction.bytes().into())).is_err() {
+        if self.gossip.send(transaction.envelope().clone()).is_err() {
             tracing::debug!("the gossip task has stopped");
         }
     }

@@ -49,21 +49,33 @@ impl Mailbox {
     ///
     /// **Returns** false when the queue is closed or there is no such source.
     pub fn offer(&self, source: usize, inputs: impl IntoIterator<Item = Input>) -> bool {
+        let is_taken = inputs.into_iter().all(|input| self.leave(source, input));
+        self.wake();
+        is_taken
+    }
+
+    /// Puts in one of several inputs; behind the last comes [`Mailbox::wake`]. To wake the event loop for each of some hundred
+    /// costs more than all else that is done with them here.
+    ///
+    /// **Returns** false when the queue is closed or there is no such source.
+    pub fn leave(&self, source: usize, input: Input) -> bool {
         let mut state = self.lock();
-        for input in inputs {
-            while !state.closed && state.shares.get(source).is_some_and(|waiting| *waiting >= SHARE) {
-                self.arrived.notify_one();
-                state = self.taken.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            if state.closed {
-                return false;
-            }
-            let Some(waiting) = state.shares.get_mut(source) else { return false };
-            *waiting += 1;
-            state.queue.push_back((Some(source), input));
+        while !state.closed && state.shares.get(source).is_some_and(|waiting| *waiting >= SHARE) {
+            self.arrived.notify_one();
+            state = self.taken.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        self.arrived.notify_one();
+        if state.closed {
+            return false;
+        }
+        let Some(waiting) = state.shares.get_mut(source) else { return false };
+        *waiting += 1;
+        state.queue.push_back((Some(source), input));
         true
+    }
+
+    /// Wakes the event loop for what was left.
+    pub fn wake(&self) {
+        self.arrived.notify_one();
     }
 
     /// Takes all that waits; if nothing does, waits for something until `deadline`.
@@ -146,6 +158,20 @@ mod tests {
         assert_eq!(mailbox.take(None).expect("open").len(), SHARE + 2);
         assert!(flood.join().expect("no panic"));
         assert_eq!(mailbox.take(None).expect("open").len(), 1);
+    }
+
+    #[test]
+    fn what_is_left_is_taken_when_the_loop_is_woken() {
+        let mailbox = Arc::new(Mailbox::new(1));
+        let event_loop = std::thread::spawn({
+            let mailbox = Arc::clone(&mailbox);
+            move || mailbox.take(None).expect("open").len()
+        });
+        assert!(mailbox.leave(0, Input::Timer(Timer::Status)));
+        mailbox.wake();
+        assert_eq!(event_loop.join().expect("no panic"), 1);
+        mailbox.close();
+        assert!(!mailbox.leave(0, Input::Timer(Timer::Status)));
     }
 
     #[test]

@@ -305,22 +305,22 @@ impl Metrics {
                 "direction",
                 &["in", "out"],
             )?,
-            network_round_trip_seconds: declare.gauges(
+            network_round_trip_seconds: declare.of_each_peer(
                 GaugeVec::new,
                 "network_round_trip_seconds",
                 "Round-trip time to a peer, as QUIC estimates it",
             )?,
-            network_window_bytes: declare.gauges(
+            network_window_bytes: declare.of_each_peer(
                 IntGaugeVec::new,
                 "network_window_bytes",
                 "How much QUIC lets be under way to a peer at one time",
             )?,
-            network_queued_bytes: declare.gauges(
+            network_queued_bytes: declare.of_each_peer(
                 IntGaugeVec::new,
                 "network_queued_bytes",
                 "Bytes that wait to be sent to a peer",
             )?,
-            network_lost_datagrams_total: declare.gauges(
+            network_lost_datagrams_total: declare.of_each_peer(
                 IntCounterVec::new,
                 "network_lost_datagrams_total",
                 "Datagrams to a peer that QUIC took for lost and sent again",
@@ -434,16 +434,16 @@ impl Declare<'_> {
     }
 
     /// Something of each peer. Which there are is known when the network runs.
-    fn gauges<C: Collector + Clone + 'static>(
+    fn of_each_peer<C: Collector + Clone + 'static>(
         &self,
         new: fn(Opts, &[&str]) -> prometheus::Result<C>,
         name: &str,
         help: &str,
     ) -> prometheus::Result<C> {
-        let gauges = new(Opts::new(name, help), &["peer"])?;
-        self.registry.register(Box::new(gauges.clone()))?;
+        let of_each = new(Opts::new(name, help), &["peer"])?;
+        self.registry.register(Box::new(of_each.clone()))?;
         self.of_peers.borrow_mut().push(name.to_owned());
-        Ok(gauges)
+        Ok(of_each)
     }
 
     /// A counter for each of the label's known values exists from the start, at zero: a rate needs a first point.

@@ -8,9 +8,12 @@
 //! proposed by nobody, its transactions would wait until they are found one by one, and the leader would be blamed (decision record 64).
 
 use std::collections::BTreeMap;
+#[expect(clippy::disallowed_types, reason = "looked up, never iterated")]
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use carat_ledger::Pending;
+use carat_types::batch::Envelope;
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey, ValidatorId};
 
@@ -40,6 +43,10 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// Transactions by the bytes that they were read from.
+#[expect(clippy::disallowed_types, reason = "looked up, never iterated")]
+type Readings = HashMap<Envelope, Arc<SignedTransaction>>;
+
 /// The pool itself; plain data, locked by the front door.
 #[derive(Debug)]
 pub struct Pool {
@@ -47,6 +54,8 @@ pub struct Pool {
     /// Places of the clients of one validator.
     share: usize,
     entries: BTreeMap<Digest, Entry>,
+    /// The same transactions, for whoever meets their bytes again.
+    read: Readings,
     /// Waiting transactions of each source, by sequence number.
     sources: BTreeMap<PublicKey, BTreeMap<i64, Digest>>,
     /// The most that waiting transactions may take from each payer. **Units**: stroops.
@@ -63,6 +72,7 @@ impl Pool {
             entries_max: capacity.saturating_mul(ENTRIES_PER_PLACE),
             share: (capacity / validators.max(1)).max(1),
             entries: BTreeMap::new(),
+            read: Readings::default(),
             sources: BTreeMap::new(),
             fees: BTreeMap::new(),
             origins: BTreeMap::new(),
@@ -85,6 +95,11 @@ impl Pool {
         let parked = self.parked.get(&(transaction.source(), transaction.sequence()));
         self.entries.contains_key(transaction.hash())
             || parked.is_some_and(|(it, _)| it.hash() == transaction.hash())
+    }
+
+    /// The transaction of these bytes, if it is here: it need not be decoded again.
+    pub fn reading(&self, envelope: &Envelope) -> Option<Arc<SignedTransaction>> {
+        self.read.get(envelope).map(Arc::clone)
     }
 
     /// What waits in front of a new transaction.
@@ -149,6 +164,7 @@ impl Pool {
             .or_default()
             .insert(transaction.sequence(), *transaction.hash());
         *self.origins.entry(entry.origin).or_default() += 1;
+        self.read.insert(transaction.envelope().clone(), Arc::clone(transaction));
         self.entries.insert(*transaction.hash(), entry);
     }
 
@@ -156,6 +172,7 @@ impl Pool {
     pub fn remove(&mut self, hash: &Digest) -> Option<Entry> {
         let entry = self.entries.remove(hash)?;
         let transaction = &entry.transaction;
+        self.read.remove(transaction.envelope());
         if let Some(queue) = self.sources.get_mut(&transaction.source()) {
             queue.remove(&transaction.sequence());
             if queue.is_empty() {
@@ -323,6 +340,17 @@ pub(crate) mod tests {
         assert_eq!(let_in, 10);
         // It has heard of half of them already that they are ordered, and lets in more; the other has not.
         assert!(fill(&mut other, origin, 0) >= let_in + let_in / 2);
+    }
+
+    #[test]
+    fn transaction_is_found_by_equal_bytes_until_it_leaves() {
+        let mut pool = pool_of(0..2);
+        let (first, other) = (transaction(0), transaction(2));
+        let again = Envelope(first.bytes().into());
+        assert_eq!(pool.reading(&again).as_deref(), Some(&*first));
+        assert_eq!(pool.reading(other.envelope()), None);
+        pool.remove(first.hash());
+        assert_eq!((pool.reading(&again), pool.read.len()), (None, pool.len()));
     }
 
     #[test]

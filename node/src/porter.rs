@@ -142,6 +142,7 @@ impl Porter {
             }
             self.check_ahead(&round.visitors);
             round.visitors.into_iter().for_each(|visitor| self.let_in(visitor));
+            self.front_door.wake();
             round.bodies.into_iter().for_each(|(from, body)| self.front_door.body(from, body));
         }
     }
@@ -179,7 +180,7 @@ impl Porter {
 
     /// What a peer brings, if it is a transaction.
     fn visitor(&self, from: ValidatorId, envelope: &Envelope) -> Option<Visitor> {
-        let Ok(transaction) = SignedTransaction::decode(&self.network_id, &envelope.0) else {
+        let Ok(transaction) = SignedTransaction::read(&self.network_id, envelope) else {
             self.metrics.pool_submissions_total.with_label_values(&["refused"]).inc();
             return None;
         };

@@ -34,8 +34,17 @@ pub(crate) struct Signatures<'a> {
     oracle: &'a dyn SignatureOracle,
     hash: &'a Digest,
     signatures: &'a [DecoratedSignature],
-    used: Vec<bool>,
+    spent: Vec<Spent>,
     verifications: u32,
+}
+
+/// What became of one signature.
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    /// It has counted for somebody.
+    used: bool,
+    /// The key whose signature over the transaction hash it was found to be: the transaction asks, and each operation asks again.
+    key: Option<[u8; 32]>,
 }
 
 /// A signer and its weight.
@@ -70,7 +79,13 @@ impl<'a> Signatures<'a> {
         hash: &'a Digest,
         signatures: &'a [DecoratedSignature],
     ) -> Self {
-        Signatures { oracle, hash, signatures, used: vec![false; signatures.len()], verifications: 0 }
+        Signatures {
+            oracle,
+            hash,
+            signatures,
+            spent: vec![Spent::default(); signatures.len()],
+            verifications: 0,
+        }
     }
 
     /// Whether the signatures reach `needed` of the account's weights. Even a need of 0 takes one fitting signer.
@@ -104,7 +119,7 @@ impl<'a> Signatures<'a> {
 
     /// Whether every signature has counted for somebody.
     pub(crate) fn all_used(&self) -> bool {
-        self.used.iter().all(|used| *used)
+        self.spent.iter().all(|spent| spent.used)
     }
 
     /// Ed25519 verifications so far, by the rule and not by what a memory saved.
@@ -139,11 +154,12 @@ impl<'a> Signatures<'a> {
     ) -> bool {
         let signatures = self.signatures;
         for (index, signature) in signatures.iter().enumerate() {
-            let fitting =
-                signers.iter().position(|signer| group(&signer.key) && self.fits(signature, signer.key));
+            let fitting = signers
+                .iter()
+                .position(|signer| group(&signer.key) && self.fits(index, signature, signer.key));
             let Some(position) = fitting else { continue };
-            if let Some(used) = self.used.get_mut(index) {
-                *used = true;
+            if let Some(spent) = self.spent.get_mut(index) {
+                spent.used = true;
             }
             *weight = weight.saturating_add(counted(signers.remove(position).weight));
             if *weight >= needed {
@@ -153,28 +169,46 @@ impl<'a> Signatures<'a> {
         false
     }
 
-    fn fits(&mut self, decorated: &DecoratedSignature, key: Key<'_>) -> bool {
+    fn fits(&mut self, index: usize, decorated: &DecoratedSignature, key: Key<'_>) -> bool {
         let hint = decorated.hint.0;
         match key {
             Key::PreAuthorized(_) => false,
             Key::HashOf(hash) => hint == last_four(hash) && sha256(&[&decorated.signature.0]).0 == *hash,
-            Key::Ed25519(key) => {
-                let hash = self.hash;
-                hint == last_four(key) && self.verify(key, &hash.0, decorated)
-            }
+            Key::Ed25519(key) => hint == last_four(key) && self.is_signed_by(index, key, decorated),
             Key::Payload(signer) => {
-                hint == payload_hint(signer) && self.verify(&signer.ed25519.0, &signer.payload, decorated)
+                hint == payload_hint(signer)
+                    && self
+                        .next_verification(decorated)
+                        .is_some_and(|it| self.verify(&signer.ed25519.0, &signer.payload, &it))
             }
         }
     }
 
-    fn verify(&mut self, key: &[u8; 32], message: &[u8], decorated: &DecoratedSignature) -> bool {
-        let Ok(signature) = <[u8; 64]>::try_from(decorated.signature.0.as_slice()) else { return false };
+    /// Whether `key` has signed the transaction hash with the signature at `index`, which is `decorated`.
+    fn is_signed_by(&mut self, index: usize, key: &[u8; 32], decorated: &DecoratedSignature) -> bool {
+        let Some(signature) = self.next_verification(decorated) else { return false };
+        if self.spent.get(index).is_some_and(|spent| spent.key == Some(*key)) {
+            return true;
+        }
+        let is_valid = self.verify(key, &self.hash.0, &signature);
+        if is_valid && let Some(spent) = self.spent.get_mut(index) {
+            spent.key = Some(*key);
+        }
+        is_valid
+    }
+
+    /// Counts a verification. None if the bytes are no signature, or there were too many.
+    fn next_verification(&mut self, decorated: &DecoratedSignature) -> Option<Signature> {
+        let signature = <[u8; 64]>::try_from(decorated.signature.0.as_slice()).ok()?;
         if self.verifications >= VERIFICATIONS_MAX {
-            return false;
+            return None;
         }
         self.verifications = self.verifications.saturating_add(1);
-        self.oracle.is_valid(Claim { key: &PublicKey(*key), message, signature: &Signature(signature) })
+        Some(Signature(signature))
+    }
+
+    fn verify(&self, key: &[u8; 32], message: &[u8], signature: &Signature) -> bool {
+        self.oracle.is_valid(Claim { key: &PublicKey(*key), message, signature })
     }
 }
 
@@ -195,4 +229,50 @@ fn payload_hint(signer: &SignerKeyEd25519SignedPayload) -> [u8; 4] {
     let tail = payload.get(payload.len().saturating_sub(4)..).unwrap_or_default();
     hint.iter_mut().zip(tail).for_each(|(byte, with)| *byte ^= with);
     hint
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use stellar_xdr::{Signature as XdrSignature, SignatureHint};
+
+    use super::*;
+
+    /// Says yes to one key alone, and counts how often it is asked.
+    struct Only {
+        key: [u8; 32],
+        asked: Cell<u32>,
+    }
+
+    impl SignatureOracle for Only {
+        fn is_valid(&self, claim: Claim<'_>) -> bool {
+            self.asked.set(self.asked.get().saturating_add(1));
+            claim.key.0 == self.key
+        }
+    }
+
+    #[test]
+    fn signature_is_asked_for_once_for_each_key_and_counted_each_time() {
+        // Two keys that one hint fits.
+        let (signer, other) = ([7; 32], [[8; 28].as_slice(), &[7; 4]].concat());
+        let other: [u8; 32] = other.try_into().expect("32 bytes");
+        let oracle = Only { key: signer, asked: Cell::new(0) };
+        let signature = XdrSignature(vec![1; 64].try_into().expect("fits"));
+        let decorated = [DecoratedSignature { hint: SignatureHint([7; 4]), signature }];
+        let hash = Digest([3; 32]);
+        let mut signatures = Signatures::new(&oracle, &hash, &decorated);
+        for _ in 0..3 {
+            assert!(signatures.reach_without_account(&PublicKey(signer)));
+        }
+        assert_eq!((oracle.asked.get(), signatures.verifications()), (1, 3));
+        for _ in 0..2 {
+            assert!(!signatures.reach_without_account(&PublicKey(other)), "what is valid is so for its key");
+        }
+        assert_eq!((oracle.asked.get(), signatures.verifications()), (3, 5));
+        for _ in 5..VERIFICATIONS_MAX {
+            assert!(signatures.reach_without_account(&PublicKey(signer)));
+        }
+        assert!(!signatures.reach_without_account(&PublicKey(signer)), "too many, though it is known");
+    }
 }

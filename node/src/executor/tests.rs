@@ -2,7 +2,7 @@
 
 use carat_consensus::effect::Finality;
 use carat_types::View;
-use carat_types::batch::{Batch, Body, Envelope, Value, WellFormed};
+use carat_types::batch::{Batch, Body, Value, WellFormed};
 use carat_types::builder::operation::{create_account, manage_data};
 use carat_types::header::prefix_digest;
 use carat_types::{PublicKey, SecretKey};
@@ -13,7 +13,7 @@ use crate::fixture::{Fixture, TestNode};
 
 /// A payload that may be final at `slot` behind the block that was executed last.
 fn above(tip: &Header, time_ms: u64, transactions: &[Arc<SignedTransaction>]) -> ExecuteTentatively {
-    let envelopes = transactions.iter().map(|it| Envelope(it.bytes().into())).collect();
+    let envelopes = transactions.iter().map(|it| it.envelope().clone()).collect();
     let body = Arc::new(Body { envelopes });
     let value = Value::Batch(Batch { time_ms: tip.time_ms + time_ms, bodies: vec![body.digest()] });
     let (slot, digest) = (tip.slot.next(), value.digest());
@@ -115,6 +115,23 @@ fn block_is_that_of_an_executor_that_never_ran_ahead_when_what_it_did_is_dropped
     ahead(&mut node, &expected);
     assert_eq!(execute(&mut node, &is_final(&expected)), execute(&mut plain, &is_final(&expected)));
     assert_eq!((outcomes(&node, "undone"), outcomes(&node, "written")), (1, 1));
+}
+
+#[test]
+fn transactions_that_were_let_in_are_not_read_again() {
+    let network = Fixture::new();
+    let (mut node, mut plain) = pair(&network);
+    let known = changes(&network, &node, 2);
+    node.front_door.submit(&known).expect("readable");
+    // The same bytes by another way, and a transaction that nobody brought.
+    let again = SignedTransaction::decode(&network.genesis.network_id(), known.bytes()).expect("one");
+    let block =
+        above(&node.executor.tip, 1_000, &[Arc::new(again), network.signed(&node, 1, vec![creates(3)])]);
+    let read = node.executor.transactions(block.slot, block.payload.payload()).expect("well-formed");
+    assert_eq!(read.iter().map(|it| Arc::ptr_eq(it, &known)).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(execute(&mut node, &is_final(&block)), execute(&mut plain, &is_final(&block)));
+    let left = node.front_door.readings(block.payload.payload());
+    assert!(left.iter().all(Option::is_none), "what is executed leaves");
 }
 
 #[test]

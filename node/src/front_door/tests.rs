@@ -54,7 +54,7 @@ fn body_weighs_what_its_transactions_cost() {
         network.signed(&node, 0, vec![evidence(&network)]),
         network.signed(&node, 1, vec![creation(), creation()]),
     ];
-    let envelopes = transactions.iter().map(|it| Envelope(it.bytes().into())).collect();
+    let envelopes = transactions.iter().map(|it| it.envelope().clone()).collect();
     let body = Arc::new(Body { envelopes });
     let weighed =
         node.front_door.weigh(Arc::clone(&body), transactions.iter().map(Arc::as_ref)).expect("readable");

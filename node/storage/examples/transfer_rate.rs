@@ -95,8 +95,7 @@ fn make(store: &Store, blocks: u64) -> Result<(Header, Duration), Failure> {
     let mut time = Duration::ZERO;
     for number in 0..blocks {
         let envelopes = transactions(number)?;
-        let bodies =
-            envelopes.iter().map(|it| Arc::new(Body { envelopes: vec![Envelope(it.bytes().into())] }));
+        let bodies = envelopes.iter().map(|it| Arc::new(Body { envelopes: vec![it.envelope().clone()] }));
         let bodies: Vec<Arc<Body>> = bodies.collect();
         let time_ms = parent.time_ms + 1_000;
         let batch = Batch { time_ms, bodies: bodies.iter().map(|body| body.digest()).collect() };

@@ -11,6 +11,7 @@ use stellar_xdr::{
     TransactionEnvelope, Uint256, VecM, WriteXdr,
 };
 
+use crate::batch::Envelope;
 use crate::hash::{Digest, sha256};
 use crate::signature::{PublicKey, SecretKey};
 
@@ -63,7 +64,7 @@ pub struct FeeBump {
 /// Signatures are not checked: whether they suffice depends on the state of the accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedTransaction {
-    bytes: Vec<u8>,
+    envelope: Envelope,
     transaction: Transaction,
     signatures: VecM<DecoratedSignature, 20>,
     fee_bump: Option<FeeBump>,
@@ -77,8 +78,16 @@ impl SignedTransaction {
     ///
     /// **Errors**: see [`EnvelopeError`]; whatever is accepted encodes to exactly `bytes`.
     pub fn decode(network_id: &Digest, bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        let envelope = decode_envelope(bytes)?;
-        Ok(Self::assemble(network_id, envelope, bytes.to_vec()))
+        let decoded = decode_envelope(bytes)?;
+        Ok(Self::assemble(network_id, decoded, Envelope(bytes.into())))
+    }
+
+    /// The same of bytes that are shared: they are not copied.
+    ///
+    /// **Errors**: see [`EnvelopeError`].
+    pub fn read(network_id: &Digest, envelope: &Envelope) -> Result<Self, EnvelopeError> {
+        let decoded = decode_envelope(&envelope.0)?;
+        Ok(Self::assemble(network_id, decoded, envelope.clone()))
     }
 
     /// The same for an envelope that was built here.
@@ -89,13 +98,13 @@ impl SignedTransaction {
         if bytes.len() > ENVELOPE_BYTES_MAX {
             return Err(EnvelopeError::TooLong(bytes.len()));
         }
-        Ok(Self::assemble(network_id, envelope, bytes))
+        Ok(Self::assemble(network_id, envelope, Envelope(bytes.into())))
     }
 
-    fn assemble(network_id: &Digest, envelope: TransactionEnvelope, bytes: Vec<u8>) -> Self {
-        let hash = transaction_hash(network_id, &envelope);
-        let full_hash = sha256(&[&bytes]);
-        let (transaction, signatures, fee_bump, inner_hash) = match envelope {
+    fn assemble(network_id: &Digest, decoded: TransactionEnvelope, envelope: Envelope) -> Self {
+        let hash = transaction_hash(network_id, &decoded);
+        let full_hash = sha256(&[&envelope.0]);
+        let (transaction, signatures, fee_bump, inner_hash) = match decoded {
             TransactionEnvelope::TxV0(v0) => (Transaction::from(v0.tx), v0.signatures, None, hash),
             TransactionEnvelope::Tx(v1) => (v1.tx, v1.signatures, None, hash),
             TransactionEnvelope::TxFeeBump(outer) => {
@@ -109,12 +118,17 @@ impl SignedTransaction {
                 (inner.tx, inner.signatures, Some(bump), inner_hash)
             }
         };
-        SignedTransaction { bytes, transaction, signatures, fee_bump, hash, inner_hash, full_hash }
+        SignedTransaction { envelope, transaction, signatures, fee_bump, hash, inner_hash, full_hash }
     }
 
     /// The canonical XDR of the envelope.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.envelope.0
+    }
+
+    /// The same, shared.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
     }
 
     /// The transaction that acts: the inner one of a fee bump. One in the old v0 form is shown in the v1 form.

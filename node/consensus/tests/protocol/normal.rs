@@ -120,7 +120,9 @@ fn busy_leader_waits_for_a_moment_even_with_nothing_in_flight() {
     cluster.admit(40);
     cluster.settle();
     assert_eq!(voted(&cluster), first.next(), "the next one waits");
-    cluster.run_for(25_000);
+    cluster.run_for(40_000);
+    assert_eq!(voted(&cluster), first.next(), "though nothing is in flight");
+    cluster.run_for(10_000);
     assert_eq!(voted(&cluster), first.plus(2), "but only for a moment");
     cluster.admit(41);
     cluster.settle();

@@ -88,9 +88,8 @@ impl Chain {
     fn execute(&mut self, envelopes: &[Arc<SignedTransaction>]) -> (Block, BlockOutcome) {
         let below = &self.newest;
         let (slot, time_ms) = (below.slot.next(), below.time_ms + 1_000);
-        let bodies = envelopes
-            .iter()
-            .map(|envelope| Arc::new(Body { envelopes: vec![Envelope(envelope.bytes().into())] }));
+        let bodies =
+            envelopes.iter().map(|envelope| Arc::new(Body { envelopes: vec![envelope.envelope().clone()] }));
         let bodies: Vec<Arc<Body>> = bodies.collect();
         let batch = Batch { time_ms, bodies: bodies.iter().map(|body| body.digest()).collect() };
         let payload = Arc::new(Payload { value: Value::Batch(batch), bodies });
