@@ -7,7 +7,7 @@ use carat_ledger::{
 };
 use carat_storage::Identity;
 use carat_storage::store::Genesis;
-use carat_types::batch::{Batch, BlockLimits, Body, Envelope, Payload, Value};
+use carat_types::batch::{Batch, BlockLimits, Body, Payload, Value};
 use carat_types::block::Block;
 use carat_types::builder::{TransactionBuilder, asset, operation};
 use carat_types::genesis::LedgerConstants;

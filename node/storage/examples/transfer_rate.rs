@@ -14,7 +14,7 @@ use carat_ledger::{
 };
 use carat_storage::Identity;
 use carat_storage::store::{Genesis, Store, StoreError};
-use carat_types::batch::{Batch, BlockLimits, Body, Envelope, Payload, Value};
+use carat_types::batch::{Batch, BlockLimits, Body, Payload, Value};
 use carat_types::block::Block;
 use carat_types::builder::{TransactionBuilder, operation};
 use carat_types::certificate::Certificate;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use carat_ledger::{
     BlockInput, BlockOutcome, Ed25519, MemoryState, SortKey, StateTree, apply, genesis_entries,
 };
-use carat_types::batch::{Batch, BlockLimits, Body, Envelope, Payload, Value};
+use carat_types::batch::{Batch, BlockLimits, Body, Payload, Value};
 use carat_types::block::Block;
 use carat_types::builder::TransactionBuilder;
 use carat_types::genesis::LedgerConstants;
