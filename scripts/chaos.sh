@@ -10,5 +10,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$ROOT"
 ensure_build_tools
 cargo build --quiet --release --locked -p carat-node -p carat-chaos
-rm -rf .run/chaos
+# The run before is kept: its disks and logs are all that tells why it failed.
+rm -rf .run/chaos-before
+if [[ -d .run/chaos ]]; then mv .run/chaos .run/chaos-before; fi
 exec "${CARGO_TARGET_DIR:-$ROOT/target}/release/carat-chaos" --folder .run/chaos "$@"

@@ -12,6 +12,7 @@ use carat_client::{Client, Network, NodeAddress};
 use carat_genesis::{InitOptions, init};
 use toml::{Table, Value};
 
+use crate::halt::{Halted, halt};
 use crate::power::Disk;
 use crate::relay::{Direction, Relay};
 
@@ -75,21 +76,25 @@ impl Cluster {
     /// **Errors**: the signal cannot be sent.
     pub async fn kill(&self, index: usize) -> Result<()> {
         let node = self.node(index)?;
-        if !self.processes.kill(node).await? {
-            let log = carat_client::processes::tail(&self.processes.log(node), 5).join(" | ");
-            bail!("{} had ended by itself; its log says: {log}", node.name);
-        }
-        Ok(())
+        if self.processes.kill(node).await? { Ok(()) } else { Err(self.ended(node)) }
     }
 
-    /// Cuts the power of its disk, then kills it: what it wrote after the cut went nowhere.
+    /// Cuts its power: the processor's first, then the disk's, so that it learns nothing of a disk that is cut (decision record 77).
     ///
-    /// **Errors**: there is no disk, or it cannot be cut.
+    /// **Errors**: there is no disk, or it cannot be cut; it had ended by itself.
     pub async fn cut_power(&self, index: usize) -> Result<()> {
         let disk = self.disks.get(index).context("this run has no disks of its own")?;
+        let node = self.node(index)?;
+        let pid = self.processes.pid(node).and_then(rustix::process::Pid::from_raw);
+        let halted = match pid {
+            Some(pid) => halt(pid).await?,
+            None => Halted::Ended,
+        };
+        if halted == Halted::Ended {
+            return Err(self.ended(node));
+        }
         disk.cut()?;
-        // It may have stopped by itself at its first failed write, as it should.
-        self.processes.kill(self.node(index)?).await?;
+        self.processes.kill(node).await?;
         disk.restore().await
     }
 
@@ -119,6 +124,11 @@ impl Cluster {
             self.processes.stop(node).await?;
         }
         Ok(())
+    }
+
+    fn ended(&self, node: &NodeAddress) -> anyhow::Error {
+        let log = carat_client::processes::tail(&self.processes.log(node), 5).join(" | ");
+        anyhow::anyhow!("{} had ended by itself; its log says: {log}", node.name)
     }
 
     fn node(&self, index: usize) -> Result<&NodeAddress> {

@@ -4,11 +4,12 @@
 //! What a simulator cannot show: the real binary, the real kernel, the real disk. What must hold at the end is what
 //! a client was told: no acknowledged payment lost, none twice, no two validators with different ledgers, and the
 //! clients' own history in an order that the chain's agrees with. Reading order: [`nemesis`] (what is done to
-//! the network), [`relay`], [`power`], [`bank`] (what the clients do), [`history`] (what must hold), [`audit`].
+//! the network), [`relay`], [`power`], [`halt`], [`bank`] (what the clients do), [`history`] (what must hold), [`audit`].
 
 pub mod audit;
 pub mod bank;
 pub mod cluster;
+pub mod halt;
 pub mod history;
 pub mod nemesis;
 pub mod power;
