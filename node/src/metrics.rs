@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 
 use carat_network::stats::HandshakeFailure;
+use carat_storage::store::Memory;
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
@@ -93,6 +94,8 @@ pub struct Metrics {
     pub storage_journal_sync_seconds: Histogram,
     /// Records appended to the journal.
     pub storage_journal_records_total: IntCounter,
+    /// What the database keeps in memory, by part.
+    pub storage_memory_bytes: IntGaugeVec,
     /// Whether there is somebody who signs.
     pub signer_present: IntGauge,
     /// One batch to the signer and back.
@@ -290,6 +293,12 @@ impl Metrics {
                 .seconds("storage_journal_sync_seconds", "Time of one journal sync")?,
             storage_journal_records_total: declare
                 .counter("storage_journal_records_total", "Records appended to the journal")?,
+            storage_memory_bytes: declare.gauges(
+                "storage_memory_bytes",
+                "What the database keeps in memory, by part",
+                "part",
+                &["tables", "cache", "files"],
+            )?,
             signer_present: declare.gauge(
                 "signer_present",
                 "1 if votes can be signed: by keys of this process, or by a signer that is there",
@@ -359,6 +368,15 @@ impl Metrics {
         })
     }
 
+    /// Notes what the database keeps in memory.
+    pub fn note_memory(&self, memory: Memory) {
+        let Memory { tables, cache, files } = memory;
+        for (part, bytes) in [("tables", tables), ("cache", cache), ("files", files)] {
+            let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+            self.storage_memory_bytes.with_label_values(&[part]).set(bytes);
+        }
+    }
+
     /// The text that Prometheus scrapes.
     pub fn encode(&self) -> String {
         let mut out = Vec::new();
@@ -419,6 +437,21 @@ impl Declare<'_> {
         };
         self.registry.register(Box::new(gauge.clone()))?;
         Ok(gauge)
+    }
+
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: &[&str],
+    ) -> prometheus::Result<IntGaugeVec> {
+        let gauges = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+        for value in values {
+            gauges.with_label_values(&[value]);
+        }
+        self.registry.register(Box::new(gauges.clone()))?;
+        Ok(gauges)
     }
 
     fn float(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {

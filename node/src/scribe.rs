@@ -117,6 +117,7 @@ impl Scribe {
             Effect::SyncBlocks { slot } => {
                 tracing::debug!(slot = slot.0, "blocks become durable");
                 self.store.sync()?;
+                self.metrics.note_memory(self.store.memory());
             }
             Effect::Compact { stable, carry } => {
                 let carry: Vec<JournalRecord> = carry.iter().map(journal_record).collect();

@@ -1,14 +1,15 @@
 //! The native entrance: one QUIC session with each node, many transactions in a frame.
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use carat_client::native::{Native, Reply};
 use carat_client::network::Network;
 use carat_network::entrance::Dialler;
 use carat_types::batch::Envelope;
 use carat_types::{PublicKey, SecretKey};
+use tokio::sync::Mutex;
 
 use super::{Answer, Transport};
 use crate::accounts::Signed;
@@ -22,7 +23,15 @@ pub struct Quic {
 struct Node {
     address: SocketAddr,
     key: PublicKey,
-    session: RefCell<Option<Native>>,
+    /// One handshake at a time: a node that has just been lost is not asked for two thousand.
+    line: Mutex<Line>,
+}
+
+#[derive(Default)]
+struct Line {
+    session: Option<Native>,
+    /// When the last handshake failed, and why.
+    failed: Option<(Instant, String)>,
 }
 
 impl Quic {
@@ -30,18 +39,30 @@ impl Quic {
     ///
     /// **Errors**: an address is not numeric; the system gives no socket.
     pub fn new(network: &Network, key: &SecretKey) -> Result<Self> {
-        let node = |(address, key)| Node { address, key, session: RefCell::default() };
+        let node = |(address, key)| Node { address, key, line: Mutex::default() };
         let nodes = network.entrances()?.into_iter().map(node).collect();
         Ok(Quic { dialler: Dialler::new(key, &network.genesis.chain_id)?, nodes })
     }
 
     async fn session(&self, node: &Node) -> Result<Native> {
-        if let Some(session) = node.session.borrow().as_ref().filter(|session| !session.has_ended()) {
+        let asked = Instant::now();
+        let mut line = node.line.lock().await;
+        if let Some(session) = line.session.as_ref().filter(|session| !session.has_ended()) {
             return Ok(session.clone());
         }
-        let session = Native::connect(&self.dialler, node.address, node.key).await?;
-        *node.session.borrow_mut() = Some(session.clone());
-        Ok(session)
+        if let Some((_, why)) = line.failed.as_ref().filter(|(when, _)| *when >= asked) {
+            bail!("{why}");
+        }
+        match Native::connect(&self.dialler, node.address, node.key).await {
+            Ok(session) => {
+                line.session = Some(session.clone());
+                Ok(session)
+            }
+            Err(error) => {
+                line.failed = Some((Instant::now(), error.to_string()));
+                Err(error.into())
+            }
+        }
     }
 }
 

@@ -118,6 +118,7 @@ impl LearnerLoop {
             }
             Input::Executed(executed) if executed.slot.0.checked_rem(self.checkpoint_interval) == Some(0) => {
                 self.store.sync()?;
+                self.metrics.note_memory(self.store.memory());
             }
             _ => {}
         }

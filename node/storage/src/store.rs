@@ -41,6 +41,7 @@ mod tests;
 mod transfer;
 
 use crate::disk::FileDisk;
+pub use engine::Memory;
 use engine::{Batch, Column, Engine, EngineError, KeyRange, Pair, Read};
 pub use error::StoreError;
 pub use history::HistoryColumn;
@@ -133,6 +134,11 @@ impl Store {
             })?;
         }
         Ok(tip.slot)
+    }
+
+    /// What the database keeps in memory.
+    pub fn memory(&self) -> Memory {
+        self.engine.memory()
     }
 
     /// Makes a copy of all that is stored in `folder`, which must not exist, on the same file system: the source of a

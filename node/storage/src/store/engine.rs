@@ -101,6 +101,17 @@ impl Batch {
     }
 }
 
+/// The memory of a database by what it is for. **Units**: bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Tables being written.
+    pub tables: u64,
+    /// Blocks of files, their indices and filters.
+    pub cache: u64,
+    /// What else is kept of open files.
+    pub files: u64,
+}
+
 /// How a database fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
@@ -171,6 +182,11 @@ pub trait Engine: Read + Send + Sync {
     /// **Errors**: the database's; one that has no files has no copies.
     fn checkpoint(&self, folder: &Path) -> Result<(), EngineError> {
         Err(EngineError::Other(format!("a database in memory cannot be copied to {}", folder.display())))
+    }
+
+    /// What it keeps in memory beside what the system keeps of its files.
+    fn memory(&self) -> Memory {
+        Memory::default()
     }
 
     /// The present, kept as it is.

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use rocksdb::checkpoint::Checkpoint;
+use rocksdb::properties::{BLOCK_CACHE_USAGE, ESTIMATE_TABLE_READERS_MEM, PropName, SIZE_ALL_MEM_TABLES};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice,
     DBRecoveryMode, ErrorKind, IteratorMode, LogLevel, Options, ReadOptions, SnapshotWithThreadMode,
     WriteBatch, WriteOptions,
 };
 
-use super::engine::{Batch, Column, Engine, EngineError, KeyRange, Pairs, Read};
+use super::engine::{Batch, Column, Engine, EngineError, KeyRange, Memory, Pairs, Read};
 use crate::sealing::Encryption;
 
 /// A RocksDB with one column family for each [`Column`].
@@ -245,6 +246,20 @@ impl Engine for RocksEngine {
     fn checkpoint(&self, folder: &Path) -> Result<(), EngineError> {
         let checkpoint = Checkpoint::new(&self.db).map_err(engine_error)?;
         checkpoint.create_checkpoint(folder).map_err(engine_error)
+    }
+
+    fn memory(&self) -> Memory {
+        let of = |column: Column, property: &PropName| {
+            let family = self.family(column).ok()?;
+            self.db.property_int_value_cf(family, property).ok().flatten()
+        };
+        let of_all = |property| Column::ALL.iter().filter_map(|column| of(*column, property)).sum();
+        Memory {
+            tables: of_all(SIZE_ALL_MEM_TABLES),
+            // One for all columns.
+            cache: of(Column::State, BLOCK_CACHE_USAGE).unwrap_or_default(),
+            files: of_all(ESTIMATE_TABLE_READERS_MEM),
+        }
     }
 
     fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::engine::{Batch, Column, Engine, EngineError, KeyRange, Pairs, Read};
+use super::engine::{Batch, Column, Engine, EngineError, KeyRange, Memory, Pairs, Read};
 use crate::sealing::{self, DataKey, RestingKey};
 
 /// See the module.
@@ -147,6 +147,10 @@ impl Engine for SealedEngine {
         self.inner.checkpoint(folder)?;
         // The copy opens as the store does: its key goes with it.
         sealing::write(folder, &self.resting.container).map_err(|error| EngineError::Other(error.to_string()))
+    }
+
+    fn memory(&self) -> Memory {
+        self.inner.memory()
     }
 
     fn snapshot(&self) -> Box<dyn Read + Send + Sync + '_> {

@@ -56,6 +56,20 @@ fn check_holds(store: &Store, blocks: u64) {
     assert_eq!(tree.root(), chain.newest.state_root);
 }
 
+#[test]
+fn memory_of_the_database_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = on_disk(folder.path()).expect("a new store");
+    let before = store.memory();
+    assert!(before.tables > 0, "{before:?}");
+    commit(&store, &mut Chain::new(), 50);
+    assert!(store.memory().tables > before.tables, "blocks are in tables that are being written");
+    drop(store);
+    let store = on_disk(folder.path()).expect("opens");
+    check_holds(&store, 50);
+    assert!(store.memory().cache > before.cache, "blocks of files were read: {:?}", store.memory());
+}
+
 /// What a store must do on any engine.
 fn check_store(store: &Store) {
     let mut chain = Chain::new();
