@@ -7,15 +7,20 @@
 //! The own clients find as much room as others surely give to what this validator spreads. A body of which they took a part would be
 //! proposed by nobody, its transactions would wait until they are found one by one, and the leader would be blamed (decision record 64).
 
-use std::collections::BTreeMap;
-#[expect(clippy::disallowed_types, reason = "looked up, never iterated")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "looked up; what is iterated comes once each, in whatever order"
+)]
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use carat_ledger::Pending;
 use carat_types::batch::Envelope;
 use carat_types::transaction::SignedTransaction;
 use carat_types::{Digest, PublicKey, ValidatorId};
+use foldhash::fast::RandomState;
 
 /// Transactions of one account that may wait.
 const PER_ACCOUNT_MAX: usize = 1_000;
@@ -43,9 +48,40 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// Transactions by the bytes that they were read from.
-#[expect(clippy::disallowed_types, reason = "looked up, never iterated")]
-type Readings = HashMap<Envelope, Arc<SignedTransaction>>;
+/// By keys that others choose, with a secret of this process.
+#[expect(clippy::disallowed_types, reason = "looked up; what is iterated comes once each, in whatever order")]
+type Table<K, V> = HashMap<K, V, RandomState>;
+
+/// What waits of one account.
+#[derive(Debug, Default)]
+struct Account {
+    /// As a source: sequence numbers and hashes, in their order.
+    queue: VecDeque<(i64, Digest)>,
+    /// As a payer: the most that waiting transactions may take. **Units**: stroops.
+    fees: i64,
+}
+
+impl Account {
+    fn enqueue(&mut self, sequence: i64, hash: Digest) {
+        match self.queue.binary_search_by_key(&sequence, |(it, _)| *it) {
+            Ok(place) => {
+                self.queue.remove(place);
+                self.queue.insert(place, (sequence, hash));
+            }
+            Err(place) => self.queue.insert(place, (sequence, hash)),
+        }
+    }
+
+    fn leave_queue(&mut self, sequence: i64) {
+        if let Ok(place) = self.queue.binary_search_by_key(&sequence, |(it, _)| *it) {
+            self.queue.remove(place);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.fees <= 0
+    }
+}
 
 /// The pool itself; plain data, locked by the front door.
 #[derive(Debug)]
@@ -53,13 +89,11 @@ pub struct Pool {
     entries_max: usize,
     /// Places of the clients of one validator.
     share: usize,
-    entries: BTreeMap<Digest, Entry>,
+    entries: Table<Digest, Entry>,
     /// The same transactions, for whoever meets their bytes again.
-    read: Readings,
-    /// Waiting transactions of each source, by sequence number.
-    sources: BTreeMap<PublicKey, BTreeMap<i64, Digest>>,
-    /// The most that waiting transactions may take from each payer. **Units**: stroops.
-    fees: BTreeMap<PublicKey, i64>,
+    read: Table<Envelope, Arc<SignedTransaction>>,
+    /// Those of whom something waits.
+    accounts: Table<PublicKey, Account>,
     /// Places taken: by the own clients, and by those of others.
     origins: BTreeMap<Option<ValidatorId>, usize>,
     parked: BTreeMap<(PublicKey, i64), (Arc<SignedTransaction>, Option<ValidatorId>)>,
@@ -71,10 +105,9 @@ impl Pool {
         Pool {
             entries_max: capacity.saturating_mul(ENTRIES_PER_PLACE),
             share: (capacity / validators.max(1)).max(1),
-            entries: BTreeMap::new(),
-            read: Readings::default(),
-            sources: BTreeMap::new(),
-            fees: BTreeMap::new(),
+            entries: Table::default(),
+            read: Table::default(),
+            accounts: Table::default(),
             origins: BTreeMap::new(),
             parked: BTreeMap::new(),
         }
@@ -106,20 +139,20 @@ impl Pool {
     pub fn ahead_of(&self, transaction: &SignedTransaction) -> Pending {
         Pending {
             sequence: self.last_sequence(&transaction.source()),
-            fees: self.fees.get(&transaction.fee_source()).copied().unwrap_or(0),
+            fees: self.accounts.get(&transaction.fee_source()).map_or(0, |payer| payer.fees),
         }
     }
 
     /// The highest sequence number that waits for an account.
     pub fn last_sequence(&self, source: &PublicKey) -> Option<i64> {
-        self.sources.get(source).and_then(|queue| queue.keys().next_back().copied())
+        self.accounts.get(source)?.queue.back().map(|(sequence, _)| *sequence)
     }
 
     /// Whether a further transaction of this source and origin has a place.
     ///
     /// **Errors**: [`Full`].
     pub fn room(&self, source: &PublicKey, origin: Option<ValidatorId>) -> Result<(), Full> {
-        let of_account = self.sources.get(source).map_or(0, BTreeMap::len);
+        let of_account = self.accounts.get(source).map_or(0, |account| account.queue.len());
         let of_origin = self.origins.get(&origin).copied().unwrap_or(0);
         let places = if origin.is_some() { self.share.saturating_mul(PEER_PLACES) } else { self.share };
         let full =
@@ -157,12 +190,10 @@ impl Pool {
     /// Takes in an admitted transaction.
     pub fn insert(&mut self, entry: Entry) {
         let transaction = &entry.transaction;
-        let fees = self.fees.entry(transaction.fee_source()).or_default();
-        *fees = fees.saturating_add(transaction.fee());
-        self.sources
-            .entry(transaction.source())
-            .or_default()
-            .insert(transaction.sequence(), *transaction.hash());
+        let payer = self.accounts.entry(transaction.fee_source()).or_default();
+        payer.fees = payer.fees.saturating_add(transaction.fee());
+        let source = self.accounts.entry(transaction.source()).or_default();
+        source.enqueue(transaction.sequence(), *transaction.hash());
         *self.origins.entry(entry.origin).or_default() += 1;
         self.read.insert(transaction.envelope().clone(), Arc::clone(transaction));
         self.entries.insert(*transaction.hash(), entry);
@@ -173,31 +204,33 @@ impl Pool {
         let entry = self.entries.remove(hash)?;
         let transaction = &entry.transaction;
         self.read.remove(transaction.envelope());
-        if let Some(queue) = self.sources.get_mut(&transaction.source()) {
-            queue.remove(&transaction.sequence());
-            if queue.is_empty() {
-                self.sources.remove(&transaction.source());
-            }
-        }
-        if let Some(fees) = self.fees.get_mut(&transaction.fee_source()) {
-            *fees = fees.saturating_sub(transaction.fee());
-            if *fees <= 0 {
-                self.fees.remove(&transaction.fee_source());
-            }
-        }
+        let (source, payer) = (transaction.source(), transaction.fee_source());
+        let fee = transaction.fee();
+        Self::change(&mut self.accounts, payer, |account| account.fees = account.fees.saturating_sub(fee));
+        Self::change(&mut self.accounts, source, |account| account.leave_queue(transaction.sequence()));
         if !entry.ordered {
             self.leave_origin(entry.origin);
         }
         Some(entry)
     }
 
+    /// Changes what waits of an account, and forgets one of which nothing waits any more.
+    fn change(accounts: &mut Table<PublicKey, Account>, id: PublicKey, change: impl FnOnce(&mut Account)) {
+        if let MapEntry::Occupied(mut account) = accounts.entry(id) {
+            change(account.get_mut());
+            if account.get().is_idle() {
+                account.remove();
+            }
+        }
+    }
+
     /// Takes out everything of `source` up to `sequence`: the account's number has passed it.
     ///
     /// **Returns** the hashes of what was taken out.
     pub fn pass(&mut self, source: &PublicKey, sequence: i64) -> Vec<Digest> {
-        let queue = self.sources.get(source);
-        let passed: Vec<Digest> =
-            queue.map(|queue| queue.range(..=sequence).map(|(_, hash)| *hash).collect()).unwrap_or_default();
+        let queue = self.accounts.get(source).map(|account| account.queue.iter());
+        let passed = queue.into_iter().flatten().take_while(|(number, _)| *number <= sequence);
+        let passed: Vec<Digest> = passed.map(|(_, hash)| *hash).collect();
         passed.iter().for_each(|hash| drop(self.remove(hash)));
         let parked: Vec<i64> = self
             .parked
@@ -351,6 +384,27 @@ pub(crate) mod tests {
         assert_eq!(pool.reading(other.envelope()), None);
         pool.remove(first.hash());
         assert_eq!((pool.reading(&again), pool.read.len()), (None, pool.len()));
+    }
+
+    #[test]
+    fn account_counts_what_waits_in_whatever_order_it_came_and_went() {
+        let mut pool = Pool::new(100, 4);
+        let source = transaction(0).source();
+        let fees = |pool: &Pool| pool.ahead_of(&transaction(9)).fees;
+        for number in [3, 0, 4, 1] {
+            let transaction = transaction(number);
+            pool.insert(Entry { transaction, looked_at_us: 5, origin: None, ordered: false });
+        }
+        let all = fees(&pool);
+        assert_eq!(all, transaction(0).fee() * 4);
+        assert_eq!(pool.last_sequence(&source), Some(transaction(4).sequence()));
+        pool.remove(transaction(4).hash());
+        assert_eq!(pool.last_sequence(&source), Some(transaction(3).sequence()), "whatever came last");
+        let passed = [*transaction(0).hash(), *transaction(1).hash()];
+        assert_eq!(pool.pass(&source, transaction(2).sequence()), passed);
+        assert_eq!((fees(&pool), pool.len()), (all / 4, 1));
+        pool.remove(transaction(3).hash());
+        assert!(pool.accounts.is_empty(), "nothing is kept of an account of which nothing waits");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use carat_ledger::SignatureOracle;
 use carat_types::Digest;
 use carat_types::signature::Claim;
 use carat_types::verifiable::{self, Verifiable};
+use foldhash::fast::RandomState;
 
 use crate::metrics::Metrics;
 
@@ -30,8 +31,8 @@ pub struct SignatureCache {
 #[derive(Debug, Default)]
 #[expect(clippy::disallowed_types, reason = "looked up, never iterated")]
 struct Shard {
-    young: HashSet<Digest>,
-    old: HashSet<Digest>,
+    young: HashSet<Digest, RandomState>,
+    old: HashSet<Digest, RandomState>,
 }
 
 impl SignatureCache {

@@ -3,8 +3,8 @@
 //!
 //! Batching adapts to the load: with nothing in flight a batch goes out at once; while slots are in flight the next one
 //! goes out when it is as large as the last one was, or [`GATHER_US`] after it; behind a batch of [`BUSY`] transactions the
-//! next one waits for so long in any case; when the pipeline is full, transactions gather. Every slot costs each validator the same
-//! votes, syncs and wake-ups, whatever is in it.
+//! next one waits for so long in any case, unless half a block is there before; when the pipeline is full, transactions gather. Every
+//! slot costs each validator the same votes, syncs and wake-ups, whatever is in it.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use carat_types::message::PrePrepare;
 use carat_types::{Slot, View};
 
 use crate::effect::Effect;
+use crate::pending::Room;
 use crate::record::Record;
 use crate::replica::{Replica, millis};
 use crate::statement::Statement;
@@ -70,7 +71,7 @@ impl Replica {
             0
         };
         let next = self.position.proposed_us.map_or(0, |last| last.saturating_add(pause_us));
-        if next > self.now.monotonic_us {
+        if next > self.now.monotonic_us && !(has_work && self.has_half_a_block()) {
             self.propose_at(next);
             return false;
         }
@@ -80,6 +81,16 @@ impl Replica {
             self.propose_batch(slot, bodies);
         }
         true
+    }
+
+    /// Whether waiting for more would gain little, and could cap what small blocks carry.
+    fn has_half_a_block(&self) -> bool {
+        let half = Room::half_of(&self.config.params.block);
+        if self.bodies.are_spread {
+            self.bodies.ready_fill(half)
+        } else {
+            !half.holds(self.pending.waiting())
+        }
     }
 
     /// Comes back to proposing then, or earlier if that was said before.

@@ -367,6 +367,22 @@ impl Room {
         }
     }
 
+    /// Half of everything.
+    pub(crate) fn half_of(limits: &BlockLimits) -> Self {
+        let Room { bytes, transactions, operations, signatures } = Room::of(limits);
+        Room {
+            bytes: bytes / 2,
+            transactions: transactions / 2,
+            operations: operations / 2,
+            signatures: signatures / 2,
+        }
+    }
+
+    /// Whether there is room for so many transactions, by their number alone.
+    pub(crate) fn holds(&self, transactions: usize) -> bool {
+        u32::try_from(transactions).is_ok_and(|transactions| transactions <= self.transactions)
+    }
+
     /// Takes room for a transaction, if there is enough of everything.
     pub(crate) fn take(&mut self, transaction: &PendingTransaction) -> bool {
         let bytes = transaction.envelope.0.len();

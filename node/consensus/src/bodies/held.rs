@@ -118,6 +118,12 @@ impl Bodies {
         !self.ready.is_empty()
     }
 
+    /// Whether there is no room for all that f+1 hold.
+    pub(crate) fn ready_fill(&self, mut room: Room) -> bool {
+        let mut ready = self.ready.values().filter_map(|digest| self.held.get(digest));
+        !ready.all(|held| room.take_body(&held.body, held.operations, held.signatures))
+    }
+
     /// Whether the journal holds all these bodies for a vote at `slot`, or can.
     pub(crate) fn are_kept(&self, slot: Slot, bodies: &[Digest]) -> bool {
         bodies.iter().all(|digest| {

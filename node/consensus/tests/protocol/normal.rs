@@ -2,6 +2,7 @@
 
 use carat_consensus::Input;
 use carat_consensus::effect::{Finality, Report, Rule};
+use carat_types::batch::BlockLimits;
 use carat_types::genesis::ConsensusConstants;
 use carat_types::message::Message;
 use carat_types::{Slot, View};
@@ -127,6 +128,38 @@ fn busy_leader_waits_for_a_moment_even_with_nothing_in_flight() {
     cluster.admit(41);
     cluster.settle();
     assert_eq!(voted(&cluster), first.plus(3), "behind a small one there is no wait");
+}
+
+#[test]
+fn busy_leader_waits_no_longer_than_for_half_a_block() {
+    let block = BlockLimits { transactions: 80, ..BlockLimits::default() };
+    let mut cluster = Cluster::with(4, ConsensusConstants { pipeline: 1, block, ..params() });
+    cluster.run_to(1);
+    cluster.settle();
+    let first = cluster.replica(0).status().highest_vote.next();
+    cluster.filter = Box::new(|_, _, message| !matches!(message, Message::Prepare(_)));
+    for number in 0..40 {
+        cluster.admit(number);
+        cluster.settle();
+    }
+    cluster.filter = Box::new(|_, _, _| true);
+    cluster.run_until("the batch of 39 is final", |cluster| cluster.replica(0).last_final() > first);
+    let voted = |cluster: &Cluster| cluster.replica(0).status().highest_vote;
+    for number in 40..80 {
+        cluster.admit(number);
+        cluster.settle();
+        assert_eq!(
+            voted(&cluster),
+            first.next(),
+            "{number} waits with those before it: they are half a block"
+        );
+    }
+    cluster.admit(80);
+    cluster.settle();
+    assert_eq!(voted(&cluster), first.plus(2), "more than half a block goes at once");
+    cluster.admit(81);
+    cluster.settle();
+    assert_eq!(voted(&cluster), first.plus(2), "what comes then waits again");
 }
 
 #[test]

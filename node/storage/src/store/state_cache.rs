@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use foldhash::fast::RandomState;
+
 /// Parts, each behind a lock of its own.
 const SHARDS: usize = 16;
 /// Keys and values of one part and generation. **Units**: bytes.
@@ -28,8 +30,8 @@ pub(super) struct StateCache {
 #[derive(Debug, Default)]
 #[expect(clippy::disallowed_types, reason = "looked up, never iterated")]
 struct Shard {
-    young: HashMap<Vec<u8>, Value>,
-    old: HashMap<Vec<u8>, Value>,
+    young: HashMap<Vec<u8>, Value, RandomState>,
+    old: HashMap<Vec<u8>, Value, RandomState>,
     young_bytes: usize,
     /// Rises with every change of the state in this part.
     version: u64,
@@ -92,14 +94,21 @@ impl StateCache {
 impl Shard {
     fn put(&mut self, key: &[u8], value: &Value) {
         let size = |value: &Value| ENTRY_BYTES + key.len() + value.as_ref().map_or(0, Vec::len);
+        if let Some(present) = self.young.get_mut(key) {
+            let bytes = self.young_bytes + size(value) - size(present);
+            if bytes <= GENERATION_BYTES {
+                // Into the room of what was there.
+                present.clone_from(value);
+                self.young_bytes = bytes;
+                return;
+            }
+        }
         if self.young_bytes + size(value) > GENERATION_BYTES {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;
         }
         self.young_bytes += size(value);
-        if let Some(replaced) = self.young.insert(key.to_vec(), value.clone()) {
-            self.young_bytes -= size(&replaced);
-        }
+        self.young.insert(key.to_vec(), value.clone());
     }
 }
 
@@ -157,5 +166,25 @@ mod tests {
         assert!(held <= SHARDS * GENERATION_BYTES, "{held} bytes");
         assert_eq!(known(&cache, &key(99_999)), Some(Some(vec![0; 1_000])));
         assert_eq!(known(&cache, &key(0)), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_though_what_is_there_grows() {
+        let cache = StateCache::new();
+        let key = |i: u32| i.to_be_bytes();
+        // So many fit while they are small, and do not when they have grown.
+        for bytes in [10, 1_000, 100] {
+            for i in 0..100_000 {
+                cache.change(&key(i), &Some(vec![0; bytes]));
+                assert_eq!(known(&cache, &key(i)), Some(Some(vec![0; bytes])), "{i}");
+            }
+            for shard in cache.shards.iter().map(read) {
+                let size = |(key, value): (&Vec<u8>, &Value)| {
+                    ENTRY_BYTES + key.len() + value.as_ref().map_or(0, Vec::len)
+                };
+                assert_eq!(shard.young_bytes, shard.young.iter().map(size).sum::<usize>());
+                assert!(shard.young_bytes <= GENERATION_BYTES);
+            }
+        }
     }
 }
