@@ -73,9 +73,8 @@ impl Senders {
         let accounts = senders.iter().map(Sender::account).collect::<Result<Vec<_>>>()?;
         let mut all = Senders { network_id, stage: Stage { scenario, assets, accounts }, senders };
         let mut issuer = Sender { keys: vec![issuer], sequence: 0 };
-        all.create(client, &mut issuer).await?;
-        all.open(client).await?;
-        all.issue(client, &mut issuer).await?;
+        all.create(client, run, &mut issuer).await?;
+        all.open(client, &issuer).await?;
         all.quote(client, &mut issuer).await?;
         Ok(all)
     }
@@ -140,29 +139,36 @@ impl Senders {
         }
     }
 
-    async fn create(&mut self, client: &Client, issuer: &mut Sender) -> Result<()> {
+    /// The root pays. It has one sequence number at a time, so that others send, side by side.
+    async fn create(&mut self, client: &Client, run: &str, issuer: &mut Sender) -> Result<()> {
         let key = test_root_key(client.network().passphrase());
         let address = account(&key).to_string();
         let root = client.load_account(&address).await.context("only a test network has a known root key")?;
-        let mut root = Sender { keys: vec![key], sequence: root.sequence };
-        let everybody: Vec<&mut Sender> = self.senders.iter_mut().chain([issuer]).collect();
-        let mut everybody = everybody.into_iter().peekable();
-        while everybody.peek().is_some() {
-            let some: Vec<&mut Sender> = everybody.by_ref().take(PREPARED_AT_ONCE).collect();
-            let create = |new: &&mut Sender| Ok(operation::create_account(new.account()?, COINS));
-            let operations = some.iter().map(create).collect::<Result<_>>()?;
-            let done = root.settle(client, &self.network_id, operations).await?;
-            let ledger = done.verdict.ledger.context("a receipt of the outcome")?;
-            // An account begins with the number of its ledger in the upper half (ledger specification A.3).
-            some.into_iter().for_each(|new| new.sequence = i64::from(ledger) << 32);
-        }
-        Ok(())
+        let mut root = Sender { keys: vec![key.clone()], sequence: root.sequence };
+        let funder =
+            |number| Sender { keys: vec![key_of(run, usize::MAX, number), key.clone()], sequence: 0 };
+        let mut funders: Vec<Sender> = (1..).take(UNDER_WAY).map(funder).collect();
+        let first = funders.iter_mut().chain([issuer]).collect();
+        root.create(client, &self.network_id, &account(&key), first).await?;
+        let (network_id, payer) = (self.network_id, account(&key));
+        let share = self.senders.len().div_ceil(UNDER_WAY).max(1);
+        let parts = self.senders.chunks_mut(share).zip(&mut funders).map(|(part, funder)| {
+            let payer = &payer;
+            async move {
+                for some in part.chunks_mut(PREPARED_AT_ONCE) {
+                    funder.create(client, &network_id, payer, some.iter_mut().collect()).await?;
+                }
+                anyhow::Ok(())
+            }
+        });
+        stream::iter(parts).buffer_unordered(UNDER_WAY).try_collect::<()>().await
     }
 
-    /// Trustlines, and what else everybody must sign himself.
-    async fn open(&mut self, client: &Client) -> Result<()> {
+    /// Trustlines, what else everybody must sign himself, and what the issuer gives them.
+    async fn open(&mut self, client: &Client, issuer: &Sender) -> Result<()> {
         let (stage, network_id) = (&self.stage, self.network_id);
-        let each = stage.assets.len()
+        let issuer_key = issuer.keys.first().context("a key")?;
+        let each = 2 * stage.assets.len()
             + stage.scenario.settings(&stage.accounts[0], &self.senders[0].keys[1..]).len();
         let at_once = (PREPARED_AT_ONCE / each).clamp(1, SIGNATURES_MAX - 1);
         let groups = self.senders.chunks_mut(at_once).map(|some| async move {
@@ -172,12 +178,16 @@ impl Senders {
                 let trust = |asset: &stellar_xdr::Asset| {
                     operation::by(who.clone(), operation::change_trust(asset.clone(), LIMIT_MAX))
                 };
+                let pay = |asset: &stellar_xdr::Asset| {
+                    operation::by(account(issuer_key), operation::payment(who.clone(), asset.clone(), UNITS))
+                };
                 operations.extend(stage.assets.iter().map(trust));
+                operations.extend(stage.assets.iter().map(pay));
                 operations.extend(stage.scenario.settings(&who, sender.keys.get(1..).unwrap_or_default()));
             }
             let keys: Vec<SecretKey> =
                 some.iter().filter_map(|sender| sender.keys.first().cloned()).collect();
-            let signers: Vec<&SecretKey> = keys.iter().collect();
+            let signers: Vec<&SecretKey> = keys.iter().chain([issuer_key]).collect();
             let first = some.first_mut().context("a group")?;
             let envelope = sign(&network_id, first, first.sequence, operations, &signers)?;
             first.sequence += 1;
@@ -187,17 +197,6 @@ impl Senders {
         stream::iter(groups).buffer_unordered(UNDER_WAY).try_collect::<()>().await
     }
 
-    async fn issue(&self, client: &Client, issuer: &mut Sender) -> Result<()> {
-        for some in self.stage.accounts.chunks(PREPARED_AT_ONCE / self.stage.assets.len()) {
-            let pays = some.iter().flat_map(|who| {
-                self.stage.assets.iter().map(|asset| operation::payment(who.clone(), asset.clone(), UNITS))
-            });
-            issuer.settle(client, &self.network_id, pays.collect()).await?;
-        }
-        Ok(())
-    }
-
-    /// The issuer is also the market maker: it has of every asset as much as it wants.
     async fn quote(&self, client: &Client, issuer: &mut Sender) -> Result<()> {
         let quotes = self.stage.scenario.quotes(&self.stage.assets);
         if !quotes.is_empty() {
@@ -210,6 +209,25 @@ impl Senders {
 impl Sender {
     fn account(&self) -> Result<AccountId> {
         self.keys.first().map(account).context("a key")
+    }
+
+    /// Makes accounts, with coins of the payer, whose key is among its own.
+    async fn create(
+        &mut self,
+        client: &Client,
+        network_id: &Digest,
+        payer: &AccountId,
+        new: Vec<&mut Sender>,
+    ) -> Result<()> {
+        let create = |new: &&mut Sender| {
+            Ok(operation::by(payer.clone(), operation::create_account(new.account()?, COINS)))
+        };
+        let operations = new.iter().map(create).collect::<Result<_>>()?;
+        let done = self.settle(client, network_id, operations).await?;
+        let ledger = done.verdict.ledger.context("a receipt of the outcome")?;
+        // An account begins with the number of its ledger in the upper half (ledger specification A.3).
+        new.into_iter().for_each(|new| new.sequence = i64::from(ledger) << 32);
+        Ok(())
     }
 
     /// Takes nothing but proved success.
