@@ -149,8 +149,9 @@ impl Senders {
             |number| Sender { keys: vec![key_of(run, usize::MAX, number), key.clone()], sequence: 0 };
         let mut funders: Vec<Sender> = (1..).take(UNDER_WAY).map(funder).collect();
         let first = funders.iter_mut().chain([issuer]).collect();
-        root.create(client, &self.network_id, &account(&key), first).await?;
-        let (network_id, payer) = (self.network_id, account(&key));
+        let payer = account(&key);
+        root.create(client, &self.network_id, &payer, first).await?;
+        let network_id = self.network_id;
         let share = self.senders.len().div_ceil(UNDER_WAY).max(1);
         let parts = self.senders.chunks_mut(share).zip(&mut funders).map(|(part, funder)| {
             let payer = &payer;
@@ -197,6 +198,7 @@ impl Senders {
         stream::iter(groups).buffer_unordered(UNDER_WAY).try_collect::<()>().await
     }
 
+    /// The issuer is also the market maker: it has of every asset as much as it wants.
     async fn quote(&self, client: &Client, issuer: &mut Sender) -> Result<()> {
         let quotes = self.stage.scenario.quotes(&self.stage.assets);
         if !quotes.is_empty() {

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use carat_network::stats::HandshakeFailure;
 use carat_storage::store::Memory;
-use prometheus::core::Collector;
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
@@ -293,9 +293,9 @@ impl Metrics {
                 .seconds("storage_journal_sync_seconds", "Time of one journal sync")?,
             storage_journal_records_total: declare
                 .counter("storage_journal_records_total", "Records appended to the journal")?,
-            storage_memory_bytes: declare.gauges(
-                "storage_memory_bytes",
-                "What the database keeps in memory, by part",
+            storage_memory_bytes: declare.by_label(
+                IntGaugeVec::new,
+                ("storage_memory_bytes", "What the database keeps in memory, by part"),
                 "part",
                 &["tables", "cache", "files"],
             )?,
@@ -439,21 +439,6 @@ impl Declare<'_> {
         Ok(gauge)
     }
 
-    fn gauges(
-        &self,
-        name: &str,
-        help: &str,
-        label: &str,
-        values: &[&str],
-    ) -> prometheus::Result<IntGaugeVec> {
-        let gauges = IntGaugeVec::new(Opts::new(name, help), &[label])?;
-        for value in values {
-            gauges.with_label_values(&[value]);
-        }
-        self.registry.register(Box::new(gauges.clone()))?;
-        Ok(gauges)
-    }
-
     fn float(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
         let gauge = Gauge::new(name, help)?;
         self.registry.register(Box::new(gauge.clone()))?;
@@ -479,7 +464,22 @@ impl Declare<'_> {
         Ok(of_each)
     }
 
-    /// A counter for each of the label's known values exists from the start, at zero: a rate needs a first point.
+    /// A counter or gauge for each of the label's known values exists from the start, at zero: a rate needs a first point.
+    fn by_label<B: MetricVecBuilder + 'static>(
+        &self,
+        new: fn(Opts, &[&str]) -> prometheus::Result<MetricVec<B>>,
+        (name, help): (&str, &str),
+        label: &str,
+        values: &[&str],
+    ) -> prometheus::Result<MetricVec<B>> {
+        let family = new(Opts::new(name, help), &[label])?;
+        for value in values {
+            family.with_label_values(&[value]);
+        }
+        self.registry.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
     fn counters(
         &self,
         name: &str,
@@ -487,12 +487,7 @@ impl Declare<'_> {
         label: &str,
         values: &[&str],
     ) -> prometheus::Result<IntCounterVec> {
-        let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
-        for value in values {
-            counters.with_label_values(&[value]);
-        }
-        self.registry.register(Box::new(counters.clone()))?;
-        Ok(counters)
+        self.by_label(IntCounterVec::new, (name, help), label, values)
     }
 
     fn seconds_by(
