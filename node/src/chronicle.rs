@@ -40,7 +40,7 @@ const WHOLE_TRANSACTIONS_MAX: usize = 16_384;
 /// each new one.
 const PRUNED_BLOCKS: usize = 4;
 const PRUNED_TRANSACTIONS: usize = 64;
-/// Blocks that wait for their seals with the records of their transactions.
+/// Blocks that wait for their seals with what records are made of.
 const UNSEALED_MAX: usize = 16;
 
 /// What happened.
@@ -186,7 +186,7 @@ impl Waiting {
     /// These can no longer succeed, or another took their place.
     pub fn give_up(&self, transactions: &[Digest]) {
         self.tell_sessions(transactions, Event::GivenUp);
-        self.wake(transactions.iter().map(|hash| (*hash, None)));
+        self.wake(transactions.iter().map(|hash| (*hash, || None)));
     }
 
     fn tell_sessions(&self, transactions: &[Digest], event: impl Fn(Digest) -> Event) {
@@ -200,12 +200,61 @@ impl Waiting {
     }
 
     /// These are executed, sealed and indexed.
-    fn wake(&self, settled: impl IntoIterator<Item = (Digest, Settled)>) {
+    fn wake<R: FnOnce() -> Settled>(&self, settled: impl IntoIterator<Item = (Digest, R)>) {
         let mut callers = lock(&self.callers);
         for (hash, record) in settled {
-            for caller in callers.remove(&hash).unwrap_or_default() {
+            let Some(of_this) = callers.remove(&hash) else { continue };
+            let record = record();
+            for caller in of_this {
                 // A caller who gave up meanwhile needs no signal.
                 let _ = caller.send(record.clone());
+            }
+        }
+    }
+}
+
+/// The transactions of a block that is not sealed yet.
+enum Unsealed {
+    /// With their records, or without any: then whoever waits looks it up.
+    Listed(Vec<(Digest, Settled)>),
+    /// Where no history is kept. Few ask, so that records are made when somebody does.
+    Applied { header: Box<Header>, applied: Vec<Applied> },
+}
+
+impl Unsealed {
+    fn transactions(&self) -> usize {
+        match self {
+            Unsealed::Listed(list) => list.len(),
+            Unsealed::Applied { applied, .. } => applied.len(),
+        }
+    }
+
+    /// Without what takes memory.
+    fn without_records(self) -> Self {
+        Unsealed::Listed(match self {
+            Unsealed::Listed(list) => list.into_iter().map(|(hash, _)| (hash, None)).collect(),
+            Unsealed::Applied { applied, .. } => {
+                applied.iter().map(|applied| (*applied.transaction.hash(), None)).collect()
+            }
+        })
+    }
+
+    /// The block is sealed.
+    fn wake(self, waiting: &Waiting) {
+        match self {
+            Unsealed::Listed(list) => {
+                waiting.wake(list.into_iter().map(|(hash, record)| (hash, move || record)));
+            }
+            Unsealed::Applied { header, applied } => {
+                let record = |(index, applied): (u32, Applied)| {
+                    let header = &header;
+                    let Applied { transaction, result, .. } = applied;
+                    (*transaction.hash(), move || {
+                        let record = TransactionRecord::without_changes(header, index, transaction, result);
+                        Some(Arc::new(record))
+                    })
+                };
+                waiting.wake((0..).zip(applied).map(record));
             }
         }
     }
@@ -299,12 +348,12 @@ impl Chronicle {
     ///
     /// **Errors**: [`ChronicleError::Unreadable`] and the store's; those of the index only end the index.
     pub fn run(mut self, chapters: &Followed) -> Result<(), ChronicleError> {
-        let mut unsealed: BTreeMap<Slot, Vec<(Digest, Settled)>> = BTreeMap::new();
+        let mut unsealed: BTreeMap<Slot, Unsealed> = BTreeMap::new();
         while let Ok(chapter) = chapters.list.recv() {
-            let (slot, settled) = match chapter {
+            let (slot, block) = match chapter {
                 Chapter::Block { header, outcome } => {
                     chapters.waiting.whole.fetch_sub(outcome.applied.len(), Ordering::Relaxed);
-                    (header.slot, self.take(&header, &outcome))
+                    (header.slot, self.take(header, *outcome))
                 }
                 Chapter::Stored { slot, delta } => (slot, self.read_back(slot, delta)?),
                 Chapter::Installed(_done) => {
@@ -313,15 +362,16 @@ impl Chronicle {
                     continue;
                 }
                 Chapter::Sealed(slot) => {
-                    self.waiting.wake(unsealed.remove(&slot).unwrap_or_default());
+                    if let Some(block) = unsealed.remove(&slot) {
+                        block.wake(&self.waiting);
+                    }
                     continue;
                 }
             };
+            let applied = block.transactions();
             // Records of blocks that nobody seals would pile up; whoever waits for these looks them up.
             let keep = unsealed.len() < UNSEALED_MAX;
-            let applied = settled.len();
-            let settled = settled.into_iter().map(|(hash, record)| (hash, record.filter(|_| keep)));
-            unsealed.insert(slot, settled.collect());
+            unsealed.insert(slot, if keep { block } else { block.without_records() });
             let behind = chapters.waiting.blocks.fetch_sub(1, Ordering::Relaxed).saturating_sub(1);
             self.metrics.history_behind_blocks.set(i64::try_from(behind).unwrap_or(i64::MAX));
             self.prune(slot, applied)?;
@@ -330,29 +380,25 @@ impl Chronicle {
     }
 
     /// A block as the executor left it.
-    fn take(&mut self, header: &Header, outcome: &BlockOutcome) -> Vec<(Digest, Settled)> {
-        let hash = |transaction: &SignedTransaction| *transaction.hash();
-        if let Some(records) = self.index_or_pass(header, Execution::Recorded(outcome)) {
-            return records.into_iter().map(|it| (hash(&it.transaction), Some(Arc::new(it)))).collect();
+    fn take(&mut self, header: Box<Header>, outcome: BlockOutcome) -> Unsealed {
+        if let Some(records) = self.index_or_pass(&header, Execution::Recorded(&outcome)) {
+            let listed = |record: TransactionRecord| (*record.transaction.hash(), Some(Arc::new(record)));
+            return Unsealed::Listed(records.into_iter().map(listed).collect());
         }
+        let block = Unsealed::Applied { header, applied: outcome.applied };
         // Indexed before a crash: whoever waits looks it up. Else the block is all that is known.
-        let is_known = self.indexer.is_some();
-        let record = |(index, applied): (u32, &Applied)| {
-            let (transaction, result) = (Arc::clone(&applied.transaction), applied.result.clone());
-            let record = TransactionRecord::without_changes(header, index, transaction, result);
-            (hash(&applied.transaction), (!is_known).then(|| Arc::new(record)))
-        };
-        (0..).zip(&outcome.applied).map(record).collect()
+        if self.indexer.is_some() { block.without_records() } else { block }
     }
 
     /// A block that waited as a number.
-    fn read_back(&mut self, slot: Slot, delta: Digest) -> Result<Vec<(Digest, Settled)>, ChronicleError> {
+    fn read_back(&mut self, slot: Slot, delta: Digest) -> Result<Unsealed, ChronicleError> {
         let (header, transactions) = stored_block(&self.store, &self.genesis.network_id(), slot)?;
         let signatures = Arc::clone(&self.signatures);
         let again =
             Execution::Again { transactions: &transactions, signatures: &*signatures, delta: Some(delta) };
         self.index_or_pass(&header, again);
-        Ok(transactions.iter().map(|transaction| (*transaction.hash(), None)).collect())
+        let listed = transactions.iter().map(|transaction| (*transaction.hash(), None));
+        Ok(Unsealed::Listed(listed.collect()))
     }
 
     fn open(&mut self) -> Result<(), ChronicleError> {

@@ -25,6 +25,7 @@ pub mod followers;
 mod friendbot;
 pub mod front_door;
 mod gossip;
+mod guesses;
 pub mod handovers;
 pub mod health;
 pub mod home;

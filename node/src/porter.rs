@@ -8,15 +8,15 @@ use carat_consensus::SpreadBody;
 use carat_ledger::StateError;
 use carat_network::Incoming;
 use carat_types::batch::{Body, Envelope};
-use carat_types::signature::{Claim, KnownKeys};
-use carat_types::transaction::{SignedTransaction, account_of};
-use carat_types::{Digest, PublicKey, Signature, ValidatorId};
-use stellar_xdr::DecoratedSignature;
+use carat_types::signature::KnownKeys;
+use carat_types::transaction::SignedTransaction;
+use carat_types::{Digest, ValidatorId};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::entrance::Event;
 use crate::front_door::{FrontDoor, Verdict};
+use crate::guesses;
 use crate::metrics::Metrics;
 use crate::signatures::SignatureCache;
 
@@ -140,7 +140,8 @@ impl Porter {
                 self.welcome(arrival, &mut round);
                 next = if round.visitors.len() < ROUND { self.arrivals.try_recv().ok() } else { None };
             }
-            self.check_ahead(&round.visitors);
+            let transactions = round.visitors.iter().map(|visitor| &*visitor.transaction);
+            guesses::check_ahead(&self.signatures, &mut self.keys, transactions);
             round.visitors.into_iter().for_each(|visitor| self.let_in(visitor));
             self.front_door.wake();
             round.bodies.into_iter().for_each(|(from, body)| self.front_door.body(from, body));
@@ -187,15 +188,6 @@ impl Porter {
         Some(Visitor { transaction: Arc::new(transaction), origin: Origin::Peer(from) })
     }
 
-    /// Checks what the front door is going to ask, as far as can be guessed without the state: the signatures of
-    /// accounts' own keys. The rest is checked when it is asked.
-    fn check_ahead(&mut self, visitors: &[Visitor]) {
-        let guesses: Vec<Guess<'_>> =
-            visitors.iter().flat_map(|visitor| guesses(&visitor.transaction)).collect();
-        let claims: Vec<Claim<'_>> = guesses.iter().map(Guess::claim).collect();
-        self.signatures.check_ahead(&claims, &mut self.keys);
-    }
-
     fn let_in(&self, visitor: Visitor) {
         match visitor.origin {
             Origin::Client(answer) => {
@@ -216,37 +208,4 @@ impl Porter {
             }
         }
     }
-}
-
-/// A signature and the key that it is likely to be of.
-struct Guess<'a> {
-    key: PublicKey,
-    message: &'a [u8],
-    signature: Signature,
-}
-
-impl Guess<'_> {
-    fn claim(&self) -> Claim<'_> {
-        Claim { key: &self.key, message: self.message, signature: &self.signature }
-    }
-}
-
-/// The signatures of a transaction whose hints name its accounts' own keys.
-fn guesses(transaction: &SignedTransaction) -> Vec<Guess<'_>> {
-    let mut keys = vec![transaction.source()];
-    keys.extend(transaction.operations().iter().filter_map(|it| it.source_account.as_ref()).map(account_of));
-    let mut guesses = fitting(&keys, transaction.inner_hash(), transaction.signatures());
-    if let Some(bump) = transaction.fee_bump() {
-        guesses.extend(fitting(&[transaction.fee_source()], transaction.hash(), &bump.signatures));
-    }
-    guesses
-}
-
-fn fitting<'a>(keys: &[PublicKey], hash: &'a Digest, signatures: &[DecoratedSignature]) -> Vec<Guess<'a>> {
-    let guess = |decorated: &DecoratedSignature| {
-        let key = *keys.iter().find(|key| key.hint() == decorated.hint.0)?;
-        let signature = Signature(decorated.signature.0.as_slice().try_into().ok()?);
-        Some(Guess { key, message: &hash.0, signature })
-    };
-    signatures.iter().filter_map(guess).collect()
 }

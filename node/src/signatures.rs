@@ -63,10 +63,21 @@ impl SignatureCache {
 
     /// Checks many claims at once, as [`carat_types::verifiable`] says, and remembers those that are valid, so that
     /// whoever asks for them later need not wait. They may be of any kind: signatures or proofs; `memory` is that of the kind.
-    pub fn check_ahead<V: Verifiable>(&self, claims: &[V], memory: &mut V::Memory) {
-        let unknown: Vec<V> = claims.iter().filter(|claim| !self.remembers(&claim.id())).copied().collect();
+    ///
+    /// **Returns** for each claim whether it is known to be valid. Others may be, too: see [`verifiable::check_ahead`].
+    pub fn check_ahead<V: Verifiable>(&self, claims: &[V], memory: &mut V::Memory) -> Vec<bool> {
+        let ids: Vec<Digest> = claims.iter().map(|claim| claim.id()).collect();
+        let mut valid: Vec<bool> = ids.iter().map(|id| self.remembers(id)).collect();
+        let places: Vec<usize> = (0..claims.len()).filter(|place| !valid[*place]).collect();
+        let unknown: Vec<V> = places.iter().map(|place| claims[*place]).collect();
         let mut count = |size| self.count("batched", size);
-        verifiable::check_ahead(&unknown, memory, &mut count, &mut |claim| self.remember(claim.id()));
+        verifiable::check_ahead(&unknown, memory, &mut count, &mut |found| {
+            for place in &places[found] {
+                self.remember(ids[*place]);
+                valid[*place] = true;
+            }
+        });
+        valid
     }
 
     /// Whether a claim is valid, from memory if it was asked before.
@@ -132,7 +143,9 @@ mod tests {
                 signature,
             })
             .collect();
-        cache.check_ahead(&claims, &mut KnownKeys::default());
+        let valid = cache.check_ahead(&claims, &mut KnownKeys::default());
+        assert!((0..claims.len()).all(|place| valid[place] == cache.remembers(&claims[place].id())));
+        assert_eq!(cache.check_ahead(&claims[..3], &mut KnownKeys::default()), valid[..3], "asked again");
         assert!(!cache.remembers(&claims[wrong].id()));
         let known = claims.iter().filter(|claim| cache.remembers(&claim.id())).count();
         assert_eq!(known, claims.len() / 2, "the half without it");

@@ -167,7 +167,7 @@ fn finish(
             let changes = Changes { fee: fee_changes, ..execution.changes };
             let result = results::result(&candidate.transaction, fee, verdict);
             let result_xdr = xdr(&result);
-            let Candidate { batch_index, transaction, .. } = candidate.clone();
+            let (batch_index, transaction) = (candidate.batch_index, Arc::clone(&candidate.transaction));
             applied.push(Applied { batch_index, transaction, result, result_xdr, changes });
         }
     }
@@ -268,8 +268,7 @@ impl Execution<'_, '_> {
         if transaction.fee_bump().is_some() {
             self.remove_one_time_signer(&transaction.fee_source(), transaction.hash())?;
         }
-        let mut signatures =
-            Signatures::new(self.block.signatures, transaction.inner_hash(), transaction.signatures());
+        let mut signatures = Signatures::of_inner(self.block.signatures, transaction);
         let charge = transaction.fee_bump().is_none().then_some(0);
         let common = validity::common(self.ledger, moment, transaction, None, charge, &mut signatures)?;
         if !matches!(common, Common::Refused(_)) {

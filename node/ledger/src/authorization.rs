@@ -6,6 +6,7 @@
 
 use carat_types::hash::sha256;
 use carat_types::signature::{self, Claim};
+use carat_types::transaction::{SignedTransaction, Signers};
 use carat_types::{Digest, PublicKey, Signature};
 use stellar_xdr::{AccountEntry, DecoratedSignature, SignerKey, SignerKeyEd25519SignedPayload};
 
@@ -34,17 +35,11 @@ pub(crate) struct Signatures<'a> {
     oracle: &'a dyn SignatureOracle,
     hash: &'a Digest,
     signatures: &'a [DecoratedSignature],
-    spent: Vec<Spent>,
+    /// Whose they were found to be: the transaction asks, and each operation asks again.
+    signers: &'a Signers,
+    /// Which of them have counted for somebody.
+    used: Vec<bool>,
     verifications: u32,
-}
-
-/// What became of one signature.
-#[derive(Clone, Copy, Default)]
-struct Spent {
-    /// It has counted for somebody.
-    used: bool,
-    /// The key whose signature over the transaction hash it was found to be: the transaction asks, and each operation asks again.
-    key: Option<[u8; 32]>,
 }
 
 /// A signer and its weight.
@@ -74,16 +69,24 @@ impl<'k> From<&'k SignerKey> for Key<'k> {
 }
 
 impl<'a> Signatures<'a> {
+    /// Those of the transaction that acts.
+    pub(crate) fn of_inner(oracle: &'a dyn SignatureOracle, transaction: &'a SignedTransaction) -> Self {
+        let (signatures, signers) = (transaction.signatures(), transaction.signers());
+        Self::new(oracle, transaction.inner_hash(), signatures, signers)
+    }
+
     pub(crate) fn new(
         oracle: &'a dyn SignatureOracle,
         hash: &'a Digest,
         signatures: &'a [DecoratedSignature],
+        signers: &'a Signers,
     ) -> Self {
         Signatures {
             oracle,
             hash,
             signatures,
-            spent: vec![Spent::default(); signatures.len()],
+            signers,
+            used: vec![false; signatures.len()],
             verifications: 0,
         }
     }
@@ -119,7 +122,7 @@ impl<'a> Signatures<'a> {
 
     /// Whether every signature has counted for somebody.
     pub(crate) fn all_used(&self) -> bool {
-        self.spent.iter().all(|spent| spent.used)
+        self.used.iter().all(|used| *used)
     }
 
     /// Ed25519 verifications so far, by the rule and not by what a memory saved.
@@ -158,8 +161,8 @@ impl<'a> Signatures<'a> {
                 .iter()
                 .position(|signer| group(&signer.key) && self.fits(index, signature, signer.key));
             let Some(position) = fitting else { continue };
-            if let Some(spent) = self.spent.get_mut(index) {
-                spent.used = true;
+            if let Some(used) = self.used.get_mut(index) {
+                *used = true;
             }
             *weight = weight.saturating_add(counted(signers.remove(position).weight));
             if *weight >= needed {
@@ -187,12 +190,12 @@ impl<'a> Signatures<'a> {
     /// Whether `key` has signed the transaction hash with the signature at `index`, which is `decorated`.
     fn is_signed_by(&mut self, index: usize, key: &[u8; 32], decorated: &DecoratedSignature) -> bool {
         let Some(signature) = self.next_verification(decorated) else { return false };
-        if self.spent.get(index).is_some_and(|spent| spent.key == Some(*key)) {
+        if self.signers.is_known(index, &PublicKey(*key)) {
             return true;
         }
         let is_valid = self.verify(key, &self.hash.0, &signature);
-        if is_valid && let Some(spent) = self.spent.get_mut(index) {
-            spent.key = Some(*key);
+        if is_valid {
+            self.signers.found(index, PublicKey(*key));
         }
         is_valid
     }
@@ -261,7 +264,8 @@ mod tests {
         let signature = XdrSignature(vec![1; 64].try_into().expect("fits"));
         let decorated = [DecoratedSignature { hint: SignatureHint([7; 4]), signature }];
         let hash = Digest([3; 32]);
-        let mut signatures = Signatures::new(&oracle, &hash, &decorated);
+        let signers = Signers::unknown(1);
+        let mut signatures = Signatures::new(&oracle, &hash, &decorated, &signers);
         for _ in 0..3 {
             assert!(signatures.reach_without_account(&PublicKey(signer)));
         }
@@ -270,7 +274,12 @@ mod tests {
             assert!(!signatures.reach_without_account(&PublicKey(other)), "what is valid is so for its key");
         }
         assert_eq!((oracle.asked.get(), signatures.verifications()), (3, 5));
-        for _ in 5..VERIFICATIONS_MAX {
+        // When the transaction is applied, what was found in the trim is known, and not spent.
+        let mut signatures = Signatures::new(&oracle, &hash, &decorated, &signers);
+        assert!(!signatures.all_used());
+        assert!(signatures.reach_without_account(&PublicKey(signer)) && signatures.all_used());
+        assert_eq!((oracle.asked.get(), signatures.verifications()), (3, 1));
+        for _ in 1..VERIFICATIONS_MAX {
             assert!(signatures.reach_without_account(&PublicKey(signer)));
         }
         assert!(!signatures.reach_without_account(&PublicKey(signer)), "too many, though it is known");

@@ -120,7 +120,7 @@ pub(crate) fn check(
             return Ok((Check::Outer(code, fee), verifications));
         }
     }
-    let mut signatures = Signatures::new(oracle, transaction.inner_hash(), transaction.signatures());
+    let mut signatures = Signatures::of_inner(oracle, transaction);
     let check = check_inner(ledger, moment, transaction, pending, &mut signatures)?;
     verifications = verifications.saturating_add(signatures.verifications());
     if check == Check::Valid {
@@ -186,7 +186,7 @@ fn check_outer(
     let Some(payer) = ledger.account(&transaction.fee_source())? else {
         return Ok((Some((Code::TxNoAccount, needed)), 0));
     };
-    let mut signatures = Signatures::new(oracle, transaction.hash(), &bump.signatures);
+    let mut signatures = Signatures::new(oracle, transaction.hash(), &bump.signatures, &bump.signers);
     let [_, low, ..] = payer.thresholds.0;
     let refusal = if !signatures.reach(payer, low) {
         Some(Code::TxBadAuth)

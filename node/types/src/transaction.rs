@@ -15,6 +15,10 @@ use crate::batch::Envelope;
 use crate::hash::{Digest, sha256};
 use crate::signature::{PublicKey, SecretKey};
 
+mod signers;
+
+pub use signers::Signers;
+
 /// Longest envelope accepted, in bytes: what a node of the wire format's origin lets a classic transaction have.
 pub const ENVELOPE_BYTES_MAX: usize = 100 * 1024;
 
@@ -57,16 +61,19 @@ pub struct FeeBump {
     pub fee: i64,
     /// Signatures over the outer transaction.
     pub signatures: VecM<DecoratedSignature, 20>,
+    /// Whose they are, as far as that is known.
+    pub signers: Signers,
 }
 
 /// A decoded envelope with its hashes, made once and shared behind an `Arc`.
 ///
-/// Signatures are not checked: whether they suffice depends on the state of the accounts.
+/// Signatures are not checked: whether they suffice depends on the state of the accounts. What was found out about them is kept with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedTransaction {
     envelope: Envelope,
     transaction: Transaction,
     signatures: VecM<DecoratedSignature, 20>,
+    signers: Signers,
     fee_bump: Option<FeeBump>,
     hash: Digest,
     inner_hash: Digest,
@@ -102,7 +109,7 @@ impl SignedTransaction {
     }
 
     fn assemble(network_id: &Digest, decoded: TransactionEnvelope, envelope: Envelope) -> Self {
-        let hash = transaction_hash(network_id, &decoded);
+        let hash = hash_within(network_id, &decoded, &envelope.0);
         let full_hash = sha256(&[&envelope.0]);
         let (transaction, signatures, fee_bump, inner_hash) = match decoded {
             TransactionEnvelope::TxV0(v0) => (Transaction::from(v0.tx), v0.signatures, None, hash),
@@ -113,12 +120,23 @@ impl SignedTransaction {
                 let bump = FeeBump {
                     fee_source: outer.tx.fee_source,
                     fee: outer.tx.fee,
+                    signers: Signers::unknown(outer.signatures.len()),
                     signatures: outer.signatures,
                 };
                 (inner.tx, inner.signatures, Some(bump), inner_hash)
             }
         };
-        SignedTransaction { envelope, transaction, signatures, fee_bump, hash, inner_hash, full_hash }
+        let signers = Signers::unknown(signatures.len());
+        SignedTransaction {
+            envelope,
+            transaction,
+            signatures,
+            signers,
+            fee_bump,
+            hash,
+            inner_hash,
+            full_hash,
+        }
     }
 
     /// The canonical XDR of the envelope.
@@ -139,6 +157,11 @@ impl SignedTransaction {
     /// The signatures over the transaction that acts.
     pub fn signatures(&self) -> &[DecoratedSignature] {
         &self.signatures
+    }
+
+    /// Whose these signatures are, as far as that is known.
+    pub fn signers(&self) -> &Signers {
+        &self.signers
     }
 
     /// The outer part, if this is a fee bump.
@@ -226,6 +249,17 @@ pub fn transaction_hash(network_id: &Digest, envelope: &TransactionEnvelope) -> 
     }
 }
 
+/// The transaction hash of an envelope whose bytes are at hand: most need not be encoded again.
+fn hash_within(network_id: &Digest, envelope: &TransactionEnvelope, bytes: &[u8]) -> Digest {
+    let TransactionEnvelope::Tx(v1) = envelope else { return transaction_hash(network_id, envelope) };
+    // In front of the transaction four bytes say what kind the envelope is; behind it are its signatures: their number, and of
+    // each the hint, its length, and its bytes, filled up to a multiple of four.
+    let length = |it: &DecoratedSignature| it.signature.0.len().next_multiple_of(4).saturating_add(8);
+    let signatures = v1.signatures.iter().map(length).fold(4, usize::saturating_add);
+    let transaction = bytes.get(4..bytes.len().saturating_sub(signatures)).unwrap_or_default();
+    payload_hash(network_id, EnvelopeType::Tx, &[transaction])
+}
+
 /// The signature of `key` over a transaction hash, with its hint.
 pub fn sign_hash(key: &SecretKey, hash: &Digest) -> DecoratedSignature {
     let signature = key.sign(hash.as_bytes()).0;
@@ -290,7 +324,7 @@ fn encode(value: &impl WriteXdr) -> Vec<u8> {
 }
 
 /// Room that most transactions fit in.
-const TYPICAL_BYTES: usize = 256;
+const TYPICAL_BYTES: usize = 384;
 
 fn payload_hash(network_id: &Digest, kind: EnvelopeType, transaction: &[&[u8]]) -> Digest {
     let kind = i32::from(kind).to_be_bytes();

@@ -4,6 +4,8 @@
 //! and remembers the answer until the block. All of that is the same for a signature and for a proof; this is the one
 //! trait that both implement.
 
+use std::ops::Range;
+
 use crate::Digest;
 
 /// Something a stranger asserts, with all that is needed to check it: a view, cheap to copy.
@@ -30,7 +32,7 @@ pub trait Verifiable: Copy {
     fn all_valid(batch: &[Self], memory: &mut Self::Memory) -> bool;
 }
 
-/// Finds valid ones among many, in batches, and hands each to `found`.
+/// Finds valid ones among many, in batches, and hands their places to `found`.
 ///
 /// Says nothing of the others: a batch with a wrong one in it is halved until it is small, so that nobody's wrong
 /// assertions cost much more than before, and what remains is checked when it is asked for. `checked` is told the size
@@ -39,30 +41,34 @@ pub fn check_ahead<V: Verifiable>(
     all: &[V],
     memory: &mut V::Memory,
     checked: &mut impl FnMut(usize),
-    found: &mut impl FnMut(V),
+    found: &mut impl FnMut(Range<usize>),
 ) {
+    let mut first = 0_usize;
     // A kind that named a batch of none would never end.
     for batch in all.chunks(V::BATCH_MAX.max(1)) {
-        halve(batch, memory, checked, found);
+        halve(batch, first, memory, checked, found);
+        first = first.saturating_add(batch.len());
     }
 }
 
 fn halve<V: Verifiable>(
     batch: &[V],
+    first: usize,
     memory: &mut V::Memory,
     checked: &mut impl FnMut(usize),
-    found: &mut impl FnMut(V),
+    found: &mut impl FnMut(Range<usize>),
 ) {
     if batch.len() < V::BATCH_MIN {
         return;
     }
     checked(batch.len());
     if V::all_valid(batch, memory) {
-        batch.iter().copied().for_each(found);
+        found(first..first.saturating_add(batch.len()));
     } else if batch.len() >= V::HALVED_MIN.max(2) {
-        let (first, second) = batch.split_at(batch.len() / 2);
-        halve(first, memory, checked, found);
-        halve(second, memory, checked, found);
+        let half = batch.len() / 2;
+        let (front, back) = batch.split_at(half);
+        halve(front, first, memory, checked, found);
+        halve(back, first.saturating_add(half), memory, checked, found);
     }
 }
 
@@ -97,7 +103,9 @@ mod tests {
     fn found_among(numbers: std::ops::Range<u32>) -> (Vec<u32>, Vec<usize>) {
         let all: Vec<Number> = numbers.map(Number).collect();
         let (mut batches, mut found) = (Vec::new(), Vec::new());
-        check_ahead(&all, &mut (), &mut |size| batches.push(size), &mut |it| found.push(it.0));
+        check_ahead(&all, &mut (), &mut |size| batches.push(size), &mut |places| {
+            found.extend(all[places].iter().map(|it| it.0));
+        });
         (found, batches)
     }
 

@@ -40,9 +40,9 @@ fn one_forged_among_256_is_refused_and_found() {
     let mut batch = all.clone();
     batch[100] = &forged;
     let mut found = 0;
-    check_ahead(&batch, &mut (), &mut |_| (), &mut |claim| {
-        assert!(!std::ptr::eq(claim, &forged));
-        found += 1;
+    check_ahead(&batch, &mut (), &mut |_| (), &mut |places| {
+        assert!(!places.contains(&100));
+        found += places.len();
     });
     assert!((253..256).contains(&found), "{found} found");
 }

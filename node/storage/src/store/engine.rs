@@ -1,5 +1,6 @@
 //! What the store asks of a database: columns of sorted keys, atomic batches, one sync, snapshots.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
@@ -87,17 +88,35 @@ pub struct KeyRange {
     pub backwards: bool,
 }
 
-/// Changes that happen together or not at all.
+/// Changes that happen together or not at all. Bytes that are at hand elsewhere are borrowed: an engine copies them anyway.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Batch {
-    /// Column, key, and the new value; none to delete.
-    pub changes: Vec<(Column, Vec<u8>, Option<Vec<u8>>)>,
+pub struct Batch<'a> {
+    /// One after another.
+    pub changes: Vec<Change<'a>>,
 }
 
-impl Batch {
+/// Column, key, and the new value; none to delete.
+pub type Change<'a> = (Column, Cow<'a, [u8]>, Option<Cow<'a, [u8]>>);
+
+impl<'a> Batch<'a> {
     /// Sets a key.
     pub fn put(&mut self, column: Column, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.changes.push((column, key.into(), Some(value.into())));
+        self.changes.push((column, Cow::Owned(key.into()), Some(Cow::Owned(value.into()))));
+    }
+
+    /// Removes a key.
+    pub fn delete(&mut self, column: Column, key: impl Into<Vec<u8>>) {
+        self.changes.push((column, Cow::Owned(key.into()), None));
+    }
+
+    /// Sets a key, or removes it if there is no value.
+    pub fn change(
+        &mut self,
+        column: Column,
+        key: impl Into<Cow<'a, [u8]>>,
+        value: Option<impl Into<Cow<'a, [u8]>>>,
+    ) {
+        self.changes.push((column, key.into(), value.map(Into::into)));
     }
 }
 
@@ -150,12 +169,12 @@ pub trait Engine: Read + Send + Sync {
     /// the order of their writing: a crash leaves a prefix of them.
     ///
     /// **Errors**: the database's; whether the batch was written is then unknown.
-    fn write(&self, batch: Batch) -> Result<(), EngineError>;
+    fn write(&self, batch: Batch<'_>) -> Result<(), EngineError>;
 
     /// Makes all changes of a batch of a database that is being made: nothing is durable before [`Engine::finish_loading`].
     ///
     /// **Errors**: as [`Engine::write`].
-    fn load(&self, batch: Batch) -> Result<(), EngineError> {
+    fn load(&self, batch: Batch<'_>) -> Result<(), EngineError> {
         self.write(batch)
     }
 

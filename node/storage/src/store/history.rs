@@ -31,8 +31,9 @@ impl HistoryColumn {
     ///
     /// **Errors**: the database's; nothing more is written afterwards.
     pub fn write(&self, changes: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> Result<(), StoreError> {
-        let changes = changes.into_iter().map(|(key, value)| (Column::History, key, value));
-        self.store.write("write the history", Batch { changes: changes.collect() })
+        let mut batch = Batch::default();
+        changes.into_iter().for_each(|(key, value)| batch.change(Column::History, key, value));
+        self.store.write("write the history", batch)
     }
 
     /// The first `limit` pairs of `range`, or from its end backwards.

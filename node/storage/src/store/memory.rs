@@ -19,7 +19,7 @@ struct Inner {
     /// Copied on the first write after a snapshot, which keeps the old one.
     tables: Arc<Tables>,
     /// For each batch since the last sync, what undoes it, in order of writing.
-    unsynced: Vec<Batch>,
+    unsynced: Vec<Batch<'static>>,
     /// What the next writes and syncs report.
     failure: Option<EngineError>,
 }
@@ -50,8 +50,9 @@ impl MemoryEngine {
 
     /// Changes what is stored behind the store's back, durably: to see damage noticed.
     pub fn damage(&self, column: Column, key: &[u8], value: Option<Vec<u8>>) {
-        let change = Batch { changes: vec![(column, key.to_vec(), value)] };
-        apply(Arc::make_mut(&mut self.lock().tables), change);
+        let mut damage = Batch::default();
+        damage.change(column, key, value);
+        apply(Arc::make_mut(&mut self.lock().tables), damage);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -64,15 +65,16 @@ impl MemoryEngine {
 }
 
 /// Makes the changes and returns those that undo them.
-fn apply(tables: &mut Tables, batch: Batch) -> Batch {
+fn apply(tables: &mut Tables, batch: Batch<'_>) -> Batch<'static> {
     let mut undo = Batch::default();
     for (column, key, value) in batch.changes {
         let table = tables.entry(column).or_default();
+        let key = key.into_owned();
         let old = match value {
-            Some(value) => table.insert(key.clone(), value),
+            Some(value) => table.insert(key.clone(), value.into_owned()),
             None => table.remove(&key),
         };
-        undo.changes.push((column, key, old));
+        undo.change(column, key, old);
     }
     undo.changes.reverse();
     undo
@@ -107,7 +109,7 @@ impl Read for MemoryEngine {
 }
 
 impl Engine for MemoryEngine {
-    fn write(&self, batch: Batch) -> Result<(), EngineError> {
+    fn write(&self, batch: Batch<'_>) -> Result<(), EngineError> {
         let mut inner = self.lock();
         if let Some(failure) = &inner.failure {
             return Err(failure.clone());
@@ -120,7 +122,9 @@ impl Engine for MemoryEngine {
     fn clear(&self, column: Column) -> Result<(), EngineError> {
         let tables = self.tables();
         let keys = tables.as_ref().get(&column).into_iter().flat_map(BTreeMap::keys);
-        self.write(Batch { changes: keys.map(|key| (column, key.clone(), None)).collect() })
+        let mut batch = Batch::default();
+        keys.for_each(|key| batch.delete(column, key.as_slice()));
+        self.write(batch)
     }
 
     fn sync(&self) -> Result<(), EngineError> {

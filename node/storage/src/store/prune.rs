@@ -97,9 +97,9 @@ impl Store {
     /// Everything of a block but, where it is to be the base, its header and seals.
     ///
     /// **Returns** how many transactions it applied.
-    fn drop_block(&self, slot: Slot, is_base: bool, batch: &mut Batch) -> Result<u32, StoreError> {
+    fn drop_block(&self, slot: Slot, is_base: bool, batch: &mut Batch<'_>) -> Result<u32, StoreError> {
         let key = record::slot_key(slot);
-        let mut drop = |column, key: &[u8]| batch.changes.push((column, key.to_vec(), None));
+        let mut drop = |column, key: &[u8]| batch.delete(column, key);
         let mut applied = 0;
         if let Some(execution) = self.execution(slot)? {
             applied = u32::try_from(execution.outcomes.len()).unwrap_or(u32::MAX);

@@ -11,7 +11,7 @@ use carat_types::header::Header;
 use carat_types::{Digest, Slot};
 
 use super::backup::archive::Archived;
-use super::engine::{Batch, Column};
+use super::engine::{Batch, Change, Column};
 use super::record;
 use super::transfer::Base;
 use super::{Store, StoreError, put_rows};
@@ -49,7 +49,7 @@ pub struct PutBack<'a> {
     /// The block that was put back last.
     last: Slot,
     parent: Digest,
-    batch: Batch,
+    batch: Batch<'static>,
     bytes: usize,
 }
 
@@ -92,8 +92,8 @@ impl PutBack<'_> {
         {
             rows.put(Column::Certificates, record::slot_key(header.slot), certificate.to_bytes());
         }
-        let bytes = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
-        self.bytes += rows.changes.iter().map(|(_, key, value)| key.len() + bytes(value)).sum::<usize>();
+        let bytes = |(_, key, value): &Change<'_>| key.len() + value.as_ref().map_or(0, |value| value.len());
+        self.bytes += rows.changes.iter().map(bytes).sum::<usize>();
         self.batch.changes.append(&mut rows.changes);
         match self.bytes < BATCH_BYTES {
             true => Ok(()),
@@ -121,7 +121,7 @@ impl PutBack<'_> {
             self.batch.put(Column::Certificates, key, below.certificate.to_bytes());
             Base { slot: below.slot(), transactions: below.transactions }.to_bytes()
         });
-        self.batch.changes.push((Column::Meta, record::BASE_KEY.to_vec(), base));
+        self.batch.change(Column::Meta, record::BASE_KEY, base);
         self.write_batch()?;
         self.store.sync().map(|_| ())
     }

@@ -54,7 +54,7 @@ impl RocksEngine {
         Ok(RocksEngine { db: db.map_err(engine_error)? })
     }
 
-    fn changes(&self, batch: Batch) -> Result<WriteBatch, EngineError> {
+    fn changes(&self, batch: Batch<'_>) -> Result<WriteBatch, EngineError> {
         let mut changes = WriteBatch::default();
         for (column, key, value) in batch.changes {
             match value {
@@ -210,12 +210,12 @@ impl Read for RocksSnapshot<'_> {
 }
 
 impl Engine for RocksEngine {
-    fn write(&self, batch: Batch) -> Result<(), EngineError> {
+    fn write(&self, batch: Batch<'_>) -> Result<(), EngineError> {
         self.db.write(self.changes(batch)?).map_err(engine_error)
     }
 
     /// Without the log.
-    fn load(&self, batch: Batch) -> Result<(), EngineError> {
+    fn load(&self, batch: Batch<'_>) -> Result<(), EngineError> {
         let mut unlogged = WriteOptions::default();
         unlogged.disable_wal(true);
         self.db.write_opt(self.changes(batch)?, &unlogged).map_err(engine_error)

@@ -24,14 +24,14 @@ impl SealedEngine {
         Opening { inner: &*self.inner, key: &self.resting.key }
     }
 
-    fn sealed(&self, mut batch: Batch) -> Result<Batch, EngineError> {
+    fn sealed<'b>(&self, mut batch: Batch<'b>) -> Result<Batch<'b>, EngineError> {
         let failed = |error: std::io::Error| EngineError::Other(error.to_string());
         let mut seal = self.resting.key.batch().map_err(failed)?;
         let mut place = Vec::new();
         for (column, key, value) in &mut batch.changes {
             if let Some(value) = value {
                 set_place(&mut place, *column, key);
-                seal.seal(&place, value).map_err(failed)?;
+                seal.seal(&place, value.to_mut()).map_err(failed)?;
             }
         }
         Ok(batch)
@@ -123,11 +123,11 @@ impl Read for SealedSnapshot<'_> {
 }
 
 impl Engine for SealedEngine {
-    fn write(&self, batch: Batch) -> Result<(), EngineError> {
+    fn write(&self, batch: Batch<'_>) -> Result<(), EngineError> {
         self.inner.write(self.sealed(batch)?)
     }
 
-    fn load(&self, batch: Batch) -> Result<(), EngineError> {
+    fn load(&self, batch: Batch<'_>) -> Result<(), EngineError> {
         self.inner.load(self.sealed(batch)?)
     }
 

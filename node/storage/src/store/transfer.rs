@@ -87,7 +87,7 @@ impl Store {
         }
         let mut batch = Batch::default();
         for entry in &chunk.entries {
-            batch.put(self.spare_column(), entry.key.clone(), entry.value.clone());
+            batch.change(self.spare_column(), &entry.key, Some(&entry.value));
         }
         self.put_transfer(batch, &transfer.offer, chunk.end())
     }
@@ -120,7 +120,7 @@ impl Store {
         batch.put(Column::Meta, record::STATE_COLUMN_KEY, [u8::from(spare == Column::OtherState)]);
         let base = Base { slot: header.slot, transactions: offer.base_transactions() };
         batch.put(Column::Meta, record::BASE_KEY, base.to_bytes());
-        batch.changes.push((Column::Meta, record::TRANSFER_KEY.to_vec(), None));
+        batch.delete(Column::Meta, record::TRANSFER_KEY);
         self.write("put a fetched state in place", batch)?;
         self.uses_other_state.store(spare == Column::OtherState, Ordering::Release);
         self.may_have_stranded.store(true, Ordering::Release);
@@ -132,13 +132,14 @@ impl Store {
     }
 
     fn drop_transfer(&self) -> Result<(), StoreError> {
-        let change = (Column::Meta, record::TRANSFER_KEY.to_vec(), None);
-        self.write("drop a transfer", Batch { changes: vec![change] })
+        let mut batch = Batch::default();
+        batch.delete(Column::Meta, record::TRANSFER_KEY);
+        self.write("drop a transfer", batch)
     }
 
     fn put_transfer(
         &self,
-        mut batch: Batch,
+        mut batch: Batch<'_>,
         offer: &SnapshotOffer,
         progress: Progress,
     ) -> Result<(), StoreError> {

@@ -73,6 +73,54 @@ fn hash_of_every_form_equals_that_of_the_format_s_own_library() {
 }
 
 #[test]
+fn hash_from_the_bytes_is_that_of_the_transaction_whatever_its_signatures_are() {
+    let id = network_id(PASSPHRASE);
+    for count in [0, 1, 2, 3, 20] {
+        for length in [0_u8, 1, 3, 4, 63, 64] {
+            let signed = |number: u8| {
+                let bytes = vec![number; usize::from(length.saturating_sub(number % 3))];
+                DecoratedSignature {
+                    hint: SignatureHint([number; 4]),
+                    signature: XdrSignature(bytes.try_into().expect("short")),
+                }
+            };
+            let signatures: Vec<_> = (0..count).map(signed).collect();
+            let signatures: VecM<DecoratedSignature, 20> = signatures.try_into().expect("few");
+            let (mut v0, mut v1, mut bump) = (v0(), v1(), fee_bump());
+            let TransactionEnvelope::TxV0(v0_envelope) = &mut v0 else { panic!("v0") };
+            let TransactionEnvelope::Tx(v1_envelope) = &mut v1 else { panic!("v1") };
+            let TransactionEnvelope::TxFeeBump(bump_envelope) = &mut bump else { panic!("a fee bump") };
+            v0_envelope.signatures = signatures.clone();
+            v1_envelope.signatures = signatures.clone();
+            bump_envelope.signatures = signatures;
+            for envelope in [v0, v1, bump] {
+                let decoded = SignedTransaction::decode(&id, &encode(&envelope)).expect("canonical");
+                assert_eq!(*decoded.hash(), transaction_hash(&id, &envelope), "{count} of {length} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn transaction_is_the_same_whatever_is_known_of_its_signatures() {
+    let id = network_id(PASSPHRASE);
+    let mut envelope = v1();
+    sign_envelope(&id, &mut envelope, &[&key(1), &key(2)]).expect("room");
+    let read = || SignedTransaction::decode(&id, &encode(&envelope)).expect("canonical");
+    let (known, unknown) = (read(), read());
+    known.signers().found(1, key(2).public());
+    known.signers().found(1, key(3).public());
+    known.signers().found(2, key(2).public());
+    let asked = [(0, 1), (0, 2), (1, 1), (1, 2), (1, 3), (2, 2)];
+    let answers =
+        |of: &SignedTransaction| asked.map(|(place, it)| of.signers().is_known(place, &key(it).public()));
+    assert_eq!(answers(&known), [false, false, false, true, false, false]);
+    assert_eq!(answers(&unknown), [false; 6]);
+    assert_eq!(answers(&known.clone()), answers(&known));
+    assert_eq!(known, unknown);
+}
+
+#[test]
 fn decoded_envelope_shows_what_was_built() {
     let network = network_id(PASSPHRASE);
     let mut envelope = fee_bump();

@@ -124,7 +124,7 @@ impl Scene {
     }
 }
 
-fn history() -> Batch {
+fn history() -> Batch<'static> {
     let mut batch = Batch::default();
     batch.put(Column::History, *b"a row", *b"of the history");
     batch
@@ -256,7 +256,7 @@ fn seals_that_came_after_the_copy_prove_it() {
 /// Each change of the copied database is one lie; the container around it is sound.
 #[test]
 fn backup_that_lies_is_refused() {
-    type Change = fn(&RocksEngine, &mut Batch);
+    type Change = fn(&RocksEngine, &mut Batch<'_>);
     let table: [(&str, Change, &str); 9] = [
         (
             "a balance",
@@ -295,7 +295,7 @@ fn backup_that_lies_is_refused() {
                 let bytes = engine.get(Column::Headers, &key).expect("reads").expect("one");
                 let mut header = carat_types::header::Header::from_bytes(&bytes).expect("a header");
                 header.time_ms += 1;
-                batch.changes.push((Column::Certificates, key.to_vec(), None));
+                batch.delete(Column::Certificates, key);
                 batch.put(Column::Headers, key, header.to_bytes());
             },
             "does not stand on the one below",
@@ -365,8 +365,9 @@ fn block_that_is_missing_is_noticed_when_the_backup_is_made() {
     let scene = Scene::new(BLOCKS);
     let copy = scene.folder.path().join("copy");
     let engine = RocksEngine::open(&copy, false, Encryption::None).expect("opens");
-    let key = record::slot_key(Slot(5)).to_vec();
-    engine.write(Batch { changes: vec![(Column::Payloads, key, None)] }).expect("written");
+    let mut batch = Batch::default();
+    batch.delete(Column::Payloads, record::slot_key(Slot(5)));
+    engine.write(batch).expect("written");
     drop(engine);
     let out = VaultWriter::begin(Vec::new(), PURPOSE, None).expect("begins");
     let Err(error) = Source::open(&copy, None).expect("opens").write(out, None, true, &mut |_, _| ()) else {
@@ -468,8 +469,9 @@ fn archive_that_lies_is_refused_with_what_it_lies_about() {
         })
     };
     let unsealed = archive_of(|copy| {
-        let key = record::slot_key(Slot(BLOCKS)).to_vec();
-        copy.write(Batch { changes: vec![(Column::Certificates, key, None)] }).expect("written");
+        let mut batch = Batch::default();
+        batch.delete(Column::Certificates, record::slot_key(Slot(BLOCKS)));
+        copy.write(batch).expect("written");
     });
     let forged = archive_of(|copy| {
         let key = record::slot_key(Slot(5));
@@ -477,7 +479,7 @@ fn archive_that_lies_is_refused_with_what_it_lies_about() {
         let header = Header::from_bytes(&header).expect("a header");
         let mut batch = Batch::default();
         batch.put(Column::Headers, key, Header { time_ms: 7, ..header }.to_bytes());
-        batch.changes.push((Column::Certificates, key.to_vec(), None));
+        batch.delete(Column::Certificates, key);
         copy.write(batch).expect("written");
     });
     for (bytes, expected) in [
